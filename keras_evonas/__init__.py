@@ -1,0 +1,26 @@
+"""Neural architecture search by evolution, for keras-tuner.
+
+The public names load on first use: importing the package loads neither Keras
+nor TensorFlow.
+"""
+
+import importlib
+from typing import Any
+
+from keras_evonas._version import __version__
+
+_HOME_OF = {
+    "EvoOracle": "keras_evonas.oracle",
+}
+
+__all__ = ["EvoOracle", "__version__"]  # noqa: F822
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(_HOME_OF[name]), name)
+    raise AttributeError(f"module 'keras_evonas' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
