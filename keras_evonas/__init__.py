@@ -13,7 +13,7 @@ _HOME_OF = {
     "EvoOracle": "keras_evonas.oracle",
 }
 
-__all__ = ["EvoOracle", "__version__"]  # noqa: F822
+__all__ = ["EvoOracle", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

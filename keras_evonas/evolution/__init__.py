@@ -1,0 +1,79 @@
+"""How populations change, and nothing else: no Keras, no TensorFlow.
+
+The pieces, from the ground up: `genes` and `space` say what a network may be,
+`history` who was born of whom, `selection`, `crossover`, `mutation` and
+`replacement` are operators, `strategies` compose them, and `engine` runs a
+strategy by ask and tell.
+"""
+
+from keras_evonas.evolution.crossover import BlockCrossover
+from keras_evonas.evolution.crossover import PointCrossover
+from keras_evonas.evolution.crossover import UniformCrossover
+from keras_evonas.evolution.engine import Engine
+from keras_evonas.evolution.genes import Categorical
+from keras_evonas.evolution.genes import Condition
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.genes import Grid
+from keras_evonas.evolution.genes import Interval
+from keras_evonas.evolution.history import Draft
+from keras_evonas.evolution.history import History
+from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.mutation import Resample
+from keras_evonas.evolution.mutation import ResampleOne
+from keras_evonas.evolution.mutation import SelfAdaptive
+from keras_evonas.evolution.mutation import Step
+from keras_evonas.evolution.randomness import rng_at
+from keras_evonas.evolution.replacement import Generational
+from keras_evonas.evolution.replacement import OldestDies
+from keras_evonas.evolution.replacement import WorstDies
+from keras_evonas.evolution.selection import RandomSelection
+from keras_evonas.evolution.selection import RankRoulette
+from keras_evonas.evolution.selection import Tournament
+from keras_evonas.evolution.selection import Truncation
+from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.evolution.strategies import Evolution
+from keras_evonas.evolution.strategies import LocalSearch
+from keras_evonas.evolution.strategies import RandomSearch
+from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.evolution.strategies import generational_genetic_algorithm
+from keras_evonas.evolution.strategies import genetic_algorithm
+from keras_evonas.evolution.strategies import local_search
+from keras_evonas.evolution.strategies import random_search
+from keras_evonas.evolution.strategies import regularized_evolution
+
+__all__ = [
+    "BlockCrossover",
+    "Categorical",
+    "Condition",
+    "Draft",
+    "Engine",
+    "Evolution",
+    "Gene",
+    "Generational",
+    "Grid",
+    "History",
+    "Individual",
+    "Interval",
+    "LocalSearch",
+    "OldestDies",
+    "PointCrossover",
+    "RandomSearch",
+    "RandomSelection",
+    "RankRoulette",
+    "Resample",
+    "ResampleOne",
+    "SearchSpace",
+    "SelfAdaptive",
+    "Step",
+    "Strategy",
+    "Tournament",
+    "Truncation",
+    "UniformCrossover",
+    "WorstDies",
+    "generational_genetic_algorithm",
+    "genetic_algorithm",
+    "local_search",
+    "random_search",
+    "regularized_evolution",
+    "rng_at",
+]

@@ -1,0 +1,366 @@
+"""Genes: what one choice of a network may be, and when it matters.
+
+A gene has a name, a domain and conditions. Three domains cover what a search
+space holds:
+
+| domain | values | order |
+|---|---|---|
+| `Categorical` | a few, of any plain type | none |
+| `Grid` | a few numbers | ordered, one step apart from each other |
+| `Interval` | all numbers between two bounds | ordered, on a scale |
+
+Ordered domains place each value at a *position* in `[0, 1]`, so that
+operators and surrogates need not know about logarithms or step sizes.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import ClassVar
+from typing import TypeAlias
+
+import numpy as np
+
+Value: TypeAlias = bool | int | float | str
+Genome: TypeAlias = Mapping[str, Value]
+
+_SCALES = ("linear", "log", "reverse_log")
+# Share of an interval by which a neighbour is moved.
+_NEIGHBOUR_STEPS = (0.02, 0.1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Categorical:
+    """A choice among values that have no order.
+
+    Args:
+        values: Tuple of distinct values of any plain type.
+
+    Raises:
+        ValueError: If `values` is empty or holds a value twice.
+    """
+
+    values: tuple[Value, ...]
+    ordered: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        _check_values(self.values)
+
+    @functools.cached_property
+    def _index(self) -> dict[Value, int]:
+        return {value: index for index, value in enumerate(self.values)}
+
+    @property
+    def size(self) -> float:
+        """Number of values."""
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[Value]:
+        return iter(self.values)
+
+    def contains(self, value: object) -> bool:
+        """Whether `value` is one of the values."""
+        return _is_plain(value) and value in self._index
+
+    def index(self, value: Value) -> int:
+        """Place of `value` in `values`."""
+        return self._index[value]
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        """Draws a value uniformly."""
+        return self.values[int(rng.integers(len(self.values)))]
+
+    def step(
+        self, value: Value, rng: np.random.Generator, scale: float
+    ) -> Value:
+        """Draws another value: without an order all are one step away."""
+        del scale
+        return resample(self, value, rng)
+
+    def neighbours(self, value: Value) -> tuple[Value, ...]:
+        """All other values."""
+        return tuple(other for other in self.values if other != value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid(Categorical):
+    """A choice among ordered numbers, each one step from the next.
+
+    Args:
+        values: Tuple of distinct numbers, in their order.
+
+    Raises:
+        ValueError: If `values` is empty or holds a value twice.
+    """
+
+    ordered: ClassVar[bool] = True
+
+    def position(self, value: Value) -> float:
+        """Place of `value` in `[0, 1]`; the steps are of equal width."""
+        if len(self.values) == 1:
+            return 0.5
+        return self._index[value] / (len(self.values) - 1)
+
+    def at(self, position: float) -> Value:
+        """The value nearest to a position in `[0, 1]`."""
+        return self.values[round(position * (len(self.values) - 1))]
+
+    def step(
+        self, value: Value, rng: np.random.Generator, scale: float
+    ) -> Value:
+        """Moves by at least one value.
+
+        Args:
+            value: The value to start from.
+            rng: The generator to draw from.
+            scale: Standard deviation of the move, as a share of the grid.
+
+        Returns:
+            Another value, unless the grid has only one.
+        """
+        last = len(self.values) - 1
+        if not last:
+            return value
+        index = self._index[value]
+        move = max(1, round(abs(rng.normal(0.0, scale)) * last))
+        if rng.random() < 0.5:
+            move = -move
+        if not 0 <= index + move <= last:
+            move = -move
+        return self.values[min(max(index + move, 0), last)]
+
+    def neighbours(self, value: Value) -> tuple[Value, ...]:
+        """The values before and after."""
+        index = self._index[value]
+        return (
+            self.values[max(index - 1, 0) : index]
+            + (self.values[index + 1 : index + 2])
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """All numbers between two bounds, both included.
+
+    Args:
+        low: Number, the smallest value.
+        high: Number, the largest value.
+        scale: One of `"linear"`, `"log"` (equal ratios are equally far) and
+            `"reverse_log"` (fine near `high`). Defaults to `"linear"`.
+        integer: Boolean, whether only whole numbers belong to it. Defaults to
+            `False`.
+
+    Raises:
+        ValueError: If the bounds are not finite or not in order, or if a
+            logarithmic scale starts at zero or below.
+    """
+
+    low: float
+    high: float
+    scale: str = "linear"
+    integer: bool = False
+    ordered: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        finite = math.isfinite(self.low) and math.isfinite(self.high)
+        if not finite or self.low > self.high:
+            raise ValueError(
+                "`low` and `high` must be finite and in order. Received: "
+                f"low={self.low}, high={self.high}."
+            )
+        if self.scale not in _SCALES:
+            raise ValueError(
+                f"`scale` must be one of {_SCALES}. Received: "
+                f"scale={self.scale!r}."
+            )
+        if self.scale != "linear" and self.low <= 0:
+            raise ValueError(
+                f"`low` must be positive for scale={self.scale!r}. Received: "
+                f"low={self.low}. Raise `low` or use scale='linear'."
+            )
+
+    @property
+    def size(self) -> float:
+        """Number of values, infinite unless `integer`."""
+        if self.integer:
+            return int(self.high) - int(self.low) + 1
+        return 1 if self.low == self.high else math.inf
+
+    def __iter__(self) -> Iterator[Value]:
+        """All values; of a continuous interval ever finer ones, for ever."""
+        if self.integer:
+            yield from range(int(self.low), int(self.high) + 1)
+            return
+        yield float(self.low)
+        count = 1
+        while self.low < self.high:
+            yield self.at(_van_der_corput(count))
+            count += 1
+
+    def contains(self, value: object) -> bool:
+        """Whether `value` is a number of the right kind within the bounds."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if self.integer and not isinstance(value, int):
+            return False
+        return self.low <= value <= self.high
+
+    @property
+    def _top(self) -> float:
+        # Whole numbers own the stretch up to the next one.
+        return self.high + 1 if self.integer else self.high
+
+    def position(self, value: Value) -> float:
+        """Place of `value` in `[0, 1]`, measured on the scale."""
+        if self.low == self.high:
+            return 0.5
+        low, top = self.low, self._top
+        place = float(value) + (0.5 if self.integer else 0.0)
+        if self.scale == "log":
+            return math.log(place / low) / math.log(top / low)
+        if self.scale == "reverse_log":
+            return 1 - math.log((top + low - place) / low) / math.log(top / low)
+        return (place - low) / (top - low)
+
+    def at(self, position: float) -> Value:
+        """The value at a position in `[0, 1]`."""
+        low, top = self.low, self._top
+        if self.scale == "log":
+            value = low * (top / low) ** position
+        elif self.scale == "reverse_log":
+            value = top + low - low * (top / low) ** (1 - position)
+        else:
+            value = low + position * (top - low)
+        if self.integer:
+            return int(min(max(math.floor(value), self.low), self.high))
+        return float(min(max(value, self.low), self.high))
+
+    def sample(self, rng: np.random.Generator) -> Value:
+        """Draws a value uniformly on the scale."""
+        return self.at(rng.random())
+
+    def step(
+        self, value: Value, rng: np.random.Generator, scale: float
+    ) -> Value:
+        """Moves by a normal step on the scale, reflected at the bounds.
+
+        Args:
+            value: The value to start from.
+            rng: The generator to draw from.
+            scale: Standard deviation of the move, as a share of the interval.
+
+        Returns:
+            Another value, unless the interval has only one.
+        """
+        if self.size == 1:
+            return value
+        moved = self.position(value) + rng.normal(0.0, scale)
+        child = self.at(min(max(1 - abs(1 - abs(moved)), 0.0), 1.0))
+        if child == value:  # a small step among whole numbers
+            return self.neighbours(value)[int(rng.integers(2)) - 1]
+        return child
+
+    def neighbours(self, value: Value) -> tuple[Value, ...]:
+        """Values a small and a larger step away in both directions."""
+        centre = self.position(value)
+        moved = [
+            self.at(min(max(centre + sign * step, 0.0), 1.0))
+            for step in _NEIGHBOUR_STEPS
+            for sign in (-1, 1)
+        ]
+        if self.integer:
+            moved += [
+                near
+                for near in (int(value) - 1, int(value) + 1)
+                if self.contains(near)
+            ]
+        return tuple(dict.fromkeys(near for near in moved if near != value))
+
+
+Domain: TypeAlias = Categorical | Grid | Interval
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """Holds when another gene has one of some values.
+
+    Args:
+        parent: Name of the other gene.
+        values: Tuple of the values with which the condition holds.
+    """
+
+    parent: str
+    values: tuple[Value, ...]
+
+    def holds(self, genome: Genome) -> bool:
+        """Whether it holds; never when the parent is silent."""
+        return self.parent in genome and genome[self.parent] in self.values
+
+
+@dataclasses.dataclass(frozen=True)
+class Gene:
+    """One choice of a network.
+
+    Args:
+        name: Name, unique among the genes that can be active together.
+        domain: The values it may take.
+        conditions: Tuple of conditions; the gene is active when all hold.
+        default: Value to start from. Defaults to the first of the domain.
+
+    Raises:
+        ValueError: If `default` is outside the domain.
+    """
+
+    name: str
+    domain: Domain
+    conditions: tuple[Condition, ...] = ()
+    default: Value | None = None
+
+    def __post_init__(self) -> None:
+        if self.default is None:
+            object.__setattr__(self, "default", next(iter(self.domain)))
+        if not self.domain.contains(self.default):
+            raise ValueError(
+                f"`default` of gene '{self.name}' must be in its domain "
+                f"{self.domain}. Received: default={self.default!r}."
+            )
+
+    def is_active(self, genome: Genome) -> bool:
+        """Whether it matters for a network with these other genes."""
+        return all(condition.holds(genome) for condition in self.conditions)
+
+
+def resample(domain: Domain, value: Value, rng: np.random.Generator) -> Value:
+    """Draws from `domain` a value other than `value`, if there is one."""
+    if isinstance(domain, Interval):
+        if domain.size == 1:
+            return value
+        drawn = domain.sample(rng)
+        return drawn if drawn != value else domain.step(value, rng, 0.1)
+    others = domain.size - 1
+    if not others:
+        return value
+    index = int(rng.integers(int(others)))
+    return domain.values[index + (index >= domain.index(value))]
+
+
+def _check_values(values: tuple[Value, ...]) -> None:
+    if not values or len(set(values)) != len(values):
+        raise ValueError(
+            "`values` must be a tuple of distinct values, at least one. "
+            f"Received: values={values}."
+        )
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, bool | int | float | str)
+
+
+def _van_der_corput(count: int) -> float:
+    position, base = 0.0, 0.5
+    while count:
+        position += base * (count & 1)
+        count, base = count >> 1, base / 2
+    return position

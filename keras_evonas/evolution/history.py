@@ -1,0 +1,133 @@
+"""Who was born, of whom, and how well they did."""
+
+import dataclasses
+import math
+from collections.abc import Hashable
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.space import SearchSpace
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A proposal on its way to becoming an individual.
+
+    Args:
+        genome: Mapping of gene names to values, not yet expressed.
+        parents: Births of the parents, none for a random draw.
+        operator: What made it, for example `"block+step"`.
+        traits: What it hands down beside its genes, such as its own
+            mutation rate.
+    """
+
+    genome: Genome = dataclasses.field(default_factory=dict)
+    parents: tuple[int, ...] = ()
+    operator: str = "random"
+    traits: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Individual:
+    """A network with its origin and, once evaluated, its losses.
+
+    Args:
+        birth: Its number in the order of births, from 0.
+        genome: Its active genes.
+        parents: Births of its parents.
+        operator: What made it.
+        traits: What it hands down beside its genes.
+        losses: One number an objective, lower is better. `None` while it is
+            pending and when its evaluation failed.
+    """
+
+    birth: int
+    genome: Genome
+    parents: tuple[int, ...] = ()
+    operator: str = "random"
+    traits: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    losses: tuple[float, ...] | None = None
+
+    @property
+    def viable(self) -> bool:
+        """Whether it may be a parent: evaluated, and all losses finite."""
+        return self.losses is not None and all(map(math.isfinite, self.losses))
+
+
+def best_first(individuals: Sequence[Individual]) -> list[Individual]:
+    """Sorts viable individuals by loss, the earlier born first in a tie."""
+    return sorted(
+        (one for one in individuals if one.viable),
+        key=lambda one: (one.losses, one.birth),
+    )
+
+
+class History:
+    """The record of a search: what has ended, and what is pending.
+
+    Attributes:
+        ended: Individuals in the order in which their evaluations ended,
+            failures included.
+        pending: Individuals that are being evaluated, by birth.
+    """
+
+    def __init__(self) -> None:
+        self.ended: list[Individual] = []
+        self.pending: dict[int, Individual] = {}
+        self._births_of: dict[Hashable, set[int]] = {}
+
+    @property
+    def births(self) -> int:
+        """Number of individuals born so far."""
+        return len(self.ended) + len(self.pending)
+
+    @property
+    def distinct(self) -> int:
+        """Number of distinct genomes among them."""
+        return len(self._births_of)
+
+    def seen(self, key: Hashable) -> bool:
+        """Whether a genome with this key was born already."""
+        return key in self._births_of
+
+    def begin(self, individual: Individual, space: SearchSpace) -> None:
+        """Records a birth."""
+        self.pending[individual.birth] = individual
+        key = space.key(individual.genome)
+        self._births_of.setdefault(key, set()).add(individual.birth)
+
+    def end(
+        self,
+        birth: int,
+        losses: tuple[float, ...] | None,
+        space: SearchSpace,
+        genome: Mapping[str, Value] | None = None,
+    ) -> Individual:
+        """Records the end of an evaluation.
+
+        Args:
+            birth: Which one ended.
+            losses: Its losses, `None` if it failed.
+            space: The space it lives in.
+            genome: Its genome if that changed meanwhile, because the space
+                grew when its network was built.
+
+        Returns:
+            The individual with its losses.
+
+        Raises:
+            KeyError: If no individual of this birth is pending.
+        """
+        born = self.pending.pop(birth)
+        if genome is not None and genome != born.genome:
+            old = space.key(born.genome)
+            self._births_of[old].discard(birth)
+            if not self._births_of[old]:
+                del self._births_of[old]
+            self._births_of.setdefault(space.key(genome), set()).add(birth)
+            born = dataclasses.replace(born, genome=dict(genome))
+        individual = dataclasses.replace(born, losses=losses)
+        self.ended.append(individual)
+        return individual

@@ -1,0 +1,189 @@
+"""Mutation: how a draft differs from its parents.
+
+A mutation changes at least one gene whenever some active gene has another
+value. Silent genes are never drawn.
+"""
+
+import dataclasses
+import math
+from typing import Protocol
+
+import numpy as np
+
+from keras_evonas.evolution.checks import check_range
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.genes import resample
+from keras_evonas.evolution.history import Draft
+from keras_evonas.evolution.space import SearchSpace
+
+_RATE_TRAIT = "mutation_rate"
+
+
+class Mutation(Protocol):
+    """Changes a draft."""
+
+    def __call__(
+        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
+    ) -> Draft:
+        """Changes a draft.
+
+        Args:
+            draft: What to change; its genome is expressed.
+            space: The space it lives in.
+            rng: The generator to draw from.
+
+        Returns:
+            A changed draft; the argument is not touched.
+        """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resample:
+    """Draws genes anew from their domains.
+
+    Args:
+        rate: Float in `[0, 1]`, the chance of each active gene. Defaults to
+            `None`: one over the number of active genes.
+    """
+
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_rate(self.rate)
+
+    def __call__(
+        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
+    ) -> Draft:
+        """Changes some genes; see `Mutation`."""
+        changes = {
+            gene.name: resample(gene.domain, draft.genome[gene.name], rng)
+            for gene in _chosen(draft, space, self.rate, rng)
+        }
+        return _changed(draft, changes, "resample")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ResampleOne:
+    """Draws exactly one gene anew, as regularized evolution does."""
+
+    def __call__(
+        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
+    ) -> Draft:
+        """Changes one gene; see `Mutation`."""
+        genes = space.mutable(draft.genome)
+        if not genes:
+            return draft
+        gene = genes[int(rng.integers(len(genes)))]
+        value = resample(gene.domain, draft.genome[gene.name], rng)
+        return _changed(draft, {gene.name: value}, "resample_one")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Step:
+    """Moves ordered genes a step and draws the others anew.
+
+    A step is normal on the gene's own scale, so a learning rate moves by a
+    factor and a number of units by the powers it is listed in.
+
+    Args:
+        rate: Float in `[0, 1]`, the chance of each active gene. Defaults to
+            `None`: one over the number of active genes.
+        scale: Float in `(0, 1]`, standard deviation of a step as a share of
+            the domain. Defaults to 0.15.
+        resample: Float in `[0, 1]`, the chance that an ordered gene is drawn
+            anew instead, so that far values stay in reach. Defaults to 0.3.
+    """
+
+    rate: float | None = None
+    scale: float = 0.15
+    resample: float = 0.3
+
+    def __post_init__(self) -> None:
+        _check_rate(self.rate)
+        check_range("scale", self.scale, 0.0, 1.0, low_open=True)
+        check_range("resample", self.resample, 0.0, 1.0)
+
+    def __call__(
+        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
+    ) -> Draft:
+        """Changes some genes; see `Mutation`."""
+        changes: dict[str, Value] = {}
+        for gene in _chosen(draft, space, self.rate, rng):
+            value = draft.genome[gene.name]
+            if gene.domain.ordered and rng.random() >= self.resample:
+                changes[gene.name] = gene.domain.step(value, rng, self.scale)
+            else:
+                changes[gene.name] = resample(gene.domain, value, rng)
+        return _changed(draft, changes, "step")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SelfAdaptive:
+    """Each individual carries its own mutation rate, which mutates first.
+
+    Follows the log-normal rule of Bäck & Schütz (1996), with the rate kept
+    between one over the number of active genes and `highest`. Good rates
+    spread with the children that they made good.
+
+    Args:
+        mutation: The mutation whose `rate` is carried. Defaults to `Step()`.
+        learning_rate: Float in `(0, 2]`, standard deviation of the change of
+            the logarithm of the rate. Defaults to 0.2.
+        highest: Float in `(0, 1]`, the largest rate. Defaults to 0.5.
+    """
+
+    mutation: Resample | Step = dataclasses.field(default_factory=Step)
+    learning_rate: float = 0.2
+    highest: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_range(
+            "learning_rate", self.learning_rate, 0.0, 2.0, low_open=True
+        )
+        check_range("highest", self.highest, 0.0, 1.0, low_open=True)
+
+    def __call__(
+        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
+    ) -> Draft:
+        """Changes the rate, then the genes; see `Mutation`."""
+        lowest = 1 / max(1, len(space.mutable(draft.genome)))
+        rate = draft.traits.get(_RATE_TRAIT, lowest)
+        rate *= math.exp(rng.normal(0.0, self.learning_rate))
+        rate = min(max(rate, lowest), max(self.highest, lowest))
+        mutation = dataclasses.replace(self.mutation, rate=rate)
+        changed = mutation(draft, space, rng)
+        traits = {**changed.traits, _RATE_TRAIT: rate}
+        return dataclasses.replace(changed, traits=traits)
+
+
+def _check_rate(rate: float | None) -> None:
+    if rate is not None:
+        check_range("rate", rate, 0.0, 1.0)
+
+
+def _chosen(
+    draft: Draft,
+    space: SearchSpace,
+    rate: float | None,
+    rng: np.random.Generator,
+) -> list[Gene]:
+    """Draws the genes to change, at least one where there is one."""
+    genes = space.mutable(draft.genome)
+    if not genes:
+        return []
+    chance = 1 / len(genes) if rate is None else rate
+    drawn = rng.random(len(genes)) < chance
+    if not drawn.any():
+        drawn[int(rng.integers(len(genes)))] = True
+    return [
+        gene for gene, is_drawn in zip(genes, drawn, strict=True) if is_drawn
+    ]
+
+
+def _changed(draft: Draft, changes: dict[str, Value], operator: str) -> Draft:
+    return dataclasses.replace(
+        draft,
+        genome={**draft.genome, **changes},
+        operator=draft.operator.removesuffix(f"+{operator}") + f"+{operator}",
+    )

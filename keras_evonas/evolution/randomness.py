@@ -1,0 +1,49 @@
+"""A random generator from an address instead of from a state.
+
+A generator that lives through a search has a state to lose, to share and to
+forget. Here every birth makes its own generator from where it stands in the
+search, so the same seed gives the same search after any interruption, and
+nothing but the seed is stored.
+"""
+
+import secrets
+
+import numpy as np
+
+
+def rng_at(seed: int, *address: int) -> np.random.Generator:
+    """Makes the generator that belongs to an address.
+
+    Args:
+        seed: Non-negative integer, the seed of the search. `0` is a seed.
+        *address: Non-negative integers, for example `(birth, attempt)`.
+
+    Returns:
+        A fresh generator. Equal arguments give equal streams, different
+        addresses of the same length independent ones.
+
+    Example:
+
+    ```python
+    rng_at(0, 17, 2).random() == rng_at(0, 17, 2).random()  # always
+    ```
+    """
+    return np.random.Generator(np.random.PCG64([seed, *address]))
+
+
+def check_seed(seed: int | None) -> int:
+    """Returns `seed`, or draws one from the operating system for `None`.
+
+    Python's and NumPy's global generators are not touched.
+
+    Raises:
+        ValueError: If `seed` is neither `None` nor a non-negative integer.
+    """
+    if seed is None:
+        return secrets.randbelow(2**31)
+    if isinstance(seed, bool | float | str) or int(seed) != seed or seed < 0:
+        raise ValueError(
+            "`seed` must be a non-negative integer or None. "
+            f"Received: seed={seed!r}. Pass for example `seed=0`."
+        )
+    return int(seed)

@@ -1,0 +1,100 @@
+"""Replacement: who stays in the population."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+from typing import TypeAlias
+
+from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.history import best_first
+
+Population: TypeAlias = tuple[Individual, ...]
+
+
+class Replacement(Protocol):
+    """Makes the next population of the old one and its offspring."""
+
+    def __call__(
+        self,
+        population: Sequence[Individual],
+        offspring: Sequence[Individual],
+        size: int,
+    ) -> Population:
+        """Chooses the survivors.
+
+        Args:
+            population: Viable individuals, in the order in which they ended.
+            offspring: Viable individuals that ended later, in order.
+            size: How many survive.
+
+        Returns:
+            Tuple of `size` survivors, in the order in which they ended.
+        """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WorstDies:
+    """The best of parents and offspring survive."""
+
+    def __call__(
+        self,
+        population: Sequence[Individual],
+        offspring: Sequence[Individual],
+        size: int,
+    ) -> Population:
+        """Keeps the best; see `Replacement`."""
+        everyone = [*population, *offspring]
+        return _in_order(everyone, best_first(everyone)[:size])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OldestDies:
+    """The youngest survive, however good the old are (Real et al., 2019)."""
+
+    def __call__(
+        self,
+        population: Sequence[Individual],
+        offspring: Sequence[Individual],
+        size: int,
+    ) -> Population:
+        """Keeps the youngest; see `Replacement`."""
+        return (*population, *offspring)[-size:]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Generational:
+    """The offspring replace their parents, but for a few elites.
+
+    Args:
+        elites: Integer, how many of the best parents survive. Defaults to 1.
+    """
+
+    elites: int = 1
+
+    def __post_init__(self) -> None:
+        if isinstance(self.elites, bool) or self.elites < 0:
+            raise ValueError(
+                "`elites` must be an integer of at least 0. Received: "
+                f"elites={self.elites!r}."
+            )
+
+    def __call__(
+        self,
+        population: Sequence[Individual],
+        offspring: Sequence[Individual],
+        size: int,
+    ) -> Population:
+        """Keeps elites and the best offspring; see `Replacement`."""
+        elites = best_first(population)[: min(self.elites, size)]
+        children = best_first(offspring)[: size - len(elites)]
+        missing = size - len(elites) - len(children)
+        others = best_first(population)[len(elites) :][:missing]
+        everyone = [*population, *offspring]
+        return _in_order(everyone, [*elites, *children, *others])
+
+
+def _in_order(
+    everyone: Sequence[Individual], survivors: Sequence[Individual]
+) -> Population:
+    births = {one.birth for one in survivors}
+    return tuple(one for one in everyone if one.birth in births)

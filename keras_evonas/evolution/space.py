@@ -1,0 +1,239 @@
+"""Search spaces with conditions, and the one place that knows about them.
+
+A genome holds the *active* genes only. Operators work on *drafts*: mappings
+that may lack active genes or carry silent ones. `SearchSpace.express` turns a
+draft into a genome. Sampling, repair after crossover, switching a layer on
+and a space that grows while it is searched are all this one function.
+"""
+
+import collections
+import functools
+import math
+from collections.abc import Callable
+from collections.abc import Hashable
+from collections.abc import Iterator
+from collections.abc import Mapping
+
+import numpy as np
+
+from keras_evonas.evolution.genes import Condition
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.genes import Value
+
+# Beyond so many combinations of parents the size is not counted.
+_MAX_COUNTED_STATES = 20_000
+
+
+class SearchSpace:
+    """An ordered collection of genes, parents before children.
+
+    Several genes may have the same name if their conditions differ; the first
+    active one owns the name.
+
+    Args:
+        genes: The genes. A gene's conditions may name only genes before it.
+
+    Raises:
+        ValueError: If a condition names a gene that does not stand before.
+    """
+
+    def __init__(self, genes: tuple[Gene, ...] | list[Gene]) -> None:
+        self.genes = tuple(genes)
+        names: set[str] = set()
+        for gene in self.genes:
+            for condition in gene.conditions:
+                if condition.parent not in names:
+                    raise ValueError(
+                        "`genes` must hold parents before their children. "
+                        f"Received: gene '{gene.name}' with the condition "
+                        f"{condition}, and no gene '{condition.parent}' "
+                        "before it."
+                    )
+            names.add(gene.name)
+
+    def __repr__(self) -> str:
+        return f"SearchSpace({list(self.genes)})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SearchSpace) and self.genes == other.genes
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def express(
+        self, draft: Genome, rng: np.random.Generator
+    ) -> dict[str, Value]:
+        """Makes a genome of a draft.
+
+        Args:
+            draft: Mapping from gene names to values. Values that are legal
+                and active are kept, the others dropped.
+            rng: Generator for the active genes that the draft lacks.
+
+        Returns:
+            The genome: a value for every active gene, in the order of the
+            space. Expressing a genome gives it back unchanged.
+        """
+        return self._express(draft, lambda gene: gene.domain.sample(rng))
+
+    def complete(self, draft: Genome) -> dict[str, Value]:
+        """Makes a genome of a draft, with defaults where it says nothing."""
+        return self._express(draft, _default_of)
+
+    def _express(
+        self, draft: Genome, fill: Callable[[Gene], Value]
+    ) -> dict[str, Value]:
+        genome: dict[str, Value] = {}
+        for gene in self.genes:
+            name = gene.name
+            if name in genome or not gene.is_active(genome):
+                continue
+            if name in draft and gene.domain.contains(draft[name]):
+                genome[name] = draft[name]
+            else:
+                genome[name] = fill(gene)
+        return genome
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Value]:
+        """Draws a genome: every active gene from its own domain."""
+        return self.express({}, rng)
+
+    @property
+    def default(self) -> dict[str, Value]:
+        """The genome of the defaults."""
+        return self.complete({})
+
+    def active(self, genome: Genome) -> tuple[Gene, ...]:
+        """The genes that own a value of `genome`, in the space's order."""
+        owners: dict[str, Gene] = {}
+        for gene in self.genes:
+            if gene.name not in owners and gene.is_active(genome):
+                owners[gene.name] = gene
+        return tuple(owners.values())
+
+    def mutable(self, genome: Genome) -> tuple[Gene, ...]:
+        """The active genes that have more than one value."""
+        return tuple(g for g in self.active(genome) if g.domain.size > 1)
+
+    def contains(self, genome: Genome) -> bool:
+        """Whether `genome` holds all active genes and nothing else."""
+        return self.complete(genome) == dict(genome)
+
+    def neighbours(self, genome: Genome) -> Iterator[dict[str, Value]]:
+        """Drafts that differ from `genome` in one gene by one step.
+
+        A draft lacks the genes that its change switches on; express it.
+        """
+        for gene in self.active(genome):
+            for value in gene.domain.neighbours(genome[gene.name]):
+                yield {**genome, gene.name: value}
+
+    def key(self, genome: Genome) -> Hashable:
+        """What is equal for equal networks, whatever the order of genes."""
+        return tuple(sorted(genome.items(), key=_name_of))
+
+    def parent_of(self, gene: Gene) -> str | None:
+        """Name of the gene that `gene` hangs on most closely, if any."""
+        return gene.conditions[-1].parent if gene.conditions else None
+
+    def enumerate(self) -> Iterator[dict[str, Value]]:
+        """All genomes, each once; without end for a continuous space."""
+        yield from self._enumerate_from(0, {})
+
+    def _enumerate_from(
+        self, index: int, genome: dict[str, Value]
+    ) -> Iterator[dict[str, Value]]:
+        if index == len(self.genes):
+            yield dict(genome)
+            return
+        gene = self.genes[index]
+        if gene.name in genome or not gene.is_active(genome):
+            yield from self._enumerate_from(index + 1, genome)
+            return
+        for value in gene.domain:
+            genome[gene.name] = value
+            yield from self._enumerate_from(index + 1, genome)
+            del genome[gene.name]
+
+    @functools.cached_property
+    def size(self) -> float:
+        """Number of distinct genomes.
+
+        Infinite for a continuous space, and for one with so many combinations
+        of parent genes that counting them would take too long.
+        """
+        return _count(self.genes)
+
+
+def _default_of(gene: Gene) -> Value:
+    if gene.default is None:  # Gene sets it; this tells the type checker.
+        raise TypeError(f"gene '{gene.name}' has no default")
+    return gene.default
+
+
+def _name_of(item: tuple[str, Value]) -> str:
+    return item[0]
+
+
+def _count(genes: tuple[Gene, ...]) -> float:
+    """Counts genomes by walking the genes with only what later ones ask.
+
+    Two partial genomes that agree in every value that a later condition asks
+    for have the same number of completions, so they are counted as one.
+    """
+    asked: list[dict[str, set[Value]]] = [{}]
+    for gene in reversed(genes):
+        later = {name: set(values) for name, values in asked[-1].items()}
+        for condition in gene.conditions:
+            later.setdefault(condition.parent, set()).update(condition.values)
+        asked.append(later)
+    asked = asked[::-1]  # asked[i]: what genes[i:] ask of earlier genes
+    same_name = collections.Counter(gene.name for gene in genes)
+
+    states: dict[Hashable, tuple[dict[str, Value], float]] = {}
+    states[()] = ({}, 1)
+    for index, gene in enumerate(genes):
+        following: dict[Hashable, tuple[dict[str, Value], float]] = {}
+        wanted = asked[index + 1]
+        for known, number in states.values():
+            for value, ways in _branches(gene, known, wanted):
+                partial = dict(known)
+                if value is not None:
+                    partial[gene.name] = value
+                kept = {
+                    name: entry
+                    for name, entry in partial.items()
+                    if name in wanted or same_name[name] > 1
+                }
+                key = tuple(kept.items())
+                total = following[key][1] if key in following else 0
+                following[key] = (kept, total + number * ways)
+        if len(following) > _MAX_COUNTED_STATES:
+            return math.inf
+        states = following
+    return sum(number for _, number in states.values())
+
+
+def _branches(
+    gene: Gene, known: Mapping[str, Value], wanted: Mapping[str, set[Value]]
+) -> Iterator[tuple[Value | None, float]]:
+    """Yields what `gene` may be as far as it matters, and in how many ways."""
+    if gene.name in known or not gene.is_active(known):
+        yield None, 1
+        return
+    special = [
+        value
+        for value in sorted(wanted.get(gene.name, ()), key=repr)
+        if gene.domain.contains(value)
+    ]
+    for value in special:
+        yield value, 1
+    rest = gene.domain.size - len(special)
+    if rest:
+        yield _OTHER, rest
+
+
+# Stands for every value that no condition asks for.
+_OTHER = "\0other"
+
+__all__ = ["Condition", "Gene", "Genome", "SearchSpace", "Value"]
