@@ -1,0 +1,255 @@
+"""`keras_tuner.HyperParameters` as a search space, and values as genomes.
+
+The one place that knows keras-tuner's types of hyperparameters.
+"""
+
+import json
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine import hyperparameters as hp_types
+
+from keras_evonas.evolution.genes import Categorical
+from keras_evonas.evolution.genes import Condition
+from keras_evonas.evolution.genes import Domain
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.genes import Grid
+from keras_evonas.evolution.genes import Interval
+from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.space import SearchSpace
+
+# A stepped range of more values than this is treated as continuous.
+_MAX_GRID = 100_000
+
+
+def to_space(hyperparameters: keras_tuner.HyperParameters) -> SearchSpace:
+    """Converts a keras-tuner space into a search space.
+
+    Every type (`Boolean`, `Choice`, `Fixed`, `Float`, `Int`), step and
+    sampling is kept, and every `conditional_scope` becomes conditions. Values
+    are plain Python `bool`, `int`, `float` and `str`.
+
+    Args:
+        hyperparameters: The space; its current values do not matter.
+
+    Returns:
+        The search space, parents before their children.
+
+    Raises:
+        ValueError: If a hyperparameter is of an unknown type.
+    """
+    return SearchSpace(
+        _parents_first([_gene(hp) for hp in hyperparameters.space])
+    )
+
+
+def to_genome(
+    space: SearchSpace, values: Mapping[str, Any]
+) -> dict[str, Value]:
+    """Converts values that a user wrote down into a genome.
+
+    Args:
+        space: The search space.
+        values: Mapping from names to values. Missing genes get their
+            defaults; values of genes that are not active are dropped.
+
+    Returns:
+        The genome.
+
+    Raises:
+        ValueError: If a name is not in the space, or a value of an active
+            gene not in its domain.
+    """
+    names = {gene.name for gene in space.genes}
+    unknown = sorted(set(values) - names)
+    if unknown:
+        raise ValueError(
+            f"`initial_population` names {unknown}, which the search space "
+            f"does not have. It has {sorted(names)}."
+        )
+    domains_of: dict[str, list[Domain]] = {}
+    for gene in space.genes:
+        domains_of.setdefault(gene.name, []).append(gene.domain)
+    draft = {
+        name: _canonical(domains_of[name], value)
+        for name, value in values.items()
+    }
+    genome = space.complete(draft)
+    for gene in space.active(genome):
+        if gene.name in draft and draft[gene.name] != genome[gene.name]:
+            raise ValueError(
+                f"`initial_population` must lie in the search space: "
+                f"'{gene.name}' may be {gene.domain}. Received: "
+                f"{gene.name}={values[gene.name]!r}."
+            )
+    return genome
+
+
+def describe_changes(
+    saved: keras_tuner.HyperParameters, current: keras_tuner.HyperParameters
+) -> list[str]:
+    """Names what differs between two spaces.
+
+    Args:
+        saved: The space that a project folder holds.
+        current: The space that the program asks for now.
+
+    Returns:
+        A line for each hyperparameter of both that differs, and for each of
+        `current` that `saved` lacks; empty if there is none.
+    """
+    known = {_identity(hp): hp for hp in saved.space}
+    changes = []
+    for hp in current.space:
+        old = known.get(_identity(hp))
+        if old is None:
+            changes.append(f"'{hp.name}' is new: {hp!r}")
+        elif old.get_config() != hp.get_config():
+            changes.append(f"'{hp.name}' was {old!r} and is now {hp!r}")
+    return changes
+
+
+class WatchedHyperParameters(keras_tuner.HyperParameters):
+    """Hyperparameters that notice when a model asks for another range.
+
+    keras-tuner 1.4.8 looks hyperparameters up by name and conditions only: a
+    range that changed between two runs is silently ignored, and values outside
+    of it are proposed.
+
+    Args:
+        space: The hyperparameters that the search knows.
+        on_change: Called with the known and the requested hyperparameter.
+    """
+
+    def __init__(
+        self,
+        space: keras_tuner.HyperParameters,
+        on_change: Callable[[Any, Any], None],
+    ) -> None:
+        super().__init__()
+        self._on_change = on_change
+        self.merge(space.copy())
+        self._known = {_identity(hp): hp.get_config() for hp in self.space}
+
+    def copy(self) -> "WatchedHyperParameters":
+        """Returns an independent copy that watches too."""
+        twin = WatchedHyperParameters(super().copy(), self._on_change)
+        twin.values = dict(self.values)
+        return twin
+
+    def _retrieve(self, hp: Any) -> Any:
+        known = self._known.get(_identity(hp))
+        if known is not None and known != hp.get_config():
+            self._on_change(known, hp.get_config())
+        return super()._retrieve(hp)
+
+
+def _gene(hp: Any) -> Gene:
+    domain = _domain(hp)
+    conditions = tuple(
+        Condition(condition.name, tuple(condition.values))
+        for condition in hp.conditions
+    )
+    default = _nearest(domain, hp.default)
+    return Gene(hp.name, domain, conditions, default)
+
+
+def _domain(hp: Any) -> Domain:
+    if isinstance(hp, hp_types.Boolean):
+        return Categorical((False, True))
+    if isinstance(hp, hp_types.Fixed):
+        return Categorical((hp.value,))
+    if isinstance(hp, hp_types.Choice):
+        values = tuple(dict.fromkeys(hp.values))
+        return (
+            Grid(tuple(sorted(values))) if hp.ordered else Categorical(values)
+        )
+    if isinstance(hp, hp_types.Int | hp_types.Float):
+        return _numerical_domain(hp, integer=isinstance(hp, hp_types.Int))
+    raise ValueError(
+        "`hyperparameters` may hold Boolean, Choice, Fixed, Float and Int. "
+        f"Received: {hp!r} of type {type(hp)}."
+    )
+
+
+def _numerical_domain(hp: Any, *, integer: bool) -> Domain:
+    low, high, step = hp.min_value, hp.max_value, hp.step
+    stepped = step is not None and not (
+        integer and step == 1 and hp.sampling == "linear"
+    )
+    linear = hp.sampling == "linear"
+    if stepped and (not linear or (high - low) / step <= _MAX_GRID):
+        # keras-tuner 1.4.8 gives floats for an Int with logarithmic steps.
+        kind = int if integer else float
+        return Grid(tuple(sorted({kind(value) for value in hp.values})))
+    if not integer:
+        low, high = float(low), float(high)
+    return Interval(low, high, scale=hp.sampling, integer=integer)
+
+
+def _nearest(domain: Domain, value: Any) -> Value:
+    """The value of the domain next to a default that may lie outside."""
+    if domain.contains(value):
+        return value
+    if not isinstance(domain, Interval):
+        numbers = [v for v in domain if isinstance(v, int | float)]
+        if numbers and isinstance(value, int | float):
+            return min(numbers, key=lambda number: abs(number - value))
+        return next(iter(domain))
+    clipped = min(max(value, domain.low), domain.high)
+    return int(clipped) if domain.integer else float(clipped)
+
+
+def _canonical(domains: Iterable[Domain], value: Any) -> Any:
+    """The domain's own form of a value: its type, and its last digits."""
+    if hasattr(value, "item"):
+        value = value.item()
+    for domain in domains:
+        if domain.contains(value):
+            is_float = isinstance(domain, Interval) and not domain.integer
+            if is_float:
+                return float(value)
+            if isinstance(domain, Categorical):
+                return domain.values[domain.index(value)]
+            return value
+        if isinstance(domain, Grid) and isinstance(value, int | float):
+            near = _nearest(domain, value)
+            if abs(float(near) - value) <= 1e-9 * max(1.0, abs(value)):
+                return near
+        whole = isinstance(value, float) and value.is_integer()
+        if (
+            isinstance(domain, Interval)
+            and whole
+            and domain.contains(int(value))
+        ):
+            return int(value)
+    return value
+
+
+def _identity(hp: Any) -> str:
+    """What keras-tuner tells hyperparameters apart by."""
+    config = hp.get_config()
+    return json.dumps([hp.name, config["conditions"]], sort_keys=True)
+
+
+def _parents_first(genes: list[Gene]) -> list[Gene]:
+    """Sorts stably; a space that came over gRPC is ordered by type."""
+    ordered: list[Gene] = []
+    waiting = list(genes)
+    every_name = {gene.name for gene in genes}
+    while waiting:
+        names = {gene.name for gene in ordered}
+        late = []
+        for gene in waiting:
+            wanted = {c.parent for c in gene.conditions} & every_name
+            if wanted <= names | {g.name for g in ordered}:
+                ordered.append(gene)
+            else:
+                late.append(gene)
+        if len(late) == len(waiting):
+            return ordered + late  # SearchSpace names the culprit
+        waiting = late
+    return ordered
