@@ -1,0 +1,1 @@
+"""Models as the search sees them: their costs and the spaces they span."""

@@ -1,0 +1,7 @@
+"""Parameters, FLOPs, memory and latency of models, mostly before training."""
+
+from keras_evonas.models.costs.estimates import Costs
+from keras_evonas.models.costs.estimates import costs_of
+from keras_evonas.models.costs.estimates import costs_of_build
+
+__all__ = ["Costs", "costs_of", "costs_of_build"]

@@ -1,0 +1,243 @@
+"""The costs of a Keras model before anybody pays them."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_evonas.models.costs.isolation import without_allocation
+from keras_evonas.models.costs.tracing import ForwardPass
+from keras_evonas.models.costs.tracing import forward_pass_of
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What a model costs, known before it is trained or even allocated.
+
+    Attributes:
+        params: Number of parameters, trained or not.
+        trainable_params: Number of trained parameters.
+        multiply_adds: Multiply-adds of matrix products and convolutions for
+            one example, forward. Papers often call this figure FLOPs.
+        flops: Floating-point operations for one example, forward, as
+            TensorFlow's profiler counts them: a multiply-add is two, and
+            element-wise arithmetic counts too.
+        weight_bytes: Bytes of all weights.
+        training_bytes: Estimated peak of the memory that training takes, in
+            bytes: weights, gradients, the optimizer's slots and the
+            activations of one batch. The data set and the libraries
+            themselves come on top.
+        depth: Matrix products and convolutions on the longest path.
+        unknown: Layers whose arithmetic is only partly known, each with the
+            operation that nobody knows. Empty when `flops` is complete.
+    """
+
+    params: int
+    trainable_params: int
+    multiply_adds: int
+    flops: int
+    weight_bytes: int
+    training_bytes: int
+    depth: int
+    unknown: tuple[str, ...] = ()
+
+
+def costs_of(
+    model: keras.Model,
+    *,
+    batch_size: int = 32,
+    optimizer: str | None = None,
+    input_shapes: Any = None,
+) -> Costs:
+    """Tells what a built model costs. Nothing is run or trained.
+
+    Args:
+        model: A built Keras model. For one that is not built yet, use
+            `costs_of_build`, which does not allocate its weights.
+        batch_size: Number of examples in a training batch, for
+            `Costs.training_bytes`. Defaults to `32`.
+        optimizer: Name of the optimizer to train with, such as `"adam"`.
+            Defaults to the model's own; a model that is not compiled counts
+            without an optimizer.
+        input_shapes: Shape of one example, without the batch, or a list or
+            dictionary of such shapes. Needed for models that do not tell it
+            themselves: subclassed ones and those with sizes of `None`.
+
+    Returns:
+        The costs, exact but for `Costs.training_bytes`.
+
+    Raises:
+        ValueError: If the model is not built, or if it does not tell the
+            shape of its inputs and `input_shapes` is not given.
+    """
+    _check_batch_size(batch_size)
+    if not model.built:
+        raise ValueError(
+            "`model` must be built. Received: the model "
+            f"{model.name!r} without weights. Call it on data once, or use "
+            "`costs_of_build(lambda: model, input_shapes=...)`."
+        )
+    forward = _trace(model, input_shapes)
+    weight_bytes = _bytes_of(model.weights)
+    trainable_bytes = _bytes_of(model.trainable_weights)
+    slot_bytes = _slot_bytes(
+        optimizer or model.optimizer, model.trainable_variables
+    )
+    return Costs(
+        params=_count(model.weights),
+        trainable_params=_count(model.trainable_weights),
+        multiply_adds=forward.multiply_adds,
+        flops=2 * forward.multiply_adds + forward.other_flops,
+        weight_bytes=weight_bytes,
+        training_bytes=weight_bytes
+        + trainable_bytes
+        + slot_bytes
+        + _activation_bytes(forward, batch_size),
+        depth=forward.depth,
+        unknown=forward.unknown,
+    )
+
+
+def costs_of_build(
+    build: Callable[[], keras.Model],
+    *,
+    batch_size: int = 32,
+    optimizer: str | None = None,
+    input_shapes: Any = None,
+) -> Costs:
+    """Tells what a model would cost, without allocating its weights.
+
+    The model is built in a TensorFlow graph of its own, which only knows
+    shapes: a network of billions of parameters takes no memory. Layer names,
+    Keras's seeds and the global random generators stay as they were.
+
+    Args:
+        build: Builds the model and returns it, compiled or not, such as
+            `lambda: hypermodel.build(hp)`.
+        batch_size: As in `costs_of`.
+        optimizer: As in `costs_of`.
+        input_shapes: As in `costs_of`.
+
+    Returns:
+        The costs, exact but for `Costs.training_bytes`.
+
+    Raises:
+        ValueError: If the model does not tell the shape of its inputs and
+            `input_shapes` is not given.
+    """
+
+    def build_and_tell() -> Costs:
+        model = build()
+        if not model.built:
+            _build_on(model, input_shapes)
+        return costs_of(
+            model,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            input_shapes=input_shapes,
+        )
+
+    _check_batch_size(batch_size)
+    return without_allocation(build_and_tell)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ValueError(
+            "`batch_size` must be a positive number of examples. Received: "
+            f"batch_size={batch_size}. Pass the batch size of the training."
+        )
+
+
+def _count(weights: Iterable[keras.Variable]) -> int:
+    return sum(math.prod(weight.shape) for weight in weights)
+
+
+def _bytes_of(weights: Iterable[keras.Variable]) -> int:
+    return sum(
+        math.prod(weight.shape) * tf.as_dtype(weight.dtype).size
+        for weight in weights
+    )
+
+
+def _slot_bytes(
+    optimizer: keras.Optimizer | str | None, weights: list[keras.Variable]
+) -> int:
+    """Bytes that an optimizer keeps beside the weights that it trains."""
+    if optimizer is None:
+        return 0
+    optimizer = keras.optimizers.get(optimizer)
+    if not optimizer.built and tf.executing_eagerly():
+        kind, config = type(optimizer), optimizer.get_config()
+        return without_allocation(
+            lambda: _slot_bytes(kind.from_config(config), weights)
+        )
+    if not optimizer.built:
+        optimizer.build(weights)
+    return _bytes_of(optimizer.variables)
+
+
+def _activation_bytes(forward: ForwardPass, batch_size: int) -> int:
+    # Backwards, the gradients of the input and of the output of the largest
+    # operation live beside what the forward pass kept.
+    per_example = forward.kept_bytes + 2 * forward.largest_bytes
+    return batch_size * per_example + forward.fixed_bytes
+
+
+def _trace(model: keras.Model, input_shapes: Any) -> ForwardPass:
+    inputs = _inputs_of(model, input_shapes)
+    specs = keras.tree.map_structure(
+        lambda x: tf.TensorSpec((1, *x.shape[1:]), x.dtype, x.name), inputs
+    )
+    call = tf.function(lambda x: model(x, training=False), autograph=False)
+    return forward_pass_of(call.get_concrete_function(specs).graph)
+
+
+def _build_on(model: keras.Model, input_shapes: Any) -> None:
+    if input_shapes is None:
+        raise ValueError(
+            "`input_shapes` must be given for a model that learns its shape "
+            f"from data. Received: the model {model.name!r}, which is not "
+            "built. Pass the shape of one example, or begin the model with "
+            "`keras.Input`."
+        )
+    model(_inputs_of(model, input_shapes))
+
+
+def _inputs_of(model: keras.Model, input_shapes: Any) -> Any:
+    """The inputs as Keras tensors, sizes known but for the batch."""
+    own = _own_inputs(model)
+    if input_shapes is not None:
+        dtypes = [tensor.dtype for tensor in keras.tree.flatten(own)]
+        return _of_shapes(input_shapes, iter(dtypes))
+    shapes = [tuple(tensor.shape) for tensor in keras.tree.flatten(own)]
+    if not shapes or any(None in shape[1:] for shape in shapes):
+        raise ValueError(
+            "`input_shapes` must be given for a model that does not tell the "
+            f"sizes of its inputs. Received: the model {model.name!r} with "
+            f"inputs of shapes {shapes}. Pass the shape of one example "
+            "without the batch, such as (28, 28, 1)."
+        )
+    return own
+
+
+def _own_inputs(model: keras.Model) -> Any:
+    """The inputs that a model knows of, in its own structure."""
+    structure = getattr(model, "input", None)
+    if structure is not None:
+        return structure
+    # A `Sequential` has no `input` (Keras 3.15), a subclassed model neither.
+    inputs = getattr(model, "inputs", None) or []
+    return inputs[0] if len(inputs) == 1 else inputs
+
+
+def _of_shapes(shapes: Any, dtypes: Any) -> Any:
+    if isinstance(shapes, dict):
+        return {key: _of_shapes(shapes[key], dtypes) for key in shapes}
+    if all(isinstance(size, int) for size in shapes):
+        return keras.Input(shapes, dtype=next(dtypes, None))
+    return [_of_shapes(shape, dtypes) for shape in shapes]

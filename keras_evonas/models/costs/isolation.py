@@ -1,0 +1,48 @@
+"""Runs a task where Keras models have shapes but no memory."""
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+from typing import TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+Result = TypeVar("Result")
+
+
+def without_allocation(task: Callable[[], Result]) -> Result:
+    """Runs a task in a graph of its own: its weights have no values.
+
+    Keras keeps layer names and its seed generator per thread, so the task
+    runs in a fresh one and leaves no trace in the caller's. The global
+    random generators, from which Keras draws seeds, are put back.
+
+    Args:
+        task: What to run. It may build and compile models, but not run them.
+
+    Returns:
+        What `task` returns. It must not hold tensors or layers.
+    """
+    policy = keras.config.dtype_policy()
+    outcome: dict[str, Any] = {}
+
+    def run() -> None:
+        keras.config.set_dtype_policy(policy)
+        try:
+            with tf.Graph().as_default():
+                outcome["result"] = task()
+        except BaseException as error:  # Raised again in the caller's thread.
+            outcome["error"] = error
+
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    thread = threading.Thread(target=run, name="without-allocation")
+    thread.start()
+    thread.join()
+    random.setstate(states[0])
+    np.random.set_state(states[1])  # noqa: NPY002
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["result"]

@@ -1,0 +1,180 @@
+"""Sums the costs of a model over the operations of its forward pass."""
+
+import dataclasses
+from collections.abc import Iterable
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from keras_evonas.models.costs import arithmetic
+
+_CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
+_LOOPS = frozenset(("StatelessWhile", "While"))
+_BRANCHES = frozenset(("If", "StatelessIf"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ForwardPass:
+    """What one example costs on its way through a model.
+
+    Attributes:
+        multiply_adds: Multiply-adds of matrix products and convolutions.
+        other_flops: Arithmetic apart from those.
+        depth: Matrix products and convolutions on the longest path.
+        kept_bytes: Activations that back-propagation needs.
+        fixed_bytes: The same for values that do not depend on the input, such
+            as weights cast to half precision.
+        largest_bytes: The largest of these activations.
+        unknown: Layers whose arithmetic is only partly known, each with the
+            operation that nobody knows.
+    """
+
+    multiply_adds: int = 0
+    other_flops: int = 0
+    depth: int = 0
+    kept_bytes: int = 0
+    fixed_bytes: int = 0
+    largest_bytes: int = 0
+    unknown: tuple[str, ...] = ()
+
+
+def forward_pass_of(graph: tf.Graph) -> ForwardPass:
+    """Adds up the operations of a traced forward pass.
+
+    Args:
+        graph: The graph of a concrete function that was traced with a batch
+            of one example.
+
+    Returns:
+        The costs of the whole graph. The body of a loop counts as often as it
+        runs; of two branches the dearer one counts.
+    """
+    operations = graph.get_operations()
+    parts = [_costs_of(operation) for operation in operations]
+    varying = _varying(operations)
+    kept = _kept(operations)
+    own = [arithmetic.bytes_of(kept[name]) for name in kept if name in varying]
+    return ForwardPass(
+        multiply_adds=sum(part.multiply_adds for part in parts),
+        other_flops=sum(part.other_flops for part in parts),
+        depth=_longest_path(operations, [part.depth for part in parts]),
+        kept_bytes=sum(own) + sum(part.kept_bytes for part in parts),
+        fixed_bytes=sum(part.fixed_bytes for part in parts)
+        + sum(
+            arithmetic.bytes_of(kept[name])
+            for name in kept
+            if name not in varying
+        ),
+        largest_bytes=max(
+            own + [part.largest_bytes for part in parts], default=0
+        ),
+        unknown=_union(part.unknown for part in parts),
+    )
+
+
+def _costs_of(operation: tf.Operation) -> ForwardPass:
+    kind = operation.type
+    if kind in _CALLS:
+        return _inside(operation, "f")
+    if kind in _BRANCHES:
+        branches = [
+            _inside(operation, name) for name in ("then_branch", "else_branch")
+        ]
+        return max(branches, key=lambda part: part.multiply_adds)
+    if kind in _LOOPS:
+        return _repeated(operation)
+    multiply_adds = arithmetic.multiply_adds_of(operation)
+    other_flops = arithmetic.other_flops_of(operation)
+    return ForwardPass(
+        multiply_adds=multiply_adds,
+        other_flops=other_flops or 0,
+        depth=int(multiply_adds > 0),
+        unknown=(_named(operation),) if other_flops is None else (),
+    )
+
+
+def _inside(operation: tf.Operation, attribute: str) -> ForwardPass:
+    name = operation.get_attr(attribute).name
+    # TensorFlow has no public way from a function's name to its operations
+    # (2.19 to 2.21).
+    function = operation.graph._get_function(name)
+    return forward_pass_of(function.graph)
+
+
+def _repeated(operation: tf.Operation) -> ForwardPass:
+    body = _inside(operation, "body")
+    # The second input of a loop is the largest number of its iterations.
+    count = _known_integer(operation.inputs[1])
+    unknown = body.unknown
+    if count is None or count < 0:
+        count = 1
+        if body.multiply_adds or body.other_flops:
+            unknown += (_named(operation),)
+    return dataclasses.replace(
+        body,
+        multiply_adds=body.multiply_adds * count,
+        other_flops=body.other_flops * count,
+        kept_bytes=body.kept_bytes * count,
+        fixed_bytes=body.fixed_bytes * count,
+        unknown=unknown,
+    )
+
+
+def _known_integer(tensor: tf.Tensor) -> int | None:
+    value = tf.get_static_value(tensor)
+    if value is None and tensor.op.type in ("Identity", "Max", "Min"):
+        # Keras (3.15) reduces the single number of steps.
+        return _known_integer(tensor.op.inputs[0])
+    return None if value is None or value.size != 1 else int(value.item())
+
+
+def _named(operation: tf.Operation) -> str:
+    layer = operation.name.rpartition("/")[0] or "model"
+    return f"{layer} ({operation.type})"
+
+
+def _union(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for some in names for name in some))
+
+
+def _longest_path(
+    operations: Sequence[tf.Operation], depths: Sequence[int]
+) -> int:
+    reached: dict[str, int] = {}
+    for operation, depth in zip(operations, depths, strict=True):
+        before = [reached[tensor.op.name] for tensor in operation.inputs]
+        reached[operation.name] = max(before, default=0) + depth
+    return max(reached.values(), default=0)
+
+
+def _varying(operations: Sequence[tf.Operation]) -> set[str]:
+    """Names of the tensors that depend on the input, not only on weights."""
+    varying: set[str] = set()
+    for operation in operations:
+        is_input = operation.type.startswith("Placeholder")
+        depends = any(tensor.name in varying for tensor in operation.inputs)
+        varying |= {
+            tensor.name
+            for tensor in operation.outputs
+            if (is_input or depends) and tensor.dtype != tf.resource
+        }
+    return varying
+
+
+def _kept(operations: Sequence[tf.Operation]) -> dict[str, tf.Tensor]:
+    """Tensors that back-propagation needs, one for each buffer, no weights."""
+    buffers: dict[str, tf.Tensor] = {}
+    weights: set[str] = set()
+    kept: dict[str, tf.Tensor] = {}
+    for operation in operations:
+        inputs = [buffers[tensor.name] for tensor in operation.inputs]
+        shared = operation.type in arithmetic.VIEWS
+        for tensor in operation.outputs:
+            buffers[tensor.name] = inputs[0] if shared else tensor
+        if operation.type in ("Const", "ReadVariableOp"):
+            weights |= {tensor.name for tensor in operation.outputs}
+        needed = inputs if operation.type in arithmetic.KEEPS_INPUTS else []
+        if operation.type in arithmetic.KEEPS_OUTPUTS:
+            needed = [*needed, *operation.outputs]
+        kept.update((tensor.name, tensor) for tensor in needed)
+    return {name: kept[name] for name in kept if name not in weights}
