@@ -1,0 +1,28 @@
+"""Runs a benchmark: `python -m keras_evonas.benchmarks NAME [--flags]`."""
+
+import importlib
+import sys
+
+from absl import app
+
+# Each module defines its own flags and a `main(argv)`.
+_MODULE_OF = {
+    "oracle": "keras_evonas.benchmarks.oracle",
+}
+
+
+def main() -> None:
+    """Runs the benchmark that the command line names."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in _MODULE_OF:
+        sys.exit(
+            "Usage: python -m keras_evonas.benchmarks NAME [--flags], where "
+            f"NAME is one of {', '.join(sorted(_MODULE_OF))}. Received: "
+            f"{name!r}. Add --help after the name for its flags."
+        )
+    module = importlib.import_module(_MODULE_OF[name])
+    app.run(module.main, argv=[f"benchmarks {name}", *sys.argv[2:]])
+
+
+if __name__ == "__main__":
+    main()

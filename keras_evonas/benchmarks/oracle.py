@@ -1,0 +1,87 @@
+"""How long the oracle takes for a trial, and whether that grows.
+
+Nothing is trained: each trial is created, reported and ended at once, with
+everything that is written to the disk. Printed as a Markdown table.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+
+import keras_tuner
+from absl import flags
+
+from keras_evonas.oracle import EvoOracle
+
+_TRIALS = flags.DEFINE_integer(
+    "trials", 10_000, "Number of trials.", lower_bound=200
+)
+_GENES = flags.DEFINE_integer(
+    "genes", 10, "Number of layers of the space, 3 genes each.", lower_bound=1
+)
+# Trials around a point whose times are summed up.
+_WINDOW = 100
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs the benchmark and prints its table."""
+    del argv
+    with tempfile.TemporaryDirectory() as folder:
+        times = _run(folder)
+        print("| trial | median ms | mean ms | largest ms |")
+        print("|---|---|---|---|")
+        for trial in _points(len(times)):
+            window = times[trial - _WINDOW : trial]
+            print(
+                f"| {trial} | {statistics.median(window):.2f} | "
+                f"{statistics.mean(window):.2f} | {max(window):.1f} |"
+            )
+        start = time.perf_counter()
+        _oracle(folder).reload()
+        print(f"\nReloading {len(times)} trials: ", end="")
+        print(f"{time.perf_counter() - start:.1f} s")
+
+
+def _run(folder: str) -> list[float]:
+    oracle = _oracle(folder)
+    times = []
+    for _ in range(_TRIALS.value):
+        start = time.perf_counter()
+        trial = oracle.create_trial("tuner0")
+        score = _score(trial.hyperparameters.values)
+        oracle.update_trial(trial.trial_id, {"score": score})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+        oracle.save()
+        times.append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def _oracle(folder: str) -> EvoOracle:
+    hp = keras_tuner.HyperParameters()
+    depth = hp.Int("depth", 1, _GENES.value, default=_GENES.value)
+    for layer in range(depth):
+        with hp.conditional_scope("depth", list(range(layer + 1, depth + 1))):
+            hp.Choice(f"layer_{layer}/units", [16, 32, 64, 128, 256])
+            hp.Choice(f"layer_{layer}/activation", ["relu", "gelu", "tanh"])
+            hp.Float(f"layer_{layer}/dropout", 0.0, 0.5)
+    oracle = EvoOracle(
+        keras_tuner.Objective("score", "min"),
+        max_trials=_TRIALS.value,
+        hyperparameters=hp,
+        seed=0,
+    )
+    oracle.verbose = 0
+    oracle._set_project_dir(folder, "benchmark")
+    return oracle
+
+
+def _score(values: dict[str, object]) -> float:
+    numbers = [v for v in values.values() if isinstance(v, int | float)]
+    return sum((float(number) - 0.3) ** 2 for number in numbers)
+
+
+def _points(trials: int) -> list[int]:
+    points = [_WINDOW, 1_000, 3_000, trials]
+    return sorted({point for point in points if point <= trials})
