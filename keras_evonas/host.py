@@ -21,6 +21,7 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas import objectives
 from keras_evonas import project
 from keras_evonas.evolution.randomness import check_seed
+from keras_evonas.hyperparameters import SharedHyperParameters
 
 Status = trial_lib.TrialStatus
 Trial = trial_lib.Trial
@@ -63,6 +64,7 @@ class MendedOracle(keras_tuner.Oracle):
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
         self.seed = self._seed_state = checked_seed
+        self.hyperparameters = SharedHyperParameters(self.hyperparameters)
         self.objective = objectives.strict(self.objective)
         self._lock = threading.RLock()
         self._ranking: list[tuple[tuple[float, ...], int, str]] = []

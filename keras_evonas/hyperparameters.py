@@ -112,38 +112,61 @@ def describe_changes(
     return changes
 
 
-class WatchedHyperParameters(keras_tuner.HyperParameters):
-    """Hyperparameters that notice when a model asks for another range.
+class SharedHyperParameters(keras_tuner.HyperParameters):
+    """Hyperparameters whose copies share one space.
 
-    keras-tuner 1.4.8 looks hyperparameters up by name and conditions only: a
-    range that changed between two runs is silently ignored, and values outside
-    of it are proposed.
+    keras-tuner 1.4.8 takes its space apart and builds it anew for every
+    trial, which costs more than evolution does. A hyperparameter never
+    changes, so that copies here hold the same ones.
+
+    It can also notice when a model asks for another range than before. The
+    host looks hyperparameters up by name and conditions only: a range that
+    changed between two runs is silently ignored, and values outside of it are
+    proposed.
 
     Args:
-        space: The hyperparameters that the search knows.
-        on_change: Called with the known and the requested hyperparameter.
+        source: The hyperparameters to start from, with their values.
+        on_change: Called with the configurations of the known and of the
+            requested hyperparameter when they differ. Defaults to `None`,
+            which does not look.
     """
 
     def __init__(
         self,
-        space: keras_tuner.HyperParameters,
-        on_change: Callable[[Any, Any], None],
+        source: keras_tuner.HyperParameters,
+        on_change: Callable[[Any, Any], None] | None = None,
     ) -> None:
         super().__init__()
+        for hp in source.space:
+            self._hps[hp.name].append(hp)
+            self._space.append(hp)
+        self.values = dict(source.values)
         self._on_change = on_change
-        self.merge(space.copy())
-        self._known = {_identity(hp): hp.get_config() for hp in self.space}
+        self._space_json = getattr(source, "_space_json", (0, "[]"))
 
-    def copy(self) -> "WatchedHyperParameters":
-        """Returns an independent copy that watches too."""
-        twin = WatchedHyperParameters(super().copy(), self._on_change)
-        twin.values = dict(self.values)
-        return twin
+    def copy(self) -> "SharedHyperParameters":
+        """Returns an independent copy that shares the hyperparameters."""
+        return SharedHyperParameters(self, self._on_change)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what `keras_tuner.HyperParameters.from_config` takes."""
+        size, text = self._space_json
+        if size != len(self.space):
+            text = json.dumps(super().get_config()["space"])
+            self._space_json = (len(self.space), text)
+        # Parsed anew because `from_config` changes what it is given.
+        return {"space": json.loads(text), "values": dict(self.values)}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What watches belongs to this process.
+        return keras_tuner.HyperParameters.from_config, (self.get_config(),)
 
     def _retrieve(self, hp: Any) -> Any:
-        known = self._known.get(_identity(hp))
-        if known is not None and known != hp.get_config():
-            self._on_change(known, hp.get_config())
+        if self._on_change is not None:
+            for known in self._hps.get(hp.name, ()):
+                same_place = known.conditions == hp.conditions
+                if same_place and known.get_config() != hp.get_config():
+                    self._on_change(known.get_config(), hp.get_config())
         return super()._retrieve(hp)
 
 

@@ -326,7 +326,7 @@ class EvoOracle(MendedOracle):
             self._refuse(changes)
             self.seed = self._seed_state = entries.terms.seed
             state = self._saved_state()
-            self.hyperparameters = hp_lib.WatchedHyperParameters(
+            self.hyperparameters = hp_lib.SharedHyperParameters(
                 _space_of(state), self._on_space_change
             )
             self._display.set_state(state["display"])

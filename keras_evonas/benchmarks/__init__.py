@@ -1,1 +1,1 @@
-"""Benchmarks that anybody can run again: `python -m keras_evonas.benchmarks`."""
+"""Benchmarks to run again: `python -m keras_evonas.benchmarks NAME`."""
