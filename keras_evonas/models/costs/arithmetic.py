@@ -56,7 +56,12 @@ _REDUCTIONS = frozenset(
 # They move, name, cast or create values and compute nothing.
 _FREE = frozenset(
     (
-        *("Assert", "AssignVariableOp", "AssignAddVariableOp", "BatchToSpaceND"),
+        *(
+            "Assert",
+            "AssignVariableOp",
+            "AssignAddVariableOp",
+            "BatchToSpaceND",
+        ),
         *("AssignSubVariableOp", "Bitcast", "BroadcastArgs", "BroadcastTo"),
         *("Bucketize", "Cast", "CheckNumerics", "Concat", "ConcatV2", "Const"),
         *("DepthToSpace", "DynamicStitch", "DynamicPartition", "EnsureShape"),

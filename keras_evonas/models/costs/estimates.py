@@ -13,6 +13,13 @@ from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.models.costs.tracing import ForwardPass
 from keras_evonas.models.costs.tracing import forward_pass_of
 
+# Measured on a CPU with TensorFlow 2.21, for twelve networks from 0.2 M to
+# 100 M parameters. Host memory that a traced training step takes for each
+# operation of the forward pass, and the gradients and temporary values, as
+# large as the largest activation, that live together on the way back.
+_BYTES_OF_AN_OPERATION = 300_000
+_GRADIENTS = 4
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Costs:
@@ -28,9 +35,9 @@ class Costs:
             element-wise arithmetic counts too.
         weight_bytes: Bytes of all weights.
         training_bytes: Estimated peak of the memory that training takes, in
-            bytes: weights, gradients, the optimizer's slots and the
-            activations of one batch. The data set and the libraries
-            themselves come on top.
+            bytes: weights, gradients, the optimizer's slots, the activations
+            of one batch and the traced training step. The data set and the
+            libraries themselves come on top.
         depth: Matrix products and convolutions on the longest path.
         unknown: Layers whose arithmetic is only partly known, each with the
             operation that nobody knows. Empty when `flops` is complete.
@@ -82,8 +89,6 @@ def costs_of(
             "`costs_of_build(lambda: model, input_shapes=...)`."
         )
     forward = _trace(model, input_shapes)
-    weight_bytes = _bytes_of(model.weights)
-    trainable_bytes = _bytes_of(model.trainable_weights)
     slot_bytes = _slot_bytes(
         optimizer or model.optimizer, model.trainable_variables
     )
@@ -92,11 +97,8 @@ def costs_of(
         trainable_params=_count(model.trainable_weights),
         multiply_adds=forward.multiply_adds,
         flops=2 * forward.multiply_adds + forward.other_flops,
-        weight_bytes=weight_bytes,
-        training_bytes=weight_bytes
-        + trainable_bytes
-        + slot_bytes
-        + _activation_bytes(forward, batch_size),
+        weight_bytes=_bytes_of(model.weights),
+        training_bytes=_training_bytes(model, forward, slot_bytes, batch_size),
         depth=forward.depth,
         unknown=forward.unknown,
     )
@@ -181,11 +183,24 @@ def _slot_bytes(
     return _bytes_of(optimizer.variables)
 
 
-def _activation_bytes(forward: ForwardPass, batch_size: int) -> int:
-    # Backwards, the gradients of the input and of the output of the largest
-    # operation live beside what the forward pass kept.
-    per_example = forward.kept_bytes + 2 * forward.largest_bytes
-    return batch_size * per_example + forward.fixed_bytes
+def _training_bytes(
+    model: keras.Model,
+    forward: ForwardPass,
+    slot_bytes: int,
+    batch_size: int,
+) -> int:
+    trained = [_bytes_of([weight]) for weight in model.trainable_weights]
+    copies = 1 + slot_bytes / max(1, sum(trained))
+    kept = forward.kept_bytes + _GRADIENTS * forward.largest_bytes
+    return (
+        _bytes_of(model.weights)
+        + sum(trained)
+        + slot_bytes
+        + round(copies * max(trained, default=0))
+        + batch_size * kept
+        + forward.fixed_bytes
+        + _BYTES_OF_AN_OPERATION * forward.operations
+    )
 
 
 def _trace(model: keras.Model, input_shapes: Any) -> ForwardPass:

@@ -25,6 +25,7 @@ class ForwardPass:
         fixed_bytes: The same for values that do not depend on the input, such
             as weights cast to half precision.
         largest_bytes: The largest of these activations.
+        operations: Number of operations, a loop's body counted once.
         unknown: Layers whose arithmetic is only partly known, each with the
             operation that nobody knows.
     """
@@ -35,6 +36,7 @@ class ForwardPass:
     kept_bytes: int = 0
     fixed_bytes: int = 0
     largest_bytes: int = 0
+    operations: int = 0
     unknown: tuple[str, ...] = ()
 
 
@@ -68,6 +70,7 @@ def forward_pass_of(graph: tf.Graph) -> ForwardPass:
         largest_bytes=max(
             own + [part.largest_bytes for part in parts], default=0
         ),
+        operations=len(operations) + sum(part.operations for part in parts),
         unknown=_union(part.unknown for part in parts),
     )
 
