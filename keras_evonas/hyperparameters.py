@@ -232,12 +232,7 @@ def _canonical(domains: Iterable[Domain], value: Any) -> Any:
         value = value.item()
     for domain in domains:
         if domain.contains(value):
-            is_float = isinstance(domain, Interval) and not domain.integer
-            if is_float:
-                return float(value)
-            if isinstance(domain, Categorical):
-                return domain.values[domain.index(value)]
-            return value
+            return domain.own(value)
         if isinstance(domain, Grid) and isinstance(value, int | float):
             near = _nearest(domain, value)
             if abs(float(near) - value) <= 1e-9 * max(1.0, abs(value)):

@@ -26,6 +26,13 @@ import numpy as np
 Value: TypeAlias = bool | int | float | str
 Genome: TypeAlias = Mapping[str, Value]
 
+# The types a value may have.
+_PLAIN = (bool, int, float, str)
+# What may stand for it in a draft: NumPy's scalars, too.
+_WHOLE = (int, np.integer)
+_NUMBERS = (*_WHOLE, float, np.floating)
+_SCALARS = (*_PLAIN, np.generic)
+
 _SCALES = ("linear", "log", "reverse_log")
 # Share of an interval by which a neighbour is moved.
 _NEIGHBOUR_STEPS = (0.02, 0.1)
@@ -39,7 +46,8 @@ class Categorical:
         values: Tuple of distinct values of any plain type.
 
     Raises:
-        ValueError: If `values` is empty or holds a value twice.
+        ValueError: If `values` is empty, or holds two equal values or one
+            that is not of a plain type.
     """
 
     values: tuple[Value, ...]
@@ -61,8 +69,12 @@ class Categorical:
         return iter(self.values)
 
     def contains(self, value: object) -> bool:
-        """Whether `value` is one of the values."""
-        return _is_plain(value) and value in self._index
+        """Whether `value` equals one of the values, as `1.0` equals `1`."""
+        return isinstance(value, _SCALARS) and value in self._index
+
+    def own(self, value: Value) -> Value:
+        """The equal value that the domain itself holds, of its type."""
+        return self.values[self._index[value]]
 
     def index(self, value: Value) -> int:
         """Place of `value` in `values`."""
@@ -92,7 +104,7 @@ class Grid(Categorical):
         values: Tuple of distinct numbers, in their order.
 
     Raises:
-        ValueError: If `values` is empty or holds a value twice.
+        ValueError: As `Categorical`.
     """
 
     ordered: ClassVar[bool] = True
@@ -201,11 +213,14 @@ class Interval:
 
     def contains(self, value: object) -> bool:
         """Whether `value` is a number of the right kind within the bounds."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        kinds = _WHOLE if self.integer else _NUMBERS
+        if isinstance(value, bool) or not isinstance(value, kinds):
             return False
-        if self.integer and not isinstance(value, int):
-            return False
-        return self.low <= value <= self.high
+        return bool(self.low <= value <= self.high)
+
+    def own(self, value: Value) -> Value:
+        """The value as a Python `int` or `float`, as the domain holds it."""
+        return int(value) if self.integer else float(value)
 
     @property
     def _top(self) -> float:
@@ -347,15 +362,20 @@ def resample(domain: Domain, value: Value, rng: np.random.Generator) -> Value:
 
 
 def _check_values(values: tuple[Value, ...]) -> None:
+    # Exact types: NumPy's float64 is a float, but Keras and JSON want Python's.
+    odd = [value for value in values if type(value) not in _PLAIN]
+    if odd:
+        raise ValueError(
+            "`values` must hold Python `bool`, `int`, `float` and `str`. "
+            f"Received: {odd[0]!r} of type {type(odd[0])}. For a NumPy scalar "
+            "pass its `.item()`."
+        )
     if not values or len(set(values)) != len(values):
         raise ValueError(
             "`values` must be a tuple of distinct values, at least one. "
-            f"Received: values={values}."
+            f"Received: values={values}. Values that Python calls equal, such "
+            "as `True`, `1` and `1.0`, cannot be told apart; use strings."
         )
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, bool | int | float | str)
 
 
 def _van_der_corput(count: int) -> float:

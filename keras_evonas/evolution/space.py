@@ -67,7 +67,8 @@ class SearchSpace:
 
         Args:
             draft: Mapping from gene names to values. Values that are legal
-                and active are kept, the others dropped.
+                and active are kept, as the Python type that their domain
+                holds; the others are dropped.
             rng: Generator for the active genes that the draft lacks.
 
         Returns:
@@ -89,7 +90,7 @@ class SearchSpace:
             if name in genome or not gene.is_active(genome):
                 continue
             if name in draft and gene.domain.contains(draft[name]):
-                genome[name] = draft[name]
+                genome[name] = gene.domain.own(draft[name])
             else:
                 genome[name] = fill(gene)
         return genome
