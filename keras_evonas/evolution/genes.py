@@ -36,6 +36,8 @@ _SCALARS = (*_PLAIN, np.generic)
 _SCALES = ("linear", "log", "reverse_log")
 # Share of an interval by which a neighbour is moved.
 _NEIGHBOUR_STEPS = (0.02, 0.1)
+# Draws from an interval before another value is had by a step.
+_DRAWS = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,8 +167,9 @@ class Interval:
             `False`.
 
     Raises:
-        ValueError: If the bounds are not finite or not in order, or if a
-            logarithmic scale starts at zero or below.
+        ValueError: If the bounds are not finite, not in order, or not whole
+            for whole numbers, or if a logarithmic scale starts at zero or
+            below.
     """
 
     low: float
@@ -181,6 +184,11 @@ class Interval:
             raise ValueError(
                 "`low` and `high` must be finite and in order. Received: "
                 f"low={self.low}, high={self.high}."
+            )
+        if self.integer and (self.low % 1 or self.high % 1):
+            raise ValueError(
+                "`low` and `high` must be whole numbers for integer=True. "
+                f"Received: low={self.low}, high={self.high}."
             )
         if self.scale not in _SCALES:
             raise ValueError(
@@ -271,11 +279,22 @@ class Interval:
         """
         if self.size == 1:
             return value
-        moved = self.position(value) + rng.normal(0.0, scale)
+        move = rng.normal(0.0, scale)
+        moved = self.position(value) + move
         child = self.at(min(max(1 - abs(1 - abs(moved)), 0.0), 1.0))
-        if child == value:  # a small step among whole numbers
-            return self.neighbours(value)[int(rng.integers(2)) - 1]
-        return child
+        if child != value:
+            return child
+        return self._next(value, upwards=move > 0)
+
+    def _next(self, value: Value, *, upwards: bool) -> Value:
+        """The nearest value on one side, of the other if there is none."""
+        if self.integer:
+            near = int(value) + (1 if upwards else -1)
+            return near if self.contains(near) else 2 * int(value) - near
+        target = self.high if upwards else self.low
+        if value == target:
+            target = self.low if upwards else self.high
+        return math.nextafter(float(value), target)
 
     def neighbours(self, value: Value) -> tuple[Value, ...]:
         """Values a small and a larger step away in both directions."""
@@ -352,8 +371,11 @@ def resample(domain: Domain, value: Value, rng: np.random.Generator) -> Value:
     if isinstance(domain, Interval):
         if domain.size == 1:
             return value
-        drawn = domain.sample(rng)
-        return drawn if drawn != value else domain.step(value, rng, 0.1)
+        for _ in range(_DRAWS):
+            drawn = domain.sample(rng)
+            if drawn != value:
+                return drawn
+        return domain.step(value, rng, 0.1)
     others = domain.size - 1
     if not others:
         return value
