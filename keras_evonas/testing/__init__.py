@@ -14,16 +14,27 @@ loads Keras.
 """
 
 import importlib
+import sys
 from typing import Any
 
 _HOME_OF = {
+    "CrossoverConformance": "keras_evonas.testing.operators",
+    "MutationConformance": "keras_evonas.testing.operators",
+    "OracleConformance": "keras_evonas.testing.oracles",
     "Problem": "keras_evonas.testing.spaces",
+    "ReplacementConformance": "keras_evonas.testing.operators",
+    "SelectionConformance": "keras_evonas.testing.operators",
+    "StrategyConformance": "keras_evonas.testing.strategies",
     "conditional_trap": "keras_evonas.testing.spaces",
     "example_spaces": "keras_evonas.testing.spaces",
     "mixed_space": "keras_evonas.testing.spaces",
 }
 
 __all__ = sorted(_HOME_OF)
+
+if "pytest" in sys.modules:
+    # So that a failing law shows the values it compared.
+    sys.modules["pytest"].register_assert_rewrite(*set(_HOME_OF.values()))
 
 
 def __getattr__(name: str) -> Any:
