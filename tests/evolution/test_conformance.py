@@ -7,6 +7,7 @@ import pytest
 
 from keras_evonas import evolution
 from keras_evonas.evolution import BlockCrossover
+from keras_evonas.evolution import Evolution
 from keras_evonas.evolution import Generational
 from keras_evonas.evolution import OldestDies
 from keras_evonas.evolution import PointCrossover
@@ -20,10 +21,16 @@ from keras_evonas.evolution import Tournament
 from keras_evonas.evolution import Truncation
 from keras_evonas.evolution import UniformCrossover
 from keras_evonas.evolution import WorstDies
+from keras_evonas.evolution import generational_genetic_algorithm
+from keras_evonas.evolution import genetic_algorithm
+from keras_evonas.evolution import local_search
+from keras_evonas.evolution import random_search
+from keras_evonas.evolution import regularized_evolution
 from keras_evonas.testing import CrossoverConformance
 from keras_evonas.testing import MutationConformance
 from keras_evonas.testing import ReplacementConformance
 from keras_evonas.testing import SelectionConformance
+from keras_evonas.testing import StrategyConformance
 
 SELECTIONS = [
     RandomSelection(),
@@ -55,6 +62,24 @@ MUTATIONS = [
 ]
 ELITIST = [WorstDies(), Generational(), Generational(elites=3)]
 AGEING = [OldestDies(), Generational(elites=0)]
+
+
+STRATEGIES = {
+    "genetic_algorithm": genetic_algorithm(),
+    "genetic_algorithm, self-adaptive": genetic_algorithm(self_adaptive=True),
+    "generational_genetic_algorithm": generational_genetic_algorithm(),
+    "local_search": local_search(),
+    "regularized_evolution": regularized_evolution(),
+    "Evolution": Evolution(
+        population_size=5,
+        select=RankRoulette(),
+        crossover=UniformCrossover(),
+        crossover_rate=1.0,
+        mutate=Resample(),
+        replace=WorstDies(),
+        brood_size=3,
+    ),
+}
 
 
 class TestSelections(SelectionConformance):
@@ -91,6 +116,20 @@ class TestAgeingReplacements(ReplacementConformance):
         return request.param
 
 
+class TestStrategies(StrategyConformance):
+    @pytest.fixture(params=STRATEGIES.values(), ids=STRATEGIES)
+    def strategy(self, request):
+        return request.param
+
+
+class TestRandomSearch(StrategyConformance):
+    learns = False
+
+    @pytest.fixture
+    def strategy(self):
+        return random_search()
+
+
 ENROLLED = {
     "selection": SELECTIONS,
     "crossover": CROSSOVERS,
@@ -115,6 +154,16 @@ def test_every_public_operator_is_enrolled(kind):
         name for name, piece in _public(kind).items() if inspect.isclass(piece)
     }
     assert classes == {type(one).__name__ for one in ENROLLED[kind]}
+
+
+def test_every_public_strategy_is_enrolled():
+    enrolled = {*STRATEGIES.values(), random_search()}
+    classes = {type(one).__name__ for one in enrolled}
+    for name, piece in _public("strategies").items():
+        if inspect.isfunction(piece):
+            assert piece() in enrolled, name
+        elif piece is not evolution.Strategy:
+            assert name in classes
 
 
 @pytest.mark.parametrize(
