@@ -45,6 +45,9 @@ class Resample:
     Args:
         rate: Float in `[0, 1]`, the chance of each active gene. Defaults to
             `None`: one over the number of active genes.
+
+    Raises:
+        ValueError: If `rate` is out of range.
     """
 
     rate: float | None = None
@@ -93,6 +96,9 @@ class Step:
             the domain. Defaults to 0.15.
         resample: Float in `[0, 1]`, the chance that an ordered gene is drawn
             anew instead, so that far values stay in reach. Defaults to 0.3.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     rate: float | None = None

@@ -272,6 +272,9 @@ class LocalSearch:
         initial_size: Integer, random individuals to start from. Defaults to
             10.
         memory: Integer, how many of the best are remembered. Defaults to 20.
+
+    Raises:
+        ValueError: If a size or rate is out of range.
     """
 
     initial_size: int = 10
@@ -343,6 +346,10 @@ def genetic_algorithm(
 
     Returns:
         The strategy.
+
+    Raises:
+        ValueError: If a size or rate is out of range, or the tournament larger
+            than the population.
     """
     return Evolution(
         population_size=population_size,
@@ -376,6 +383,10 @@ def generational_genetic_algorithm(
 
     Returns:
         The strategy.
+
+    Raises:
+        ValueError: If a size or rate is out of range, the tournament larger
+            than the population, or all of the population elites.
     """
     return Evolution(
         population_size=population_size,
@@ -405,6 +416,10 @@ def regularized_evolution(
 
     Returns:
         The strategy.
+
+    Raises:
+        ValueError: If a size or rate is out of range, or the sample larger than
+            the population.
     """
     return Evolution(
         population_size=population_size,
@@ -421,7 +436,11 @@ def random_search() -> RandomSearch:
 
 
 def local_search(*, initial_size: int = 10) -> LocalSearch:
-    """Hill climbing over one-gene neighbours; see `LocalSearch`."""
+    """Hill climbing over one-gene neighbours; see `LocalSearch`.
+
+    Raises:
+        ValueError: If `initial_size` is not a positive integer.
+    """
     return LocalSearch(initial_size=initial_size)
 
 
