@@ -266,7 +266,8 @@ class LocalSearch:
     neighbours of the best individual that has any left. Deviations from the
     paper: a better neighbour is taken up at once instead of after the whole
     neighbourhood, and from a local optimum it goes on at the next best
-    individual instead of at a new random one.
+    individual instead of at a new random one. A change that switches genes on
+    draws their values, so that it makes many neighbours, not one.
 
     Args:
         initial_size: Integer, random individuals to start from. Defaults to
