@@ -6,14 +6,19 @@ the result into the strategy's state. To resume a search is to record the
 same births and ends again.
 """
 
+import dataclasses
 from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
@@ -30,9 +35,13 @@ class Engine:
     Args:
         space: The space to search.
         strategy: The strategy, its `"auto"` settings resolved.
-        seed: Non-negative integer.
-        initial_population: Genomes or drafts to be born first. Missing genes
-            are filled with their defaults; duplicates are dropped.
+        seed: Non-negative integer, `0` included, or `None` for a random one.
+        initial_population: Genomes to be born first. Missing genes are filled
+            with their defaults; duplicates are dropped.
+
+    Raises:
+        ValueError: If `seed` is negative or no integer, or if
+            `initial_population` lies outside the space.
 
     Example:
 
@@ -49,19 +58,20 @@ class Engine:
         space: SearchSpace,
         strategy: Strategy,
         *,
-        seed: int,
+        seed: int | None,
         initial_population: Iterable[Genome] = (),
     ) -> None:
         self.space = space
         self.strategy = strategy
-        self.seed = seed
+        self.seed = check_seed(seed)
         self.history = History()
         self.state: Any = strategy.begin()
-        initial = {
-            space.key(genome): genome
-            for genome in map(space.complete, initial_population)
-        }
-        self._initial = list(initial.values())
+        adopted = [
+            space.adopt(genome, "initial_population")
+            for genome in initial_population
+        ]
+        self._initial = list({space.key(one): one for one in adopted}.values())
+        self._unseen: Iterator[dict[str, Value]] | None = None
 
     def ask(self) -> Individual | None:
         """Makes the next individual, and records it as pending.
@@ -69,6 +79,9 @@ class Engine:
         Returns:
             An individual with a genome that was never born before, or `None`
             if the whole space has been.
+
+        Raises:
+            RuntimeError: If the strategy has an `"auto"` setting left.
         """
         birth = self.history.births
         draft = self._draft_unseen(birth)
@@ -104,18 +117,29 @@ class Engine:
 
         Raises:
             KeyError: If no individual of this birth is pending.
+            TypeError: If `losses` is a bare number.
+            ValueError: If `losses` are more or fewer than those before.
         """
+        born = self.history.pending.get(birth)
         ended = self.history.end(birth, losses, self.space, genome)
+        if born is None or ended.genome != born.genome:
+            self._unseen = None  # what it was before is unseen again
         self.state = self.strategy.absorb(self.state, ended)
         return ended
 
     def record(self, individual: Individual) -> None:
-        """Records a birth that `ask` made, now or before a resume."""
+        """Records a birth that `ask` made, now or before a resume.
+
+        Raises:
+            ValueError: If it is not the next birth.
+        """
         self.history.begin(individual, self.space)
 
     def grow(self, space: SearchSpace) -> None:
         """Goes on in a space that has more genes than before."""
         self.space = space
+        self._initial = [space.complete(genome) for genome in self._initial]
+        self._unseen = None
 
     def _draft_unseen(self, birth: int) -> Draft | None:
         """Proposes; if seen: mutates again, draws at random, enumerates."""
@@ -129,27 +153,29 @@ class Engine:
             else:
                 draft = Draft()
             genome = self.space.express(draft.genome, rng)
-            draft = _with_genome(draft, genome)
+            draft = dataclasses.replace(draft, genome=genome)
             if not self._seen(genome):
                 return draft
-        for genome in self.space.enumerate():
+        return self._enumerate_unseen()
+
+    def _enumerate_unseen(self) -> Draft | None:
+        """The first unseen genome of the space, if there is any.
+
+        The enumeration goes on where it stood, since what was seen stays
+        seen: a long search of a small space would else walk the space again
+        at every birth.
+        """
+        if self._unseen is None:
+            self._unseen = self.space.enumerate()
+        for genome in self._unseen:
             if not self._seen(genome):
                 return Draft(genome=genome, operator="enumerated")
         return None
 
-    def _propose(self, birth: int, rng: Any) -> Draft:
+    def _propose(self, birth: int, rng: np.random.Generator) -> Draft:
         if birth < len(self._initial):
             return Draft(genome=self._initial[birth], operator="initial")
         return self.strategy.propose(self.state, self.space, self.history, rng)
 
     def _seen(self, genome: dict[str, Value]) -> bool:
         return self.history.seen(self.space.key(genome))
-
-
-def _with_genome(draft: Draft, genome: Genome) -> Draft:
-    return Draft(
-        genome=genome,
-        parents=draft.parents,
-        operator=draft.operator,
-        traits=draft.traits,
-    )
