@@ -101,7 +101,7 @@ class Search:
         self.proposed: dict[str, dict[str, Any]] = {}
         self.runs: list[tuple[str, str]] = []
         self.running: dict[str, Any] = {}
-        self.stopped = False
+        self.stopped: set[str] = set()
         self.oracle = oracle_in(folder, **arguments)
 
     def cut(self, folder: pathlib.Path | None = None) -> "Search":
@@ -121,12 +121,12 @@ class Search:
     def ask(self) -> None:
         """Lets every idle tuner ask."""
         for tuner_id in self.tuner_ids:
-            if tuner_id in self.running or self.stopped:
+            if tuner_id in self.running or tuner_id in self.stopped:
                 continue
             trial = self.oracle.create_trial(tuner_id)
             if trial.status == "STOPPED":
-                self.stopped = True
-                return
+                self.stopped.add(tuner_id)
+                continue
             assert trial.status == "RUNNING"
             values = dict(trial.hyperparameters.values)
             before = self.proposed.setdefault(trial.trial_id, values)
@@ -154,7 +154,7 @@ class Search:
         self.ask()
         if self.running:
             self.end_one()
-        return bool(self.running) or not self.stopped
+        return bool(self.running) or len(self.stopped) < len(self.tuner_ids)
 
     def finish(self) -> "Search":
         """Searches to the end."""
