@@ -1,0 +1,1 @@
+"""Training of candidates: several networks in one `fit`, each as if alone."""
