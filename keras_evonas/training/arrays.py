@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from keras_evonas.training.arguments import FitArguments
 
-_DEFAULT_BATCH_SIZE = 32
+DEFAULT_BATCH_SIZE = 32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -143,7 +143,7 @@ def arrays_of(arguments: FitArguments) -> tuple[Arrays, Arrays | None] | None:
             return None  # Keras has the error message.
         weights = _weights_of_classes(data[1], arguments.class_weight)
         data = (data[0], data[1], weights)
-    batch_size = arguments.batch_size or _DEFAULT_BATCH_SIZE
+    batch_size = arguments.batch_size or DEFAULT_BATCH_SIZE
     training = _packed(data, batch_size, shuffle=arguments.shuffle)
     if validation is None or training is None:
         return None if training is None else (training, None)

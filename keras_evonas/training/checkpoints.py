@@ -49,47 +49,48 @@ def best_epoch_of(
     return best
 
 
-class BestWeights:
+class BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the best epoch so far.
 
     Args:
-        model: The member's model, built.
         objective: See `loss_of`. An epoch whose logs lack it counts as better
             than those before.
+
+    Attributes:
+        loss: Float, that of the best epoch, or infinity.
     """
 
-    def __init__(
-        self, model: keras.Model, objective: Sequence[tuple[str, str]]
-    ) -> None:
+    def __init__(self, objective: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
         self.loss = math.inf
         self._objective = objective
-        self._weights = list(model.weights)
+        self._weights: list[Any] = []
         self._values: list[np.ndarray] | None = None
 
-    def consider(self, logs: Mapping[str, Any]) -> None:
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
         """Takes the weights if the epoch that just ended was the best."""
-        loss = loss_of(self._objective, logs)
+        del epoch
+        loss = loss_of(self._objective, logs or {})
         if loss is not None and not loss < self.loss:
             return
         if loss is not None:
             self.loss = loss
-        self._values = [
-            keras.ops.convert_to_numpy(weight.value) for weight in self._weights
-        ]
+        if not self._weights:
+            self._weights = list(self.model.weights)
+        self._values = [weight.numpy() for weight in self._weights]
 
-    def restore(self) -> None:
-        """Puts the best weights back into the model, if there were any."""
+    def write(self, path: str) -> bool:
+        """Writes the best weights, and returns whether there were any.
+
+        The optimizer's are left out: they would make the file up to three
+        times as large. The model is not to be trained again.
+        """
         if self._values is None:
-            return
+            return False
         for weight, value in zip(self._weights, self._values, strict=True):
             weight.assign(value)
-
-
-def write_weights(model: keras.Model, path: str) -> None:
-    """Writes a model's weights, without those of the optimizer.
-
-    The optimizer's would make the file up to three times as large. The model
-    is not to be trained again.
-    """
-    model.optimizer = None
-    model.save_weights(path)
+        self.model.optimizer = None
+        self.model.save_weights(path)
+        return True

@@ -8,12 +8,11 @@ while the next member is being built and traced.
 """
 
 import concurrent.futures
+import dataclasses
 import types
+from collections.abc import Callable
 from typing import Any
 
-from keras_evonas.training.arguments import FitArguments
-from keras_evonas.training.arrays import Orders
-from keras_evonas.training.member import Logs
 from keras_evonas.training.member import Member
 from keras_evonas.training.programs import Program
 from keras_evonas.training.threads import num_workers
@@ -26,30 +25,26 @@ class ArrayCohort:
     `finish`. Use it in a `with` statement.
 
     Args:
-        arguments: The arguments of `fit` that all members share.
-        steps: Integer, number of batches in an epoch.
-        orders: Dictionary from a seed to the orders drawn from it.
+        on_end: Called with each member when it has ended or failed.
 
     Example:
 
     ```python
-    with ArrayCohort(arguments, steps, orders) as cohort:
+    with ArrayCohort() as cohort:
         for model in models:
-            program = Program.of(model, training, held_out)
-            cohort.add(Member(model, epochs=10), program)
+            program = Program(model, training, None, orders, arguments)
+            cohort.add(Member(model, epochs=arguments.epochs), program)
             cohort.advance()
         cohort.finish()
     ```
     """
 
     def __init__(
-        self, arguments: FitArguments, steps: int, orders: dict[int, Orders]
+        self, on_end: Callable[[Member], Any] = lambda _: None
     ) -> None:
-        self._arguments = arguments
-        self._steps = steps
-        self._orders = orders
+        self._on_end = on_end
         self._running: dict[concurrent.futures.Future[Any], _Course] = {}
-        self._interrupted = False
+        self._is_interrupted = False
         self._pool = concurrent.futures.ThreadPoolExecutor(
             num_workers(), thread_name_prefix="cohort"
         )
@@ -64,14 +59,14 @@ class ArrayCohort:
         traceback: types.TracebackType | None,
     ) -> None:
         # After an interrupt, members stop at the end of their epoch.
-        self._interrupted = True
+        self._is_interrupted = True
         self._pool.shutdown(cancel_futures=True)
 
     def add(self, member: Member, program: Program) -> None:
         """Begins to train a member, and returns at once."""
-        course = _Course(member, program, member.epoch)
-        if self._attempt(course, lambda: member.begin(self._steps)):
-            self._go_on(course)
+        course = _Course(member, program)
+        self._attempt(course, lambda: member.begin(program.steps))
+        self._go_on(course)
 
     def advance(self) -> None:
         """Calls the callbacks of all members that have ended an epoch."""
@@ -88,18 +83,22 @@ class ArrayCohort:
                 self._take(future)
 
     def _go_on(self, course: "_Course") -> None:
-        """Ends a member's training or begins its next epoch."""
+        """Begins a member's next epoch, or ends its training."""
         member = course.member
+        if not member.is_done and member.has_callbacks:
+            self._attempt(course, member.begin_epoch)
         if member.is_done:
-            self._attempt(course, member.end)
-            return
-        if not member.has_callbacks:
-            self._submit(self._all_epochs, course)
-        elif self._attempt(course, member.begin_epoch):
-            self._submit(self._epoch, course)
+            if member.error is None:
+                self._attempt(course, member.end)
+            self._on_end(member)
+        elif member.has_callbacks:
+            self._submit(course, lambda: course.program.run(member.epoch))
+        else:
+            # Nobody in this thread needs to be asked between the epochs.
+            self._submit(course, lambda: self._run_all(course))
 
-    def _submit(self, task: Any, course: "_Course") -> None:
-        self._running[self._pool.submit(task, course)] = course
+    def _submit(self, course: "_Course", task: Callable[[], Any]) -> None:
+        self._running[self._pool.submit(task)] = course
 
     def _take(self, future: concurrent.futures.Future[Any]) -> None:
         course = self._running.pop(future)
@@ -109,39 +108,26 @@ class ArrayCohort:
             if logs is not None:
                 course.member.end_epoch(*logs)
 
-        if self._attempt(course, end_epoch):
-            self._go_on(course)
+        self._attempt(course, end_epoch)
+        self._go_on(course)
 
-    def _attempt(self, course: "_Course", action: Any) -> bool:
+    def _attempt(self, course: "_Course", action: Callable[[], Any]) -> None:
         """Runs a member's action; an error ends this member alone."""
         try:
             action()
         except Exception as error:
             course.member.fail(error)
-        return course.member.error is None
 
-    def _epoch(self, course: "_Course") -> tuple[Logs, Logs | None]:
-        member, program = course.member, course.program
-        orders = self._orders[member.seed]
-        logs = program.train(orders.of_epoch(member.epoch - course.began_at))
-        if program.validate is None or not self._arguments.validates_after(
-            member.epoch
-        ):
-            return logs, None
-        return logs, program.validate()
-
-    def _all_epochs(self, course: "_Course") -> None:
-        # Without callbacks of the user no other thread need be asked.
+    def _run_all(self, course: "_Course") -> None:
         member = course.member
-        while not member.is_done and not self._interrupted:
+        while not member.is_done and not self._is_interrupted:
             member.begin_epoch()
-            member.end_epoch(*self._epoch(course))
+            member.end_epoch(*course.program.run(member.epoch))
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Course:
     """A member on its way."""
 
-    def __init__(self, member: Member, program: Program, began_at: int) -> None:
-        self.member = member
-        self.program = program
-        self.began_at = began_at
+    member: Member
+    program: Program

@@ -5,14 +5,15 @@ same conditions as `keras.Model.fit` does: same shapes, same autograph status,
 same compiler. So the numbers are those of `fit`, bit for bit on a CPU.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import Arrays
+from keras_evonas.training.arrays import Orders
 
 _WITHOUT_AUTOGRAPH = tf.autograph.experimental.do_not_convert
 
@@ -152,6 +153,7 @@ def prepare(model: keras.Model, example: Any) -> None:
     model.compute_metrics(x, y, outputs, sample_weight)
     if keras.tree.is_nested(outputs) and model.loss is not None:
         model.compute_loss(x, y, outputs, sample_weight, training=False)
+    model.reset_metrics()
 
 
 def _build(model: keras.Model, x: Any) -> None:
@@ -185,25 +187,45 @@ def _outputs_of(model: keras.Model, x: Any, y: Any) -> Any:
     return outputs
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
 class Program:
-    """What a member does with data in memory.
+    """What one member does in an epoch with data in memory; traced when made.
 
     Args:
-        train: Function from the order of an epoch to its logs.
-        validate: Function that returns the logs of a validation, or `None`.
+        model: A compiled model.
+        training: The training data.
+        held_out: The validation data, or `None`.
+        orders: The order of the examples in each epoch.
+        arguments: The arguments of `fit`.
     """
 
-    train: Callable[[tf.Tensor], dict[str, Any]]
-    validate: Callable[[], dict[str, Any]] | None
-
-    @classmethod
-    def of(
-        cls, model: keras.Model, training: Arrays, held_out: Arrays | None
-    ) -> "Program":
-        """Traces a model's training and validation."""
+    def __init__(
+        self,
+        model: keras.Model,
+        training: Arrays,
+        held_out: Arrays | None,
+        orders: Orders,
+        arguments: FitArguments,
+    ) -> None:
         prepare(model, training.example())
-        return cls(
-            train_epoch(model, training),
-            None if held_out is None else validation(model, held_out),
+        self.steps = training.steps
+        self._orders = orders
+        self._arguments = arguments
+        self._train = train_epoch(model, training)
+        self._validate = (
+            None if held_out is None else validation(model, held_out)
         )
+
+    def run(self, epoch: int) -> tuple[Any, Any]:
+        """Runs an epoch.
+
+        Args:
+            epoch: Integer, as `fit` counts them.
+
+        Returns:
+            The logs of the training and, if there was one, of the validation.
+        """
+        number = epoch - self._arguments.initial_epoch
+        logs = self._train(self._orders.of_epoch(number))
+        if self._validate and self._arguments.validates_after(epoch):
+            return logs, self._validate()
+        return logs, None

@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_evonas.training.arguments import FitArguments
-from keras_evonas.training.arrays import Orders
-from keras_evonas.training.arrays import arrays_of
-from keras_evonas.training.cohort import ArrayCohort
-from keras_evonas.training.member import Member
-from keras_evonas.training.programs import Program
+from keras_evonas.training import Candidate
+from keras_evonas.training import Data
+from keras_evonas.training import FitArguments
+from keras_evonas.training import Task
+from keras_evonas.training import evaluate
 from keras_evonas.training.threads import as_if_first
 
 pytestmark = pytest.mark.keras
@@ -80,38 +80,20 @@ def alone(build, seed, callbacks=(), **fit):
     return as_if_first(run)
 
 
-def together(builds, seeds, callbacks=lambda: [], **fit):
-    arguments = FitArguments.of(**fit)
-    training, held_out = arrays_of(arguments)
-    orders = {
-        seed: Orders(seed, training.size, shuffle=training.shuffle)
-        for seed in seeds
-    }
-    members = []
-    with ArrayCohort(arguments, training.steps, orders) as cohort:
-        for build, seed in zip(builds, seeds, strict=True):
-
-            def make(build=build, seed=seed):
-                keras.utils.set_random_seed(seed)
-                model = build()
-                return model, Program.of(model, training, held_out)
-
-            model, program = as_if_first(make)
-            member = Member(
-                model,
-                callbacks=callbacks(),
-                epochs=arguments.epochs,
-                initial_epoch=arguments.initial_epoch,
-                seed=seed,
-            )
-            members.append(member)
-            cohort.add(member, program)
-            cohort.advance()
-        cohort.finish()
-    for member in members:
-        if member.error is not None:
-            raise member.error
-    return [member.history.history for member in members]
+def together(builds, seeds, changes=None, **fit):
+    """Learning curves of networks that are trained together."""
+    candidates = [
+        Candidate(name=str(i), seed=seed, fit=(changes or {}).get(i, {}))
+        for i, seed in enumerate(seeds)
+    ]
+    task = Task(
+        build=lambda candidate: builds[int(candidate.name)](),
+        data=Data(FitArguments.of(**fit)),
+        objective=[("loss", "min")],
+    )
+    outcomes = evaluate(candidates, task)
+    assert [outcome.message for outcome in outcomes] == [None] * len(seeds)
+    return [outcome.curves for outcome in outcomes]
 
 
 DATA = {
@@ -141,3 +123,94 @@ def test_every_epoch_is_that_of_training_alone(name):
     ]
 
     assert together(builds, seeds, **fit) == expected
+
+
+def test_early_stopping_and_mixed_epochs_touch_nobody_else():
+    fit = {**DATA["ragged"], "epochs": 4}
+    changes = {1: {"epochs": 2}, 2: {"epochs": 3, "initial_epoch": 1}}
+
+    def callbacks():
+        return [
+            keras.callbacks.EarlyStopping(
+                "loss", patience=0, min_delta=0.05, restore_best_weights=True
+            ),
+            keras.callbacks.ReduceLROnPlateau("val_loss", 0.1, patience=1),
+        ]
+
+    builds = [mlp, cnn, mlp, cnn]
+    expected = [
+        alone(build, 5, callbacks(), **{**fit, **changes.get(i, {})})
+        for i, build in enumerate(builds)
+    ]
+    found = together(builds, [5] * 4, changes, callbacks=callbacks(), **fit)
+
+    assert found == expected
+    assert len({len(curves["loss"]) for curves in found}) > 1
+
+
+def streams():
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(16)
+    yield (
+        "tf.data",
+        lambda: {
+            "x": data,
+            "validation_data": data.take(2),
+            "shuffle": False,
+        },
+    )
+    yield "arrays", lambda: {"x": X, "y": Y, "steps_per_epoch": 4}
+    yield "even", lambda: {"x": X, "y": Y, "batch_size": 15, "shuffle": "batch"}
+    yield "PyDataset", lambda: {"x": Halves(), "shuffle": False}
+
+    def generate():
+        while True:
+            yield from data.as_numpy_iterator()
+
+    yield (
+        "generator",
+        lambda: {
+            "x": generate(),
+            "steps_per_epoch": 3,
+            "shuffle": False,
+        },
+    )
+
+
+class Halves(keras.utils.PyDataset):
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return X[index::2], Y[index::2]
+
+
+@pytest.mark.parametrize(
+    "name", ["tf.data", "arrays", "even", "PyDataset", "generator"]
+)
+def test_streams_of_batches_give_what_training_alone_gives(name):
+    make = dict(streams())[name]
+    builds = [mlp, cnn]
+    expected = [alone(build, 7, epochs=2, **make()) for build in builds]
+
+    assert together(builds, [7, 7], epochs=2, **make()) == expected
+
+
+def test_callbacks_that_listen_to_batches_are_called_as_if_alone():
+    class Listener(keras.callbacks.Callback):
+        heard = []
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.heard.append((self.model.name, batch, dict(logs)))
+
+        def on_test_batch_end(self, batch, logs=None):
+            self.heard.append((self.model.name, "test", batch, dict(logs)))
+
+        def on_test_end(self, logs=None):
+            self.heard.append((self.model.name, "tested", dict(logs)))
+
+    fit = {**DATA["ragged"], "epochs": 2}
+    expected = [alone(build, 7, [Listener()], **fit) for build in (mlp, cnn)]
+    heard, Listener.heard = Listener.heard, []
+
+    assert together([mlp, cnn], [7, 7], callbacks=Listener(), **fit) == expected
+    assert sorted(map(repr, heard)) == sorted(map(repr, Listener.heard))
