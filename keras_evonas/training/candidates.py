@@ -50,8 +50,8 @@ class Outcome:
         curves: Mapping from the names of logs to their values, one an epoch.
         params: Number of parameters, or `None` if there was no model.
         seconds: Share of the time that the cohort took.
-        cohort_size: Integer, how many were trained together; smaller than
-            asked for where the memory was too small.
+        cohort_limit: Integer, the size of the cohorts that did fit, if some
+            candidates ran out of memory, or `None`.
         has_checkpoint: Whether the weights were written.
         build_config: What `model.build_from_config` takes, or `None`.
     """
@@ -64,6 +64,6 @@ class Outcome:
     )
     params: int | None = None
     seconds: float = 0.0
-    cohort_size: int = 1
+    cohort_limit: int | None = None
     has_checkpoint: bool = False
     build_config: Mapping[str, Any] | None = None

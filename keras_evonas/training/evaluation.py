@@ -89,6 +89,7 @@ def evaluate(
             f"cohort_size={cohort_size}. Pass 1 to train one after another."
         )
     size = cohort_size or max(len(candidates), 1)
+    limit = None
     outcomes: dict[str, Outcome] = {}
     cohorts, oversized = cohorts_of(
         candidates, task.training_bytes, task.memory, size
@@ -114,15 +115,19 @@ def evaluate(
                 f"{evaluation.exhausted[name]}",
             )
         elif exhausted:
-            half = len(cohort) // 2
+            limit = len(cohort) // 2
             cohorts = [
-                *_chunks(exhausted, half),
-                *(part for cohort in cohorts for part in _chunks(cohort, half)),
+                part
+                for rest in [exhausted, *cohorts]
+                for part in _chunks(rest, limit)
             ]
         # Models hold on to themselves in circles.
         del evaluation
         gc.collect()
-    return [outcomes[candidate.name] for candidate in candidates]
+    return [
+        dataclasses.replace(outcomes[candidate.name], cohort_limit=limit)
+        for candidate in candidates
+    ]
 
 
 def _chunks(
@@ -160,9 +165,7 @@ class _Evaluation:
                 self._end(member)
         seconds = (time.perf_counter() - start) / len(self._candidates)
         self.outcomes = {
-            name: dataclasses.replace(
-                outcome, seconds=seconds, cohort_size=len(self._candidates)
-            )
+            name: dataclasses.replace(outcome, seconds=seconds)
             for name, outcome in self.outcomes.items()
         }
 
