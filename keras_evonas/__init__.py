@@ -12,7 +12,7 @@ from keras_evonas._version import __version__
 _HOME_OF = {
     "EvoOracle": "keras_evonas.oracle",
     "EvoTuner": "keras_evonas.tuner",
-    "EvolutionarySearch": "keras_evonas.tuner",
+    "EvolutionarySearch": "keras_evonas.search",
 }
 
 __all__ = ["EvoOracle", "EvoTuner", "EvolutionarySearch", "__version__"]

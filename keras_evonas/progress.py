@@ -2,8 +2,6 @@
 
 import math
 import sys
-import time
-from collections.abc import Callable
 
 
 class Progress:
@@ -16,7 +14,6 @@ class Progress:
         total: Integer, number of trials of the whole search, or `None`.
         ended: Integer, how many of them had ended before.
         best: Float, the best score before, or `None`.
-        clock: Function that returns seconds.
 
     Example of a line:
 
@@ -34,17 +31,15 @@ class Progress:
         total: int | None = None,
         ended: int = 0,
         best: float | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._is_better = max if direction == "max" else min
         self._verbose = verbose
         self._total = total
-        self._ended = ended
+        self._count_ended = ended
         self._ended_before = ended
         self._best = best
-        self._clock = clock
-        self._start = clock()
+        self._seconds = 0.0
         self._has_status = False
 
     def training(self, number: int) -> None:
@@ -70,7 +65,8 @@ class Progress:
             seconds: Float, how long it took.
             message: String, why there is no score.
         """
-        self._ended += 1
+        self._count_ended += 1
+        self._seconds += seconds
         if score is not None and math.isfinite(score):
             known = [] if self._best is None else [self._best]
             self._best = self._is_better([*known, score])
@@ -97,16 +93,15 @@ class Progress:
 
     def _count(self) -> str:
         if self._total is None:
-            return f"[{self._ended}]"
-        return f"[{self._ended}/{self._total}]"
+            return f"[{self._count_ended}]"
+        return f"[{self._count_ended}/{self._total}]"
 
     def _time_left(self) -> str:
-        if self._total is None or self._ended >= self._total:
+        if self._total is None or self._count_ended >= self._total:
             return ""
-        each = (self._clock() - self._start) / (
-            self._ended - self._ended_before
-        )
-        return f", about {_duration(each * (self._total - self._ended))} left"
+        each = self._seconds / (self._count_ended - self._ended_before)
+        left = _duration(each * (self._total - self._count_ended))
+        return f", about {left} left"
 
 
 def _short(score: float | None) -> str:

@@ -15,6 +15,7 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas import objectives
 from keras_evonas import project
+from keras_evonas.evolution.checks import check_positive_integer
 
 Policy = Literal["best", "top_k", "all", "none"]
 POLICIES = ("best", "top_k", "all", "none")
@@ -114,3 +115,19 @@ def completed(trials: Iterable[trial_lib.Trial]) -> list[trial_lib.Trial]:
         for trial in trials
         if trial.status == trial_lib.TrialStatus.COMPLETED
     ]
+
+
+def check_policy(policy: Any, top_k: Any, needs_all: bool) -> None:
+    """Checks `keep_checkpoints` and `top_k`, raising a `ValueError`."""
+    if policy is not None and policy not in POLICIES:
+        raise ValueError(
+            f"`keep_checkpoints` must be one of {POLICIES}. Received: "
+            f"keep_checkpoints={policy!r}."
+        )
+    check_positive_integer("top_k", top_k)
+    if needs_all and policy not in (None, "all"):
+        raise ValueError(
+            "`keep_checkpoints` must be 'all' with a `HyperbandOracle`, whose "
+            "trials go on from the weights of others. Received: "
+            f"keep_checkpoints={policy!r}. Leave it out."
+        )

@@ -2,9 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -13,12 +11,10 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas import objectives
 from keras_evonas import sizing
-from keras_evonas.arguments import Initial
-from keras_evonas.evolution.checks import check_positive_integer
-from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.host import INFEASIBLE
+from keras_evonas.host_tuner import FitArgumentsOf
+from keras_evonas.host_tuner import MendedTuner
 from keras_evonas.lanes import Lanes
-from keras_evonas.oracle import EvoOracle
 from keras_evonas.progress import Progress
 from keras_evonas.results import TunerHooks
 from keras_evonas.results import best_loss_of
@@ -31,17 +27,16 @@ from keras_evonas.training import Task
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
 from keras_evonas.training import evaluate
-from keras_evonas.trial_files import POLICIES
 from keras_evonas.trial_files import Policy
 from keras_evonas.trial_files import TrialFiles
+from keras_evonas.trial_files import check_policy
 from keras_evonas.trial_files import completed
 
 Status = trial_lib.TrialStatus
 Trial = trial_lib.Trial
-FitArgumentsOf = Callable[[keras_tuner.HyperParameters], Mapping[str, Any]]
 
 
-class EvoTuner(keras_tuner.Tuner):
+class EvoTuner(MendedTuner):
     """Trains the networks of a search together, each exactly as if alone.
 
     It takes any keras-tuner oracle and any hypermodel, and is called as
@@ -125,17 +120,17 @@ class EvoTuner(keras_tuner.Tuner):
     ) -> None:
         sizing.check_cohort_size(cohort_size)
         needs_all = isinstance(oracle, keras_tuner.oracles.HyperbandOracle)
-        _check_checkpoints(keep_checkpoints, top_k, needs_all)
+        check_policy(keep_checkpoints, top_k, needs_all)
         self.cohort_size = cohort_size
-        self.fit_arguments = fit_arguments
         self.verbose = verbose
-        self._seed = seed
-        # In distributed search `self.oracle` becomes a client of the chief.
-        self._local_oracle = oracle
         self._run_of: dict[str, tuple[Trial, int]] = {}
+        policy = keep_checkpoints or ("all" if needs_all else "top_k")
         super().__init__(
-            oracle=oracle,
-            hypermodel=hypermodel,
+            oracle,
+            hypermodel,
+            files=lambda folder: TrialFiles(folder, policy, top_k),
+            fit_arguments=fit_arguments,
+            seed=seed,
             max_model_size=max_model_size,
             optimizer=optimizer,
             loss=loss,
@@ -146,10 +141,6 @@ class EvoTuner(keras_tuner.Tuner):
             tuner_id=tuner_id,
             overwrite=overwrite,
             executions_per_trial=executions_per_trial,
-        )
-        default = "all" if needs_all else "top_k"
-        self._files = TrialFiles(
-            self.project_dir, keep_checkpoints or default, top_k
         )
 
     # Searching.
@@ -315,51 +306,11 @@ class EvoTuner(keras_tuner.Tuner):
 
     # Building, as keras-tuner does it.
 
-    def _populate_initial_space(self) -> None:
-        super()._populate_initial_space()
-        if self.fit_arguments is not None:
-            hp = self.oracle.get_space()
-            self.fit_arguments(hp)
-            self.oracle.update_space(hp)
-
-    def _checked_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        model = self._build_hypermodel(hp)
-        if not isinstance(model, keras.Model):
-            raise keras_tuner.errors.FatalTypeError(
-                "`hypermodel` must return a compiled `keras.Model`. Received: "
-                f"{model!r} of type {type(model).__name__}."
-            )
-        size = model.count_params() if model.built else 0
-        if self.max_model_size and size > self.max_model_size:
-            raise keras_tuner.errors.FailedTrialError(
-                f"It has {size} parameters, and `max_model_size` is "
-                f"{self.max_model_size}."
-            )
-        return model
-
     def _build_candidate(self, candidate: Candidate) -> keras.Model:
         trial, _ = self._run_of[candidate.name]
         model = self._checked_model(trial.hyperparameters)
         self._build_from_parent(model, trial.hyperparameters)
         return model
-
-    def _build_from_parent(
-        self, model: keras.Model, hp: keras_tuner.HyperParameters
-    ) -> None:
-        """Creates the weights that those of another trial are loaded into."""
-        parent = hp.values.get("tuner/trial_id")
-        if parent and not model.built:
-            model.build_from_config(self._files.build_config_of(parent))
-
-    def _fit_changes(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
-        """The arguments of `fit` that are a trial's own."""
-        changes: dict[str, Any] = {}
-        if self.fit_arguments is not None:
-            changes.update(self.fit_arguments(hp))
-        if "tuner/epochs" in hp.values:  # Of `HyperbandOracle`.
-            changes["epochs"] = hp.values["tuner/epochs"]
-            changes["initial_epoch"] = hp.values["tuner/initial_epoch"]
-        return changes
 
     # Callbacks.
 
@@ -377,16 +328,6 @@ class EvoTuner(keras_tuner.Tuner):
         ):
             own.append(TunerHooks(self, trial))
         return own
-
-    def _deepcopy_callbacks(self, callbacks: Any) -> list[Any]:
-        return callback_lib.copied(callbacks)
-
-    def _configure_tensorboard_dir(
-        self, callbacks: list[Any], trial: Trial, execution: int = 0
-    ) -> None:
-        # keras-tuner 1.4.8 imports tensorboard even if nobody uses it.
-        if any(isinstance(c, keras.callbacks.TensorBoard) for c in callbacks):
-            super()._configure_tensorboard_dir(callbacks, trial, execution)
 
     # One after another.
 
@@ -429,86 +370,7 @@ class EvoTuner(keras_tuner.Tuner):
                 self._show(trial, [outcome])
             self._files.prune(self.oracle)
 
-    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
-        """Evaluates a trial alone; see `keras_tuner.Tuner`."""
-        self._execution = 0
-        changes = self._fit_changes(trial.hyperparameters)
-        return super().run_trial(trial, *args, **{**kwargs, **changes})
-
-    def _build_and_fit_model(
-        self, trial: Trial, *args: Any, **kwargs: Any
-    ) -> Any:
-        keras.utils.set_random_seed(self._training_seed + self._execution)
-        self._execution += 1
-        hp = trial.hyperparameters
-        model = self._try_build(hp)
-        parent = hp.values.get("tuner/trial_id")
-        if parent:
-            self._build_from_parent(model, hp)
-            model.load_weights(self._files.weights_of(parent))
-        results = self.hypermodel.fit(hp, model, *args, **kwargs)
-        self._params = model.count_params() if model.built else None
-        if isinstance(results, keras.callbacks.History):
-            self._histories.append(results.history)
-        self._files.keep(trial.trial_id, None, model.get_build_config())
-        return results
-
-    # Results.
-
-    def load_model(self, trial: Trial) -> keras.Model:
-        """Loads the model of a trial with the weights of its best epoch.
-
-        Raises:
-            ValueError: If its weights were not kept.
-        """
-        path = self._files.weights_of(trial.trial_id)
-        if not os.path.exists(path):
-            raise ValueError(
-                f"The weights of trial {trial.trial_id} were not kept. Build "
-                "it anew with `tuner.hypermodel.build(trial.hyperparameters)`, "
-                "or search with `keep_checkpoints='all'` or a larger `top_k`."
-            )
-        model = self._checked_model(trial.hyperparameters)
-        if not model.built:
-            model.build_from_config(self._files.build_config_of(trial.trial_id))
-        # The weights of the optimizer are not in the file.
-        optimizer, model.optimizer = model.optimizer, None
-        model.load_weights(path)
-        model.optimizer = optimizer
-        return model
-
-    def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
-        """Returns the best models with the weights of their best epochs.
-
-        Args:
-            num_models: Integer, how many at most. Defaults to 1.
-
-        Returns:
-            List of models, best first; shorter than `num_models` if fewer
-            trials have completed.
-        """
-        trials = completed(self.oracle.get_best_trials(num_models))
-        return [self.load_model(trial) for trial in trials]
-
-    def learning_curves(self, trial_id: str) -> list[dict[str, list[float]]]:
-        """Returns the learning curves of a trial.
-
-        Args:
-            trial_id: String.
-
-        Returns:
-            For each execution a dictionary from names of logs to their
-            values, one an epoch; an empty list if the trial did not complete.
-        """
-        return curves_lib.read_curves(self._files.folder_of(trial_id))
-
     # Bits.
-
-    @property
-    def _training_seed(self) -> int:
-        if self._seed is not None:
-            return self._seed
-        return int(getattr(self._local_oracle, "seed", 0))
 
     def _check_objective(self) -> None:
         if self.oracle.objective.name == "default_objective":
@@ -546,105 +408,7 @@ class EvoTuner(keras_tuner.Tuner):
         )
 
 
-class EvolutionarySearch(EvoTuner):
-    """Evolves networks that are trained together.
-
-    The shorthand for an `EvoTuner` with an `EvoOracle`, called as
-    `keras_tuner.RandomSearch` is. See there for the arguments.
-
-    Example:
-
-    ```python
-    tuner = EvolutionarySearch(
-        build_model, objective="val_accuracy", max_trials=60, seed=0
-    )
-    tuner.search(x, y, epochs=10, validation_data=(x_val, y_val))
-    ```
-    """
-
-    def __init__(
-        self,
-        hypermodel: Any = None,
-        objective: Any = None,
-        max_trials: int | None = None,
-        *,
-        strategy: Strategy | None = None,
-        initial_population: Iterable[Initial] | None = None,
-        max_seconds: float | None = None,
-        patience: int | None = None,
-        seed: int | None = None,
-        hyperparameters: keras_tuner.HyperParameters | None = None,
-        allow_new_entries: bool = True,
-        tune_new_entries: bool = True,
-        max_retries_per_trial: int = 0,
-        max_consecutive_failed_trials: int = 3,
-        cohort_size: Any = "auto",
-        keep_checkpoints: Policy | None = None,
-        top_k: int = 10,
-        fit_arguments: FitArgumentsOf | None = None,
-        verbose: int | None = None,
-        max_model_size: int | None = None,
-        optimizer: Any = None,
-        loss: Any = None,
-        metrics: Any = None,
-        distribution_strategy: Any = None,
-        directory: Any = None,
-        project_name: str | None = None,
-        tuner_id: str | None = None,
-        overwrite: bool = False,
-        executions_per_trial: int = 1,
-    ) -> None:
-        oracle = EvoOracle(
-            objective,
-            max_trials,
-            strategy=strategy,
-            initial_population=initial_population,
-            max_seconds=max_seconds,
-            patience=patience,
-            hyperparameters=hyperparameters,
-            allow_new_entries=allow_new_entries,
-            tune_new_entries=tune_new_entries,
-            seed=seed,
-            max_retries_per_trial=max_retries_per_trial,
-            max_consecutive_failed_trials=max_consecutive_failed_trials,
-        )
-        super().__init__(
-            oracle,
-            hypermodel,
-            cohort_size=cohort_size,
-            keep_checkpoints=keep_checkpoints,
-            top_k=top_k,
-            fit_arguments=fit_arguments,
-            verbose=verbose,
-            max_model_size=max_model_size,
-            optimizer=optimizer,
-            loss=loss,
-            metrics=metrics,
-            distribution_strategy=distribution_strategy,
-            directory=directory,
-            project_name=project_name,
-            tuner_id=tuner_id,
-            overwrite=overwrite,
-            executions_per_trial=executions_per_trial,
-        )
-
-
 def _is_chief() -> bool:
     return "KERASTUNER_ORACLE_IP" in os.environ and "chief" in os.environ.get(
         "KERASTUNER_TUNER_ID", ""
     )
-
-
-def _check_checkpoints(policy: Any, top_k: Any, needs_all: bool) -> None:
-    if policy is not None and policy not in POLICIES:
-        raise ValueError(
-            f"`keep_checkpoints` must be one of {POLICIES}. Received: "
-            f"keep_checkpoints={policy!r}."
-        )
-    check_positive_integer("top_k", top_k)
-    if needs_all and policy not in (None, "all"):
-        raise ValueError(
-            "`keep_checkpoints` must be 'all' with a `HyperbandOracle`, whose "
-            "trials go on from the weights of others. Received: "
-            f"keep_checkpoints={policy!r}. Leave it out."
-        )

@@ -14,8 +14,10 @@ from keras_evonas.training.arrays import is_in_memory
 
 # Arguments that do not change what the data are.
 _HARMLESS = frozenset(
-    ("batch_size", "callbacks", "epochs", "initial_epoch", "verbose")
-    + ("validation_batch_size", "validation_freq")
+    (
+        *("batch_size", "callbacks", "epochs", "initial_epoch", "verbose"),
+        *("validation_batch_size", "validation_freq"),
+    )
 )
 
 

@@ -217,23 +217,23 @@ class _Relay(keras.callbacks.Callback):
         self._steps_wanted = arguments.steps_per_epoch
         self._steps_seen = 0
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Begins all members."""
         for lane in self._lanes:
             lane.attempt(lambda lane=lane: lane.begin(self.params["steps"]))
         self._stop_if_over()
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Begins an epoch."""
         self._steps_seen = 0
         for lane in self._lanes:
             lane.attempt(lane.begin_epoch)
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Begins a batch."""
         self._tell("on_train_batch_begin", "is_training", batch)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Ends a batch."""
         self._steps_seen += 1
         for lane in self._lanes:
@@ -242,17 +242,17 @@ class _Relay(keras.callbacks.Callback):
         if not any(lane.is_training for lane in self._lanes):
             self.model.stop_training = True
 
-    def on_test_begin(self, logs: Any = None) -> None:
+    def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Begins a validation."""
         for lane in self._lanes:
             if lane.is_present:
                 lane.attempt(lane.begin_test)
 
-    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Begins a batch of a validation."""
         self._tell("on_test_batch_begin", "is_present", batch)
 
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Ends a batch of a validation."""
         for lane in self._lanes:
             if lane.is_present:
@@ -261,13 +261,13 @@ class _Relay(keras.callbacks.Callback):
                     lambda hook=hook, lane=lane: hook(batch, lane.logs)
                 )
 
-    def on_test_end(self, logs: Any = None) -> None:
+    def on_test_end(self, logs: Any = None) -> None:  # noqa: ARG002
         """Ends a validation."""
         for lane in self._lanes:
             if lane.is_present:
                 lane.attempt(lane.end_test)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         """Ends an epoch."""
         for lane in self._lanes:
             if lane.is_present:

@@ -197,17 +197,18 @@ def test_streams_of_batches_give_what_training_alone_gives(name):
 
 def test_callbacks_that_listen_to_batches_are_called_as_if_alone():
     class Listener(keras.callbacks.Callback):
-        heard = []
-
         def on_train_batch_end(self, batch, logs=None):
-            self.heard.append((self.model.name, batch, dict(logs)))
+            type(self).heard.append((self.model.name, batch, dict(logs)))
 
         def on_test_batch_end(self, batch, logs=None):
-            self.heard.append((self.model.name, "test", batch, dict(logs)))
+            type(self).heard.append(
+                (self.model.name, "test", batch, dict(logs))
+            )
 
         def on_test_end(self, logs=None):
-            self.heard.append((self.model.name, "tested", dict(logs)))
+            type(self).heard.append((self.model.name, "tested", dict(logs)))
 
+    Listener.heard = []
     fit = {**DATA["ragged"], "epochs": 2}
     expected = [alone(build, 7, [Listener()], **fit) for build in (mlp, cnn)]
     heard, Listener.heard = Listener.heard, []
