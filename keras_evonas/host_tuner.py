@@ -19,6 +19,7 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
+from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.trial_files import TrialFiles
 from keras_evonas.trial_files import completed
 
@@ -149,7 +150,7 @@ class MendedTuner(keras_tuner.Tuner):
         parent = hp.values.get("tuner/trial_id")
         if parent:
             self._build_from_parent(model, hp)
-            model.load_weights(self._files.weights_of(parent))
+            read_weights(model, self._files.weights_of(parent))
         results = self.hypermodel.fit(hp, model, *args, **kwargs)
         self._params = model.count_params() if model.built else None
         if isinstance(results, keras.callbacks.History):
@@ -175,10 +176,7 @@ class MendedTuner(keras_tuner.Tuner):
         model = self._checked_model(trial.hyperparameters)
         if not model.built:
             model.build_from_config(self._files.build_config_of(trial.trial_id))
-        # The weights of the optimizer are not in the file.
-        optimizer, model.optimizer = model.optimizer, None
-        model.load_weights(path)
-        model.optimizer = optimizer
+        read_weights(model, path)
         return model
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:

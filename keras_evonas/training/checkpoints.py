@@ -94,3 +94,10 @@ class BestWeights(keras.callbacks.Callback):
         self.model.optimizer = None
         self.model.save_weights(path)
         return True
+
+
+def read_weights(model: keras.Model, path: str) -> None:
+    """Reads weights that were written without those of the optimizer."""
+    optimizer, model.optimizer = model.optimizer, None
+    model.load_weights(path)
+    model.optimizer = optimizer

@@ -16,6 +16,7 @@ from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.candidates import Candidate
 from keras_evonas.training.candidates import Outcome
 from keras_evonas.training.checkpoints import BestWeights
+from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.training.cohort import ArrayCohort
 from keras_evonas.training.data import Data
 from keras_evonas.training.member import Member
@@ -201,7 +202,7 @@ class _Evaluation:
         keras.utils.set_random_seed(candidate.seed)
         model = self._task.build(candidate)
         if candidate.initial_weights is not None:
-            model.load_weights(candidate.initial_weights)
+            read_weights(model, candidate.initial_weights)
         own = callback_lib.copied(arguments.callbacks)
         if self._task.adapt_callbacks is None:
             own = callback_lib.placed(own, candidate.name)
