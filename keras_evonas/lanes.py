@@ -1,5 +1,6 @@
 """Several trials at a time from any keras-tuner oracle."""
 
+import os
 import time
 from collections.abc import Callable
 
@@ -57,3 +58,10 @@ class Lanes:
                 time.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT)
         return []
+
+
+def is_chief() -> bool:
+    """Whether this process is the chief of a distributed search."""
+    return "KERASTUNER_ORACLE_IP" in os.environ and "chief" in os.environ.get(
+        "KERASTUNER_TUNER_ID", ""
+    )

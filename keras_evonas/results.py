@@ -67,6 +67,19 @@ def best_loss_of(pairs: Sequence[Sequence[str]], curves: Curves) -> float:
     return math.inf if loss is None or math.isnan(loss) else loss
 
 
+def check_objective(objective: keras_tuner.Objective) -> None:
+    """Checks that there is something to look for in the logs of `fit`.
+
+    Raises:
+        ValueError: If there is not.
+    """
+    if objective.name == "default_objective":
+        raise ValueError(
+            "`objective` must name a metric that `fit` reports. Received: "
+            "objective=None. Pass a name such as 'val_loss' to the oracle."
+        )
+
+
 class TunerHooks(keras.callbacks.Callback):
     """Calls the hooks that a subclass of `keras_tuner.Tuner` overrides.
 

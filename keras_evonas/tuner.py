@@ -1,6 +1,5 @@
 """`EvoTuner`: any keras-tuner oracle, with networks trained in cohorts."""
 
-import os
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -15,9 +14,11 @@ from keras_evonas.host import INFEASIBLE
 from keras_evonas.host_tuner import FitArgumentsOf
 from keras_evonas.host_tuner import MendedTuner
 from keras_evonas.lanes import Lanes
+from keras_evonas.lanes import is_chief
 from keras_evonas.progress import Progress
 from keras_evonas.results import TunerHooks
 from keras_evonas.results import best_loss_of
+from keras_evonas.results import check_objective
 from keras_evonas.results import metrics_of
 from keras_evonas.training import Candidate
 from keras_evonas.training import Data
@@ -158,7 +159,7 @@ class EvoTuner(MendedTuner):
                 be copied.
             ValueError: If the oracle has no objective to look for in the logs.
         """
-        if _is_chief():
+        if is_chief():
             super().search(*fit_args, **fit_kwargs)
             return
         self._progress = self._new_progress(fit_kwargs.get("verbose", "auto"))
@@ -178,7 +179,7 @@ class EvoTuner(MendedTuner):
 
     def _search_together(self, arguments: FitArguments) -> None:
         callback_lib.copied(arguments.callbacks)  # Raises before any training.
-        self._check_objective()
+        check_objective(self.oracle.objective)
         size = sizing.largest_cohort(self.cohort_size, self.oracle.max_trials)
         task = self._task(arguments, size)
         lanes = Lanes(
@@ -372,13 +373,6 @@ class EvoTuner(MendedTuner):
 
     # Bits.
 
-    def _check_objective(self) -> None:
-        if self.oracle.objective.name == "default_objective":
-            raise ValueError(
-                "`objective` must name a metric that `fit` reports. Received: "
-                "objective=None. Pass a name such as 'val_loss' to the oracle."
-            )
-
     def _new_progress(self, fit_verbose: Any) -> Progress:
         verbose = self.verbose
         if verbose is None:
@@ -406,9 +400,3 @@ class EvoTuner(MendedTuner):
             seconds=sum(outcome.seconds for outcome in executions),
             message=message,
         )
-
-
-def _is_chief() -> bool:
-    return "KERASTUNER_ORACLE_IP" in os.environ and "chief" in os.environ.get(
-        "KERASTUNER_TUNER_ID", ""
-    )

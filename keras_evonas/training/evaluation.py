@@ -1,10 +1,12 @@
 """One evaluation is one function: candidates in, outcomes out."""
 
+import contextlib
 import dataclasses
 import gc
 import time
 import traceback
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,7 +107,8 @@ def evaluate(
     while cohorts:
         cohort = cohorts.pop(0)
         evaluation = _Evaluation(task, cohort)
-        evaluation.run()
+        with _without_garbage_collection():
+            evaluation.run()
         outcomes |= evaluation.outcomes
         exhausted = [c for c in cohort if c.name in evaluation.exhausted]
         if len(cohort) == 1 and exhausted:
@@ -122,13 +125,30 @@ def evaluate(
                 for rest in [exhausted, *cohorts]
                 for part in _chunks(rest, limit)
             ]
-        # Models hold on to themselves in circles.
         del evaluation
-        gc.collect()
     return [
         dataclasses.replace(outcomes[candidate.name], cohort_limit=limit)
         for candidate in candidates
     ]
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Collects garbage once at the end, and only what is new.
+
+    Tracing makes so many objects that Python would look through all those of
+    TensorFlow again and again, and models hold on to themselves in circles.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()
 
 
 def _chunks(

@@ -43,51 +43,92 @@ def train_epoch(
     Returns:
         Function from the epoch's order, a vector of indices, to its logs.
     """
-    train = model.train_step
-    if model.jit_compile:
-        train = step_function(model, train)
-    step = _concrete(
-        lambda indices: train(data.gather(indices)), data.indices_spec()
-    )
 
-    def batch(order: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    def batch(index: tf.Tensor, order: tf.Tensor) -> Any:
         start = tf.cast(index, tf.int64) * data.batch_size
         indices = order[start : start + data.batch_size]
-        return tf.ensure_shape(indices, [data.static_batch_size])
+        return data.gather(tf.ensure_shape(indices, [data.static_batch_size]))
 
-    def epoch(order: tf.Tensor) -> dict[str, Any]:
-        model.reset_metrics()
-        return _last_logs(
-            model, data.steps, step, lambda index: (batch(order, index),)
-        )
-
-    return _concrete(epoch, tf.TensorSpec([data.size], tf.int64))
+    spec = tf.TensorSpec([data.size], tf.int64)
+    return _pass(model, model.train_step, data.steps, batch, spec)
 
 
 def validation(
     model: keras.Model, data: Arrays
 ) -> Callable[[], dict[str, Any]]:
     """A validation with data in memory as one call that returns the logs."""
-    test = model.test_step
-    if model.jit_compile:
-        test = step_function(model, test)
 
-    def run(index: tf.Tensor) -> Any:
-        batch = keras.tree.map_structure(
+    def batch(index: tf.Tensor) -> Any:
+        return keras.tree.map_structure(
             lambda tensor: tf.ensure_shape(
                 tensor, [data.static_batch_size, *tensor.shape[1:]]
             ),
             data.cut(index),
         )
-        return test(batch)
 
-    step = _concrete(run, tf.TensorSpec([], tf.int32))
+    return _pass(model, model.test_step, data.steps, batch)
 
-    def whole() -> dict[str, Any]:
+
+def _pass(
+    model: keras.Model,
+    step: Callable[[Any], Any],
+    steps: int,
+    batch_of: Callable[..., Any],
+    *specs: tf.TensorSpec,
+) -> Any:
+    """Runs a step on all batches and returns what `fit` would report.
+
+    Args:
+        model: A compiled model.
+        step: The model's train or test step.
+        steps: Integer, number of batches.
+        batch_of: Function from the number of a batch and the arguments of the
+            returned function to the batch.
+        *specs: What the returned function takes.
+    """
+    if model.jit_compile:
+        step = step_function(model, step)
+
+    # The steps of Keras report the metrics; the user's own may not.
+    reports_metrics = has_keras_steps(model)
+
+    def run(*arguments: tf.Tensor) -> dict[str, Any]:
         model.reset_metrics()
-        return _last_logs(model, data.steps, step, lambda index: (index,))
 
-    return _concrete(whole)
+        def body(index: tf.Tensor) -> tuple[tf.Tensor]:
+            logs = step(batch_of(index, *arguments))
+            if not reports_metrics and set(logs) != set(
+                model.get_metrics_result()
+            ):
+                raise _OwnLogsError
+            return (index + 1,)
+
+        _loop(steps, body)
+        return model.get_metrics_result()
+
+    def run_with_logs(*arguments: tf.Tensor) -> dict[str, Any]:
+        model.reset_metrics()
+        # Traced first, for the loop needs to know what it carries along.
+        concrete = _concrete(
+            lambda index, *arguments: step(batch_of(index, *arguments)),
+            tf.TensorSpec([], tf.int32),
+            *specs,
+        )
+
+        def body(index: tf.Tensor, _: Any) -> tuple[tf.Tensor, Any]:
+            return index + 1, concrete(index, *arguments)
+
+        _, logs = _loop(steps, body, _zeros(concrete.structured_outputs))
+        return logs
+
+    try:
+        return _concrete(run, *specs)
+    except _OwnLogsError:
+        return _concrete(run_with_logs, *specs)
+
+
+class _OwnLogsError(Exception):
+    """A step reports other logs than the model's metrics."""
 
 
 def _concrete(function: Callable[..., Any], *specs: tf.TensorSpec) -> Any:
@@ -95,38 +136,28 @@ def _concrete(function: Callable[..., Any], *specs: tf.TensorSpec) -> Any:
     return traced.get_concrete_function(*specs)
 
 
-def _last_logs(
-    model: keras.Model,
-    steps: int,
-    step: Any,
-    arguments_of: Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
-) -> dict[str, Any]:
-    """Runs all steps and returns what `fit` would report at their end."""
-    results = step.structured_outputs
-    reports_metrics = isinstance(results, dict) and set(results) == set(
-        model.get_metrics_result()
-    )
-    # Logs are carried along only if they cannot be read from the metrics.
-    logs = () if reports_metrics else _zeros(results)
-
-    def body(index: tf.Tensor, _: Any) -> tuple[tf.Tensor, Any]:
-        new = step(*arguments_of(index))
-        return index + 1, () if reports_metrics else new
-
-    _, logs = tf.while_loop(
-        lambda index, _: index < steps,
+def _loop(steps: int, body: Callable[..., Any], *carried: Any) -> Any:
+    return tf.while_loop(
+        lambda index, *_: index < steps,
         body,
-        (tf.constant(0), logs),
+        (tf.constant(0), *carried),
         # One at a time: a step begins with the weights of the one before.
         parallel_iterations=1,
     )
-    return model.get_metrics_result() if reports_metrics else logs
 
 
 def _zeros(structure: Any) -> Any:
     return keras.tree.map_structure(
         lambda spec: tf.zeros([size or 1 for size in spec.shape], spec.dtype),
         structure,
+    )
+
+
+def has_keras_steps(model: keras.Model) -> bool:
+    """Whether a model trains and tests as `keras.Model` does."""
+    return all(
+        getattr(type(model), name) is getattr(keras.Model, name)
+        for name in ("train_step", "test_step", "compute_metrics")
     )
 
 
@@ -140,7 +171,7 @@ def prepare(model: keras.Model, example: Any) -> None:
         model: A compiled model.
         example: A batch of one example, as a train step takes it.
     """
-    if type(model).train_step is not keras.Model.train_step:
+    if not has_keras_steps(model):
         return  # Only its author knows which variables such a model needs.
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(example)
     if not model.built:

@@ -215,3 +215,92 @@ def test_callbacks_that_listen_to_batches_are_called_as_if_alone():
 
     assert together([mlp, cnn], [7, 7], callbacks=Listener(), **fit) == expected
     assert sorted(map(repr, heard)) == sorted(map(repr, Listener.heard))
+
+
+class OwnStep(keras.Model):
+    """Reports what is no metric, from a step of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.flatten = keras.layers.Flatten()
+        self.dense = keras.layers.Dense(4)
+
+    def call(self, x):
+        return self.dense(self.flatten(x))
+
+    def train_step(self, data):
+        logs = super().train_step(data)
+        return {**logs, "norm": tf.norm(self.dense.kernel)}
+
+
+def own_step():
+    model = OwnStep()
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    return model
+
+
+def two_outputs():
+    inputs = keras.Input((8, 8, 1))
+    hidden = keras.layers.Flatten()(inputs)
+    hidden = keras.layers.Dense(5, activation="tanh")(hidden)
+    model = keras.Model(
+        inputs,
+        {
+            "a": keras.layers.Dense(4, activation="softmax", name="a")(hidden),
+            "b": keras.layers.Dense(1, name="b")(hidden),
+        },
+    )
+    model.compile(
+        "adam",
+        {"a": "sparse_categorical_crossentropy", "b": "mse"},
+        loss_weights={"a": 0.3, "b": 1.0},
+        metrics={"a": ["accuracy"], "b": ["mae"]},
+    )
+    return model
+
+
+def test_steps_of_the_users_own_and_several_outputs():
+    fit = {"x": X, "y": Y, "epochs": 2, "batch_size": 32}
+    assert together([own_step, mlp], [3, 3], **fit) == [
+        alone(own_step, 3, **fit),
+        alone(mlp, 3, **fit),
+    ]
+
+    fit["y"] = {"a": Y, "b": RNG.random((90, 1))}
+    fit["validation_split"] = 0.2
+    assert together([two_outputs] * 2, [3, 4], **fit) == [
+        alone(two_outputs, 3, **fit),
+        alone(two_outputs, 4, **fit),
+    ]
+
+
+def compiled_by_xla():
+    model = mlp()
+    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=True)
+    return model
+
+
+def half_precision():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        return mlp()
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def eager():
+    model = mlp()
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+    return model
+
+
+def test_other_ways_to_compile():
+    fit = {"x": X, "y": Y, "epochs": 2, "batch_size": 32}
+    builds = [compiled_by_xla, half_precision, eager]
+
+    assert together(builds, [3] * 3, **fit) == [
+        alone(build, 3, **fit) for build in builds
+    ]
