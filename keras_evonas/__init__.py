@@ -11,9 +11,11 @@ from keras_evonas._version import __version__
 
 _HOME_OF = {
     "EvoOracle": "keras_evonas.oracle",
+    "EvoTuner": "keras_evonas.tuner",
+    "EvolutionarySearch": "keras_evonas.search",
 }
 
-__all__ = ["EvoOracle", "__version__"]
+__all__ = ["EvoOracle", "EvoTuner", "EvolutionarySearch", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
