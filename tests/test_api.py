@@ -12,6 +12,7 @@ PUBLIC = {
     "keras_evonas": {"EvoOracle", "__version__"},
     "keras_evonas.evolution": {
         "BlockCrossover",
+        "Capability",
         "Categorical",
         "Condition",
         "Draft",
@@ -31,6 +32,7 @@ PUBLIC = {
         "RankRoulette",
         "Resample",
         "ResampleOne",
+        "ScreenedEvolution",
         "SearchSpace",
         "SelfAdaptive",
         "Step",
@@ -45,6 +47,7 @@ PUBLIC = {
         "random_search",
         "regularized_evolution",
         "rng_at",
+        "screened_evolution",
     },
     "keras_evonas.testing": {
         "CrossoverConformance",
