@@ -17,6 +17,7 @@ from keras_evonas.arguments import Initial
 from keras_evonas.arguments import check_stops
 from keras_evonas.arguments import checked_initial_population
 from keras_evonas.arguments import checked_strategy
+from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
@@ -130,7 +131,8 @@ class EvoOracle(MendedOracle):
         """Proposes the values of the next trial; see `keras_tuner.Oracle`."""
         del trial_id  # it is the number of the birth
         self.stop_reason = self._limit_reached()
-        individual = None if self.stop_reason else self.engine.ask()
+        with one_blas_thread():
+            individual = None if self.stop_reason else self.engine.ask()
         if individual is not None:
             values = dict(individual.genome)
             return {"status": Status.RUNNING, "values": values}
