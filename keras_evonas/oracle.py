@@ -11,6 +11,7 @@ from keras_evonas.arguments import check_failures
 from keras_evonas.arguments import check_stops
 from keras_evonas.arguments import checked_initial_population
 from keras_evonas.arguments import checked_strategy
+from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.host import Status
 from keras_evonas.host import Trial
@@ -121,7 +122,8 @@ class EvoOracle(RecordedOracle):
             if self._waits_for_space():
                 return {"status": Status.IDLE}
             try:
-                individual = self.engine.ask()
+                with one_blas_thread():
+                    individual = self.engine.ask()
             except Exception as error:
                 # Raised by `create_trial`, without the host's lock.
                 self._failure, self.stop_reason = error, f"{error!r}"

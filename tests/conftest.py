@@ -1,5 +1,11 @@
 """What all tests share."""
 
+import os
+
+# The matrices here are small: threads would only wait for each other, most of
+# all where several test processes share a machine. Read when NumPy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 def pytest_ignore_collect(collection_path, config):
     """Leaves modules that need Keras alone when `-m "not keras"` is asked for.

@@ -9,9 +9,15 @@ from keras_evonas import evolution
 from keras_evonas import testing
 
 PUBLIC = {
-    "keras_evonas": {"EvoOracle", "__version__"},
+    "keras_evonas": {
+        "EvoOracle",
+        "EvoTuner",
+        "EvolutionarySearch",
+        "__version__",
+    },
     "keras_evonas.evolution": {
         "BlockCrossover",
+        "Capability",
         "Categorical",
         "Condition",
         "Draft",
@@ -31,6 +37,7 @@ PUBLIC = {
         "RankRoulette",
         "Resample",
         "ResampleOne",
+        "ScreenedEvolution",
         "SearchSpace",
         "SelfAdaptive",
         "Step",
@@ -45,6 +52,7 @@ PUBLIC = {
         "random_search",
         "regularized_evolution",
         "rng_at",
+        "screened_evolution",
     },
     "keras_evonas.testing": {
         "CrossoverConformance",
