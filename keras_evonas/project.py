@@ -66,12 +66,8 @@ class Journal:
             ValueError: If a whole line is not a JSON object.
         """
         entries = []
-        for number, line in enumerate(self._lines(), start=1):
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                entry = None
-            if not isinstance(entry, dict):
+        for number, (line, entry) in enumerate(self._parsed(), start=1):
+            if entry is None:
                 raise ValueError(
                     f"Line {number} of '{self.path}' must be a JSON object. "
                     f"Received: {line[:80]!r}. The file is damaged or belongs "
@@ -80,6 +76,17 @@ class Journal:
                 )
             entries.append(entry)
         return entries
+
+    def salvage(self) -> tuple[list[dict[str, Any]], int]:
+        """Reads what can be read, and touches nothing.
+
+        Returns:
+            The entries in their order, and the number of whole lines that are
+            no JSON object.
+        """
+        entries = [entry for _, entry in self._parsed()]
+        whole = [entry for entry in entries if entry is not None]
+        return whole, len(entries) - len(whole)
 
     def repair(self) -> None:
         """Cuts off what a kill left of an unfinished append."""
@@ -90,6 +97,14 @@ class Journal:
             whole = content.rfind(b"\n") + 1
             if whole < len(content):
                 file.truncate(whole)
+
+    def _parsed(self) -> Iterator[tuple[str, dict[str, Any] | None]]:
+        for line in self._lines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                entry = None
+            yield line, entry if isinstance(entry, dict) else None
 
     def _lines(self) -> Iterator[str]:
         with open(self.path, encoding="utf-8", errors="replace") as file:

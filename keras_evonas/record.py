@@ -142,6 +142,18 @@ class SearchRecord:
             )
         return Entries(Terms(**first), [_event(entry) for entry in rest])
 
+    def peek(self) -> tuple[list[dict[str, Any]], int]:
+        """Reads the raw entries while a search may be writing them.
+
+        Unlike `read` it changes nothing and takes what it can get: fields
+        that this version does not know, and a record with damaged lines.
+
+        Returns:
+            The entries in their order, each with its `kind`, and the number
+            of lines that could not be read.
+        """
+        return self._journal.salvage()
+
     def _append(self, kind: str, **fields: Any) -> None:
         self._journal.append({"kind": kind, **fields})
 
