@@ -4,6 +4,7 @@ A `.keras` file is a zip archive whose `config.json` names every layer.
 """
 
 import dataclasses
+import itertools
 import json
 import pathlib
 import zipfile
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from keras_evonas.reports import wording
 from keras_evonas.reports.search import Trial
 
 # Settings that say what a layer is; the others are seldom asked for.
@@ -128,7 +130,9 @@ def _details(settings: Mapping[str, Any]) -> tuple[str, ...]:
         value = settings.get(name)
         if isinstance(value, list):
             same = len(set(map(str, value))) == 1
-            value = value[0] if same else " × ".join(map(str, value))
+            value = (
+                value[0] if same else f" {wording.TIMES} ".join(map(str, value))
+            )
         ordinary = value == 1 and name == "strides"
         plain = isinstance(value, int | float | str) and value != "linear"
         if plain and not ordinary:
@@ -153,7 +157,7 @@ def _tensors(node: Any) -> Iterator[Mapping[str, Any]]:
 def _is_chain(blocks: tuple[Block, ...]) -> bool:
     return all(
         block.inputs == (before.name,)
-        for before, block in zip(blocks, blocks[1:], strict=False)
+        for before, block in itertools.pairwise(blocks)
     )
 
 

@@ -4,6 +4,7 @@ Ordered genes are placed in `[0, 1]` on their own scale, categories are
 numbered, and `INACTIVE` stands below both.
 """
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Mapping
@@ -55,24 +56,33 @@ class Feature:
         return float(len(self.domain.values))  # of a space that has changed
 
     @functools.cached_property
-    def places(self) -> list[Any]:
-        """Values that stand for equal shares of the domain, in order."""
+    def _shares(self) -> dict[Any, float]:
+        """Values that stand for the domain, and how much of it each does."""
         if isinstance(self.domain, Categorical):
             values = list(self.domain)
-            step = max(1, len(values) // _PLACES)
-            return values[::step] if self.domain.ordered else values
-        share = (np.arange(_PLACES) + 0.5) / _PLACES
-        return list(dict.fromkeys(self.domain.at(float(p)) for p in share))
+            step = max(1, len(values) // _PLACES) if self.domain.ordered else 1
+            values = values[::step]
+        else:
+            size = self.domain.size
+            # Several draws a value, so that whole numbers are weighed right.
+            count = _PLACES * (int(size) if size <= _PLACES else 1)
+            at = (np.arange(count) + 0.5) / count
+            values = [self.domain.at(float(place)) for place in at]
+        counts = collections.Counter(values)
+        return {value: n / len(values) for value, n in counts.items()}
+
+    @property
+    def places(self) -> list[Any]:
+        """Values that stand for the domain, in its order."""
+        return list(self._shares)
 
     @property
     def support(self) -> tuple[list[Any], np.ndarray]:
-        """All places, `None` included if it can be inactive, and weights."""
-        places = self.places
-        weights = np.full(len(places), (1 - self.inactive) / len(places))
-        if self.inactive:
-            places = [*places, None]
-            weights = np.append(weights, self.inactive)
-        return places, weights
+        """The places, `None` included if it can be inactive, and weights."""
+        weights = (1 - self.inactive) * np.array(list(self._shares.values()))
+        if not self.inactive:
+            return self.places, weights
+        return [*self.places, None], np.append(weights, self.inactive)
 
 
 def features(
@@ -110,8 +120,10 @@ def encode(
 ) -> np.ndarray:
     """Encodes genomes as a `(number of genomes, number of features)` array."""
     return np.array(
-        [[one.encode(genome.get(one.name)) for one in columns]
-         for genome in genomes],
+        [
+            [one.encode(genome.get(one.name)) for one in columns]
+            for genome in genomes
+        ],
         dtype=np.float64,
     ).reshape(len(genomes), len(columns))
 
@@ -142,8 +154,6 @@ def _joined(domains: list[Domain]) -> Domain:
             integer=all(domain.integer for domain in domains),
         )
     values = [
-        value
-        for domain in domains
-        for value in Feature("", domain).places
+        value for domain in domains for value in Feature("", domain).places
     ]
     return space_lib.covering(values)

@@ -10,6 +10,7 @@ from typing import Any
 from keras_evonas import __version__
 from keras_evonas.reports import extras
 from keras_evonas.reports import html
+from keras_evonas.reports import verdict
 from keras_evonas.reports import wording
 from keras_evonas.reports.figures.base import Figure
 from keras_evonas.reports.html import Markup
@@ -96,8 +97,8 @@ def render(search: Search) -> str:
             "header",
             tag("p", "keras_evonas", class_="brand"),
             tag("h1", search.name),
-            report.verdict(),
-            report.tiles(),
+            verdict.sentences(search, report.importance),
+            verdict.tiles(search, report.importance),
             *(tag("p", note, class_="note") for note in search.notes),
             _contents(sections),
         ),

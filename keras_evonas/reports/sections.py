@@ -1,6 +1,5 @@
 """The sections of a report: headings, sentences, tables and plots."""
 
-import collections
 import dataclasses
 from typing import Any
 
@@ -8,6 +7,8 @@ from keras_evonas.reports import architecture
 from keras_evonas.reports import encoding
 from keras_evonas.reports import html
 from keras_evonas.reports import lineage
+from keras_evonas.reports import pieces
+from keras_evonas.reports import verdict
 from keras_evonas.reports import wording
 from keras_evonas.reports.figures import ancestry
 from keras_evonas.reports.figures import genes
@@ -15,7 +16,6 @@ from keras_evonas.reports.figures import progress
 from keras_evonas.reports.figures.base import Figure
 from keras_evonas.reports.html import Markup
 from keras_evonas.reports.html import tag
-from keras_evonas.reports.importance import FEWEST_TRIALS
 from keras_evonas.reports.importance import Importance
 from keras_evonas.reports.importance import gene_importance
 from keras_evonas.reports.search import Search
@@ -23,7 +23,6 @@ from keras_evonas.reports.search import Trial
 
 _LISTED_TRIALS = 10
 _SHOWN_GENES = 6
-_LISTED_MESSAGES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,85 +85,6 @@ class Report:
         ]
         return [part for part in parts if part is not None]
 
-    def verdict(self) -> Markup:
-        """The two or three sentences that matter most."""
-        search, best = self.search, self.search.best
-        if best is None:
-            return tag("p", _nothing_yet(search), class_="verdict")
-        said = [
-            html.join(
-                [
-                    "The best network is ",
-                    tag("strong", f"trial {best.trial_id}"),
-                    f": {search.describe(best)}. ",
-                ]
-            )
-        ]
-        if len(search.objectives) > 1:
-            said.append(
-                html.text(
-                    f"{wording.plural(len(search.front), 'network')} on the "
-                    "Pareto front. "
-                )
-            )
-        said.append(self._verdict_on_genes())
-        return tag("p", *said, class_="verdict")
-
-    def _verdict_on_genes(self) -> Markup:
-        result = self.importance
-        if result is None:
-            return html.text(
-                f"With {FEWEST_TRIALS} completed trials or more, this page "
-                "will tell which gene mattered most."
-            )
-        if not result.reliable:
-            return html.text(
-                "Which gene mattered most cannot be told yet: the scores do "
-                f"not follow the genes well enough (R² = {result.fit:.2f}). "
-                "More trials, or more epochs each, would help."
-            )
-        name = result.names[0]
-        return html.join(
-            [
-                "The gene that mattered most is ",
-                tag("strong", name),
-                f": it accounts for {wording.percent(result.total[name])} of "
-                f"the differences in {self.search.objectives[0].name}.",
-            ]
-        )
-
-    def tiles(self) -> Markup:
-        """The figures at the top."""
-        search, best = self.search, self.search.best
-        tiles = []
-        if best is not None:
-            tiles += [
-                (wording.number(score), f"best {objective.name}")
-                for objective, score in zip(
-                    search.objectives[:2], best.scores, strict=False
-                )
-            ]
-        planned = f" of {search.max_trials:,}" if search.max_trials else ""
-        tiles.append((f"{len(search.completed):,}{planned}", "trials done"))
-        if search.failures:
-            tiles.append((f"{len(search.failures):,}", "failed"))
-        if search.unfinished:
-            count = f"{len(search.unfinished):,}"
-            tiles.append((count, "running or interrupted"))
-        if search.elapsed is not None:
-            tiles.append((wording.duration(search.elapsed), "time so far"))
-        if self.importance is not None and self.importance.reliable:
-            name = wording.shorten(self.importance.names[0], 26)
-            tiles.append((name, "mattered most"))
-        return tag(
-            "dl",
-            *(
-                tag("div", tag("dt", label), tag("dd", value), class_="tile")
-                for value, label in tiles
-            ),
-            class_="tiles",
-        )
-
     def _progress(self) -> Section | None:
         search = self.search
         if not search.completed:
@@ -187,8 +107,8 @@ class Report:
                 *map(wording.number, trial.scores or ()),
                 wording.plain_operator(trial.operator)
                 if search.evolved
-                else "–",
-                _genes_inline(trial),
+                else wording.MISSING,
+                pieces.genes_inline(trial),
             ]
             for trial in best
         ]
@@ -213,7 +133,7 @@ class Report:
                 f"Trial {best.trial_id}, {self.search.describe(best)}, drawn "
                 f"from {model.source}, with its genes below."
             )
-            content.append(_drawn(model))
+            content.append(pieces.drawn(model))
         content.append(self._genes_table(best))
         return Section("winner", "The best network", lead, content)
 
@@ -231,7 +151,9 @@ class Report:
                 [
                     tag("code", name),
                     tag("strong", written) if value != default else written,
-                    "–" if gene is None else wording.gene_value(default),
+                    wording.MISSING
+                    if gene is None
+                    else wording.gene_value(default),
                     self._importance_of(name),
                 ]
             )
@@ -242,7 +164,7 @@ class Report:
     def _importance_of(self, name: str) -> str:
         result = self.importance
         if result is None or not result.reliable or name not in result.total:
-            return "–"
+            return wording.MISSING
         return wording.percent(result.total[name])
 
     def _front(self) -> Section | None:
@@ -251,7 +173,7 @@ class Report:
             return None
         names = [objective.name for objective in search.objectives]
         rows = [
-            [t.trial_id, *map(wording.number, t.scores), _genes_inline(t)]
+            [t.trial_id, *map(wording.number, t.scores), pieces.genes_inline(t)]
             for t in search.front[:50]
         ]
         members = tag(
@@ -280,7 +202,7 @@ class Report:
             content.append(plots)
         if not content:
             return None
-        lead = self._verdict_on_genes()
+        lead = verdict.on_genes(self.search, self.importance)
         return Section("genes", "Which genes mattered", lead, content)
 
     def _shown_features(self) -> list[encoding.Feature]:
@@ -300,7 +222,10 @@ class Report:
         return Section(
             "values",
             "Which values did well",
-            "The genes that mattered most, the first one first.",
+            "The genes that mattered most, the first one first. Blue: the "
+            f"{self.search.objectives[0].name} of the networks that were "
+            "tried. Orange: what a network with this value can be expected to "
+            "reach, averaged over all that its other genes may be.",
             [plots],
         )
 
@@ -329,14 +254,14 @@ class Report:
         )
         content: list[Any] = [
             ancestry.family_tree(search, best),
-            _story(search, steps),
+            pieces.story(search, steps),
         ]
         if len(everything) > len(steps):
             content.append(
                 tag(
                     "details",
                     tag("summary", f"All {len(everything)} lines of the tree"),
-                    _edges_table(everything),
+                    pieces.edges_table(everything),
                 )
             )
         return Section(
@@ -380,8 +305,8 @@ class Report:
         lead = "What networks cost, and whether the cost paid off."
         if seconds:
             lead += (
-                f" Training took {wording.duration(sum(seconds))} in all, "
-                f"{wording.duration(sum(seconds) / len(seconds))} a trial."
+                f" Trials took {wording.duration(sum(seconds))} in all, "
+                f"{wording.duration(sum(seconds) / len(seconds))} each."
             )
         return Section("costs", "What networks cost", lead, [plots])
 
@@ -407,7 +332,7 @@ class Report:
             f"{wording.plural(len(failed), 'trial')} of "
             f"{len(self.search.trials):,}, grouped by message. Failed networks "
             "never become parents.",
-            [_messages(failed)],
+            [pieces.messages(failed)],
         )
 
     def _about(self) -> Section:
@@ -429,158 +354,8 @@ class Report:
             if value is not None
         ]
         return Section(
-            "about", "About this search", "", [html.table(["", ""], rows)]
+            "about",
+            "About this search",
+            "",
+            [html.table(["", ""], rows, "facts")],
         )
-
-
-def _nothing_yet(search: Search) -> str:
-    if not search.trials:
-        return "The search has begun, but no trial has been recorded yet."
-    if search.failures and not search.unfinished:
-        return (
-            "Every trial has failed, so there is no best network. The "
-            "messages are below."
-        )
-    return "No trial has completed yet."
-
-
-def _genes_inline(trial: Trial) -> Markup:
-    parts = [
-        html.join(
-            [name, " ", tag("strong", wording.gene_value(value)), "  "]
-        )
-        for name, value in trial.values.items()
-    ]
-    return tag("span", *parts, class_="genes")
-
-
-def _drawn(model: architecture.Architecture) -> Markup:
-    blocks = []
-    for block in model.blocks:
-        details = list(block.details)
-        if block.shape is not None:
-            shape = " × ".join("?" if n is None else str(n) for n in block.shape)
-            details.append(f"takes {shape}")
-        if not model.is_chain and block.inputs:
-            details.append("from " + ", ".join(block.inputs))
-        blocks.append(
-            tag(
-                "li",
-                tag("b", block.kind),
-                tag("span", block.name, class_="muted"),
-                *(tag("span", detail) for detail in details),
-                class_="block",
-                data_kind=_family_of(block.kind),
-            )
-        )
-    return tag("ol", *blocks, class_="blocks")
-
-
-def _family_of(kind: str) -> str:
-    """A coarse class of a layer, which gives it its colour."""
-    for word, family in (
-        ("Conv", "conv"),
-        ("Dense", "dense"),
-        ("Pool", "pool"),
-        ("Normalization", "norm"),
-        ("Dropout", "drop"),
-        ("Input", "input"),
-    ):
-        if word in kind:
-            return family
-    return "other"
-
-
-def _story(search: Search, steps: tuple[lineage.Step, ...]) -> Markup:
-    """The line of descent as a list, the oldest ancestor first."""
-    first = steps[0].parent
-    items = [
-        tag(
-            "li",
-            tag("b", f"Trial {first.trial_id}"),
-            tag("span", search.describe(first), class_="score"),
-            tag("p", wording.plain_operator(first.operator)),
-        )
-    ]
-    for step in steps:
-        way = ""
-        if step.gain:
-            way = "gain" if step.gain > 0 else "loss"
-        gain = "–" if step.gain is None else wording.signed(step.gain)
-        partner = [
-            parent.trial_id
-            for parent in search.parents(step.child)
-            if parent.trial_id != step.parent.trial_id
-        ]
-        made = wording.plain_operator(step.child.operator)
-        if partner:
-            made += f" (the other parent is trial {', '.join(partner)})"
-        items.append(
-            tag(
-                "li",
-                tag("b", f"Trial {step.child.trial_id}"),
-                tag("span", search.describe(step.child), class_="score"),
-                tag("span", gain, class_=f"chip {way}"),
-                tag("p", made),
-                tag("p", *_changes(step), class_="genes"),
-            )
-        )
-    return tag(
-        "div",
-        tag("ol", *items, class_="story"),
-        class_="tall",
-        tabindex="0",
-    )
-
-
-def _changes(step: lineage.Step) -> list[Markup]:
-    shown = [
-        tag("code", ancestry.change_text(change))
-        for change in step.changes[:12]
-    ]
-    if len(step.changes) > 12:
-        shown.append(html.text(f"and {len(step.changes) - 12} more"))
-    return [html.join([one, " "]) for one in shown]
-
-
-def _edges_table(steps: tuple[lineage.Step, ...]) -> Markup:
-    rows = [
-        [
-            f"{step.parent.trial_id} → {step.child.trial_id}",
-            step.child.operator or "–",
-            html.join(_changes(step)),
-            "–" if step.gain is None else wording.signed(step.gain),
-        ]
-        for step in steps[-300:]
-    ]
-    return html.table(["Parent → child", "Operator", "Changed", "Gain"], rows)
-
-
-def _messages(failed: list[Trial]) -> Markup:
-    groups = collections.defaultdict(list)
-    for trial in failed:
-        lines = (trial.message or "no message").strip().splitlines()
-        groups[lines[-1] if lines else "no message"].append(trial)
-    listed = sorted(groups.items(), key=lambda item: -len(item[1]))
-    parts = []
-    for line, trials in listed[:_LISTED_MESSAGES]:
-        names = ", ".join(trial.trial_id for trial in trials[:12])
-        if len(trials) > 12:
-            names += f" and {len(trials) - 12} more"
-        parts.append(
-            tag(
-                "details",
-                tag(
-                    "summary",
-                    tag("span", f"{len(trials)} ×", class_="chip loss"),
-                    " ",
-                    wording.shorten(line, 160),
-                ),
-                tag("p", f"Trials {names}", class_="note"),
-                tag("pre", (trials[0].message or "no message")[-8000:]),
-            )
-        )
-    if len(listed) > _LISTED_MESSAGES:
-        more = len(listed) - _LISTED_MESSAGES
-        parts.append(tag("p", f"and {more} other messages", class_="note"))
-    return html.join(parts)

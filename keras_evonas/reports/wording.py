@@ -4,6 +4,10 @@ import html
 import math
 from typing import Any
 
+MISSING = "\u2013"
+MINUS = "\u2212"
+TIMES = "\u00d7"
+
 # What the parts of an operator's name mean, for people who never read code.
 _MEANINGS = {
     "initial": "given at the start",
@@ -35,7 +39,7 @@ def shorten(text: Any, width: int) -> str:
 def number(value: float | None, digits: int = 4) -> str:
     """Writes a number with few digits: `0.9812`, `41,300`, `1.2e-05`."""
     if value is None:
-        return "–"
+        return MISSING
     if not math.isfinite(value):
         return str(value)
     if value == int(value) and abs(value) < 1e15:
@@ -49,7 +53,7 @@ def signed(value: float) -> str:
     """Writes a change with its sign, `±0` if there is none."""
     if not value:
         return "±0"
-    return ("+" if value > 0 else "−") + number(abs(value), 3)
+    return ("+" if value > 0 else MINUS) + number(abs(value), 3)
 
 
 def gene_value(value: Any) -> str:
@@ -61,13 +65,17 @@ def gene_value(value: Any) -> str:
 
 def percent(share: float) -> str:
     """Writes a share as per cent."""
-    return "under 1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
+    return (
+        "under 1\u00a0%"
+        if 0 < share < 0.01
+        else f"{share:.0%}".replace("%", "\u00a0%")
+    )
 
 
 def duration(seconds: float | None) -> str:
     """Writes a time span: `41 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds is None or not math.isfinite(seconds):
-        return "–"
+        return MISSING
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

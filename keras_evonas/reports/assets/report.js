@@ -11,9 +11,9 @@
   const shades = {
     blue: ["#0072b2", "#4aa8e0"], orange: ["#d88c00", "#f0ac2c"],
     green: ["#00805d", "#2fbf94"], purple: ["#b8568c", "#dc92ba"],
-    sky: ["#7fc4ee", "#2c6a94"], vermillion: ["#d55e00", "#f07f36"],
+    sky: ["#56b4e9", "#9bd6f7"], pale: ["#8fcaf0", "#2c6a94"], vermillion: ["#d55e00", "#f07f36"],
     yellow: ["#b3a51e", "#f0e442"], grey: ["#8a939c", "#7d8792"],
-    faint: ["#ccd2d8", "#3d4650"], muted: ["#5c6670", "#9ba6b1"],
+    faint: ["#ccd2d8", "#3d4650"], unused: ["#d5d9de", "#6b747d"], muted: ["#5c6670", "#9ba6b1"],
     wash: ["rgba(0,114,178,.12)", "rgba(74,168,224,.16)"],
     ink: ["#1c2127", "#e6e9ec"], grid: ["#e6e9ed", "#2d353e"],
     card: ["#ffffff", "#191f25"],
@@ -52,12 +52,15 @@
     });
   }
 
+  const text = (axis) => Boolean(axis && axis.title && axis.title.text);
+
   function axis(own) {
     const made = Object.assign({
       gridcolor: shade("grid"), zerolinecolor: shade("grid"),
       linecolor: shade("grid"), automargin: true,
     }, own);
     made.title = Object.assign({ standoff: 8 }, made.title);
+    if (made.type === "log") made.exponentformat = "power";
     // Pinching and dragging a plot would keep a phone's page from scrolling.
     if (touch) made.fixedrange = true;
     return made;
@@ -68,8 +71,10 @@
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: shade("ink"), size: narrow.matches ? 11 : 12.5,
         family: 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif' },
-      margin: { l: 52, r: 12, t: 34, b: 42 },
+      margin: { l: 52, r: 12, t: own.showlegend === false ? 12 : 34,
+        b: text(own.xaxis) ? 42 : 26 },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom",
+        traceorder: "normal",
         font: { color: shade("ink") } },
       hoverlabel: { bgcolor: shade("card"), bordercolor: shade("muted"),
         font: { color: shade("ink"), size: 12 }, align: "left" },
@@ -81,12 +86,26 @@
   }
 
   const config = { displaylogo: false, responsive: true,
-    displayModeBar: touch ? false : "hover",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+    displayModeBar: false };
+
+  // Where far worse networks lie outside the picture, a button shows them.
+  function offerAll(place) {
+    const button = document.createElement("button");
+    button.textContent = "Show the far worse ones too";
+    button.addEventListener("click", () => {
+      Plotly.relayout(place, { "xaxis.autorange": true,
+        "yaxis.autorange": true });
+      button.remove();
+    });
+    place.after(button);
+  }
 
   const drawn = new Set();
   function draw(place) {
     const figure = figures[Number(place.dataset.index)];
+    const cut = (axis) => Boolean(axis && axis.range && !axis.tickformat);
+    const { xaxis, yaxis } = figure.layout;
+    if (!drawn.has(place) && (cut(xaxis) || cut(yaxis))) offerAll(place);
     drawn.add(place);
     return Plotly.react(
       place, traces(figure.data), layout(figure.layout), config);

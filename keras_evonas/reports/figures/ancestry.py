@@ -1,5 +1,6 @@
 """The family tree, and how genes spread."""
 
+import itertools
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -46,20 +47,24 @@ def family_tree(search: Search, trial: Trial) -> Figure:
         )
     data.append(
         base.points(
-            [trial.number], base.rounded([trial.score]), [trial],
-            name="the best", color="green", symbol="star", size=17,
+            [trial.number],
+            base.rounded([trial.score]),
+            [trial],
+            name="the best",
+            color="green",
+            symbol="star",
+            size=17,
         )
     )
     scores = [one.score for one in members if one.score is not None]
-    view, outside = base.visible_scores(search, scores)
+    view = base.visible_scores(search, scores)
     return Figure(
         "family-tree",
         "The family tree of the best network",
         "Left to right in the order of birth, better networks towards the "
         f"{'bottom' if search.objectives[0].direction == 'min' else 'top'}. "
         "Point at the middle of a line to see what was changed and what that "
-        "gained; the thick line is told step by step below."
-        + base.outside_note(outside),
+        "gained; the thick line is told step by step below.",
         data,
         {
             "xaxis": base.axis("trial"),
@@ -122,8 +127,10 @@ def _spread_sentence(name: str, carried: list[str], window: int) -> str:
         f"was {first[0]} ({wording.percent(first[1])})"
     )
     if first[0] == last[0]:
-        return text + f", among the last {window} too " + (
-            f"({wording.percent(last[1])})."
+        return (
+            text
+            + f", among the last {window} too "
+            + (f"({wording.percent(last[1])}).")
         )
     return text + (
         f"; among the last {window} it is {last[0]} "
@@ -160,8 +167,8 @@ def _groups(feature: Feature) -> tuple[list[str], Any]:
         return [*kept, "others", _NOT_USED], by_name
     count = 4
     edges = [domain.at(index / count) for index in range(count + 1)]
-    written = [wording.gene_value(edge) for edge in edges]
-    ranges = [f"{a} to {b}" for a, b in zip(written, written[1:], strict=False)]
+    written = [wording.number(edge, 3) for edge in edges]
+    ranges = [f"{a} to {b}" for a, b in itertools.pairwise(written)]
 
     def by_range(value: Any) -> str:
         if value is None:
@@ -174,7 +181,7 @@ def _groups(feature: Feature) -> tuple[list[str], Any]:
 
 def _color(feature: Feature, groups: list[str], index: int) -> str:
     if groups[index] == _NOT_USED:
-        return base.theme("faint")
+        return base.theme("unused")
     if not feature.domain.ordered:
         return base.theme(base.SERIES[index % len(base.SERIES)])
     used = len([group for group in groups if group != _NOT_USED])
@@ -191,7 +198,11 @@ def _edges(
         x += [step.parent.number, step.child.number, None]
         y += [step.parent.score, step.child.score, None]
     return base.line(
-        x, base.rounded(y), name=name, color=color, line={"width": width},
+        x,
+        base.rounded(y),
+        name=name,
+        color=color,
+        line={"width": width},
         hoverinfo="skip",
     )
 
@@ -205,7 +216,9 @@ def _middles(steps: Sequence[lineage.Step]) -> dict[str, Any]:
         "name": "what was changed",
         "showlegend": False,
         "x": [(s.parent.number + s.child.number) / 2 for s in shown],
-        "y": base.rounded([(s.parent.score + s.child.score) / 2 for s in shown]),
+        "y": base.rounded(
+            [(s.parent.score + s.child.score) / 2 for s in shown]
+        ),
         "text": [edge_text(step) for step in shown],
         "hovertemplate": "%{text}<extra></extra>",
         "marker": {

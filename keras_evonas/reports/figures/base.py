@@ -25,8 +25,8 @@ GPU_POINTS = 1000
 MOST_POINTS = 20_000
 
 SERIES = ("blue", "orange", "green", "purple", "sky", "vermillion", "yellow")
-# Dark to light in steps of equal size for every eye (from cividis).
-ORDINAL = ("#35456c", "#5b6770", "#7c7b78", "#a59c74", "#d3c064", "#fee838")
+# Dark to light in steps of equal size for every eye (from viridis).
+ORDINAL = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +118,7 @@ def line(
 
 def visible_scores(
     search: Search, scores: Sequence[float], objective: int = 0
-) -> tuple[dict[str, Any], int]:
+) -> dict[str, Any]:
     """The part of the score axis where most trials are.
 
     Args:
@@ -127,32 +127,22 @@ def visible_scores(
         objective: Which objective the scores are of.
 
     Returns:
-        Options for the axis, and how many scores lie outside.
+        Options for the axis. If scores lie outside of it, the page offers a
+        button that shows them.
     """
     if len(scores) < 8:
-        return {}, 0
+        return {}
     direction = search.objectives[objective]
     losses = np.array([direction.loss(score) for score in scores])
     low, high = np.quantile(losses, [0.25, 0.75])
     limit = high + 3 * (high - low)
     outside = int((losses > limit).sum())
     if not outside or low == high:
-        return {}, 0
+        return {}
     best = float(losses.min())
     pad = 0.06 * (limit - best) or 1.0
     ends = sorted((direction.loss(best - pad), direction.loss(limit + pad)))
-    return {"range": rounded(ends)}, outside
-
-
-def outside_note(outside: int) -> str:
-    """Says that some points are beyond the axis."""
-    if not outside:
-        return ""
-    return (
-        f" {wording.plural(outside, 'network')} far worse than the rest "
-        f"{'lies' if outside == 1 else 'lie'} outside the picture; "
-        "double-click to see everything."
-    )
+    return {"range": rounded(ends)}
 
 
 def thinned(trials: Sequence[Trial], keep: Iterable[Trial]) -> list[Trial]:

@@ -14,6 +14,8 @@ from keras_evonas.reports.search import Trial
 
 _MOST_GENES = 12
 _MOST_PAIRS = 8
+# A number with more values than this is drawn on an axis of its own.
+_MOST_BOXES = 12
 _NOT_USED = "not used"
 # Trials drawn one by one over the boxes, and curves behind the best.
 _SINGLE_POINTS = 300
@@ -31,27 +33,18 @@ def importance(result: Importance, objective: str, index: int = 0) -> Figure:
         f"importance-{index}",
         f"Which genes mattered for {objective}",
         "How much of the differences between networks each gene accounts for: "
-        "dark alone, light together with other genes. Shares of genes that act "
-        "together overlap. "
+        "first alone, then what it does only together with other genes, which "
+        "is counted for each of them. "
         f"Method: {METHOD}, from {result.num_trials} networks; it predicts "
         f"networks that it has not seen with R² = {result.fit:.2f}.",
         [
             _bars(alone, labels, "alone", "blue"),
-            _bars(together, labels, "together with others", "sky")
-            | {
-                "error_x": {
-                    "type": "data",
-                    "array": base.rounded([result.spread[n] for n in names]),
-                    "color": base.theme("muted"),
-                    "thickness": 1,
-                    "width": 3,
-                },
-            },
+            _bars(together, labels, "together with others", "pale"),
         ],
         {
             "barmode": "stack",
             "xaxis": base.axis(
-                "share of the differences", tickformat=".0%", rangemode="tozero"
+                "share of differences", tickformat=".0%", rangemode="tozero"
             ),
             "yaxis": {"type": "category", "automargin": True},
         },
@@ -68,7 +61,10 @@ def interactions(result: Importance, index: int = 0) -> Figure | None:
     ][:_MOST_PAIRS][::-1]
     if not pairs:
         return None
-    labels = [f"{_label(a, 20)} × {_label(b, 20)}" for (a, b), _ in pairs]
+    labels = [
+        f"{_label(a, 24)}<br>{wording.TIMES} {_label(b, 24)}"
+        for (a, b), _ in pairs
+    ]
     return Figure(
         f"interactions-{index}",
         "Genes that work together",
@@ -77,22 +73,21 @@ def interactions(result: Importance, index: int = 0) -> Figure | None:
         "fANOVA.",
         [_bars([share for _, share in pairs], labels, "together", "orange")],
         {
-            "xaxis": base.axis("share of the differences", tickformat=".1%"),
+            "xaxis": base.axis("share of differences", tickformat=".1%"),
             "yaxis": {"type": "category", "automargin": True},
             "showlegend": False,
         },
-        height=120 + 28 * len(pairs),
+        height=90 + 40 * len(pairs),
     )
 
 
-def values(
-    search: Search, result: Importance, feature: Feature
-) -> Figure:
+def values(search: Search, result: Importance, feature: Feature) -> Figure:
     """The scores of the networks with each value of a gene."""
     objective = search.objectives[0]
     trials = base.thinned(search.completed, ())
-    effect = result.effects.get(feature.name, ())
-    continuous = isinstance(feature.domain, Interval)
+    effect = result.effects[feature.name]
+    continuous = len(feature.places) > _MOST_BOXES
+    continuous &= isinstance(feature.domain, Interval)
     if continuous:
         data, xaxis = _scattered(feature, trials)
         effect = [pair for pair in effect if pair[0] is not None]
@@ -108,17 +103,18 @@ def values(
             color="orange",
             mode="lines" if continuous else "markers",
             marker={
-                "symbol": "diamond", "size": 10, "color": base.theme("orange")
+                "symbol": "diamond",
+                "size": 10,
+                "color": base.theme("orange"),
             },
             hovertemplate="expected with %{x}: %{y:.4~g}<extra></extra>",
         )
     )
-    view, outside = base.visible_scores(search, [t.score for t in trials])
+    view = base.visible_scores(search, [t.score for t in trials])
     return Figure(
         f"values-{feature.name}",
         feature.name,
-        _best_value(feature.name, effect, objective.name)
-        + base.outside_note(outside),
+        _best_value(effect),
         data,
         {
             "xaxis": xaxis,
@@ -149,8 +145,12 @@ def learning_curves(search: Search) -> Figure | None:
         y += [*(value for _, value in trial.curves[name]), None]
     data = [
         base.line(
-            x, base.rounded(y), name="the others", color="faint",
-            line={"width": 1}, hoverinfo="skip",
+            x,
+            base.rounded(y),
+            name="the others",
+            color="faint",
+            line={"width": 1},
+            hoverinfo="skip",
             type="scattergl" if len(x) > 5 * base.GPU_POINTS else "scatter",
         )
     ]
@@ -188,8 +188,9 @@ def _curve_metric(search: Search) -> str | None:
     for name in wanted:
         if name in names:
             return name
-    return max(names, key=lambda n: (n.startswith("val_"), names[n]),
-               default=None)
+    return max(
+        names, key=lambda n: (n.startswith("val_"), names[n]), default=None
+    )
 
 
 def _label(name: str, width: int = 32) -> str:
@@ -257,13 +258,10 @@ def _boxed(
     return [trace], axis
 
 
-def _best_value(name: str, effect: Any, objective: str) -> str:
-    if not effect:
-        return f"The {objective} of the networks with each value of {name}."
+def _best_value(effect: Any) -> str:
     value, _ = min(effect, key=lambda pair: pair[1])
-    written = _NOT_USED if value is None else wording.gene_value(value)
-    near = "around " if isinstance(value, float) else ""
-    return (
-        f"Blue: the networks that were tried. Orange: the {objective} to "
-        f"expect with each value, all else averaged; best {near}{written}."
-    )
+    if value is None:
+        return "Best when it is not used."
+    if isinstance(value, float):
+        return f"Best around {wording.number(value, 2)}."
+    return f"Best at {wording.gene_value(value)}."

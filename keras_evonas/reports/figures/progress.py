@@ -72,14 +72,13 @@ def every_trial(search: Search) -> Figure:
         )
     )
     scores = [trial.score for trial in search.completed]
-    view, outside = base.visible_scores(search, scores)
+    view = base.visible_scores(search, scores)
     better = "lower" if objective.direction == "min" else "higher"
     return Figure(
         "every-trial",
         "Every network that was tried",
         f"Each point is a network: {better} is better. The line is the best "
-        "so far; point at a network to see what it was."
-        + base.outside_note(outside),
+        "so far; point at a network to see what it was.",
         data,
         {
             "xaxis": base.axis("trial, in the order of their beginning"),
@@ -99,13 +98,12 @@ def best_over_time(search: Search) -> Figure | None:
     unit, name = base.time_unit(total)
     x, y = _best_so_far(search, timed, [t.ended / unit for t in timed])
     objective = search.objectives[0]
-    view, outside = base.visible_scores(search, y)
+    view = base.visible_scores(search, [t.score for t in timed])
     return Figure(
         "best-over-time",
         "The best so far over time",
         f"The best {objective.name} that was known after each span of time; "
-        "where the line stays flat, waiting longer did not help."
-        + base.outside_note(outside),
+        "where the line stays flat, waiting longer did not help.",
         [
             base.line(
                 base.rounded([*x, total / unit]),
@@ -115,7 +113,9 @@ def best_over_time(search: Search) -> Figure | None:
                 mode="lines+markers",
                 line={"shape": "hv", "width": 2.5},
                 marker={"size": 6, "color": base.theme("green")},
-                hovertemplate="%{x:.3~g} " + name + ": %{y:.4~g}<extra></extra>",
+                hovertemplate="%{x:.3~g} "
+                + name
+                + ": %{y:.4~g}<extra></extra>",
                 showlegend=False,
             )
         ],
@@ -152,8 +152,11 @@ def finalists(search: Search) -> Figure:
     ones = search.finalists[::-1]
     names = [wording.escape(wording.shorten(one.name, 30)) for one in ones]
     spreads = [
-        (sum((s - one.mean) ** 2 for s in one.honest_scores)
-         / max(1, len(one.honest_scores) - 1)) ** 0.5
+        (
+            sum((s - one.mean) ** 2 for s in one.honest_scores)
+            / max(1, len(one.honest_scores) - 1)
+        )
+        ** 0.5
         for one in ones
     ]
     objective = search.objectives[0].name if search.objectives else "score"
@@ -208,7 +211,7 @@ def _cost_figure(search: Search, name: str, trials, read) -> Figure:
     best = search.best
     wide = min(values) > 0 and max(values) / min(values) > 30
     scores = [trial.score for trial in trials]
-    view, outside = base.visible_scores(search, scores)
+    view = base.visible_scores(search, scores)
     shown = base.thinned(trials, search.ranking[:100])
     data = [
         base.points(
@@ -227,8 +230,7 @@ def _cost_figure(search: Search, name: str, trials, read) -> Figure:
     return Figure(
         f"cost-{name.replace(' ', '-')}",
         f"{objective} against {name}",
-        f"Does a network with more {name} do better? The star is the best one."
-        + base.outside_note(outside),
+        f"Does a network with more {name} do better? The star is the best one.",
         data,
         {
             "xaxis": base.axis(name, type="log" if wide else "linear"),
@@ -240,7 +242,12 @@ def _cost_figure(search: Search, name: str, trials, read) -> Figure:
 
 def _star(trial: Trial, x, y) -> dict:
     return base.points(
-        [x], [y], [trial], name="the best", color="green", symbol="star",
+        [x],
+        [y],
+        [trial],
+        name="the best",
+        color="green",
+        symbol="star",
         size=16,
     )
 
@@ -287,7 +294,7 @@ def _front(search: Search, first: int, second: int) -> Figure:
         wide = min(values) > 0 and max(values) / min(values) > 30
         scale = {"type": "log"} if wide else {}
         if not wide:
-            scale = base.visible_scores(search, values, index)[0]
+            scale = base.visible_scores(search, values, index)
         way = search.objectives[index].direction
         better = "lower is better" if way == "min" else "higher is better"
         name = search.objectives[index].name

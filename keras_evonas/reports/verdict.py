@@ -1,0 +1,103 @@
+"""The top of a report: what matters most, in sentences and in figures."""
+
+from keras_evonas.reports import html
+from keras_evonas.reports import wording
+from keras_evonas.reports.html import Markup
+from keras_evonas.reports.html import tag
+from keras_evonas.reports.importance import FEWEST_TRIALS
+from keras_evonas.reports.importance import Importance
+from keras_evonas.reports.search import Search
+
+
+def sentences(search: Search, importance: Importance | None) -> Markup:
+    """The two or three sentences that matter most."""
+    best = search.best
+    if best is None:
+        return tag("p", _nothing_yet(search), class_="verdict")
+    said = [
+        html.join(
+            [
+                "The best network is ",
+                tag("strong", f"trial {best.trial_id}"),
+                f": {search.describe(best)}. ",
+            ]
+        )
+    ]
+    if len(search.objectives) > 1:
+        said.append(
+            html.text(
+                f"{wording.plural(len(search.front), 'network')} on the "
+                "Pareto front. "
+            )
+        )
+    said.append(on_genes(search, importance))
+    return tag("p", *said, class_="verdict")
+
+
+def on_genes(search: Search, importance: Importance | None) -> Markup:
+    """Which gene mattered most, in a sentence."""
+    result = importance
+    if result is None:
+        return html.text(
+            f"With {FEWEST_TRIALS} completed trials or more, this page "
+            "will tell which gene mattered most."
+        )
+    if not result.reliable:
+        return html.text(
+            "Which gene mattered most cannot be told yet: the scores do "
+            f"not follow the genes well enough (R² = {result.fit:.2f}). "
+            "More trials, or more epochs each, would help."
+        )
+    name = result.names[0]
+    return html.join(
+        [
+            "The gene that mattered most is ",
+            tag("strong", name),
+            f": it accounts for {wording.percent(result.total[name])} of "
+            f"the differences in {search.objectives[0].name}.",
+        ]
+    )
+
+
+def tiles(search: Search, importance: Importance | None) -> Markup:
+    """The figures at the top."""
+    best = search.best
+    tiles = []
+    if best is not None:
+        tiles += [
+            (wording.number(score), f"best {objective.name}")
+            for objective, score in zip(
+                search.objectives[:2], best.scores, strict=False
+            )
+        ]
+    planned = f" of {search.max_trials:,}" if search.max_trials else ""
+    tiles.append((f"{len(search.completed):,}{planned}", "trials done"))
+    if search.failures:
+        tiles.append((f"{len(search.failures):,}", "failed"))
+    if search.unfinished:
+        count = f"{len(search.unfinished):,}"
+        tiles.append((count, "running or interrupted"))
+    if search.elapsed is not None:
+        tiles.append((wording.duration(search.elapsed), "time so far"))
+    if importance is not None and importance.reliable:
+        name = wording.shorten(importance.names[0], 26)
+        tiles.append((name, "mattered most"))
+    return tag(
+        "dl",
+        *(
+            tag("div", tag("dt", label), tag("dd", value), class_="tile")
+            for value, label in tiles
+        ),
+        class_="tiles",
+    )
+
+
+def _nothing_yet(search: Search) -> str:
+    if not search.trials:
+        return "The search has begun, but no trial has been recorded yet."
+    if search.failures and not search.unfinished:
+        return (
+            "Every trial has failed, so there is no best network. The "
+            "messages are below."
+        )
+    return "No trial has completed yet."
