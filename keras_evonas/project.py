@@ -44,6 +44,24 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = pathlib.Path(path)
 
+    def salvage(self) -> tuple[list[dict[str, Any]], int]:
+        """Reads what can be read, whatever the rest is, and changes nothing.
+
+        Returns:
+            The entries in their order, and the number of lines that are none.
+        """
+        entries, damaged = [], 0
+        for line in self._lines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                entry = None
+            if isinstance(entry, dict):
+                entries.append(entry)
+            else:
+                damaged += 1
+        return entries, damaged
+
     def exists(self) -> bool:
         """Whether anything was ever appended."""
         return self.path.exists() and bool(next(self._lines(), None))
@@ -66,8 +84,12 @@ class Journal:
             ValueError: If a whole line is not a JSON object.
         """
         entries = []
-        for number, (line, entry) in enumerate(self._parsed(), start=1):
-            if entry is None:
+        for number, line in enumerate(self._lines(), start=1):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                entry = None
+            if not isinstance(entry, dict):
                 raise ValueError(
                     f"Line {number} of '{self.path}' must be a JSON object. "
                     f"Received: {line[:80]!r}. The file is damaged or belongs "
@@ -76,17 +98,6 @@ class Journal:
                 )
             entries.append(entry)
         return entries
-
-    def salvage(self) -> tuple[list[dict[str, Any]], int]:
-        """Reads what can be read, and touches nothing.
-
-        Returns:
-            The entries in their order, and the number of whole lines that are
-            no JSON object.
-        """
-        entries = [entry for _, entry in self._parsed()]
-        whole = [entry for entry in entries if entry is not None]
-        return whole, len(entries) - len(whole)
 
     def repair(self) -> None:
         """Cuts off what a kill left of an unfinished append."""
@@ -97,14 +108,6 @@ class Journal:
             whole = content.rfind(b"\n") + 1
             if whole < len(content):
                 file.truncate(whole)
-
-    def _parsed(self) -> Iterator[tuple[str, dict[str, Any] | None]]:
-        for line in self._lines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                entry = None
-            yield line, entry if isinstance(entry, dict) else None
 
     def _lines(self) -> Iterator[str]:
         with open(self.path, encoding="utf-8", errors="replace") as file:

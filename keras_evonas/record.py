@@ -102,6 +102,18 @@ class SearchRecord:
     def __init__(self, folder: str | pathlib.Path) -> None:
         self._journal = Journal(pathlib.Path(folder) / JOURNAL_NAME)
 
+    def salvage(self) -> tuple[list[dict[str, Any]], int]:
+        """Reads raw entries for a report, and changes nothing.
+
+        It takes what `read` refuses: a search that is being written, damaged
+        lines, and fields that this version does not know.
+
+        Returns:
+            The entries in their order, each with its `kind`, and the number
+            of lines that could not be read.
+        """
+        return self._journal.salvage()
+
     def exists(self) -> bool:
         """Whether a search was begun here."""
         return self._journal.exists()
@@ -141,18 +153,6 @@ class SearchRecord:
                 f"package reads up to version {VERSION}. Update keras_evonas."
             )
         return Entries(Terms(**first), [_event(entry) for entry in rest])
-
-    def peek(self) -> tuple[list[dict[str, Any]], int]:
-        """Reads the raw entries while a search may be writing them.
-
-        Unlike `read` it changes nothing and takes what it can get: fields
-        that this version does not know, and a record with damaged lines.
-
-        Returns:
-            The entries in their order, each with its `kind`, and the number
-            of lines that could not be read.
-        """
-        return self._journal.salvage()
 
     def _append(self, kind: str, **fields: Any) -> None:
         self._journal.append({"kind": kind, **fields})

@@ -24,7 +24,7 @@ from keras_evonas.reports.search import Trial
 from keras_evonas.reports.search import finite
 
 FINALISTS_NAME = "finalists.json"
-CURVES_NAMES = ("curves.jsonl", "histories.jsonl", "history.jsonl")
+CURVES_NAME = "learning_curves.json"
 
 
 def load(folder: str | os.PathLike[str]) -> Search:
@@ -61,6 +61,7 @@ def load(folder: str | os.PathLike[str]) -> Search:
             end=record.ends.get(trial_id),
             seconds=record.seconds.get(trial_id),
             file=files.get(trial_id),
+            curves=_json(folder / f"trial_{trial_id}" / CURVES_NAME, notes),
             objectives=objectives,
             space=space,
         )
@@ -74,6 +75,7 @@ def load(folder: str | os.PathLike[str]) -> Search:
         seed=terms.get("seed", oracle.get("seed")),
         strategy=terms.get("strategy"),
         max_trials=terms.get("max_trials"),
+        constraints=tuple(map(str, terms.get("constraints") or ())),
         evolved=bool(record.births),
         finalists=_finalists(folder, notes),
         notes=tuple(notes),
@@ -141,7 +143,7 @@ def _record(folder: pathlib.Path, notes: list[str]) -> _Record:
     record = SearchRecord(folder)
     if not record.exists():
         return _Record([])
-    entries, damaged = record.peek()
+    entries, damaged = record.salvage()
     if damaged:
         notes.append(
             f"{damaged} of the lines of evolution.jsonl cannot be read and "

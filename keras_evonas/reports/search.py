@@ -29,7 +29,7 @@ class Objective:
     direction: str
 
     def loss(self, score: float) -> float:
-        """Turns a score into a loss, lower is better."""
+        """Turns a score into a loss, lower is better, or one back again."""
         return _SIGN[self.direction] * score
 
 
@@ -129,6 +129,7 @@ class Search:
         seed: The seed of the search.
         strategy: How networks were proposed.
         max_trials: How many trials the search was begun with.
+        constraints: What networks had to keep, in words.
         evolved: Whether parents and operators were recorded.
         finalists: The networks that were judged again, best first.
         notes: What a reader should know about the data.
@@ -141,6 +142,7 @@ class Search:
     seed: int | None = None
     strategy: str | None = None
     max_trials: int | None = None
+    constraints: tuple[str, ...] = ()
     evolved: bool = False
     finalists: tuple[Finalist, ...] = ()
     notes: tuple[str, ...] = ()

@@ -343,6 +343,7 @@ class Report:
                 ("Objective", f"{objective.name} ({objective.direction})")
                 for objective in search.objectives
             ),
+            *(("Constraint", one) for one in search.constraints),
             ("Seed", search.seed),
             ("Strategy", search.strategy),
             ("Trials", search.headline()),

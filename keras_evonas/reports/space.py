@@ -136,13 +136,16 @@ def _stepped(
 def _parents_first(genes: list[Gene]) -> list[Gene]:
     """Sorts stably, and drops genes that hang on a gene that is not there."""
     ordered: list[Gene] = []
+    names: set[str] = set()
+    waiting = list(genes)
     while True:
-        names = {gene.name for gene in ordered}
-        ready = [
-            gene
-            for gene in genes
-            if all(condition.parent in names for condition in gene.conditions)
-        ]
-        if len(ready) == len(ordered):
-            return ready
-        ordered = ready
+        late = []
+        for gene in waiting:
+            if all(condition.parent in names for condition in gene.conditions):
+                ordered.append(gene)
+                names.add(gene.name)
+            else:
+                late.append(gene)
+        if len(late) == len(waiting):
+            return ordered
+        waiting = late

@@ -1,7 +1,6 @@
 """One trial out of what the files say about it."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from keras_evonas.reports.search import Objective
 from keras_evonas.reports.search import Trial
 from keras_evonas.reports.search import finite
 
-# What `keras_evonas.models.costs` measures, where it stands among metrics.
+# Costs that stand among the metrics.
 COSTS = (
     "params",
     "trainable_params",
@@ -22,8 +21,9 @@ COSTS = (
     "weight_bytes",
     "training_bytes",
     "depth",
-    "latency",
+    "latency_ms",
 )
+_SECONDS = "train_seconds"
 
 
 def make(
@@ -34,6 +34,7 @@ def make(
     end: Mapping[str, Any] | None,
     seconds: float | None,
     file: Mapping[str, Any] | None,
+    curves: Any,
     objectives: Sequence[Objective],
     space: SearchSpace | None,
 ) -> Trial:
@@ -46,6 +47,7 @@ def make(
         end: Its last end in the record, if any.
         seconds: How long it took, if known.
         file: Its `trial.json`, if any.
+        curves: Its `learning_curves.json`, if any.
         objectives: What the search optimizes.
         space: The search space, if known.
 
@@ -56,9 +58,10 @@ def make(
     # A birth without an end is running, whatever an older file says.
     state = end or ({"status": "RUNNING"} if born else file)
     status = state.get("status") or "RUNNING"
-    metrics, curves = _metrics(file, state.get("best_step"))
+    metrics, kept = _metrics(file, state.get("best_step"))
+    curves = _curves(curves) or kept
+    seconds = _number(metrics.pop(_SECONDS, None), seconds)
     costs = {name: metrics[name] for name in COSTS if name in metrics}
-    costs |= _numbers(state.get("costs")) | _numbers(born.get("costs"))
     scores = _scores(state, metrics | costs, objectives)
     best_step = state.get("best_step")
     return Trial(
@@ -69,10 +72,10 @@ def make(
         scores=scores if status == "COMPLETED" else None,
         metrics={n: v for n, v in metrics.items() if n not in costs},
         costs=costs,
-        violation=_violation(state),
+        violation=_number(state.get("violation")),
         best_epoch=best_step + 1 if isinstance(best_step, int) else None,
-        epochs=_epochs(state, curves),
-        seconds=_number(state.get("seconds"), seconds),
+        epochs=max(map(len, curves.values()), default=None),
+        seconds=seconds,
         ended=_number(state.get("elapsed")),
         message=state.get("message"),
         birth=born.get("birth"),
@@ -124,16 +127,14 @@ def _scores(
     objectives: Sequence[Objective],
 ) -> tuple[float, ...] | None:
     """One finite score an objective, or `None`."""
-    recorded = state.get("scores")
-    score = state.get("score")
-    if isinstance(recorded, Mapping):
-        scores = [recorded.get(objective.name) for objective in objectives]
-    elif isinstance(recorded, Sequence) and len(recorded) == len(objectives):
-        scores = list(recorded)
-    elif isinstance(score, list):
-        scores = score
+    losses = state.get("losses")
+    if isinstance(losses, list) and len(losses) == len(objectives):
+        scores = [
+            objective.loss(loss) if finite([loss]) else None
+            for objective, loss in zip(objectives, losses, strict=True)
+        ]
     elif len(objectives) == 1:
-        scores = [score]
+        scores = [state.get("score")]
     else:
         scores = [metrics.get(objective.name) for objective in objectives]
     if len(scores) != len(objectives) or not scores or not finite(scores):
@@ -148,32 +149,20 @@ def _values(
     return state.get("values") or born.get("genome") or saved or {}
 
 
-def _violation(state: Mapping[str, Any]) -> float | None:
-    """The sum of what the constraints are broken by, however it is kept."""
-    value = state.get("violation", state.get("violations"))
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        value = sum(max(0.0, v) for v in value) if finite(value) else None
-    return _number(value)
-
-
-def _epochs(
-    state: Mapping[str, Any], curves: Mapping[str, Curve]
-) -> int | None:
-    recorded = state.get("epochs")
-    if isinstance(recorded, int):
-        return recorded
-    return max((len(points) for points in curves.values()), default=None)
-
-
-def _numbers(values: Any) -> dict[str, float]:
-    if not isinstance(values, Mapping):
+def _curves(content: Any) -> dict[str, Curve]:
+    """The curves of `learning_curves.json`, averaged over executions."""
+    if not isinstance(content, Mapping):
         return {}
+    first = int(content.get("initial_epoch") or 0)
+    found: dict[str, dict[int, list[float]]] = {}
+    for execution in content.get("executions") or ():
+        for name, values in execution.items():
+            points = found.setdefault(name, {})
+            for epoch, value in enumerate(values, start=first + 1):
+                points.setdefault(epoch, []).append(float(value))
     return {
-        name: value
-        for name, value in values.items()
-        if isinstance(value, int | float) and math.isfinite(value)
+        name: tuple((e, sum(v) / len(v)) for e, v in sorted(points.items()))
+        for name, points in found.items()
     }
 
 

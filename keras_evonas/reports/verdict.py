@@ -36,24 +36,28 @@ def sentences(search: Search, importance: Importance | None) -> Markup:
 
 def on_genes(search: Search, importance: Importance | None) -> Markup:
     """Which gene mattered most, in a sentence."""
-    result = importance
-    if result is None:
+    if importance is None and len(search.completed) >= FEWEST_TRIALS:
+        return html.text(
+            "No gene made a difference: all networks are equal, or score the "
+            "same."
+        )
+    if importance is None:
         return html.text(
             f"With {FEWEST_TRIALS} completed trials or more, this page "
             "will tell which gene mattered most."
         )
-    if not result.reliable:
+    if not importance.reliable:
         return html.text(
             "Which gene mattered most cannot be told yet: the scores do "
-            f"not follow the genes well enough (R² = {result.fit:.2f}). "
+            f"not follow the genes well enough (R² = {importance.fit:.2f}). "
             "More trials, or more epochs each, would help."
         )
-    name = result.names[0]
+    name = importance.names[0]
     return html.join(
         [
             "The gene that mattered most is ",
             tag("strong", name),
-            f": it accounts for {wording.percent(result.total[name])} of "
+            f": it accounts for {wording.percent(importance.total[name])} of "
             f"the differences in {search.objectives[0].name}.",
         ]
     )
@@ -62,31 +66,31 @@ def on_genes(search: Search, importance: Importance | None) -> Markup:
 def tiles(search: Search, importance: Importance | None) -> Markup:
     """The figures at the top."""
     best = search.best
-    tiles = []
+    found = []
     if best is not None:
-        tiles += [
+        found += [
             (wording.number(score), f"best {objective.name}")
             for objective, score in zip(
                 search.objectives[:2], best.scores, strict=False
             )
         ]
     planned = f" of {search.max_trials:,}" if search.max_trials else ""
-    tiles.append((f"{len(search.completed):,}{planned}", "trials done"))
+    found.append((f"{len(search.completed):,}{planned}", "trials done"))
     if search.failures:
-        tiles.append((f"{len(search.failures):,}", "failed"))
+        found.append((f"{len(search.failures):,}", "failed"))
     if search.unfinished:
         count = f"{len(search.unfinished):,}"
-        tiles.append((count, "running or interrupted"))
+        found.append((count, "running or interrupted"))
     if search.elapsed is not None:
-        tiles.append((wording.duration(search.elapsed), "time so far"))
+        found.append((wording.duration(search.elapsed), "time so far"))
     if importance is not None and importance.reliable:
         name = wording.shorten(importance.names[0], 26)
-        tiles.append((name, "mattered most"))
+        found.append((name, "mattered most"))
     return tag(
         "dl",
         *(
             tag("div", tag("dt", label), tag("dd", value), class_="tile")
-            for value, label in tiles
+            for value, label in found
         ),
         class_="tiles",
     )
