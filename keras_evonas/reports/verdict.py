@@ -8,6 +8,11 @@ from keras_evonas.reports.importance import FEWEST_TRIALS
 from keras_evonas.reports.importance import Importance
 from keras_evonas.reports.search import Search
 
+# Below this R² the shares are called rough.
+_ROUGH_FIT = 0.5
+# A gene with so much of the first one's share matters about as much.
+_CLOSE = 0.8
+
 
 def sentences(search: Search, importance: Importance | None) -> Markup:
     """The two or three sentences that matter most."""
@@ -52,13 +57,34 @@ def on_genes(search: Search, importance: Importance | None) -> Markup:
             f"not follow the genes well enough (R² = {importance.fit:.2f}). "
             "More trials, or more epochs each, would help."
         )
-    name = importance.names[0]
+    name = search.objectives[0].name
+    rough = importance.fit < _ROUGH_FIT
+    doubt = " This is a rough estimate; more trials make it firmer."
+    said = [_leaders(importance), f" of the differences in {name}."]
+    return html.join([*said, doubt * rough])
+
+
+def _leaders(importance: Importance) -> Markup:
+    """Names the first gene, and the second if it matters about as much."""
+    first, *others = importance.names
+    share = importance.total[first]
+    close = [n for n in others[:1] if importance.total[n] >= _CLOSE * share]
+    if not close:
+        return html.join(
+            [
+                "The gene that mattered most is ",
+                tag("strong", first),
+                f": it accounts for {wording.percent(share)}",
+            ]
+        )
     return html.join(
         [
-            "The gene that mattered most is ",
-            tag("strong", name),
-            f": it accounts for {wording.percent(importance.total[name])} of "
-            f"the differences in {search.objectives[0].name}.",
+            "The genes that mattered most are ",
+            tag("strong", first),
+            " and, about as much, ",
+            tag("strong", close[0]),
+            f": they account for {wording.percent(share)} and "
+            f"{wording.percent(importance.total[close[0]])}",
         ]
     )
 

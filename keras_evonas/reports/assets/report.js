@@ -100,12 +100,19 @@
     place.after(button);
   }
 
+  function isCut(figure, name) {
+    const { range } = figure.layout[name + "axis"] || {};
+    return Boolean(range) && figure.data.some((trace) =>
+      (trace[name] || []).some((value) =>
+        value !== null && (value < range[0] || value > range[1])));
+  }
+
   const drawn = new Set();
   function draw(place) {
     const figure = figures[Number(place.dataset.index)];
-    const cut = (axis) => Boolean(axis && axis.range && !axis.tickformat);
-    const { xaxis, yaxis } = figure.layout;
-    if (!drawn.has(place) && (cut(xaxis) || cut(yaxis))) offerAll(place);
+    if (!drawn.has(place) && (isCut(figure, "x") || isCut(figure, "y"))) {
+      offerAll(place);
+    }
     drawn.add(place);
     return Plotly.react(
       place, traces(figure.data), layout(figure.layout), config);

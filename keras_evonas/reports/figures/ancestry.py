@@ -17,7 +17,8 @@ from keras_evonas.reports.search import Trial
 
 _NOT_USED = "not used"
 # A gene with more values than this is shown in so many ranges.
-_MOST_VALUES = 6
+_MOST_VALUES = 8
+_RANGES = 4
 _MOST_PLACES = 120
 
 
@@ -126,16 +127,10 @@ def _spread_sentence(name: str, carried: list[str], window: int) -> str:
         f"Among the first {window} networks the most common value of {name} "
         f"was {first[0]} ({wording.percent(first[1])})"
     )
+    after = wording.percent(last[1])
     if first[0] == last[0]:
-        return (
-            text
-            + f", among the last {window} too "
-            + (f"({wording.percent(last[1])}).")
-        )
-    return text + (
-        f"; among the last {window} it is {last[0]} "
-        f"({wording.percent(last[1])})."
-    )
+        return f"{text}, among the last {window} too ({after})."
+    return f"{text}; among the last {window} it is {last[0]} ({after})."
 
 
 def _most_common(values: Sequence[str]) -> tuple[str, float]:
@@ -147,7 +142,7 @@ def _groups(feature: Feature) -> tuple[list[str], Any]:
     """Names of the values or ranges of a gene, and which one a value is in."""
     domain = feature.domain
     places = feature.places
-    if not isinstance(domain, Interval) and len(places) <= _MOST_VALUES:
+    if domain.size <= _MOST_VALUES:
         names = [wording.gene_value(value) for value in places]
 
         def by_value(value: Any) -> str:
@@ -165,18 +160,33 @@ def _groups(feature: Feature) -> tuple[list[str], Any]:
             return name if name in kept else "others"
 
         return [*kept, "others", _NOT_USED], by_name
-    count = 4
-    edges = [domain.at(index / count) for index in range(count + 1)]
-    written = [wording.number(edge, 3) for edge in edges]
-    ranges = [f"{a} to {b}" for a, b in itertools.pairwise(written)]
+    if isinstance(domain, Interval):
+        edges = [domain.at(i / _RANGES) for i in range(_RANGES + 1)]
+        pairs = list(itertools.pairwise(edges))
+    else:
+        parts = _split(list(domain), _RANGES)
+        pairs = [(values[0], values[-1]) for values in parts]
+    ranges = [
+        f"{wording.number(low, 3)} to {wording.number(high, 3)}"
+        for low, high in pairs
+    ]
 
     def by_range(value: Any) -> str:
         if value is None:
             return _NOT_USED
         place = feature.encode(value)
-        return ranges[min(int(place * count), count - 1)]
+        return ranges[min(int(place * len(ranges)), len(ranges) - 1)]
 
     return [*ranges, _NOT_USED], by_range
+
+
+def _split(places: list[Any], count: int) -> list[list[Any]]:
+    """Parts of equal width in the places' own order."""
+    parts: list[list[Any]] = [[] for _ in range(count)]
+    for index, place in enumerate(places):
+        at = index / (len(places) - 1)
+        parts[min(int(at * count), count - 1)].append(place)
+    return parts
 
 
 def _color(feature: Feature, groups: list[str], index: int) -> str:

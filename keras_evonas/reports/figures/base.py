@@ -26,7 +26,10 @@ MOST_POINTS = 20_000
 
 SERIES = ("blue", "orange", "green", "purple", "sky", "vermillion", "yellow")
 # Dark to light in steps of equal size for every eye (from viridis).
-ORDINAL = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725")
+ORDINAL = (
+    *("#440154", "#46327e", "#365c8d", "#277f8e"),
+    *("#1fa187", "#4ac16d", "#a0da39", "#fde725"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
