@@ -140,8 +140,10 @@ def _importance(
         )
         for i, j in itertools.combinations(order[:_PAIRED_GENES], 2)
     }
+    mean = np.mean([tree.mean for tree in trees])
     effects = [
-        centre + scale * np.mean([tree.effect(i) for tree in trees], axis=0)
+        centre
+        + scale * (mean + np.mean([tree.effect(i) for tree in trees], axis=0))
         for i in order
     ]
     return Importance(
@@ -206,8 +208,8 @@ class _Tree:
         self._inside = [inside[kept] for inside in self._inside]
         self._masses = masses[kept]
         self._shares = self._masses.prod(axis=1)  # of the space, by leaf
-        mean = float(self._shares @ values[kept])
-        self._values = values[kept] - mean
+        self.mean = float(self._shares @ values[kept])
+        self._values = values[kept] - self.mean
         self.variance = float(self._shares @ self._values**2)
 
     def effect(self, gene: int) -> np.ndarray:

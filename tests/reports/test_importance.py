@@ -130,6 +130,37 @@ def test_a_maximized_score_gives_the_mirrored_effects():
         assert one == pytest.approx(other)
 
 
+def test_effects_are_expected_losses_even_where_few_were_tried():
+    """Evolution tries good values most; that must not lift the others."""
+    genes = [Gene("a", UNIT), Gene("b", UNIT)]
+    space = SearchSpace(genes)
+    rng = np.random.default_rng(0)
+    genomes = [
+        {"a": float(rng.random() ** 3), "b": float(rng.random())}
+        for _ in range(1500)
+    ]
+    trials = tuple(
+        reports.Trial(
+            trial_id=str(number),
+            number=number,
+            status="COMPLETED",
+            values=genome,
+            scores=(genome["a"] + 0.2 * genome["b"],),
+        )
+        for number, genome in enumerate(genomes)
+    )
+    found = reports.gene_importance(
+        reports.Search(
+            folder=pathlib.Path("x"),
+            objectives=(reports.Objective("score", "min"),),
+            trials=trials,
+            space=space,
+        )
+    )
+    for value, loss in found.effects["a"]:
+        assert loss == pytest.approx(value + 0.2 * 0.5, abs=0.05)
+
+
 def test_noise_is_not_taken_for_importance():
     genes = [Gene(name, UNIT) for name in "abcd"]
     rng = np.random.default_rng(0)

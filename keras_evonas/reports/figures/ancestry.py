@@ -19,6 +19,7 @@ _NOT_USED = "not used"
 # A gene with more values than this is shown in so many ranges.
 _MOST_VALUES = 8
 _RANGES = 4
+_LARGEST_WINDOW = 100
 _MOST_PLACES = 120
 
 
@@ -83,7 +84,7 @@ def spread(search: Search, feature: Feature) -> Figure | None:
     groups = [group for group in groups if group in set(carried)]
     if len(trials) < 4 or len(groups) < 2:
         return None
-    window = max(8, len(trials) // 15)
+    window = min(max(8, len(trials) // 15), _LARGEST_WINDOW)
     step = max(1, len(trials) // _MOST_PLACES)
     places = range(min(window, len(trials)) - 1, len(trials), step)
     data = []
