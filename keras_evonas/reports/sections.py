@@ -135,7 +135,8 @@ class Report:
             )
             content.append(pieces.drawn(model))
         content.append(self._genes_table(best))
-        return Section("winner", "The best network", lead, content)
+        title = f"The best network{verdict.in_what(self.search)}"
+        return Section("winner", title, lead, content)
 
     def _genes_table(self, trial: Trial) -> Markup:
         space = self.search.space

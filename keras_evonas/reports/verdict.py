@@ -22,7 +22,7 @@ def sentences(search: Search, importance: Importance | None) -> Markup:
     said = [
         html.join(
             [
-                "The best network is ",
+                f"The best network{in_what(search)} is ",
                 tag("strong", f"trial {best.trial_id}"),
                 f": {search.describe(best)}. ",
             ]
@@ -37,6 +37,13 @@ def sentences(search: Search, importance: Importance | None) -> Markup:
         )
     said.append(on_genes(search, importance))
     return tag("p", *said, class_="verdict")
+
+
+def in_what(search: Search) -> str:
+    """Of several objectives, the one that the best network is best in."""
+    if len(search.objectives) == 1:
+        return ""
+    return f" in {search.objectives[0].name}"
 
 
 def on_genes(search: Search, importance: Importance | None) -> Markup:
@@ -95,10 +102,8 @@ def tiles(search: Search, importance: Importance | None) -> Markup:
     found = []
     if best is not None:
         found += [
-            (wording.number(score), f"best {objective.name}")
-            for objective, score in zip(
-                search.objectives[:2], best.scores, strict=False
-            )
+            (wording.number(_best_score(search, i)), f"best {objective.name}")
+            for i, objective in enumerate(search.objectives[:2])
         ]
     planned = f" of {search.max_trials:,}" if search.max_trials else ""
     found.append((f"{len(search.completed):,}{planned}", "trials done"))
@@ -120,6 +125,13 @@ def tiles(search: Search, importance: Importance | None) -> Markup:
         ),
         class_="tiles",
     )
+
+
+def _best_score(search: Search, index: int) -> float:
+    """The best score of an objective, of the front if there is one."""
+    trials = search.front or search.ranking[:1]
+    best = min(trials, key=lambda trial: search.losses(trial)[index])
+    return search.losses(best)[index] * search.objectives[index].loss(1.0)
 
 
 def _nothing_yet(search: Search) -> str:

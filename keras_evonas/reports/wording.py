@@ -11,7 +11,9 @@ TIMES = "\u00d7"
 # What the parts of an operator's name mean, for people who never read code.
 _MEANINGS = {
     "initial": "given at the start",
+    "default": "the defaults of the hypermodel",
     "random": "drawn at random",
+    "space_filling": "drawn where the space was empty",
     "enumerated": "the next one never tried",
     "neighbour": "a neighbour of its parent",
     "clone": "a copy of its parent",
@@ -90,6 +92,9 @@ def plain_operator(operator: str | None) -> str:
     """Says in plain words what an operator such as `block+step` does."""
     if not operator:
         return "not recorded"
+    if operator.startswith("screened+"):
+        rest = plain_operator(operator.removeprefix("screened+"))
+        return f"{rest}, chosen among several such"
     first, *rest = operator.split("+")
     words = [_MEANINGS.get(part, part) for part in (first, *rest)]
     if not rest:

@@ -177,3 +177,6 @@ def test_operators_are_told_in_plain_words():
     assert said == "two parents crossed block by block, with small changes"
     assert wording.plain_operator("my_own+step") == "my_own, with small changes"
     assert wording.plain_operator(None) == "not recorded"
+    assert wording.plain_operator("screened+random") == (
+        "drawn at random, chosen among several such"
+    )

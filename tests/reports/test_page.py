@@ -152,6 +152,9 @@ def test_several_objectives_show_their_front(new_project, tmp_path):
     read = page_of(folder, tmp_path)
     front = reports.load(folder).front
     assert "What can be had for what" in read.words
+    assert "The best network in val_loss is trial" in read.words
+    fewest = min(trial.scores[1] for trial in front)
+    assert f"best params {wording.number(fewest)}" in read.words
     assert f"The {len(front)} networks on the front" in read.words
     drawn = [
         trace["meta"]["trials"]
@@ -165,7 +168,7 @@ def test_several_objectives_show_their_front(new_project, tmp_path):
     figures_of(read)
 
 
-@pytest.mark.parametrize("count", range(1, 13))
+@pytest.mark.parametrize("count", [1, 2, 4, 9, 10, 12])
 def test_a_page_of_few_trials_shows_what_there_is(new_project, tmp_path, count):
     folder = new_project().run(count)
     read = page_of(folder, tmp_path)

@@ -27,7 +27,7 @@ def kind_of(trial: Trial) -> str:
         return "breaking"
     if trial.operator is None:
         return "unknown"
-    if trial.operator == "initial":
+    if trial.operator in ("initial", "default"):
         return "given"
     if not trial.parents:
         return "random"
