@@ -6,6 +6,7 @@ those images. Run it again with the same flags and it goes on where it stopped.
 """
 
 import os
+import pathlib
 from collections.abc import Callable
 from collections.abc import Sequence
 
@@ -19,7 +20,7 @@ import tensorflow as tf
 from absl import app
 from absl import flags
 
-from keras_evonas import EvoOracle
+from keras_evonas import EvolutionarySearch
 from keras_evonas import evolution
 from keras_evonas.models import Classification
 from keras_evonas.models import ConvNetwork
@@ -27,6 +28,7 @@ from keras_evonas.models import DenseNetwork
 
 STRATEGIES: dict[str, Callable[[], evolution.Strategy] | None] = {
     "default": None,
+    "screened_evolution": evolution.screened_evolution,
     "genetic_algorithm": evolution.genetic_algorithm,
     "generational": evolution.generational_genetic_algorithm,
     "regularized_evolution": evolution.regularized_evolution,
@@ -48,21 +50,6 @@ flags.DEFINE_bool("overwrite", False, "Begin anew in a folder that is in use.")
 flags.DEFINE_string("output", "best.keras", "Where the winner is saved.")
 
 
-class OneLineTuner(keras_tuner.Tuner):
-    """The tuner, with a line a trial instead of a table."""
-
-    def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:
-        """Prints how the trial did; see `keras_tuner.Tuner`."""
-        super().on_trial_end(trial)
-        best = self.oracle.get_best_trials()
-        score = "failed" if trial.score is None else f"{trial.score:.4f}"
-        done = len(self.oracle.end_order)
-        line = f"[{done}/{self.oracle.max_trials}] val_accuracy {score}"
-        if best:
-            line += f" (best {best[0].score:.4f})"
-        print(line, flush=True)
-
-
 def load() -> image_data.Images:
     """Loads the images that the flags name."""
     if FLAGS.data:
@@ -70,6 +57,13 @@ def load() -> image_data.Images:
     if FLAGS.dataset:
         return image_data.named(FLAGS.dataset)
     return image_data.digits()
+
+
+def project_name() -> str:
+    """Returns a name for each set of images, whose searches differ."""
+    if FLAGS.data:
+        return pathlib.Path(FLAGS.data).stem
+    return FLAGS.dataset or "digits"
 
 
 def search_space(images: image_data.Images) -> keras_tuner.HyperModel:
@@ -113,24 +107,21 @@ def save_and_check(model: keras.Model, x: np.ndarray) -> None:
 def main(argv: Sequence[str]) -> None:
     """Searches, retrains, evaluates and saves."""
     del argv
-    keras.utils.set_random_seed(FLAGS.seed)
     gpus = tf.config.list_physical_devices("GPU")
     print(f"TensorFlow {tf.__version__} uses: {gpus or 'the CPU'}")
 
     images = load()
     hypermodel = search_space(images)
     strategy = STRATEGIES[FLAGS.strategy]
-    tuner = OneLineTuner(
-        oracle=EvoOracle(
-            "val_accuracy",
-            max_trials=FLAGS.max_trials,
-            strategy=strategy and strategy(),
-            initial_population=["default"],
-            seed=FLAGS.seed,
-        ),
-        hypermodel=hypermodel,
+    tuner = EvolutionarySearch(
+        hypermodel,
+        objective="val_accuracy",
+        max_trials=FLAGS.max_trials,
+        strategy=strategy and strategy(),
+        initial_population=["default"],
+        seed=FLAGS.seed,
         directory=FLAGS.directory,
-        project_name="digits" if not FLAGS.data else "images",
+        project_name=project_name(),
         overwrite=FLAGS.overwrite,
     )
     tuner.search(
@@ -138,7 +129,6 @@ def main(argv: Sequence[str]) -> None:
         validation_data=images.validation,
         batch_size=32,
         epochs=FLAGS.epochs,
-        verbose=0,
     )
 
     winner = tuner.get_best_hyperparameters()[0]
