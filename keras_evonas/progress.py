@@ -1,7 +1,10 @@
 """What a search prints: one line for every trial that has ended."""
 
 import math
+import re
 import sys
+
+_ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
 
 
 class Progress:
@@ -74,7 +77,7 @@ class Progress:
         if message is None:
             parts.append(f"{self._name} {_short(score)}")
         else:
-            parts.append(f"failed: {_last_line(message)}")
+            parts.append(f"failed: {_gist(message)}")
         if self._best is not None:
             parts.append(f"(best {_short(self._best)})")
         if params is not None:
@@ -108,10 +111,12 @@ def _short(score: float | None) -> str:
     return "unknown" if score is None else f"{score:.4g}"
 
 
-def _last_line(message: str) -> str:
+def _gist(message: str) -> str:
+    """The line of a message that names the error, else the last one."""
     lines = [line for line in message.splitlines() if line.strip()]
-    last = lines[-1].strip() if lines else "no message"
-    return last if len(last) <= 160 else last[:157] + "..."
+    named = [line for line in lines if _ERROR.match(line)]
+    gist = (named or lines or ["no message"])[-1].strip()
+    return gist if len(gist) <= 160 else gist[:157] + "..."
 
 
 def _rounded(number: int) -> str:

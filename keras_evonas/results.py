@@ -59,6 +59,18 @@ def metrics_of(
     return metrics, int(statistics.mean(epochs))
 
 
+def never_finite(
+    executions: Sequence[Curves], objective: keras_tuner.Objective
+) -> str | None:
+    """Says so if an execution never reached a finite objective."""
+    pairs = objectives.describe(objective)
+    for curves in executions:
+        if not math.isfinite(best_loss_of(pairs, curves)):
+            values = {name: list(curves[name]) for name, _ in pairs}
+            return f"The objective was never finite: {values}."
+    return None
+
+
 def best_loss_of(pairs: Sequence[Sequence[str]], curves: Curves) -> float:
     """The loss of the best epoch, or infinity if none is finite."""
     epoch = best_epoch_of(pairs, curves)

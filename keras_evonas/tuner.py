@@ -20,6 +20,7 @@ from keras_evonas.results import TunerHooks
 from keras_evonas.results import best_loss_of
 from keras_evonas.results import check_objective
 from keras_evonas.results import metrics_of
+from keras_evonas.results import never_finite
 from keras_evonas.training import Candidate
 from keras_evonas.training import Data
 from keras_evonas.training import FitArguments
@@ -71,15 +72,9 @@ class EvoTuner(MendedTuner):
             oracle.
         verbose: Integer, `0` for a silent search, or `1` for a line a trial.
             Defaults to what is passed to `search`, and to 1.
-        max_model_size: As in `keras_tuner.Tuner`.
-        optimizer: As in `keras_tuner.Tuner`.
-        loss: As in `keras_tuner.Tuner`.
-        metrics: As in `keras_tuner.Tuner`.
-        distribution_strategy: As in `keras_tuner.Tuner`.
-        directory: As in `keras_tuner.Tuner`.
-        project_name: As in `keras_tuner.Tuner`.
-        tuner_id: As in `keras_tuner.Tuner`.
-        overwrite: As in `keras_tuner.Tuner`.
+        max_model_size: As in `keras_tuner.Tuner`, and so are `optimizer`,
+            `loss`, `metrics`, `distribution_strategy`, `directory`,
+            `project_name`, `tuner_id` and `overwrite`.
         executions_per_trial: As in `keras_tuner.Tuner`. Executions are
             members of the same cohort.
 
@@ -274,20 +269,23 @@ class EvoTuner(MendedTuner):
             raise stop
 
     def _report(self, trial: Trial, executions: list[Outcome]) -> None:
-        bad = next((o for o in executions if o.status != "completed"), None)
         curves = [outcome.curves for outcome in executions]
+        bad = next((o for o in executions if o.status != "completed"), None)
+        message = None if bad is None else bad.message
         if bad is None:
             curves_lib.write_curves(
                 self._files.folder_of(trial.trial_id), curves
             )
             metrics, step = metrics_of(curves, self.oracle.objective)
+            message = never_finite(curves, self.oracle.objective)
+        if message is None:
             self._keep_best(trial, executions)
             self.oracle.update_trial(trial.trial_id, metrics, step=step)
             trial.status = Status.COMPLETED
         else:
-            is_infeasible = bad.status == "infeasible"
+            is_infeasible = bad is not None and bad.status == "infeasible"
             trial.status = Status.FAILED if is_infeasible else Status.INVALID
-            trial.message = INFEASIBLE * is_infeasible + str(bad.message)
+            trial.message = INFEASIBLE * is_infeasible + message
             self._files.discard(trial.trial_id, range(len(executions)))
         self.on_trial_end(trial)
 

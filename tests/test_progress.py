@@ -28,7 +28,9 @@ def test_a_line_tells_score_best_size_and_time(capsys):
 
 def test_lower_is_better_and_failures_do_not_count(capsys):
     progress = Progress("val_loss", "min", verbose=1, total=3)
-    progress.ended(None, message="Traceback\n  line\nValueError: too deep\n")
+    progress.ended(
+        None, message="Traceback\n  line\nValueError: too deep\n\n  x=3"
+    )
     progress.ended(0.25, params=12, seconds=5000.0)
     progress.ended(float("nan"), seconds=0.04)
 

@@ -241,7 +241,7 @@ def test_bad_members_are_recorded_and_touch_nobody(tmp_path):
 
 def test_networks_that_are_too_large_do_not_end_the_search(tmp_path):
     def huge(hp):
-        if hp.Int("units", 0, 100) < 60:
+        if hp.Int("units", 0, 100, default=100) < 60:
             keras.layers.Dense(10**6).build((None, 10**7))
         return build(keras_tuner.HyperParameters())
 
