@@ -35,6 +35,7 @@ PUBLIC = {
         "SelfAdaptive",
         "Step",
         "Strategy",
+        "SuccessiveHalving",
         "Tournament",
         "Truncation",
         "UniformCrossover",
@@ -45,6 +46,7 @@ PUBLIC = {
         "random_search",
         "regularized_evolution",
         "rng_at",
+        "successive_halving",
     },
     "keras_evonas.testing": {
         "CrossoverConformance",

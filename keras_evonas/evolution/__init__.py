@@ -2,8 +2,8 @@
 
 The pieces, from the ground up: `genes` and `space` say what a network may be,
 `history` who was born of whom, `selection`, `crossover`, `mutation` and
-`replacement` are operators, `strategies` compose them, and `engine` runs a
-strategy by ask and tell.
+`replacement` are operators, `strategies` compose them, `rungs` spends more
+epochs on the better networks, and `engine` runs a strategy by ask and tell.
 """
 
 from keras_evonas.evolution.crossover import BlockCrossover
@@ -26,6 +26,8 @@ from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.replacement import Generational
 from keras_evonas.evolution.replacement import OldestDies
 from keras_evonas.evolution.replacement import WorstDies
+from keras_evonas.evolution.rungs import SuccessiveHalving
+from keras_evonas.evolution.rungs import successive_halving
 from keras_evonas.evolution.selection import RandomSelection
 from keras_evonas.evolution.selection import RankRoulette
 from keras_evonas.evolution.selection import Tournament
@@ -66,6 +68,7 @@ __all__ = [
     "SelfAdaptive",
     "Step",
     "Strategy",
+    "SuccessiveHalving",
     "Tournament",
     "Truncation",
     "UniformCrossover",
@@ -76,4 +79,5 @@ __all__ = [
     "random_search",
     "regularized_evolution",
     "rng_at",
+    "successive_halving",
 ]
