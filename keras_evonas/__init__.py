@@ -11,9 +11,10 @@ from keras_evonas._version import __version__
 
 _HOME_OF = {
     "EvoOracle": "keras_evonas.oracle",
+    "MultiFidelityTuner": "keras_evonas.fidelity",
 }
 
-__all__ = ["EvoOracle", "__version__"]
+__all__ = ["EvoOracle", "MultiFidelityTuner", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from keras_evonas import evolution
 from keras_evonas import testing
 
 PUBLIC = {
-    "keras_evonas": {"EvoOracle", "__version__"},
+    "keras_evonas": {"EvoOracle", "MultiFidelityTuner", "__version__"},
     "keras_evonas.evolution": {
         "BlockCrossover",
         "Categorical",
