@@ -12,9 +12,10 @@ from keras_evonas._version import __version__
 _HOME_OF = {
     "EvoOracle": "keras_evonas.oracle",
     "MultiFidelityTuner": "keras_evonas.fidelity",
+    "capable": "keras_evonas.warm_start",
 }
 
-__all__ = ["EvoOracle", "MultiFidelityTuner", "__version__"]
+__all__ = ["EvoOracle", "MultiFidelityTuner", "__version__", "capable"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,12 @@ from keras_evonas import evolution
 from keras_evonas import testing
 
 PUBLIC = {
-    "keras_evonas": {"EvoOracle", "MultiFidelityTuner", "__version__"},
+    "keras_evonas": {
+        "EvoOracle",
+        "MultiFidelityTuner",
+        "__version__",
+        "capable",
+    },
     "keras_evonas.evolution": {
         "BlockCrossover",
         "Categorical",
