@@ -13,9 +13,18 @@ _HOME_OF = {
     "EvoOracle": "keras_evonas.oracle",
     "EvoTuner": "keras_evonas.tuner",
     "EvolutionarySearch": "keras_evonas.search",
+    "MultiFidelityTuner": "keras_evonas.fidelity",
+    "capable": "keras_evonas.warm_start",
 }
 
-__all__ = ["EvoOracle", "EvoTuner", "EvolutionarySearch", "__version__"]
+__all__ = [
+    "EvoOracle",
+    "EvoTuner",
+    "EvolutionarySearch",
+    "MultiFidelityTuner",
+    "__version__",
+    "capable",
+]
 
 
 def __getattr__(name: str) -> Any:

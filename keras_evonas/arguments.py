@@ -13,6 +13,7 @@ import keras_tuner
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.defaults import default_strategy
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.fidelity import without_training_values
 
 Initial: TypeAlias = (
     Mapping[str, Any] | keras_tuner.HyperParameters | Literal["default"]
@@ -115,7 +116,8 @@ def _is_positive(value: Any) -> bool:
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Turns NumPy scalars into the Python values that JSON can hold."""
+    # Values of an earlier search with rungs also say how it trained them.
     return {
         name: value.item() if hasattr(value, "item") else value
-        for name, value in values.items()
+        for name, value in without_training_values(values).items()
     }

@@ -72,7 +72,8 @@ class MendedOracle(keras_tuner.Oracle):
         self.hyperparameters = SharedHyperParameters(self.hyperparameters)
         self.objective = objectives.strict(self.objective)
         self._lock = threading.RLock()
-        self._ranking: list[tuple[tuple[float, ...], int, str]] = []
+        # The rung, negative; losses; number of the end; id.
+        self._ranking: list[tuple[int, tuple[float, ...], int, str]] = []
         # Raised once the host has let go of its lock.
         self._failure: Exception | None = None
         self._births_saved = 0
@@ -194,9 +195,15 @@ class MendedOracle(keras_tuner.Oracle):
         """
         return [self.trials[entry[-1]] for entry in self._ranking[:num_trials]]
 
-    def _rank(self, trial: Trial, losses: tuple[float, ...]) -> None:
-        entry = (losses, len(self.end_order), trial.trial_id)
+    def _rank(
+        self, trial: Trial, losses: tuple[float, ...], rung: int = 0
+    ) -> None:
+        """Ranks a completed trial: those of a higher rung come first."""
+        entry = (-rung, losses, len(self.end_order), trial.trial_id)
         bisect.insort(self._ranking, entry)
+
+    def _unrank(self, trial_id: str) -> None:
+        self._ranking = [e for e in self._ranking if e[-1] != trial_id]
 
     def _check_consecutive_failures(self) -> None:
         # The host raises here, before it has saved the failed trial.

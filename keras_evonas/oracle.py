@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import keras_tuner
 
+from keras_evonas import fidelity
 from keras_evonas.arguments import Initial
 from keras_evonas.arguments import check_failures
 from keras_evonas.arguments import check_stops
@@ -39,7 +41,12 @@ class EvoOracle(RecordedOracle):
             continues a finished search.
         strategy: What to try next, for example `genetic_algorithm()` or
             `random_search()` of `keras_evonas.evolution`. Defaults to `None`:
-            the strategy that does best in the benchmarks.
+            the strategy that does best in the benchmarks. With
+            `successive_halving(max_epochs=27)` most trials are short: pass
+            the oracle to a tuner that trains as long as a trial says,
+            `MultiFidelityTuner` or `EvoTuner`. A network that is trained
+            further is another trial. Among the best trials it counts once,
+            and those that were trained longer come first.
         initial_population: Networks to try first: a list of dictionaries of
             values, of `HyperParameters`, or of the word `"default"` for the
             hypermodel's own defaults. Missing values are filled with their
@@ -128,7 +135,7 @@ class EvoOracle(RecordedOracle):
                 # Raised by `create_trial`, without the host's lock.
                 self._failure, self.stop_reason = error, f"{error!r}"
         if individual is not None:
-            values = dict(individual.genome)
+            values = self._values_of(individual)
             return {"status": Status.RUNNING, "values": values}
         if self.stop_reason is None:
             distinct = self.engine.history.distinct
@@ -159,6 +166,14 @@ class EvoOracle(RecordedOracle):
         if trial.status == Status.IDLE:
             # keras-tuner asks again at once, thousands of times a second.
             time.sleep(_IDLE_SECONDS)
+        return trial
+
+    def update_trial(
+        self, trial_id: str, metrics: Mapping[str, float], step: int = 0
+    ) -> Trial:
+        """Records metrics of a running trial; see `keras_tuner.Oracle`."""
+        trial = super().update_trial(trial_id, metrics, step)
+        fidelity.check_epochs(trial.hyperparameters.values, step)
         return trial
 
     def _limit_reached(self) -> str | None:

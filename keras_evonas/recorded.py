@@ -10,6 +10,7 @@ from typing import Any
 
 import keras_tuner
 
+from keras_evonas import fidelity
 from keras_evonas import hyperparameters as hp_lib
 from keras_evonas import objectives
 from keras_evonas import project
@@ -57,6 +58,11 @@ class RecordedOracle(MendedOracle):
         self._ended_since_best = 0
         self._elapsed_before = 0.0
         self._started: float | None = None
+
+    @property
+    def strategy(self) -> Strategy:
+        """What proposes trials, its `"auto"` settings not resolved."""
+        return self._strategy
 
     @property
     def engine(self) -> Engine:
@@ -209,9 +215,25 @@ class RecordedOracle(MendedOracle):
         self.engine.tell(int(trial.trial_id), losses, genome=genome)
         self._ended_since_best += 1
         if losses is not None:
-            if not self._ranking or losses < self._ranking[0][0]:
-                self._ended_since_best = 0
-            self._rank(trial, losses)
+            self._rank_individual(trial, losses)
+
+    def _rank_individual(self, trial: Trial, losses: tuple[float, ...]) -> None:
+        """Ranks a network once, at the highest rung that it has reached."""
+        individual = self.individual(trial.trial_id)
+        if individual.continues is not None:
+            self._unrank(self.start_order[individual.continues])
+        best = self.get_best_trials(1)
+        self._rank(trial, losses, individual.rung)
+        if self.get_best_trials(1) != best:
+            self._ended_since_best = 0
+
+    def _values_of(self, individual: Individual) -> dict[str, Any]:
+        """What a trial is proposed with: genes, and how to train them."""
+        return dict(individual.genome) | fidelity.training_values(
+            individual,
+            fidelity.epochs_of_rungs(self._strategy),
+            self.start_order,
+        )
 
     def reload(self) -> None:
         """Takes up the search of the project folder; see `keras_tuner.Oracle`.
@@ -257,7 +279,9 @@ class RecordedOracle(MendedOracle):
                 continue
             trial_id, individual = event
             self.trials[trial_id] = self._load_trial(trial_id) or Trial(
-                hyperparameters=self._hyperparameters_of(individual.genome),
+                hyperparameters=self._hyperparameters_of(
+                    self._values_of(individual)
+                ),
                 trial_id=trial_id,
             )
             self.start_order.append(trial_id)

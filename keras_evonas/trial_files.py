@@ -127,7 +127,8 @@ def check_policy(policy: Any, top_k: Any, needs_all: bool) -> None:
     check_positive_integer("top_k", top_k)
     if needs_all and policy not in (None, "all"):
         raise ValueError(
-            "`keep_checkpoints` must be 'all' with a `HyperbandOracle`, whose "
-            "trials go on from the weights of others. Received: "
+            "`keep_checkpoints` must be 'all' when trials go on from the "
+            "weights of others, as with `HyperbandOracle` and "
+            "`successive_halving`. Received: "
             f"keep_checkpoints={policy!r}. Leave it out."
         )

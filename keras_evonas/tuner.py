@@ -10,6 +10,7 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas import objectives
 from keras_evonas import sizing
+from keras_evonas.fidelity import goes_on_from_weights
 from keras_evonas.host import INFEASIBLE
 from keras_evonas.host_tuner import FitArgumentsOf
 from keras_evonas.host_tuner import MendedTuner
@@ -62,7 +63,8 @@ class EvoTuner(MendedTuner):
             `"auto"`.
         keep_checkpoints: The weights of which trials stay on the disk:
             `"best"`, `"top_k"`, `"all"` or `"none"`. Defaults to `"top_k"`,
-            and to `"all"` with a `HyperbandOracle`, which goes on from them.
+            and to `"all"` with an oracle whose trials go on from them: a
+            `HyperbandOracle`, or `EvoOracle` with `successive_halving`.
         top_k: Integer, how many checkpoints `"top_k"` keeps. Defaults to 10.
         fit_arguments: Callable that takes hyperparameters and returns a
             dictionary of arguments of `fit` that are the trial's own, such as
@@ -115,7 +117,7 @@ class EvoTuner(MendedTuner):
         executions_per_trial: int = 1,
     ) -> None:
         sizing.check_cohort_size(cohort_size)
-        needs_all = isinstance(oracle, keras_tuner.oracles.HyperbandOracle)
+        needs_all = goes_on_from_weights(oracle)
         check_policy(keep_checkpoints, top_k, needs_all)
         self.cohort_size = cohort_size
         self.verbose = verbose

@@ -13,6 +13,7 @@ from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import local_search
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import regularized_evolution
+from keras_evonas.evolution import successive_halving
 from keras_evonas.oracle import EvoOracle
 
 STRATEGIES = {
@@ -23,6 +24,9 @@ STRATEGIES = {
     "local_search": local_search(initial_size=6),
     "random_search": random_search(),
     "composed": Evolution(population_size=7, brood_size=3),
+    "successive_halving": successive_halving(
+        genetic_algorithm(population_size=6), max_epochs=9
+    ),
 }
 
 

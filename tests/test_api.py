@@ -13,7 +13,9 @@ PUBLIC = {
         "EvoOracle",
         "EvoTuner",
         "EvolutionarySearch",
+        "MultiFidelityTuner",
         "__version__",
+        "capable",
     },
     "keras_evonas.evolution": {
         "BlockCrossover",
@@ -42,6 +44,7 @@ PUBLIC = {
         "SelfAdaptive",
         "Step",
         "Strategy",
+        "SuccessiveHalving",
         "Tournament",
         "Truncation",
         "UniformCrossover",
@@ -53,6 +56,7 @@ PUBLIC = {
         "regularized_evolution",
         "rng_at",
         "screened_evolution",
+        "successive_halving",
     },
     "keras_evonas.testing": {
         "CrossoverConformance",

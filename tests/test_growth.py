@@ -35,7 +35,6 @@ class Watched(EvoTuner):
         self.resident += (psutil.Process().memory_info().rss,)
 
 
-@pytest.mark.xfail(reason="2.6 MB a trial with TensorFlow 2.21")
 def test_a_trial_leaves_less_than_a_megabyte(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.random((128, 8, 8, 1)), rng.integers(0, 10, 128)

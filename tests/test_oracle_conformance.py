@@ -11,6 +11,7 @@ from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import local_search
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import regularized_evolution
+from keras_evonas.evolution import successive_halving
 
 pytestmark = pytest.mark.keras
 
@@ -20,6 +21,9 @@ STRATEGIES = {
     "local_search": local_search(initial_size=3),
     "random_search": random_search(),
     "regularized_evolution": regularized_evolution(population_size=4),
+    "successive_halving": successive_halving(
+        genetic_algorithm(population_size=4), max_epochs=4, factor=2
+    ),
 }
 
 

@@ -37,6 +37,7 @@ def _individual(birth: int) -> Individual:
         parents=(0, 1)[:birth],
         operator="block+step",
         traits={"mutation_rate": 1 / 3},
+        rung=birth,
     )
 
 

@@ -3,7 +3,8 @@
 The pieces, from the ground up: `genes` and `space` say what a network may be,
 `history` who was born of whom, `selection`, `crossover`, `mutation` and
 `replacement` are operators, `strategies` compose them, `screening` lets a
-surrogate choose among children, and `engine` runs a strategy by ask and tell.
+surrogate choose among children, `rungs` spends more epochs on the better
+networks, and `engine` runs a strategy by ask and tell.
 """
 
 from keras_evonas.evolution.crossover import BlockCrossover
@@ -26,6 +27,8 @@ from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.replacement import Generational
 from keras_evonas.evolution.replacement import OldestDies
 from keras_evonas.evolution.replacement import WorstDies
+from keras_evonas.evolution.rungs import SuccessiveHalving
+from keras_evonas.evolution.rungs import successive_halving
 from keras_evonas.evolution.screening import Capability
 from keras_evonas.evolution.screening import ScreenedEvolution
 from keras_evonas.evolution.screening import screened_evolution
@@ -71,6 +74,7 @@ __all__ = [
     "SelfAdaptive",
     "Step",
     "Strategy",
+    "SuccessiveHalving",
     "Tournament",
     "Truncation",
     "UniformCrossover",
@@ -82,4 +86,5 @@ __all__ = [
     "regularized_evolution",
     "rng_at",
     "screened_evolution",
+    "successive_halving",
 ]

@@ -77,8 +77,9 @@ class Engine:
         """Makes the next individual, and records it as pending.
 
         Returns:
-            An individual with a genome that was never born before, or `None`
-            if the whole space has been.
+            An individual with a genome that was never born before, or one
+            that goes on with the training of another, or `None` if the whole
+            space has been born and nobody is to go on.
 
         Raises:
             RuntimeError: If the strategy has an `"auto"` setting left.
@@ -93,6 +94,7 @@ class Engine:
             parents=draft.parents,
             operator=draft.operator,
             traits=draft.traits,
+            rung=draft.rung,
         )
         self.record(individual)
         return individual
@@ -154,7 +156,7 @@ class Engine:
                 draft = Draft()
             genome = self.space.express(draft.genome, rng)
             draft = dataclasses.replace(draft, genome=genome)
-            if not self._seen(genome):
+            if not self._seen(genome, draft.rung):
                 return draft
         return self._enumerate_unseen()
 
@@ -179,5 +181,5 @@ class Engine:
             return Draft(genome=genome, operator="initial")
         return self.strategy.propose(self.state, self.space, self.history, rng)
 
-    def _seen(self, genome: dict[str, Value]) -> bool:
-        return self.history.seen(self.space.key(genome))
+    def _seen(self, genome: dict[str, Value], rung: int = 0) -> bool:
+        return self.history.seen(self.space.key(genome), rung)

@@ -1,5 +1,6 @@
 """Who was born, of whom, and how well they did."""
 
+import copy
 import dataclasses
 import math
 from collections.abc import Hashable
@@ -22,12 +23,15 @@ class Draft:
         operator: What made it, for example `"block+step"`.
         traits: What it hands down beside its genes, such as its own
             mutation rate.
+        rung: Integer, above 0 if it goes on with the training of its only
+            parent, which stands on the rung below.
     """
 
     genome: Genome = dataclasses.field(default_factory=dict)
     parents: tuple[int, ...] = ()
     operator: str = "random"
     traits: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    rung: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,8 @@ class Individual:
         traits: What it hands down beside its genes.
         losses: One number an objective, lower is better. `None` while it is
             pending and when its evaluation failed.
+        rung: Integer, how often its training was gone on with before it; see
+            `keras_evonas.evolution.rungs`.
     """
 
     birth: int
@@ -50,6 +56,12 @@ class Individual:
     operator: str = "random"
     traits: Mapping[str, float] = dataclasses.field(default_factory=dict)
     losses: tuple[float, ...] | None = None
+    rung: int = 0
+
+    @property
+    def continues(self) -> int | None:
+        """Birth of the individual whose training it goes on with, if any."""
+        return self.parents[0] if self.rung else None
 
     @property
     def viable(self) -> bool:
@@ -75,11 +87,14 @@ class History:
         ended: Individuals in the order in which their evaluations ended,
             failures included.
         pending: Individuals that are being evaluated, by birth.
+        continued: Births of the individuals whose training somebody went on
+            with, or is going on with now.
     """
 
     def __init__(self) -> None:
         self.ended: list[Individual] = []
         self.pending: dict[int, Individual] = {}
+        self.continued: set[int] = set()
         self._everyone: list[Individual] = []  # by birth
         self._births_of: dict[Hashable, set[int]] = {}
         self._objectives = 0  # as many as the first losses
@@ -94,9 +109,16 @@ class History:
         """Number of distinct genomes among them."""
         return len(self._births_of)
 
-    def seen(self, key: Hashable) -> bool:
-        """Whether a genome with this key was born already."""
-        return key in self._births_of
+    def seen(self, key: Hashable, rung: int = 0) -> bool:
+        """Whether a genome with this key was born, on this rung or above."""
+        births = self._births_of.get(key, ())
+        return any(self._everyone[birth].rung >= rung for birth in births)
+
+    def on_rung(self, rung: int) -> "History":
+        """A view for which nobody ended but the individuals of a rung."""
+        view = copy.copy(self)
+        view.ended = [one for one in self.ended if one.rung == rung]
+        return view
 
     def individual(self, birth: int) -> Individual:
         """Returns the individual of a birth, ended or pending.
@@ -123,6 +145,8 @@ class History:
                 f"once each, in order. Received: birth={individual.birth}, "
                 f"after {self.births} births."
             )
+        if individual.continues is not None:
+            self.continued.add(individual.continues)
         self._everyone.append(individual)
         self.pending[individual.birth] = individual
         key = space.key(individual.genome)

@@ -205,10 +205,26 @@ class OracleConformance:
     ) -> None:
         search = Driver(self._make(make_oracle), tmp_path).run()
         best = search.oracle.get_best_trials(_TRIALS)
-        scores = [trial.score for trial in best]
-        assert scores == sorted(scores)
-        completed = [s for s in search.ended.values() if s == _COMPLETED]
-        assert len(best) == len(completed)
+        of_trial = {
+            t.trial_id: search.oracle.individual(t.trial_id) for t in best
+        }
+        places = [(-of_trial[t.trial_id].rung, t.score) for t in best]
+        assert places == sorted(places)
+        completed = {
+            int(trial_id)
+            for trial_id, status in search.ended.items()
+            if status == _COMPLETED
+        }
+        # A network counts once, for the longest training.
+        births = {one.birth for one in of_trial.values()}
+        continued = {one.continues for one in of_trial.values()}
+        assert births.isdisjoint(continued)
+        assert births <= completed
+        for birth in completed - births:
+            assert any(
+                search.oracle.individual(str(other)).continues == birth
+                for other in completed
+            )
         assert all(trial.status == _COMPLETED for trial in best)
 
     @pytest.mark.parametrize("workers", [1, _WORKERS])
@@ -220,8 +236,13 @@ class OracleConformance:
         )
         search = Driver(oracle, tmp_path, workers=workers).run()
         assert search.stopped
-        assert len(search.proposed) == 5
-        assert len(_distinct(search.proposed.values())) == 5
+        new = {
+            trial_id: values
+            for trial_id, values in search.proposed.items()
+            if oracle.individual(trial_id).continues is None
+        }
+        assert len(new) == 5
+        assert len(_distinct(new.values())) == 5
 
 
 def _space() -> keras_tuner.HyperParameters:

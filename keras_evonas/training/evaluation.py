@@ -21,6 +21,7 @@ from keras_evonas.training.checkpoints import BestWeights
 from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.training.cohort import ArrayCohort
 from keras_evonas.training.data import Data
+from keras_evonas.training.gradients import forgotten_custom_gradients
 from keras_evonas.training.member import Member
 from keras_evonas.training.memory import cohorts_of
 from keras_evonas.training.programs import Program
@@ -107,7 +108,7 @@ def evaluate(
     while cohorts:
         cohort = cohorts.pop(0)
         evaluation = _Evaluation(task, cohort)
-        with _without_garbage_collection():
+        with _without_garbage_collection(), forgotten_custom_gradients():
             evaluation.run()
         outcomes |= evaluation.outcomes
         exhausted = [c for c in cohort if c.name in evaluation.exhausted]

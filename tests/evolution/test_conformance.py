@@ -17,6 +17,7 @@ from keras_evonas.evolution import Resample
 from keras_evonas.evolution import ResampleOne
 from keras_evonas.evolution import SelfAdaptive
 from keras_evonas.evolution import Step
+from keras_evonas.evolution import SuccessiveHalving
 from keras_evonas.evolution import Tournament
 from keras_evonas.evolution import Truncation
 from keras_evonas.evolution import UniformCrossover
@@ -26,6 +27,7 @@ from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import local_search
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import regularized_evolution
+from keras_evonas.evolution import successive_halving
 from keras_evonas.testing import CrossoverConformance
 from keras_evonas.testing import MutationConformance
 from keras_evonas.testing import ReplacementConformance
@@ -78,6 +80,16 @@ STRATEGIES = {
         mutate=Resample(),
         replace=WorstDies(),
         brood_size=3,
+    ),
+    "successive_halving": successive_halving(max_epochs=9),
+    "successive_halving, in one rung": successive_halving(
+        max_epochs=9, min_epochs=9
+    ),
+    "SuccessiveHalving": SuccessiveHalving(
+        epochs=(5, 6, 20),
+        strategy=regularized_evolution(population_size=6),
+        factor=2,
+        parents=2,
     ),
 }
 
@@ -164,6 +176,9 @@ def test_every_public_strategy_is_enrolled():
             assert piece() in enrolled, name
         elif piece is not evolution.Strategy:
             assert name in classes
+    rungs = {n for n, p in _public("rungs").items() if inspect.isclass(p)}
+    assert rungs
+    assert rungs <= classes
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,20 @@ def test_births_are_recorded_once_and_in_order(history):
     assert history.births == history.distinct == 3
 
 
+def test_a_promotion_is_the_same_genome_on_another_rung(history):
+    key = SPACE.key({"a": 1})
+    assert history.seen(key)
+    assert not history.seen(key, rung=1)
+    promoted = Individual(birth=3, genome={"a": 1}, parents=(1,), rung=1)
+    history.begin(promoted, SPACE)
+    assert promoted.continues == 1
+    assert history.continued == {1}
+    assert history.seen(key, rung=1)
+    assert not history.seen(key, rung=2)
+    assert (history.births, history.distinct) == (4, 3)
+    assert history.individual(0).continues is None
+
+
 @pytest.mark.parametrize("birth", [1, 3, -1])
 def test_only_the_pending_can_end(history, birth):
     with pytest.raises(KeyError, match=r"\[0, 2\] are pending"):

@@ -1,4 +1,4 @@
-"""Runs a task where Keras models have shapes but no memory."""
+"""Runs a task with Keras models that leaves no trace, or takes no memory."""
 
 import random
 import threading
@@ -16,9 +16,7 @@ Result = TypeVar("Result")
 def without_allocation(task: Callable[[], Result]) -> Result:
     """Runs a task in a graph of its own: its weights have no values.
 
-    Keras keeps layer names and its seed generator per thread, so the task
-    runs in a fresh one and leaves no trace in the caller's. The global
-    random generators, from which Keras draws seeds, are put back.
+    It leaves no trace; see `isolated`.
 
     Args:
         task: What to run. It may build and compile models, but not run them.
@@ -26,19 +24,39 @@ def without_allocation(task: Callable[[], Result]) -> Result:
     Returns:
         What `task` returns. It must not hold tensors or layers.
     """
+
+    def run() -> Result:
+        with tf.Graph().as_default():
+            return task()
+
+    return isolated(run)
+
+
+def isolated(task: Callable[[], Result]) -> Result:
+    """Runs a task that leaves no trace in what Keras keeps.
+
+    Keras keeps layer names and its seed generator per thread, so the task
+    runs in a fresh one and leaves no trace in the caller's. The global
+    random generators, from which Keras draws seeds, are put back.
+
+    Args:
+        task: What to run.
+
+    Returns:
+        What `task` returns.
+    """
     policy = keras.config.dtype_policy()
     outcome: dict[str, Any] = {}
 
     def run() -> None:
         keras.config.set_dtype_policy(policy)
         try:
-            with tf.Graph().as_default():
-                outcome["result"] = task()
+            outcome["result"] = task()
         except BaseException as error:  # Raised again in the caller's thread.
             outcome["error"] = error
 
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    thread = threading.Thread(target=run, name="without-allocation")
+    thread = threading.Thread(target=run, name="isolated")
     thread.start()
     thread.join()
     random.setstate(states[0])

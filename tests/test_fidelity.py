@@ -1,0 +1,254 @@
+"""Trials of different lengths: what the oracle says, and tuners do."""
+
+import pathlib
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from keras_evonas import EvoOracle
+from keras_evonas import MultiFidelityTuner
+from keras_evonas.evolution import random_search
+from keras_evonas.evolution import successive_halving
+from keras_evonas.hyperparameters import to_space
+from tests.searches import Search
+from tests.searches import oracle_in
+from tests.searches import space
+
+pytestmark = pytest.mark.keras
+
+RUNGS = successive_halving(random_search(), max_epochs=9, factor=3)
+RESERVED = {"tuner/epochs", "tuner/initial_epoch", "tuner/trial_id"}
+
+
+def _genes(trial: Any) -> dict[str, Any]:
+    values = trial.hyperparameters.values
+    return {name: values[name] for name in values if name not in RESERVED}
+
+
+def test_a_trial_says_how_it_is_to_be_trained(tmp_path: pathlib.Path) -> None:
+    oracle = Search(tmp_path / "search", strategy=RUNGS).finish().oracle
+    lengths = []
+    for trial_id, trial in oracle.trials.items():
+        individual = oracle.individual(trial_id)
+        told = {
+            name.removeprefix("tuner/"): value
+            for name, value in trial.hyperparameters.values.items()
+            if name in RESERVED
+        }
+        expected = {"epochs": (1, 3, 9)[individual.rung]}
+        expected["initial_epoch"] = (0, 1, 3)[individual.rung]
+        if individual.rung:
+            parent = oracle.start_order[individual.continues]
+            expected["trial_id"] = parent
+            assert individual.operator == "promoted"
+            assert _genes(trial) == _genes(oracle.trials[parent])
+        assert told == expected
+        lengths.append(told["epochs"])
+    assert len(lengths) == 40  # every run counts as a trial
+    assert lengths.count(1) >= 20
+    assert lengths.count(3) >= 6
+    assert lengths.count(9) >= 2
+
+
+def test_how_to_train_is_no_gene(tmp_path: pathlib.Path) -> None:
+    search = Search(tmp_path / "search", strategy=RUNGS).finish()
+    oracle = search.oracle
+    assert to_space(oracle.get_space()) == to_space(space())
+    assert oracle.engine.space == to_space(space())
+    for individual in oracle.engine.history.ended:
+        assert oracle.engine.space.contains(individual.genome)
+    new = [i for i in oracle.engine.history.ended if i.continues is None]
+    assert oracle.engine.history.distinct == len(new) < 40
+    # Nor is it when the best of one search begin another.
+    best = oracle.get_best_trials(3)
+    other = oracle_in(
+        tmp_path / "other",
+        initial_population=[trial.hyperparameters for trial in best],
+    )
+    for trial in best:
+        values = other.create_trial("tuner").hyperparameters.values
+        assert values == _genes(trial)
+        other.ongoing_trials.clear()
+
+
+def test_a_strategy_without_rungs_says_nothing(tmp_path: pathlib.Path) -> None:
+    oracle = Search(tmp_path / "search", max_trials=3).finish().oracle
+    for trial in oracle.trials.values():
+        assert not RESERVED & set(trial.hyperparameters.values)
+
+
+def test_the_best_trials_stand_on_the_highest_rung(
+    tmp_path: pathlib.Path,
+) -> None:
+    search = Search(tmp_path / "search", strategy=RUNGS, failing=True)
+    oracle = search.oracle
+    while search.step():
+        best = oracle.get_best_trials(40)
+        individuals = [oracle.individual(trial.trial_id) for trial in best]
+        rungs = [individual.rung for individual in individuals]
+        assert rungs == sorted(rungs, reverse=True)
+        keys = [(-i.rung, i.losses) for i in individuals]
+        assert keys == sorted(keys)
+        # Each network once.
+        networks = {repr(sorted(i.genome.items())) for i in individuals}
+        assert len(networks) == len(individuals)
+        completed = {i for i, status in search.runs if status == "COMPLETED"}
+        continued = {
+            oracle.start_order[oracle.individual(i).continues]
+            for i in completed
+            if oracle.individual(i).rung
+        }
+        assert {t.trial_id for t in best} == completed - continued
+    assert rungs[0] == 2
+
+
+def test_a_run_that_was_lost_is_told_the_same_again(
+    tmp_path: pathlib.Path,
+) -> None:
+    search = Search(tmp_path / "search", strategy=RUNGS)
+    while not search.running or not any(
+        "tuner/trial_id" in trial.hyperparameters.values
+        for trial in search.running.values()
+    ):
+        if search.running:
+            search.end_one()
+        search.ask()
+    (running,) = search.running.values()
+    # Killed before the host had written the trial.
+    (search.folder / f"trial_{running.trial_id}" / "trial.json").unlink()
+    again = search.cut()
+    again.ask()
+    (trial,) = again.running.values()
+    assert trial.trial_id == running.trial_id
+    assert trial.hyperparameters.values == running.hyperparameters.values
+
+
+def test_patience_starts_again_on_a_higher_rung(tmp_path: pathlib.Path) -> None:
+    """A first result on a rung is better than all on those below."""
+    oracle = oracle_in(
+        tmp_path / "search",
+        strategy=successive_halving(random_search(), max_epochs=2, factor=2),
+        patience=2,
+    )
+    for loss in (1.0, 2.0, 9.0):  # the last one is a promotion
+        trial = oracle.create_trial("tuner")
+        oracle.update_trial(trial.trial_id, {"score": loss})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    assert oracle.individual("2").rung == 1
+    assert [t.trial_id for t in oracle.get_best_trials(9)] == ["02", "01"]
+    assert oracle.create_trial("tuner").status == "RUNNING"
+
+
+def test_a_tuner_that_trains_all_trials_alike_is_noticed(
+    tmp_path: pathlib.Path,
+) -> None:
+    oracle = oracle_in(tmp_path / "search", strategy=RUNGS)
+    trial = oracle.create_trial("tuner")
+    oracle.update_trial(trial.trial_id, {"score": 1.0}, step=0)
+    with pytest.warns(UserWarning, match="epoch 2 of a trial with 1"):
+        oracle.update_trial(trial.trial_id, {"score": 1.0}, step=1)
+
+
+# Training.
+
+
+class Watched(MultiFidelityTuner):
+    """Remembers weights, by trial and epoch, before and after each epoch."""
+
+    def on_search_begin(self) -> None:
+        super().on_search_begin()
+        self.before: dict[str, dict[int, Any]] = {}
+        self.after: dict[str, dict[int, Any]] = {}
+        self.losses: dict[str, dict[int, float]] = {}
+
+    def on_epoch_begin(
+        self, trial: Any, model: Any, epoch: int, logs: Any = None
+    ) -> None:
+        super().on_epoch_begin(trial, model, epoch, logs)
+        self.before.setdefault(trial.trial_id, {})[epoch] = _state(model)
+
+    def on_epoch_end(
+        self, trial: Any, model: Any, epoch: int, logs: Any = None
+    ) -> None:
+        super().on_epoch_end(trial, model, epoch, logs)
+        self.after.setdefault(trial.trial_id, {})[epoch] = _state(model)
+        losses = self.losses.setdefault(trial.trial_id, {})
+        losses[epoch] = logs["val_loss"]
+
+
+def _state(model: keras.Model) -> list[np.ndarray]:
+    return [
+        np.array(variable) for variable in model.weights + _optimizer(model)
+    ]
+
+
+def _optimizer(model: keras.Model) -> list[Any]:
+    return list(model.optimizer.variables)
+
+
+def _build(hp: keras_tuner.HyperParameters) -> keras.Model:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    rate = hp.Float("rate", 1e-3, 0.02, sampling="log")
+    model.compile(keras.optimizers.SGD(rate, momentum=0.9), "mse")
+    return model
+
+
+def _build_late(hp: keras_tuner.HyperParameters) -> keras.Model:
+    """A model that has no weights before it sees data."""
+    model = keras.Sequential([keras.layers.Dense(hp.Int("units", 1, 99))])
+    model.add(keras.layers.Dense(1))
+    model.compile("adam", "mse")
+    return model
+
+
+def _data() -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 4)).astype("float32")
+    y = x.sum(axis=1, keepdims=True)
+    return {
+        "x": x,
+        "y": y,
+        "validation_data": (x, y),
+        "verbose": 0,
+        "shuffle": False,
+    }
+
+
+@pytest.mark.parametrize("build", [_build, _build_late])
+def test_a_promoted_trial_goes_on_from_its_weights(
+    build: Any, tmp_path: pathlib.Path
+) -> None:
+    oracle = EvoOracle(
+        "val_loss",
+        max_trials=8,
+        strategy=successive_halving(random_search(), max_epochs=4, factor=2),
+        seed=0,
+    )
+    tuner = Watched(oracle, build, directory=tmp_path, project_name="search")
+    tuner.search(**_data())
+    promoted = 0
+    for trial_id, trial in oracle.trials.items():
+        assert trial.status == "COMPLETED"
+        values = trial.hyperparameters.values
+        begin, end = values["tuner/initial_epoch"], values["tuner/epochs"]
+        assert list(tuner.before[trial_id]) == list(range(begin, end))
+        parent = values.get("tuner/trial_id")
+        if parent is not None:
+            losses = tuner.losses[parent]
+            best = min(losses, key=losses.get)
+            goal = tuner.after[parent][best]
+            start = tuner.before[trial_id][begin]
+            assert len(start) == len(goal)
+            for mine, theirs in zip(start, goal, strict=True):
+                np.testing.assert_array_equal(mine, theirs)
+            promoted += 1
+    assert promoted >= 3
+    best, *_ = oracle.get_best_trials(1)
+    assert best.hyperparameters.values["tuner/epochs"] == 4
+    (model,) = tuner.get_best_models(1)
+    loss = model.evaluate(*_data()["validation_data"], verbose=0)
+    assert loss == pytest.approx(best.score, rel=1e-5)
