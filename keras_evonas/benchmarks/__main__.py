@@ -7,6 +7,7 @@ from absl import app
 
 # Each module defines its own flags and a `main(argv)`.
 _MODULE_OF = {
+    "memory": "keras_evonas.benchmarks.memory",
     "oracle": "keras_evonas.benchmarks.oracle",
 }
 

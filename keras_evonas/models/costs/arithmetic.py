@@ -49,8 +49,10 @@ _PER_OUTPUT = {
 }
 
 _REDUCTIONS = frozenset(
-    ("All", "Any", "ArgMax", "ArgMin", "EuclideanNorm", "Max", "Mean", "Min")
-    + ("Prod", "SegmentSumV2", "Sum", "UnsortedSegmentSum")
+    (
+        *("All", "Any", "ArgMax", "ArgMin", "EuclideanNorm", "Max", "Mean"),
+        *("Min", "Prod", "SegmentSumV2", "Sum", "UnsortedSegmentSum"),
+    )
 )
 
 # They move, name, cast or create values and compute nothing.
