@@ -18,6 +18,7 @@ from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.multiobjective import nsga2
 from keras_evonas.evolution.mutation import Resample
 from keras_evonas.evolution.mutation import ResampleOne
 from keras_evonas.evolution.mutation import SelfAdaptive
@@ -73,6 +74,7 @@ __all__ = [
     "generational_genetic_algorithm",
     "genetic_algorithm",
     "local_search",
+    "nsga2",
     "random_search",
     "regularized_evolution",
     "rng_at",

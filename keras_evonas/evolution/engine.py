@@ -6,14 +6,18 @@ the result into the strategy's state. To resume a search is to record the
 same births and ends again.
 """
 
+import itertools
+from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
+from typing import TypeAlias
 
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.mutation import Step
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
@@ -22,6 +26,13 @@ from keras_evonas.evolution.strategies import Strategy
 # often one is drawn at random, before unseen genomes are enumerated.
 _MUTATIONS = 20
 _RANDOM_DRAWS = 50
+# How many infeasible children are bred before the best of them is repaired,
+# in how many steps, and how many of a small space are looked at after that.
+_INFEASIBLE = 10
+_REPAIRS = 200
+_ENUMERATED = 500
+
+Violation: TypeAlias = Callable[[Genome], float]
 
 
 class Engine:
@@ -33,6 +44,14 @@ class Engine:
         seed: Non-negative integer.
         initial_population: Genomes or drafts to be born first. Missing genes
             are filled with their defaults; duplicates are dropped.
+        violation_of: Tells how far a genome is outside of the constraints
+            that are known before an evaluation: 0 if it may be born, and
+            larger the further it is off. Must always tell the same. Defaults
+            to `None`, no constraints.
+
+    Attributes:
+        closest: The violation and the genome of the least infeasible
+            candidate that the last `ask` met, `None` if it met none.
 
     Example:
 
@@ -51,12 +70,15 @@ class Engine:
         *,
         seed: int,
         initial_population: Iterable[Genome] = (),
+        violation_of: Violation | None = None,
     ) -> None:
         self.space = space
         self.strategy = strategy
         self.seed = seed
         self.history = History()
         self.state: Any = strategy.begin()
+        self.closest: tuple[float, Genome] | None = None
+        self._violation_of = violation_of
         initial = {
             space.key(genome): genome
             for genome in map(space.complete, initial_population)
@@ -66,9 +88,15 @@ class Engine:
     def ask(self) -> Individual | None:
         """Makes the next individual, and records it as pending.
 
+        A child that was seen before is mutated again, then drawn at random,
+        then the unseen ones are enumerated. An infeasible child is bred
+        again; after some, the least infeasible is repaired by small mutations
+        that never make it worse.
+
         Returns:
             An individual with a genome that was never born before, or `None`
-            if the whole space has been.
+            if the whole space has been, or if nothing feasible was found that
+            has not been.
         """
         birth = self.history.births
         draft = self._draft_unseen(birth)
@@ -90,6 +118,7 @@ class Engine:
         losses: tuple[float, ...] | None,
         *,
         genome: Genome | None = None,
+        violation: float = 0.0,
     ) -> Individual:
         """Records how a pending individual did.
 
@@ -98,6 +127,9 @@ class Engine:
             losses: One number an objective, lower is better; `None` if its
                 evaluation failed.
             genome: Its genome, if the space grew when its network was built.
+            violation: How far it turned out to be outside of the constraints
+                that only an evaluation tells, 0 if it is not. Feasible
+                individuals are better than others, whatever their losses.
 
         Returns:
             The individual with its losses.
@@ -105,7 +137,7 @@ class Engine:
         Raises:
             KeyError: If no individual of this birth is pending.
         """
-        ended = self.history.end(birth, losses, self.space, genome)
+        ended = self.history.end(birth, losses, self.space, genome, violation)
         self.state = self.strategy.absorb(self.state, ended)
         return ended
 
@@ -119,10 +151,12 @@ class Engine:
 
     def _draft_unseen(self, birth: int) -> Draft | None:
         """Proposes; if seen: mutates again, draws at random, enumerates."""
-        draft = Draft()
+        draft, violation, infeasible = Draft(), 0.0, 0
+        least = (float("inf"), draft)
+        self.closest = None
         for attempt in range(_MUTATIONS + _RANDOM_DRAWS):
             rng = rng_at(self.seed, birth, attempt)
-            if attempt == 0:
+            if attempt == 0 or violation > 0:
                 draft = self._propose(birth, rng)
             elif attempt < _MUTATIONS:
                 draft = self.strategy.vary(draft, self.space, rng)
@@ -130,12 +164,58 @@ class Engine:
                 draft = Draft()
             genome = self.space.express(draft.genome, rng)
             draft = _with_genome(draft, genome)
-            if not self._seen(genome):
+            if self._seen(genome):
+                violation = 0.0
+                continue
+            violation = self._violation(genome)
+            if violation == 0:
                 return draft
-        for genome in self.space.enumerate():
-            if not self._seen(genome):
+            infeasible += 1
+            if infeasible == 1 or violation < least[0]:
+                least = violation, draft
+            if infeasible == _INFEASIBLE:
+                break
+        if infeasible:
+            repaired = self._repair(*least, birth)
+            if repaired is not None:
+                return repaired
+        return self._enumerate()
+
+    def _repair(
+        self, violation: float, draft: Draft, birth: int
+    ) -> Draft | None:
+        """Descends from an infeasible draft to one that may be born."""
+        step = Step()
+        start = _MUTATIONS + _RANDOM_DRAWS
+        for attempt in range(start, start + _REPAIRS):
+            rng = rng_at(self.seed, birth, attempt)
+            changed = step(draft, self.space, rng)
+            genome = self.space.express(changed.genome, rng)
+            found = self._violation(genome)
+            if found > violation:
+                continue
+            violation, draft = found, _with_genome(changed, genome)
+            if violation == 0 and not self._seen(genome):
+                return draft
+        return None
+
+    def _enumerate(self) -> Draft | None:
+        unseen = (g for g in self.space.enumerate() if not self._seen(g))
+        most = None if self._violation_of is None else _ENUMERATED
+        for genome in itertools.islice(unseen, most):
+            if self._violation(genome) == 0:
                 return Draft(genome=genome, operator="enumerated")
         return None
+
+    def _violation(self, genome: Genome) -> float:
+        if self._violation_of is None:
+            return 0.0
+        violation = self._violation_of(genome)
+        if violation > 0 and (
+            self.closest is None or violation < self.closest[0]
+        ):
+            self.closest = violation, genome
+        return violation
 
     def _propose(self, birth: int, rng: Any) -> Draft:
         if birth < len(self._initial):

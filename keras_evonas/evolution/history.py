@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from keras_evonas.evolution import pareto
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
@@ -41,6 +42,8 @@ class Individual:
         traits: What it hands down beside its genes.
         losses: One number an objective, lower is better. `None` while it is
             pending and when its evaluation failed.
+        violation: How far it is outside of what the evaluation must keep to,
+            0 if it is not.
     """
 
     birth: int
@@ -49,6 +52,7 @@ class Individual:
     operator: str = "random"
     traits: Mapping[str, float] = dataclasses.field(default_factory=dict)
     losses: tuple[float, ...] | None = None
+    violation: float = 0.0
 
     @property
     def viable(self) -> bool:
@@ -57,11 +61,20 @@ class Individual:
 
 
 def best_first(individuals: Sequence[Individual]) -> list[Individual]:
-    """Sorts viable individuals by loss, the earlier born first in a tie."""
-    return sorted(
-        (one for one in individuals if one.viable),
-        key=lambda one: (one.losses, one.birth),
+    """Sorts viable individuals, the earlier born first in a tie.
+
+    Those that violate no constraint come first, the others by how much they
+    violate (Deb, 2000). With one objective they are sorted by loss, with
+    several by the crowded comparison of Deb et al. (2002).
+    """
+    viable = sorted(
+        (one for one in individuals if one.viable), key=lambda one: one.birth
     )
+    losses = [one.losses for one in viable if one.losses is not None]
+    if not losses or len(losses[0]) == 1:
+        return sorted(viable, key=lambda one: (one.violation, one.losses))
+    violations = [one.violation for one in viable]
+    return [viable[index] for index in pareto.order(losses, violations)]
 
 
 class History:
@@ -104,6 +117,7 @@ class History:
         losses: tuple[float, ...] | None,
         space: SearchSpace,
         genome: Mapping[str, Value] | None = None,
+        violation: float = 0.0,
     ) -> Individual:
         """Records the end of an evaluation.
 
@@ -113,6 +127,7 @@ class History:
             space: The space it lives in.
             genome: Its genome if that changed meanwhile, because the space
                 grew when its network was built.
+            violation: How far it is outside of the constraints.
 
         Returns:
             The individual with its losses.
@@ -128,6 +143,8 @@ class History:
                 del self._births_of[old]
             self._births_of.setdefault(space.key(genome), set()).add(birth)
             born = dataclasses.replace(born, genome=dict(genome))
-        individual = dataclasses.replace(born, losses=losses)
+        individual = dataclasses.replace(
+            born, losses=losses, violation=violation
+        )
         self.ended.append(individual)
         return individual
