@@ -1,6 +1,9 @@
 """Arguments of the oracle, checked with errors that say how to mend them."""
 
+import math
+import re
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 from typing import Literal
 from typing import TypeAlias
@@ -25,16 +28,31 @@ def check_stops(
         check_positive_integer("max_trials", max_trials)
     if patience is not None:
         check_positive_integer("patience", patience)
-    if max_seconds is not None and not max_seconds > 0:
+    if max_seconds is not None and not _is_positive(max_seconds):
         raise ValueError(
-            "`max_seconds` must be a positive number. Received: "
-            f"max_seconds={max_seconds!r}."
+            "`max_seconds` must be a positive finite number or None. "
+            f"Received: max_seconds={max_seconds!r}."
         )
     if max_trials is None and max_seconds is None and patience is None:
         raise ValueError(
             "`max_trials` may be None only if something else stops the "
             "search. Received: max_trials=None, max_seconds=None, "
             "patience=None. Pass one of them."
+        )
+
+
+def check_failures(
+    max_retries_per_trial: int, max_consecutive_failed_trials: int
+) -> None:
+    """Checks how failures are met, raising a `ValueError` otherwise."""
+    check_positive_integer(
+        "max_consecutive_failed_trials", max_consecutive_failed_trials
+    )
+    is_whole = isinstance(max_retries_per_trial, Integral)
+    if not is_whole or max_retries_per_trial < 0:
+        raise ValueError(
+            "`max_retries_per_trial` must be an integer of at least 0. "
+            f"Received: max_retries_per_trial={max_retries_per_trial!r}."
         )
 
 
@@ -57,6 +75,13 @@ def checked_strategy(strategy: Any) -> Strategy:
     return strategy
 
 
+def describe_strategy(strategy: Strategy) -> str:
+    """Returns what a strategy is known by when a search is resumed."""
+    # The default representation of an object ends with its address, which is
+    # another one in every process.
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(strategy))
+
+
 def checked_initial_population(initial: Any) -> list[dict[str, Any]]:
     """Returns what the user wrote as dictionaries of values."""
     if initial is None:
@@ -72,7 +97,7 @@ def checked_initial_population(initial: Any) -> list[dict[str, Any]]:
             checked.append(_plain(member.values))
         elif isinstance(member, Mapping):
             checked.append(_plain(member))
-        elif member == "default":
+        elif isinstance(member, str) and member == "default":
             checked.append({})
         else:
             raise TypeError(
@@ -81,6 +106,11 @@ def checked_initial_population(initial: Any) -> list[dict[str, Any]]:
                 f"{member!r}."
             )
     return checked
+
+
+def _is_positive(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value > 0
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ evolution.
 """
 
 import bisect
-import json
 import math
 import os
 import threading
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,7 +68,8 @@ class MendedOracle(keras_tuner.Oracle):
         self.objective = objectives.strict(self.objective)
         self._lock = threading.RLock()
         self._ranking: list[tuple[tuple[float, ...], int, str]] = []
-        self._failure: str | None = None
+        # Raised once the host has let go of its lock.
+        self._failure: Exception | None = None
         self._births_saved = 0
         self._snapshot_due = 0
         self._snapshot_of: tuple[int, int] | None = None
@@ -95,34 +96,61 @@ class MendedOracle(keras_tuner.Oracle):
         with self._lock:
             self._prepare()
             is_new = tuner_id not in self.ongoing_trials
-            retried = self._retry_queue[-1:] if is_new else []
+            is_retry = is_new and bool(self._retry_queue)
             trial = super().create_trial(tuner_id)
-            if retried:
-                # The host would average the new run with the failed one.
-                trial.metrics = type(trial.metrics)()
+            if is_retry:
+                _forget_run(trial)
             if trial.status == Status.STOPPED:
                 self._snapshot()
+            self._raise_failure()
             return trial
 
     def update_trial(
         self, trial_id: str, metrics: Mapping[str, float], step: int = 0
     ) -> Trial:
-        """Records metrics of a running trial; see `keras_tuner.Oracle`."""
+        """Records metrics of a running trial; see `keras_tuner.Oracle`.
+
+        Raises:
+            ValueError: If the trial is not running, or if the objective is
+                not among the metrics.
+        """
         with self._lock:
+            trial = self.trials.get(trial_id)
+            if trial is None or trial.status != Status.RUNNING:
+                raise _not_running("update_trial", trial_id)
+            self._check_objective_found(metrics)
             return super().update_trial(trial_id, metrics, step)
 
     def end_trial(self, trial: Trial) -> None:
         """Records the end of a trial; see `keras_tuner.Oracle`.
 
         Raises:
-            RuntimeError: If `max_consecutive_failed_trials` have failed.
+            ValueError: If the trial is not running.
+            RuntimeError: If `max_consecutive_failed_trials` have failed, or
+                if the trial asked for a new hyperparameter in spite of
+                `allow_new_entries=False`.
         """
         with self._lock:
             self._prepare()
+            self._check_running(trial.trial_id)
+            self.update_space(trial.hyperparameters)
             super().end_trial(trial)
-            failure, self._failure = self._failure, None
-            if failure is not None:
-                raise RuntimeError(failure)
+            self._raise_failure()
+
+    def _check_running(self, trial_id: str) -> None:
+        ongoing = self.ongoing_trials.values()
+        if any(trial.trial_id == trial_id for trial in ongoing):
+            return
+        if trial_id not in self._retry_queue:
+            raise _not_running("end_trial", trial_id)
+        # A worker outlived its chief, and has finished what the new chief was
+        # about to hand out again.
+        self._retry_queue.remove(trial_id)
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     def score_trial(self, trial: Trial) -> None:
         """Scores a completed trial by its best finite value.
@@ -131,7 +159,9 @@ class MendedOracle(keras_tuner.Oracle):
         a failed run.
         """
         sign = objectives.SIGN[self.objective.direction]
-        history = trial.metrics.get_history(self.objective.name)
+        name = self.objective.name
+        was_reported = trial.metrics.exists(name)
+        history = trial.metrics.get_history(name) if was_reported else []
         finite = [
             (sign * float(entry.mean()), entry.step)
             for entry in history
@@ -143,7 +173,7 @@ class MendedOracle(keras_tuner.Oracle):
             return
         trial.score = float("nan")
         trial.message = (
-            f"The objective '{self.objective.name}' was never finite: "
+            f"The objective '{name}' was never finite: "
             f"{[float(entry.mean()) for entry in history]}."
         )
 
@@ -168,7 +198,7 @@ class MendedOracle(keras_tuner.Oracle):
         limit = self.max_consecutive_failed_trials
         last = [self.trials[trial_id] for trial_id in self.end_order[-limit:]]
         if len(last) == limit and all(t.status == Status.FAILED for t in last):
-            self._failure = (
+            self._failure = RuntimeError(
                 f"`max_consecutive_failed_trials`={limit} trials in a row have "
                 "failed; the search stops. Every trial is saved, and running "
                 "the program again goes on after them. The last one failed "
@@ -178,9 +208,13 @@ class MendedOracle(keras_tuner.Oracle):
     def _record_values(self, trial: Trial) -> None:
         # The host fills a missing active value with an unseeded sample.
         hp = trial.hyperparameters
-        for entry in hp.space:
-            if hp.is_active(entry) and entry.name not in hp.values:
-                hp.values[entry.name] = entry.default
+        while missing := [
+            entry
+            for entry in hp.space
+            if entry.name not in hp.values and hp.is_active(entry)
+        ]:
+            for entry in missing:  # their children may be missing, too
+                hp.values.setdefault(entry.name, entry.default)
         super()._record_values(trial)
 
     # Files.
@@ -191,7 +225,12 @@ class MendedOracle(keras_tuner.Oracle):
         elif len(self.start_order) > self._births_saved:
             self._on_birth(trial)
             self._births_saved = len(self.start_order)
-        project.write_json(self._trial_file(trial.trial_id), trial.get_state())
+        else:
+            # A running trial that is cut begins again, whatever it reported.
+            return
+        # A subclass's record holds what is worth waiting for the disk.
+        path = self._trial_file(trial.trial_id)
+        project.write_json(path, trial.get_state(), durable=False)
 
     def _trial_file(self, trial_id: str) -> str:
         return os.path.join(self._get_trial_dir(trial_id), "trial.json")
@@ -201,10 +240,16 @@ class MendedOracle(keras_tuner.Oracle):
         path = self._trial_file(trial_id)
         if not os.path.exists(path):
             return None
-        with open(path, encoding="utf-8") as file:
-            state = json.load(file)
+        if not os.path.getsize(path):
+            # A power cut, for which nobody waited; see `_save_trial`.
+            warnings.warn(
+                f"'{path}' is empty. The trial is restored without its "
+                "metrics.",
+                stacklevel=2,
+            )
+            return None
         trial = Trial(hyperparameters=None, trial_id=trial_id)
-        trial.set_state(state)
+        trial.set_state(project.read_json(path))
         return trial
 
     def save(self) -> None:
@@ -220,3 +265,17 @@ class MendedOracle(keras_tuner.Oracle):
             project.write_json(self._get_oracle_fname(), self.get_state())
             self._snapshot_of = content
             self._snapshot_due = max(ended + 16, int(ended * _SNAPSHOT_GROWTH))
+
+
+def _forget_run(trial: Trial) -> None:
+    # The host would average the metrics of the new run with those of the
+    # failed one, and leave its message on a trial that has completed.
+    trial.metrics = type(trial.metrics)()
+    trial.score, trial.best_step, trial.message = None, 0, None
+
+
+def _not_running(method: str, trial_id: str) -> ValueError:
+    return ValueError(
+        f"`{method}` takes a trial that is running. Received: trial "
+        f"'{trial_id}'. Ask for one with `create_trial`, and end it once."
+    )

@@ -4,6 +4,7 @@ The one place that knows keras-tuner's types of hyperparameters.
 """
 
 import json
+import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -21,7 +22,8 @@ from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
 
-# A stepped range of more values than this is treated as continuous.
+# Of a stepped range with more values than this, only every other one (or
+# third one, and so on) takes part in the search.
 _MAX_GRID = 100_000
 
 
@@ -30,7 +32,8 @@ def to_space(hyperparameters: keras_tuner.HyperParameters) -> SearchSpace:
 
     Every type (`Boolean`, `Choice`, `Fixed`, `Float`, `Int`), step and
     sampling is kept, and every `conditional_scope` becomes conditions. Values
-    are plain Python `bool`, `int`, `float` and `str`.
+    are plain Python `bool`, `int`, `float` and `str`. A range of more than
+    100 000 steps is thinned out to fewer, evenly.
 
     Args:
         hyperparameters: The space; its current values do not matter.
@@ -82,7 +85,7 @@ def to_genome(
         if gene.name in draft and draft[gene.name] != genome[gene.name]:
             raise ValueError(
                 f"`initial_population` must lie in the search space: "
-                f"'{gene.name}' may be {gene.domain}. Received: "
+                f"'{gene.name}' may be {_brief(gene.domain)}. Received: "
                 f"{gene.name}={values[gene.name]!r}."
             )
     return genome
@@ -107,8 +110,8 @@ def describe_changes(
         old = known.get(_identity(hp))
         if old is None:
             changes.append(f"'{hp.name}' is new: {hp!r}")
-        elif old.get_config() != hp.get_config():
-            changes.append(f"'{hp.name}' was {old!r} and is now {hp!r}")
+        elif _differ(old, hp):
+            changes.append(_describe_change(old, hp))
     return changes
 
 
@@ -122,19 +125,23 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
     It can also notice when a model asks for another range than before. The
     host looks hyperparameters up by name and conditions only: a range that
     changed between two runs is silently ignored, and values outside of it are
-    proposed.
+    proposed. A model may ask for a name twice; what it asks for first counts,
+    here as for the host.
 
     Args:
         source: The hyperparameters to start from, with their values.
-        on_change: Called with the configurations of the known and of the
-            requested hyperparameter when they differ. Defaults to `None`,
-            which does not look.
+        on_change: Called with a line about what was known and what is
+            requested when they differ. Defaults to `None`, which does not
+            look.
+        overridden: Hyperparameters that stand in for what the model asks for,
+            so that differences are meant. Defaults to none.
     """
 
     def __init__(
         self,
         source: keras_tuner.HyperParameters,
-        on_change: Callable[[Any, Any], None] | None = None,
+        on_change: Callable[[str], None] | None = None,
+        overridden: Iterable[Any] = (),
     ) -> None:
         super().__init__()
         for hp in source.space:
@@ -142,11 +149,13 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
             self._space.append(hp)
         self.values = dict(source.values)
         self._on_change = on_change
+        self._overridden = tuple(overridden)
+        self._not_looked_at = {_identity(hp) for hp in self._overridden}
         self._space_json = getattr(source, "_space_json", (0, "[]"))
 
     def copy(self) -> "SharedHyperParameters":
         """Returns an independent copy that shares the hyperparameters."""
-        return SharedHyperParameters(self, self._on_change)
+        return SharedHyperParameters(self, self._on_change, self._overridden)
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `keras_tuner.HyperParameters.from_config` takes."""
@@ -163,11 +172,17 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
 
     def _retrieve(self, hp: Any) -> Any:
         if self._on_change is not None:
-            for known in self._hps.get(hp.name, ()):
-                same_place = known.conditions == hp.conditions
-                if same_place and known.get_config() != hp.get_config():
-                    self._on_change(known.get_config(), hp.get_config())
+            self._look_at(hp, self._on_change)
         return super()._retrieve(hp)
+
+    def _look_at(self, hp: Any, on_change: Callable[[str], None]) -> None:
+        identity = _identity(hp)
+        if identity in self._not_looked_at:
+            return
+        self._not_looked_at.add(identity)
+        for known in self._hps.get(hp.name, ()):
+            if known.conditions == hp.conditions and _differ(known, hp):
+                on_change(_describe_change(known, hp))
 
 
 def _gene(hp: Any) -> Gene:
@@ -184,9 +199,9 @@ def _domain(hp: Any) -> Domain:
     if isinstance(hp, hp_types.Boolean):
         return Categorical((False, True))
     if isinstance(hp, hp_types.Fixed):
-        return Categorical((hp.value,))
+        return Categorical((_plain(hp.value),))
     if isinstance(hp, hp_types.Choice):
-        values = tuple(dict.fromkeys(hp.values))
+        values = tuple(dict.fromkeys(map(_plain, hp.values)))
         return (
             Grid(tuple(sorted(values))) if hp.ordered else Categorical(values)
         )
@@ -199,22 +214,25 @@ def _domain(hp: Any) -> Domain:
 
 
 def _numerical_domain(hp: Any, *, integer: bool) -> Domain:
-    low, high, step = hp.min_value, hp.max_value, hp.step
-    stepped = step is not None and not (
-        integer and step == 1 and hp.sampling == "linear"
-    )
+    kind = int if integer else float
+    low, high, step = kind(hp.min_value), kind(hp.max_value), hp.step
     linear = hp.sampling == "linear"
-    if stepped and (not linear or (high - low) / step <= _MAX_GRID):
-        # keras-tuner 1.4.8 gives floats for an Int with logarithmic steps.
-        kind = int if integer else float
-        return Grid(tuple(sorted({kind(value) for value in hp.values})))
-    if not integer:
-        low, high = float(low), float(high)
-    return Interval(low, high, scale=hp.sampling, integer=integer)
+    if step is None or (integer and linear and step == 1):
+        return Interval(low, high, scale=hp.sampling, integer=integer)
+    values = hp.values
+    if linear:
+        count = int((high - low) // step) + 1
+        every = math.ceil(count / _MAX_GRID)
+        values = (low + index * step for index in range(0, count, every))
+    # keras-tuner 1.4.8 gives floats for an Int with logarithmic steps.
+    return Grid(tuple(sorted({kind(value) for value in values})))
 
 
 def _nearest(domain: Domain, value: Any) -> Value:
     """The value of the domain next to a default that may lie outside."""
+    value = _plain(value)
+    if isinstance(domain, Interval) and not domain.integer:
+        value = float(value)
     if domain.contains(value):
         return value
     if not isinstance(domain, Interval):
@@ -228,8 +246,7 @@ def _nearest(domain: Domain, value: Any) -> Value:
 
 def _canonical(domains: Iterable[Domain], value: Any) -> Any:
     """The domain's own form of a value: its type, and its last digits."""
-    if hasattr(value, "item"):
-        value = value.item()
+    value = _plain(value)
     for domain in domains:
         if domain.contains(value):
             is_float = isinstance(domain, Interval) and not domain.integer
@@ -252,24 +269,51 @@ def _canonical(domains: Iterable[Domain], value: Any) -> Any:
     return value
 
 
+def _plain(value: Any) -> Any:
+    """Turns a NumPy scalar into the Python value; `Choice` takes both."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _brief(domain: Domain) -> str:
+    text = repr(domain)
+    return text if len(text) <= 200 else f"{text[:120]} ... {text[-60:]}"
+
+
 def _identity(hp: Any) -> str:
     """What keras-tuner tells hyperparameters apart by."""
-    config = hp.get_config()
-    return json.dumps([hp.name, config["conditions"]], sort_keys=True)
+    conditions = [[c.name, list(c.values)] for c in hp.conditions]
+    return json.dumps([hp.name, conditions])
+
+
+def _differ(known: Any, requested: Any) -> bool:
+    return _definition(known) != _definition(requested)
+
+
+def _definition(hp: Any) -> str:
+    """All that makes a hyperparameter, equal before and after JSON or gRPC."""
+    config = {**hp.get_config(), "default": hp.default}
+    if isinstance(hp, hp_types.Int | hp_types.Float):
+        # Numbers may come back as the other type, and 0 for no step.
+        for key in ("min_value", "max_value", "step", "default"):
+            config[key] = config[key] and float(config[key])
+    return json.dumps([type(hp).__name__, config], sort_keys=True)
+
+
+def _describe_change(known: Any, requested: Any) -> str:
+    return f"'{requested.name}' was {known!r} and is now {requested!r}"
 
 
 def _parents_first(genes: list[Gene]) -> list[Gene]:
     """Sorts stably; a space that came over gRPC is ordered by type."""
     ordered: list[Gene] = []
+    names: set[str] = set()
     waiting = list(genes)
-    every_name = {gene.name for gene in genes}
     while waiting:
-        names = {gene.name for gene in ordered}
         late = []
         for gene in waiting:
-            wanted = {c.parent for c in gene.conditions} & every_name
-            if wanted <= names | {g.name for g in ordered}:
+            if names.issuperset(c.parent for c in gene.conditions):
                 ordered.append(gene)
+                names.add(gene.name)
             else:
                 late.append(gene)
         if len(late) == len(waiting):

@@ -11,11 +11,29 @@ SIGN = {"min": 1.0, "max": -1.0}
 
 
 class StrictObjective(keras_tuner.Objective):
-    """An objective that says so when training does not report it.
+    """An objective that is missed when absent, and never met by NaN.
 
     With keras-tuner 1.4.8 an objective that never appears fails one trial
-    after another with a bare `KeyError`.
+    after another with a bare `KeyError`, a first epoch of NaN hides all that
+    follow, and an infinite one beats them.
+
+    Args:
+        name: String, the name of the metric.
+        direction: String, `"min"` or `"max"`.
+
+    Raises:
+        ValueError: If `direction` is neither.
     """
+
+    def __init__(self, name: str, direction: str) -> None:
+        if direction not in SIGN:
+            raise ValueError(
+                f"`objective` must have a direction of {sorted(SIGN)}. "
+                f"Received: objective='{name}' with direction={direction!r}. "
+                f"Pass `keras_tuner.Objective('{name}', direction='min')` or "
+                "'max'."
+            )
+        super().__init__(name, direction)
 
     def get_value(self, logs: Mapping[str, Any]) -> Any:
         """Returns the objective's value.
@@ -33,6 +51,12 @@ class StrictObjective(keras_tuner.Objective):
                 "that begin with 'val_'."
             )
         return logs[self.name]
+
+    def better_than(self, a: float, b: float) -> bool:
+        """Whether `a` is better than `b`; no finite number is the worst."""
+        if math.isfinite(a) and math.isfinite(b):
+            return super().better_than(a, b)
+        return math.isfinite(a)
 
 
 def strict(objective: keras_tuner.Objective) -> keras_tuner.Objective:

@@ -9,14 +9,20 @@ is what counts.
 
 import dataclasses
 import pathlib
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import TypeAlias
+from typing import TypeVar
 
 from keras_evonas.evolution.history import Individual
 from keras_evonas.project import JOURNAL_NAME
+from keras_evonas.project import WAY_OUT
 from keras_evonas.project import Journal
 
 VERSION = 1
+
+Result = TypeVar("Result")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,6 +84,9 @@ class End:
     elapsed: float
 
 
+Event: TypeAlias = tuple[str, Individual] | End
+
+
 @dataclasses.dataclass(frozen=True)
 class Entries:
     """The content of a record.
@@ -89,7 +98,7 @@ class Entries:
     """
 
     terms: Terms
-    events: list[tuple[str, Individual] | End]
+    events: list[Event]
 
 
 class SearchRecord:
@@ -106,54 +115,106 @@ class SearchRecord:
         """Whether a search was begun here."""
         return self._journal.exists()
 
+    def repair(self) -> None:
+        """Removes what a kill left half-written; needed before writing.
+
+        Raises:
+            ValueError: If the file is not a record.
+        """
+        self._journal.repair()
+
     def begin(self, terms: Terms) -> None:
         """Writes the first line."""
-        self._journal.repair()
-        self._append("search", version=VERSION, **dataclasses.asdict(terms))
+        fields = {"version": VERSION, **dataclasses.asdict(terms)}
+        self._journal.append("search", fields)
 
     def birth(self, trial_id: str, individual: Individual) -> None:
         """Writes a birth."""
-        entry = dataclasses.asdict(individual)
-        del entry["losses"]
-        self._append("birth", trial_id=trial_id, **entry)
+        fields = {"trial_id": trial_id, **dataclasses.asdict(individual)}
+        del fields["losses"]
+        # Should a power cut lose it, the same individual is born again.
+        self._journal.append("birth", fields, durable=False)
 
     def end(self, end: End) -> None:
         """Writes the end of a run."""
-        self._append("end", **dataclasses.asdict(end))
+        self._journal.append("end", dataclasses.asdict(end))
 
     def read(self) -> Entries:
-        """Reads everything, after mending what a kill left half-written.
+        """Reads everything, and changes nothing: the search may be running.
 
         Raises:
-            ValueError: If the record is damaged or of a newer version.
+            ValueError: If the record is damaged, of another program, or of a
+                newer version.
         """
-        self._journal.repair()
         first, *rest = self._journal.read()
-        if first.pop("kind", None) != "search":
+        self._check_version(first)
+        terms = self._parsed(1, _terms, first)
+        events = [
+            self._parsed(number, _event, entry)
+            for number, entry in enumerate(rest, start=2)
+        ]
+        self._check_order(events)
+        return Entries(terms, events)
+
+    def _check_version(self, first: Mapping[str, Any]) -> None:
+        version = first.get("version")
+        if first["kind"] != "search" or not isinstance(version, int):
             raise ValueError(
                 f"'{self._journal.path}' must begin with a line of kind "
-                f"'search'. Received: {first}. It is not a record of a search."
+                f"'search' with a version. Received: {first}. It is not a "
+                f"record of a search. {WAY_OUT}"
             )
-        version = first.pop("version")
         if version > VERSION:
             raise ValueError(
-                f"'{self._journal.path}' is of version {version}, and this "
-                f"package reads up to version {VERSION}. Update keras_evonas."
+                f"'{self._journal.path}' must be of version {VERSION} or "
+                f"older. Received: version {version}. Update keras_evonas to "
+                f"go on with this search. {WAY_OUT}"
             )
-        return Entries(Terms(**first), [_event(entry) for entry in rest])
 
-    def _append(self, kind: str, **fields: Any) -> None:
-        self._journal.append({"kind": kind, **fields})
+    def _check_order(self, events: list[Event]) -> None:
+        ended: dict[str, bool] = {}
+        for number, event in enumerate(events, start=2):
+            if isinstance(event, End):
+                fits = ended.get(event.trial_id) is False
+                ended[event.trial_id] = event.status != "INVALID"
+            else:
+                trial_id, individual = event
+                fits = individual.birth == int(trial_id) == len(ended)
+                ended[trial_id] = False
+            if not fits:
+                raise ValueError(
+                    f"Line {number} of '{self._journal.path}' must follow on "
+                    f"the lines before. Received: {event}. Two programs may "
+                    f"have searched in this folder at once. {WAY_OUT}"
+                )
+
+    def _parsed(
+        self,
+        number: int,
+        parse: Callable[[dict[str, Any]], Result],
+        entry: dict[str, Any],
+    ) -> Result:
+        try:
+            return parse(dict(entry))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"Line {number} of '{self._journal.path}' must be an entry of "
+                f"a search. Received: {str(entry)[:200]}, which gives "
+                f"{error!r}. The file is damaged. Restore it. {WAY_OUT}"
+            ) from error
 
 
-def _event(entry: dict[str, Any]) -> tuple[str, Individual] | End:
-    kind = entry.pop("kind", None)
+def _terms(entry: dict[str, Any]) -> Terms:
+    del entry["kind"], entry["version"]
+    return Terms(**entry)
+
+
+def _event(entry: dict[str, Any]) -> Event:
+    kind = entry.pop("kind")
     if kind == "birth":
         trial_id = entry.pop("trial_id")
         entry["parents"] = tuple(entry["parents"])
         return trial_id, Individual(**entry)
     if kind == "end":
         return End(**entry)
-    raise ValueError(
-        f"A record holds births and ends. Received: an entry of kind {kind!r}."
-    )
+    raise ValueError(f"a kind of 'birth' or 'end', not {kind!r}")

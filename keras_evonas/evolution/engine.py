@@ -219,7 +219,9 @@ class Engine:
 
     def _propose(self, birth: int, rng: Any) -> Draft:
         if birth < len(self._initial):
-            return Draft(genome=self._initial[birth], operator="initial")
+            # The space may have grown since the search began.
+            genome = self.space.complete(self._initial[birth])
+            return Draft(genome=genome, operator="initial")
         return self.strategy.propose(self.state, self.space, self.history, rng)
 
     def _seen(self, genome: dict[str, Value]) -> bool:

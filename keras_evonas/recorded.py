@@ -1,0 +1,340 @@
+"""An oracle whose search is written down, and taken up again exactly.
+
+The engine decides, keras-tuner keeps the trials, the record remembers both.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras_tuner
+
+from keras_evonas import hyperparameters as hp_lib
+from keras_evonas import objectives
+from keras_evonas import project
+from keras_evonas.arguments import describe_strategy
+from keras_evonas.evolution.engine import Engine
+from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.host import MendedOracle
+from keras_evonas.host import Status
+from keras_evonas.host import Trial
+from keras_evonas.record import End
+from keras_evonas.record import Event
+from keras_evonas.record import SearchRecord
+from keras_evonas.record import Terms
+
+
+class RecordedOracle(MendedOracle):
+    """An Oracle to derive from, whose proposals come from an `Engine`.
+
+    Subclasses override `populate_space`.
+
+    Args:
+        strategy: The strategy of the engine.
+        initial_population: List of dictionaries of values to try first.
+        seed: Non-negative integer, or `None` for a random one.
+        **host_arguments: As for `MendedOracle`.
+    """
+
+    def __init__(
+        self,
+        *,
+        strategy: Strategy,
+        initial_population: list[dict[str, Any]],
+        seed: int | None,
+        **host_arguments: Any,
+    ) -> None:
+        super().__init__(seed=seed, **host_arguments)
+        self._strategy = strategy
+        self._initial_population = initial_population
+        self._seed_given = seed is not None
+        # What the user registered in advance, and may differ from what the
+        # model asks for.
+        self._registered = tuple(self.hyperparameters.space)
+        self._engine: Engine | None = None
+        self._ended_since_best = 0
+        self._elapsed_before = 0.0
+        self._started: float | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The search itself: its space, history and state.
+
+        Raises:
+            RuntimeError: If no trial was created or reloaded yet.
+        """
+        if self._engine is None:
+            raise RuntimeError(
+                "The search has not begun. Call `tuner.search` first, or make "
+                "a tuner on a project folder that holds a search."
+            )
+        return self._engine
+
+    def individual(self, trial_id: str) -> Individual:
+        """Returns the individual of a trial, with its parents and operator.
+
+        Raises:
+            KeyError: If there is no such trial.
+        """
+        return self._individuals()[int(trial_id)]
+
+    def lineage(self, trial_id: str) -> list[Individual]:
+        """Returns a trial's individual and its ancestors, the oldest first.
+
+        Raises:
+            KeyError: If there is no such trial.
+        """
+        individuals = self._individuals()
+        found: dict[int, Individual] = {}
+        waiting = [int(trial_id)]
+        while waiting:
+            birth = waiting.pop()
+            if birth not in found:
+                found[birth] = individuals[birth]
+                waiting.extend(individuals[birth].parents)
+        return [found[birth] for birth in sorted(found)]
+
+    def _individuals(self) -> dict[int, Individual]:
+        history = self.engine.history
+        return {one.birth: one for one in history.ended} | history.pending
+
+    # Beginning.
+
+    def _prepare(self) -> None:
+        if self._started is None:
+            self._record.repair()
+            if self._engine is None:
+                self._begin_or_reload()
+            self._started = time.monotonic()
+        if self.end_order and not self.hyperparameters.space:
+            raise ValueError(self._no_hyperparameters())
+        self._grow()
+
+    def _begin_or_reload(self) -> None:
+        if self._record.exists():
+            # Killed before the tuner had saved itself for the first time.
+            self.reload()
+            return
+        if os.path.exists(self._get_oracle_fname()):
+            self._check_unused(self._saved_state())
+        can_grow = self.allow_new_entries and self.tune_new_entries
+        if not self.hyperparameters.space and not can_grow:
+            raise ValueError(self._no_hyperparameters())
+        self._engine = self._new_engine(self.max_trials)
+        self._snapshot()
+        self._record.begin(self._terms)
+
+    def _grow(self) -> None:
+        """Lets the engine know of hyperparameters that have appeared."""
+        if len(self.hyperparameters.space) != len(self.engine.space.genes):
+            # The new genes are on the disk before a line that needs them.
+            self._snapshot()
+            self.engine.grow(hp_lib.to_space(self.hyperparameters))
+
+    def _no_hyperparameters(self) -> str:
+        failures = [
+            f" Its trial '{trial_id}' failed with:\n{trial.message}"
+            for trial_id, trial in self.trials.items()
+            if trial.status == Status.FAILED
+        ]
+        return (
+            "`hypermodel` must have hyperparameters to search. Received: one "
+            "that asks for none, neither when it is built nor in a trial. Use "
+            "`hp.Int`, `hp.Choice` and the like in `build(hp)`."
+            f"{''.join(failures[:1])}"
+        )
+
+    def _new_engine(self, max_trials: int | None) -> Engine:
+        space = hp_lib.to_space(self.hyperparameters)
+        return Engine(
+            space,
+            self._strategy.configure(max_trials),
+            seed=self.seed,
+            initial_population=[
+                hp_lib.to_genome(space, values)
+                for values in self._initial_population
+            ],
+        )
+
+    @property
+    def _elapsed(self) -> float:
+        if self._started is None:
+            return self._elapsed_before
+        return self._elapsed_before + time.monotonic() - self._started
+
+    # Recording, and taking up again.
+
+    @property
+    def _record(self) -> SearchRecord:
+        return SearchRecord(self._project_dir)
+
+    @property
+    def _terms(self) -> Terms:
+        return Terms(
+            seed=self.seed,
+            objective=objectives.describe(self.objective),
+            strategy=describe_strategy(self._strategy),
+            initial_population=self._initial_population,
+            max_trials=self.max_trials,
+        )
+
+    def _on_birth(self, trial: Trial) -> None:
+        individual = self.engine.history.pending[int(trial.trial_id)]
+        self._record.birth(trial.trial_id, individual)
+
+    def _on_end(self, trial: Trial) -> None:
+        self._grow()
+        end = End(
+            trial_id=trial.trial_id,
+            status=trial.status,
+            score=trial.score,
+            best_step=trial.best_step,
+            message=trial.message,
+            values=dict(trial.hyperparameters.values),
+            elapsed=self._elapsed,
+        )
+        self._record.end(end)
+        if trial.status != Status.INVALID:
+            self._absorb(trial, end.values)
+
+    def _absorb(self, trial: Trial, values: Mapping[str, Any]) -> None:
+        """Tells the engine of an end, now or when a record is read."""
+        losses = None
+        if trial.status == Status.COMPLETED:
+            losses = objectives.losses_of(self.objective, trial.score)
+        # A trial that ended before the space grew has no value for new genes.
+        genome = {
+            name: value
+            for name, value in self.engine.space.complete(values).items()
+            if name in values
+        }
+        self.engine.tell(int(trial.trial_id), losses, genome=genome)
+        self._ended_since_best += 1
+        if losses is not None:
+            if not self._ranking or losses < self._ranking[0][0]:
+                self._ended_since_best = 0
+            self._rank(trial, losses)
+
+    def reload(self) -> None:
+        """Takes up the search of the project folder; see `keras_tuner.Oracle`.
+
+        Raises:
+            ValueError: If the folder holds a search of another oracle, or one
+                with another space, objective, strategy, seed or initial
+                population.
+        """
+        with self._lock:
+            state = self._saved_state()
+            if not self._record.exists():
+                # Saved, and killed before the first trial.
+                self._check_unused(state)
+                self._take_space(state)
+                return
+            entries = self._record.read()
+            changes = entries.terms.differences(
+                self._terms, seed_given=self._seed_given
+            )
+            self._refuse(changes)
+            self._take_space(state)
+            self.seed = self._seed_state = entries.terms.seed
+            self._engine = self._new_engine(entries.terms.max_trials)
+            self._started = None
+            self._replay(entries.events)
+
+    def _take_space(self, state: Mapping[str, Any]) -> None:
+        saved = keras_tuner.HyperParameters.from_config(
+            state["hyperparameters"]
+        )
+        self._refuse(hp_lib.describe_changes(saved, self.hyperparameters))
+        self._display.set_state(state["display"])
+        self.hyperparameters = hp_lib.SharedHyperParameters(
+            saved, self._on_space_change, self._registered
+        )
+
+    def _replay(self, events: list[Event]) -> None:
+        self._forget()
+        for event in events:
+            if isinstance(event, End):
+                self._replay_end(event)
+                continue
+            trial_id, individual = event
+            self.trials[trial_id] = self._load_trial(trial_id) or Trial(
+                hyperparameters=self._hyperparameters_of(individual.genome),
+                trial_id=trial_id,
+            )
+            self.start_order.append(trial_id)
+            self.engine.record(individual)
+        self._births_saved = len(self.start_order)
+        ended = set(self.end_order)
+        unfinished = [t for t in self.start_order if t not in ended]
+        for trial_id in unfinished:
+            # They are built again, so their spaces are watched for changes.
+            trial = self.trials[trial_id]
+            trial.hyperparameters = self._hyperparameters_of(
+                trial.hyperparameters.values
+            )
+        # The host takes them from the end: the first born first.
+        self._retry_queue = unfinished[::-1]
+        for trial in self.trials.values():
+            self._record_values(trial)
+
+    def _replay_end(self, end: End) -> None:
+        trial = self.trials[end.trial_id]
+        trial.status, trial.score = end.status, end.score
+        trial.best_step, trial.message = end.best_step, end.message
+        trial.hyperparameters.values = dict(end.values)
+        self._run_times[end.trial_id] += 1
+        self._elapsed_before = end.elapsed
+        if end.status != Status.INVALID:
+            self.end_order.append(end.trial_id)
+            self._absorb(trial, end.values)
+
+    def _forget(self) -> None:
+        self.trials, self.ongoing_trials = {}, {}
+        self.start_order, self.end_order = [], []
+        self._run_times.clear()
+        self._ranking.clear()
+        self._tried_so_far.clear()
+        self._id_to_hash.clear()
+        self._ended_since_best = 0
+        self._elapsed_before = 0.0
+
+    def _hyperparameters_of(self, values: Any) -> keras_tuner.HyperParameters:
+        hp = self.hyperparameters.copy()
+        hp.values = dict(values)
+        return hp
+
+    def _saved_state(self) -> dict[str, Any]:
+        path = self._get_oracle_fname()
+        state = project.read_json(path)
+        missing = {"display", "hyperparameters", "start_order"} - set(state)
+        if missing:
+            raise ValueError(
+                f"'{path}' must be the state of a keras-tuner oracle. "
+                f"Received: one without {sorted(missing)}. {project.WAY_OUT}"
+            )
+        return state
+
+    def _check_unused(self, state: Mapping[str, Any]) -> None:
+        if state["start_order"]:
+            raise ValueError(
+                f"The project folder '{self._project_dir}' must hold a search "
+                "of EvoOracle to be continued. Received: one of another "
+                f"oracle. {project.WAY_OUT}"
+            )
+
+    def _on_space_change(self, change: str) -> None:
+        # Fatal: the host would record any other error as a failed trial.
+        raise keras_tuner.errors.FatalValueError(self._refusal([change]))
+
+    def _refuse(self, changes: list[str]) -> None:
+        if changes:
+            raise ValueError(self._refusal(changes))
+
+    def _refusal(self, changes: list[str]) -> str:
+        return (
+            f"The project folder '{self._project_dir}' holds a search that "
+            f"differs from this one: {'; '.join(changes)}. {project.WAY_OUT}"
+        )
