@@ -11,9 +11,18 @@ from keras_evonas._version import __version__
 
 _HOME_OF = {
     "EvoOracle": "keras_evonas.oracle",
+    "HypermodelCosts": "keras_evonas.models.costs",
+    "at_least": "keras_evonas.constraints",
+    "at_most": "keras_evonas.constraints",
 }
 
-__all__ = ["EvoOracle", "__version__"]
+__all__ = [
+    "EvoOracle",
+    "HypermodelCosts",
+    "__version__",
+    "at_least",
+    "at_most",
+]
 
 
 def __getattr__(name: str) -> Any:

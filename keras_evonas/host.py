@@ -8,7 +8,7 @@ evolution.
 """
 
 import bisect
-import math
+import operator
 import os
 import threading
 import warnings
@@ -20,6 +20,7 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas import objectives
 from keras_evonas import project
+from keras_evonas.evolution import pareto
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.hyperparameters import SharedHyperParameters
 
@@ -35,7 +36,7 @@ class MendedOracle(keras_tuner.Oracle):
     """An Oracle to derive from; arguments as for `keras_tuner.Oracle`.
 
     Subclasses override `populate_space` and, if they keep a record of their
-    own, the hooks `_prepare`, `_on_birth` and `_on_end`.
+    own, the hooks `_prepare`, `_on_birth`, `_on_run` and `_on_end`.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class MendedOracle(keras_tuner.Oracle):
     ) -> None:
         checked_seed = check_seed(seed)
         super().__init__(
-            objective=objective,
+            objective=objectives.prepared(objective),
             max_trials=max_trials,
             hyperparameters=hyperparameters,
             allow_new_entries=allow_new_entries,
@@ -66,8 +67,10 @@ class MendedOracle(keras_tuner.Oracle):
         self.seed = self._seed_state = checked_seed
         self.hyperparameters = SharedHyperParameters(self.hyperparameters)
         self.objective = objectives.strict(self.objective)
+        objectives.check_lead(self.objective)
         self._lock = threading.RLock()
-        self._ranking: list[tuple[tuple[float, ...], int, str]] = []
+        # Violation, losses with the lead's first, number of the end, id.
+        self._ranking: list[tuple[float, tuple[float, ...], int, str]] = []
         # Raised once the host has let go of its lock.
         self._failure: Exception | None = None
         self._births_saved = 0
@@ -86,6 +89,9 @@ class MendedOracle(keras_tuner.Oracle):
     def _on_birth(self, trial: Trial) -> None:
         """Called before a new trial is written."""
 
+    def _on_run(self, trial: Trial) -> None:
+        """Called before a tuner runs a trial, for the first time or again."""
+
     def _on_end(self, trial: Trial) -> None:
         """Called before the end of a trial's run is written."""
 
@@ -100,6 +106,8 @@ class MendedOracle(keras_tuner.Oracle):
             trial = super().create_trial(tuner_id)
             if is_retry:
                 _forget_run(trial)
+            if trial.status == Status.RUNNING:
+                self._on_run(trial)
             if trial.status == Status.STOPPED:
                 self._snapshot()
             self._raise_failure()
@@ -153,32 +161,43 @@ class MendedOracle(keras_tuner.Oracle):
             raise failure
 
     def score_trial(self, trial: Trial) -> None:
-        """Scores a completed trial by its best finite value.
+        """Scores a completed trial by its best step.
 
-        A trial without one gets the score NaN, which the host then treats as
-        a failed run.
+        That is the step with the best finite value of the objective, of the
+        lead one if there are several, at which no other is NaN or infinite. A
+        trial without such a step gets the score NaN, which the host then
+        treats as a failed run.
         """
-        sign = objectives.SIGN[self.objective.direction]
         name = self.objective.name
         was_reported = trial.metrics.exists(name)
         history = trial.metrics.get_history(name) if was_reported else []
+        sign = objectives.SIGN[self.objective.direction]
         finite = [
             (sign * float(entry.mean()), entry.step)
             for entry in history
-            if math.isfinite(entry.mean())
+            if objectives.losses_at(self.objective, trial.metrics, entry.step)
         ]
         if finite:
             loss, trial.best_step = min(finite)
             trial.score = sign * loss
             return
         trial.score = float("nan")
+        values = {
+            part.name: objectives.values_of(trial.metrics, part.name)
+            for part in objectives.parts_of(self.objective)
+        }
         trial.message = (
-            f"The objective '{name}' was never finite: "
-            f"{[float(entry.mean()) for entry in history]}."
+            f"The objective '{name}' was never finite: {values[name]}."
+            if len(values) == 1
+            else f"The objectives were never finite at one step: {values}."
         )
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """Returns the best completed trials.
+
+        With several objectives those of the first front come first, then
+        those of the next, each front in the order of the lead objective.
+        Trials that violate a constraint come after all others.
 
         Args:
             num_trials: Integer, how many at most. Defaults to 1.
@@ -187,11 +206,39 @@ class MendedOracle(keras_tuner.Oracle):
             List of trials, best first; shorter than `num_trials` if fewer
             have completed. (keras-tuner pads it with failed ones.)
         """
-        return [self.trials[entry[-1]] for entry in self._ranking[:num_trials]]
+        entries = self._ranking
+        if num_trials > 1 and len(objectives.parts_of(self.objective)) > 1:
+            # The first of the ranking is on the first front in any case.
+            front = self._fronts()
+            order = sorted(range(len(entries)), key=front.__getitem__)
+            entries = [entries[index] for index in order[:num_trials]]
+        return [self.trials[entry[-1]] for entry in entries[:num_trials]]
 
-    def _rank(self, trial: Trial, losses: tuple[float, ...]) -> None:
-        entry = (losses, len(self.end_order), trial.trial_id)
+    def _fronts(self) -> list[int]:
+        """Which front each entry of the ranking is on."""
+        if not self._ranking:
+            return []
+        violations, losses, *_ = zip(*self._ranking, strict=True)
+        return pareto.ranks(losses, violations).tolist()
+
+    def _rank(
+        self, trial: Trial, losses: tuple[float, ...], violation: float
+    ) -> bool:
+        """Ranks a trial, and tells whether none was as good before."""
+        names = [part.name for part in objectives.parts_of(self.objective)]
+        lead = names.index(self.objective.name)
+        sorted_losses = (losses[lead], *losses[:lead], *losses[lead + 1 :])
+        entry = (violation, sorted_losses, len(self.end_order), trial.trial_id)
+        is_better = not any(
+            other[0] < violation
+            or (
+                other[0] == violation
+                and all(map(operator.le, other[1], sorted_losses))
+            )
+            for other in self._ranking
+        )
         bisect.insort(self._ranking, entry)
+        return is_better
 
     def _check_consecutive_failures(self) -> None:
         # The host raises here, before it has saved the failed trial.

@@ -17,16 +17,16 @@ from keras_evonas.arguments import describe_strategy
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
-from keras_evonas.host import MendedOracle
 from keras_evonas.host import Status
 from keras_evonas.host import Trial
+from keras_evonas.judged import JudgedOracle
 from keras_evonas.record import End
 from keras_evonas.record import Event
 from keras_evonas.record import SearchRecord
 from keras_evonas.record import Terms
 
 
-class RecordedOracle(MendedOracle):
+class RecordedOracle(JudgedOracle):
     """An Oracle to derive from, whose proposals come from an `Engine`.
 
     Subclasses override `populate_space`.
@@ -35,7 +35,7 @@ class RecordedOracle(MendedOracle):
         strategy: The strategy of the engine.
         initial_population: List of dictionaries of values to try first.
         seed: Non-negative integer, or `None` for a random one.
-        **host_arguments: As for `MendedOracle`.
+        **host_arguments: As for `JudgedOracle`.
     """
 
     def __init__(
@@ -103,6 +103,7 @@ class RecordedOracle(MendedOracle):
     # Beginning.
 
     def _prepare(self) -> None:
+        self._check_costs()
         if self._started is None:
             self._record.repair()
             if self._engine is None:
@@ -122,6 +123,7 @@ class RecordedOracle(MendedOracle):
         can_grow = self.allow_new_entries and self.tune_new_entries
         if not self.hyperparameters.space and not can_grow:
             raise ValueError(self._no_hyperparameters())
+        self._guard_bytes = self._default_guard_bytes()
         self._engine = self._new_engine(self.max_trials)
         self._snapshot()
         self._record.begin(self._terms)
@@ -156,7 +158,12 @@ class RecordedOracle(MendedOracle):
                 hp_lib.to_genome(space, values)
                 for values in self._initial_population
             ],
+            violation_of=self._violation_of,
         )
+
+    def _on_run(self, trial: Trial) -> None:
+        birth = int(trial.trial_id)
+        self._report_costs(trial, self.engine.history.pending[birth].genome)
 
     @property
     def _elapsed(self) -> float:
@@ -178,6 +185,8 @@ class RecordedOracle(MendedOracle):
             strategy=describe_strategy(self._strategy),
             initial_population=self._initial_population,
             max_trials=self.max_trials,
+            constraints=[str(one) for one in self.constraints],
+            guard_bytes=self._guard_bytes,
         )
 
     def _on_birth(self, trial: Trial) -> None:
@@ -186,6 +195,12 @@ class RecordedOracle(MendedOracle):
 
     def _on_end(self, trial: Trial) -> None:
         self._grow()
+        losses, violation = None, 0.0
+        if trial.status == Status.COMPLETED:
+            losses = objectives.losses_at(
+                self.objective, trial.metrics, trial.best_step
+            )
+            violation = self._violation_after(trial)
         end = End(
             trial_id=trial.trial_id,
             status=trial.status,
@@ -194,28 +209,31 @@ class RecordedOracle(MendedOracle):
             message=trial.message,
             values=dict(trial.hyperparameters.values),
             elapsed=self._elapsed,
+            losses=None if losses is None else list(losses),
+            violation=violation,
         )
         self._record.end(end)
         if trial.status != Status.INVALID:
-            self._absorb(trial, end.values)
+            self._absorb(trial, end)
 
-    def _absorb(self, trial: Trial, values: Mapping[str, Any]) -> None:
+    def _absorb(self, trial: Trial, end: End) -> None:
         """Tells the engine of an end, now or when a record is read."""
-        losses = None
-        if trial.status == Status.COMPLETED:
-            losses = objectives.losses_of(self.objective, trial.score)
+        losses = None if end.losses is None else tuple(end.losses)
         # A trial that ended before the space grew has no value for new genes.
         genome = {
             name: value
-            for name, value in self.engine.space.complete(values).items()
-            if name in values
+            for name, value in self.engine.space.complete(end.values).items()
+            if name in end.values
         }
-        self.engine.tell(int(trial.trial_id), losses, genome=genome)
+        self.engine.tell(
+            int(trial.trial_id),
+            losses,
+            genome=genome,
+            violation=end.violation,
+        )
         self._ended_since_best += 1
-        if losses is not None:
-            if not self._ranking or losses < self._ranking[0][0]:
-                self._ended_since_best = 0
-            self._rank(trial, losses)
+        if losses is not None and self._rank(trial, losses, end.violation):
+            self._ended_since_best = 0
 
     def reload(self) -> None:
         """Takes up the search of the project folder; see `keras_tuner.Oracle`.
@@ -239,6 +257,7 @@ class RecordedOracle(MendedOracle):
             self._refuse(changes)
             self._take_space(state)
             self.seed = self._seed_state = entries.terms.seed
+            self._guard_bytes, self._judge = entries.terms.guard_bytes, None
             self._engine = self._new_engine(entries.terms.max_trials)
             self._started = None
             self._replay(entries.events)
@@ -289,7 +308,7 @@ class RecordedOracle(MendedOracle):
         self._elapsed_before = end.elapsed
         if end.status != Status.INVALID:
             self.end_order.append(end.trial_id)
-            self._absorb(trial, end.values)
+            self._absorb(trial, end)
 
     def _forget(self) -> None:
         self.trials, self.ongoing_trials = {}, {}
@@ -300,11 +319,6 @@ class RecordedOracle(MendedOracle):
         self._id_to_hash.clear()
         self._ended_since_best = 0
         self._elapsed_before = 0.0
-
-    def _hyperparameters_of(self, values: Any) -> keras_tuner.HyperParameters:
-        hp = self.hyperparameters.copy()
-        hp.values = dict(values)
-        return hp
 
     def _saved_state(self) -> dict[str, Any]:
         path = self._get_oracle_fname()
