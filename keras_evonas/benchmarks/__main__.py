@@ -8,6 +8,7 @@ from absl import app
 # Each module defines its own flags and a `main(argv)`.
 _MODULE_OF = {
     "oracle": "keras_evonas.benchmarks.oracle",
+    "search": "keras_evonas.benchmarks.search",
 }
 
 
