@@ -98,7 +98,8 @@ class Comparison:
 
         columns = min(3, len(self.problems))
         rows = -(-len(self.problems) // columns)
-        figure = Figure(figsize=(4.2 * columns, 3.2 * rows), dpi=120)
+        size = (4.2 * columns, 3.2 * rows + 0.6)
+        figure = Figure(figsize=size, dpi=120, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, squeeze=False).flat
         colours = matplotlib.colormaps["tab10"].colors
@@ -110,11 +111,10 @@ class Comparison:
         figure.legend(
             handles,
             labels,
-            loc="outside lower center" if rows > 1 else "upper right",
+            loc="outside lower center",
             ncols=min(4, len(labels)),
             fontsize="small",
         )
-        figure.set_layout_engine("constrained")
         figure.savefig(path)
 
     def _plot_problem(

@@ -1,16 +1,21 @@
 """Runs search methods on problems, seeds in parallel."""
 
 import dataclasses
+import functools
 import itertools
 import math
+import multiprocessing
 from collections.abc import Iterable
 from collections.abc import Sequence
+from concurrent import futures
 from typing import Protocol
 
 import numpy as np
 
 from keras_evonas.benchmarks.methods import Searcher
 from keras_evonas.benchmarks.methods import method
+from keras_evonas.benchmarks.tables import read_table
+from keras_evonas.benchmarks.toys import TOYS
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.space import SearchSpace
 
@@ -48,9 +53,32 @@ class Curve:
     regrets: np.ndarray
 
 
+def open_problem(source: str) -> Problem:
+    """Opens what is to be searched.
+
+    Args:
+        source: Path of a table, or name of a toy.
+
+    Returns:
+        The problem.
+
+    Raises:
+        ValueError: If there is no such toy, or the table must be mended.
+        FileNotFoundError: If there is no such table.
+    """
+    if source.endswith(".npz"):
+        return read_table(source)
+    if source in TOYS:
+        return TOYS[source]()
+    raise ValueError(
+        f"A problem must be a `.npz` table or a toy among {list(TOYS)}. "
+        f"Received: {source!r}."
+    )
+
+
 def run_all(
-    problems: Sequence[Problem],
-    methods: Iterable[str],
+    sources: Sequence[str],
+    methods: Sequence[str],
     seeds: Iterable[int],
     *,
     trials: int,
@@ -60,7 +88,7 @@ def run_all(
     """Runs every method on every problem with every seed.
 
     Args:
-        problems: Tables or toys.
+        sources: Paths of tables and names of toys.
         methods: Names of methods.
         seeds: The seeds.
         trials: Integer, evaluations of each search.
@@ -72,20 +100,30 @@ def run_all(
         The curves, in the order of problems, methods and seeds.
 
     Raises:
-        ValueError: If there is no method of a name.
+        ValueError: If there is no problem or method of a name, or a table
+            must be mended.
         ImportError: If the package of a peer is not installed.
     """
-    import joblib
-
-    names = list(methods)
-    for name in names:
+    for name in methods:
         method(name)
-    tasks = itertools.product(problems, names, seeds)
-    run = joblib.delayed(run_one)
-    return joblib.Parallel(n_jobs=jobs)(
-        run(problem, name, seed, trials=trials, batch=batch)
-        for problem, name, seed in tasks
-    )
+    for source in sources:
+        open_problem(source)
+    run = functools.partial(_run_task, trials=trials, batch=batch)
+    tasks = list(itertools.product(sources, methods, seeds))
+    if jobs == 1:
+        return list(map(run, tasks))
+    # Forked processes would share the state of libraries that have threads.
+    context = multiprocessing.get_context("spawn")
+    with futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        return list(pool.map(run, tasks))
+
+
+_opened = functools.lru_cache(maxsize=None)(open_problem)
+
+
+def _run_task(task: tuple[str, str, int], *, trials: int, batch: int) -> Curve:
+    source, name, seed = task
+    return run_one(_opened(source), name, seed, trials=trials, batch=batch)
 
 
 def run_one(

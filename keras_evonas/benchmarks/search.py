@@ -9,6 +9,7 @@ python -m keras_evonas.benchmarks search --tables=FOLDER --seeds=20 \
 ```
 """
 
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -16,11 +17,8 @@ from absl import app
 from absl import flags
 
 from keras_evonas.benchmarks.comparison import Comparison
-from keras_evonas.benchmarks.methods import method
 from keras_evonas.benchmarks.methods import method_names
-from keras_evonas.benchmarks.runs import Problem
 from keras_evonas.benchmarks.runs import run_all
-from keras_evonas.benchmarks.tables import read_table
 from keras_evonas.benchmarks.toys import TOYS
 
 _TABLES = flags.DEFINE_list(
@@ -47,7 +45,10 @@ _BATCH = flags.DEFINE_integer(
     lower_bound=1,
 )
 _JOBS = flags.DEFINE_integer(
-    "jobs", -1, "Number of processes, -1 for one a core."
+    "jobs",
+    1,
+    "Number of processes, 0 for one a core.",
+    lower_bound=0,
 )
 _AT = flags.DEFINE_list(
     "at", ["25", "50", "100", "200"], "Numbers of trials to show."
@@ -62,19 +63,16 @@ def main(argv: Sequence[str]) -> None:
     """Runs the benchmark and prints its tables."""
     del argv
     try:
-        problems = _problems()
-        for name in _METHODS.value:
-            method(name)
+        curves = run_all(
+            _sources(),
+            _METHODS.value,
+            range(_SEEDS.value),
+            trials=_TRIALS.value,
+            batch=_BATCH.value,
+            jobs=_JOBS.value or os.cpu_count() or 1,
+        )
     except (ImportError, OSError, ValueError) as error:
         raise app.UsageError(str(error)) from error
-    curves = run_all(
-        problems,
-        _METHODS.value,
-        range(_SEEDS.value),
-        trials=_TRIALS.value,
-        batch=_BATCH.value,
-        jobs=_JOBS.value,
-    )
     comparison = Comparison(curves)
     text = f"{_settings()}\n\n{comparison.markdown(_shown_trials())}\n"
     print(text)
@@ -84,8 +82,8 @@ def main(argv: Sequence[str]) -> None:
         comparison.plot(_PLOT.value)
 
 
-def _problems() -> list[Problem]:
-    problems: list[Problem] = []
+def _sources() -> list[str]:
+    sources: list[str] = []
     for given in map(pathlib.Path, _TABLES.value):
         paths = sorted(given.glob("*.npz")) if given.is_dir() else [given]
         if not paths:
@@ -93,19 +91,14 @@ def _problems() -> list[Problem]:
                 "`--tables` must name `.npz` files or folders that hold some. "
                 f"Received: '{given}', which holds none."
             )
-        problems += [read_table(path) for path in paths]
-    for name in _TOYS.value:
-        if name not in TOYS:
-            raise ValueError(
-                f"`--toys` must be among {list(TOYS)}. Received: {name!r}."
-            )
-        problems.append(TOYS[name]())
-    if not problems:
+        sources += map(str, paths)
+    sources += _TOYS.value
+    if not sources:
         raise ValueError(
             "`--tables` or `--toys` must name something to search. Received: "
             "neither."
         )
-    return problems
+    return sources
 
 
 def _shown_trials() -> list[int]:
