@@ -84,17 +84,21 @@ class Feasibility:
         """Returns the costs by name, none if the network cannot be built."""
         key = _key(genome)
         if key not in self._known:
-            try:
-                found = self._costs(self._hyperparameters_of(genome))
-            except keras_tuner.errors.FatalError:
-                raise
-            except Exception as error:
-                # Not swallowed: `explain` tells it if nothing can be built.
-                self._errors[key], found = error, {}
-            self._known[key] = _numbers(found)
-            if key not in self._errors:
-                self._check_names(self._known[key])
+            self._known[key] = self._computed(genome)
         return self._known[key]
+
+    def _computed(self, genome: Genome) -> dict[str, float]:
+        try:
+            costs = self._costs(self._hyperparameters_of(genome))
+        except keras_tuner.errors.FatalError:
+            raise
+        except Exception as error:
+            # Not swallowed: `explain` tells it if nothing can be built.
+            self._errors[_key(genome)] = error
+            return {}
+        numbers = _numbers(costs)
+        self._check_names(numbers)
+        return numbers
 
     def violation_of(self, genome: Genome) -> float:
         """Returns how far a candidate is outside, 0 if it may be trained."""

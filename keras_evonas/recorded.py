@@ -78,7 +78,7 @@ class RecordedOracle(JudgedOracle):
         Raises:
             KeyError: If there is no such trial.
         """
-        return self._individuals()[int(trial_id)]
+        return self.engine.history.individual(int(trial_id))
 
     def lineage(self, trial_id: str) -> list[Individual]:
         """Returns a trial's individual and its ancestors, the oldest first.
@@ -86,19 +86,15 @@ class RecordedOracle(JudgedOracle):
         Raises:
             KeyError: If there is no such trial.
         """
-        individuals = self._individuals()
+        history = self.engine.history
         found: dict[int, Individual] = {}
         waiting = [int(trial_id)]
         while waiting:
             birth = waiting.pop()
             if birth not in found:
-                found[birth] = individuals[birth]
-                waiting.extend(individuals[birth].parents)
+                found[birth] = history.individual(birth)
+                waiting.extend(found[birth].parents)
         return [found[birth] for birth in sorted(found)]
-
-    def _individuals(self) -> dict[int, Individual]:
-        history = self.engine.history
-        return {one.birth: one for one in history.ended} | history.pending
 
     # Beginning.
 

@@ -1,13 +1,24 @@
 """Checks of arguments, with errors that say how to mend them."""
 
 from numbers import Integral
+from numbers import Real
 
 
 def check_positive_integer(name: str, value: object) -> None:
     """Raises a `ValueError` unless `value` is an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+    check_integer(name, value, lowest=1)
+
+
+def check_integer(name: str, value: object, *, lowest: int) -> None:
+    """Raises a `ValueError` unless `value` is an integer from `lowest` up."""
+    fits = (
+        isinstance(value, Integral)
+        and not isinstance(value, bool)
+        and int(value) >= lowest
+    )
+    if not fits:
         raise ValueError(
-            f"`{name}` must be an integer of at least 1. Received: "
+            f"`{name}` must be an integer of at least {lowest}. Received: "
             f"{name}={value!r}."
         )
 
@@ -22,9 +33,9 @@ def check_range(
 ) -> None:
     """Raises a `ValueError` unless `value` is a number from `low` to `high`."""
     fits = (
-        isinstance(value, int | float)
+        isinstance(value, Real)
         and not isinstance(value, bool)
-        and low <= value <= high
+        and low <= float(value) <= high
         and not (low_open and value == low)
     )
     if not fits:

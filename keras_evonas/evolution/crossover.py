@@ -47,6 +47,9 @@ class UniformCrossover:
     Args:
         swap: Float in `[0, 1]`, the chance of a gene to come from the second
             parent. Defaults to 0.5.
+
+    Raises:
+        ValueError: If `swap` is out of range.
     """
 
     swap: float = 0.5
@@ -72,8 +75,11 @@ class PointCrossover:
     """Changes between the parents at points of the gene order (Holland, 1975).
 
     Args:
-        points: Integer, 1 for one-point and 2 for two-point crossover.
-            Defaults to 1.
+        points: Integer, 1 for one-point and 2 for two-point crossover; fewer
+            where there are too few genes. Defaults to 1.
+
+    Raises:
+        ValueError: If `points` is neither 1 nor 2.
     """
 
     points: int = 1
@@ -95,7 +101,10 @@ class PointCrossover:
     ) -> Draft:
         """Cuts the gene order; see `Crossover`."""
         names = _names(space)
-        cuts = np.sort(rng.integers(len(names) + 1, size=self.points))
+        # Between two genes: a cut at an end would make a clone.
+        places = max(0, len(names) - 1)
+        count = min(self.points, places)
+        cuts = 1 + np.sort(rng.permutation(places)[:count])
         passed = np.searchsorted(cuts, np.arange(len(names)), side="right")
         name = "one_point" if self.points == 1 else "two_point"
         return _mix(first, second, names, list(passed % 2 == 1), name)
@@ -116,6 +125,9 @@ class BlockCrossover:
             second parent. Defaults to 0.5.
         linkage: Float in `[0, 1]`, the chance of a conditional gene to follow
             its parent gene. Defaults to 0.7.
+
+    Raises:
+        ValueError: If `swap` or `linkage` is out of range.
     """
 
     swap: float = 0.5

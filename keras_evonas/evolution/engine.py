@@ -6,11 +6,15 @@ the result into the strategy's state. To resume a search is to record the
 same births and ends again.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 from typing import TypeAlias
+
+import numpy as np
 
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
@@ -18,6 +22,7 @@ from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.mutation import Step
+from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
@@ -29,7 +34,7 @@ _RANDOM_DRAWS = 50
 # How many infeasible children are bred before the best of them is repaired,
 # in how many steps, and how many of a small space are looked at after that.
 _INFEASIBLE = 10
-_REPAIRS = 200
+_REPAIRS = 500
 _ENUMERATED = 500
 
 Violation: TypeAlias = Callable[[Genome], float]
@@ -41,9 +46,9 @@ class Engine:
     Args:
         space: The space to search.
         strategy: The strategy, its `"auto"` settings resolved.
-        seed: Non-negative integer.
-        initial_population: Genomes or drafts to be born first. Missing genes
-            are filled with their defaults; duplicates are dropped.
+        seed: Non-negative integer, `0` included, or `None` for a random one.
+        initial_population: Genomes to be born first. Missing genes are filled
+            with their defaults; duplicates are dropped.
         violation_of: Tells how far a genome is outside of the constraints
             that are known before an evaluation: 0 if it may be born, and
             larger the further it is off. Must always tell the same. Defaults
@@ -52,6 +57,10 @@ class Engine:
     Attributes:
         closest: The violation and the genome of the least infeasible
             candidate that the last `ask` met, `None` if it met none.
+
+    Raises:
+        ValueError: If `seed` is negative or no integer, or if
+            `initial_population` lies outside the space.
 
     Example:
 
@@ -68,22 +77,23 @@ class Engine:
         space: SearchSpace,
         strategy: Strategy,
         *,
-        seed: int,
+        seed: int | None,
         initial_population: Iterable[Genome] = (),
         violation_of: Violation | None = None,
     ) -> None:
         self.space = space
         self.strategy = strategy
-        self.seed = seed
+        self.seed = check_seed(seed)
         self.history = History()
         self.state: Any = strategy.begin()
         self.closest: tuple[float, Genome] | None = None
         self._violation_of = violation_of
-        initial = {
-            space.key(genome): genome
-            for genome in map(space.complete, initial_population)
-        }
-        self._initial = list(initial.values())
+        adopted = [
+            space.adopt(genome, "initial_population")
+            for genome in initial_population
+        ]
+        self._initial = list({space.key(one): one for one in adopted}.values())
+        self._unseen: Iterator[dict[str, Value]] | None = None
 
     def ask(self) -> Individual | None:
         """Makes the next individual, and records it as pending.
@@ -97,6 +107,9 @@ class Engine:
             An individual with a genome that was never born before, or `None`
             if the whole space has been, or if nothing feasible was found that
             has not been.
+
+        Raises:
+            RuntimeError: If the strategy has an `"auto"` setting left.
         """
         birth = self.history.births
         draft = self._draft_unseen(birth)
@@ -136,18 +149,29 @@ class Engine:
 
         Raises:
             KeyError: If no individual of this birth is pending.
+            TypeError: If `losses` is a bare number.
+            ValueError: If `losses` are more or fewer than those before.
         """
+        born = self.history.pending.get(birth)
         ended = self.history.end(birth, losses, self.space, genome, violation)
+        if born is None or ended.genome != born.genome:
+            self._unseen = None  # what it was before is unseen again
         self.state = self.strategy.absorb(self.state, ended)
         return ended
 
     def record(self, individual: Individual) -> None:
-        """Records a birth that `ask` made, now or before a resume."""
+        """Records a birth that `ask` made, now or before a resume.
+
+        Raises:
+            ValueError: If it is not the next birth.
+        """
         self.history.begin(individual, self.space)
 
     def grow(self, space: SearchSpace) -> None:
         """Goes on in a space that has more genes than before."""
         self.space = space
+        self._initial = [space.complete(genome) for genome in self._initial]
+        self._unseen = None
 
     def _draft_unseen(self, birth: int) -> Draft | None:
         """Proposes; if seen: mutates again, draws at random, enumerates."""
@@ -163,7 +187,7 @@ class Engine:
             else:
                 draft = Draft()
             genome = self.space.express(draft.genome, rng)
-            draft = _with_genome(draft, genome)
+            draft = dataclasses.replace(draft, genome=genome)
             if self._seen(genome):
                 violation = 0.0
                 continue
@@ -179,7 +203,7 @@ class Engine:
             repaired = self._repair(*least, birth)
             if repaired is not None:
                 return repaired
-        return self._enumerate()
+        return self._enumerate_unseen()
 
     def _repair(
         self, violation: float, draft: Draft, birth: int
@@ -194,16 +218,30 @@ class Engine:
             found = self._violation(genome)
             if found > violation:
                 continue
-            violation, draft = found, _with_genome(changed, genome)
+            violation = found
+            draft = dataclasses.replace(changed, genome=genome)
             if violation == 0 and not self._seen(genome):
                 return draft
         return None
 
-    def _enumerate(self) -> Draft | None:
-        unseen = (g for g in self.space.enumerate() if not self._seen(g))
-        most = None if self._violation_of is None else _ENUMERATED
-        for genome in itertools.islice(unseen, most):
-            if self._violation(genome) == 0:
+    def _enumerate_unseen(self) -> Draft | None:
+        """The first unseen genome of the space, if there is any.
+
+        The enumeration goes on where it stood, since what was seen stays
+        seen: a long search of a small space would else walk the space again
+        at every birth. With constraints it begins anew and looks at some
+        only, so that it finds the same after a resume.
+        """
+        if self._violation_of is not None:
+            unseen = (g for g in self.space.enumerate() if not self._seen(g))
+            for genome in itertools.islice(unseen, _ENUMERATED):
+                if self._violation(genome) == 0:
+                    return Draft(genome=genome, operator="enumerated")
+            return None
+        if self._unseen is None:
+            self._unseen = self.space.enumerate()
+        for genome in self._unseen:
+            if not self._seen(genome):
                 return Draft(genome=genome, operator="enumerated")
         return None
 
@@ -217,21 +255,10 @@ class Engine:
             self.closest = violation, genome
         return violation
 
-    def _propose(self, birth: int, rng: Any) -> Draft:
+    def _propose(self, birth: int, rng: np.random.Generator) -> Draft:
         if birth < len(self._initial):
-            # The space may have grown since the search began.
-            genome = self.space.complete(self._initial[birth])
-            return Draft(genome=genome, operator="initial")
+            return Draft(genome=self._initial[birth], operator="initial")
         return self.strategy.propose(self.state, self.space, self.history, rng)
 
     def _seen(self, genome: dict[str, Value]) -> bool:
         return self.history.seen(self.space.key(genome))
-
-
-def _with_genome(draft: Draft, genome: Genome) -> Draft:
-    return Draft(
-        genome=genome,
-        parents=draft.parents,
-        operator=draft.operator,
-        traits=draft.traits,
-    )

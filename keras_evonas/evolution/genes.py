@@ -26,9 +26,18 @@ import numpy as np
 Value: TypeAlias = bool | int | float | str
 Genome: TypeAlias = Mapping[str, Value]
 
+# The types a value may have.
+_PLAIN = (bool, int, float, str)
+# What may stand for it in a draft: NumPy's scalars, too.
+_WHOLE = (int, np.integer)
+_NUMBERS = (*_WHOLE, float, np.floating)
+_SCALARS = (*_PLAIN, np.generic)
+
 _SCALES = ("linear", "log", "reverse_log")
 # Share of an interval by which a neighbour is moved.
 _NEIGHBOUR_STEPS = (0.02, 0.1)
+# Draws from an interval before another value is had by a step.
+_DRAWS = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +48,8 @@ class Categorical:
         values: Tuple of distinct values of any plain type.
 
     Raises:
-        ValueError: If `values` is empty or holds a value twice.
+        ValueError: If `values` is empty, or holds two equal values or one
+            that is not of a plain type.
     """
 
     values: tuple[Value, ...]
@@ -61,8 +71,12 @@ class Categorical:
         return iter(self.values)
 
     def contains(self, value: object) -> bool:
-        """Whether `value` is one of the values."""
-        return _is_plain(value) and value in self._index
+        """Whether `value` equals one of the values, as `1.0` equals `1`."""
+        return isinstance(value, _SCALARS) and value in self._index
+
+    def own(self, value: Value) -> Value:
+        """The equal value that the domain itself holds, of its type."""
+        return self.values[self._index[value]]
 
     def index(self, value: Value) -> int:
         """Place of `value` in `values`."""
@@ -92,7 +106,7 @@ class Grid(Categorical):
         values: Tuple of distinct numbers, in their order.
 
     Raises:
-        ValueError: If `values` is empty or holds a value twice.
+        ValueError: As `Categorical`.
     """
 
     ordered: ClassVar[bool] = True
@@ -153,8 +167,9 @@ class Interval:
             `False`.
 
     Raises:
-        ValueError: If the bounds are not finite or not in order, or if a
-            logarithmic scale starts at zero or below.
+        ValueError: If the bounds are not finite, not in order, or not whole
+            for whole numbers, or if a logarithmic scale starts at zero or
+            below.
     """
 
     low: float
@@ -169,6 +184,11 @@ class Interval:
             raise ValueError(
                 "`low` and `high` must be finite and in order. Received: "
                 f"low={self.low}, high={self.high}."
+            )
+        if self.integer and (self.low % 1 or self.high % 1):
+            raise ValueError(
+                "`low` and `high` must be whole numbers for integer=True. "
+                f"Received: low={self.low}, high={self.high}."
             )
         if self.scale not in _SCALES:
             raise ValueError(
@@ -201,11 +221,14 @@ class Interval:
 
     def contains(self, value: object) -> bool:
         """Whether `value` is a number of the right kind within the bounds."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        kinds = _WHOLE if self.integer else _NUMBERS
+        if isinstance(value, bool) or not isinstance(value, kinds):
             return False
-        if self.integer and not isinstance(value, int):
-            return False
-        return self.low <= value <= self.high
+        return bool(self.low <= value <= self.high)
+
+    def own(self, value: Value) -> Value:
+        """The value as a Python `int` or `float`, as the domain holds it."""
+        return int(value) if self.integer else float(value)
 
     @property
     def _top(self) -> float:
@@ -256,11 +279,22 @@ class Interval:
         """
         if self.size == 1:
             return value
-        moved = self.position(value) + rng.normal(0.0, scale)
+        move = rng.normal(0.0, scale)
+        moved = self.position(value) + move
         child = self.at(min(max(1 - abs(1 - abs(moved)), 0.0), 1.0))
-        if child == value:  # a small step among whole numbers
-            return self.neighbours(value)[int(rng.integers(2)) - 1]
-        return child
+        if child != value:
+            return child
+        return self._next(value, upwards=move > 0)
+
+    def _next(self, value: Value, *, upwards: bool) -> Value:
+        """The nearest value on one side, of the other if there is none."""
+        if self.integer:
+            near = int(value) + (1 if upwards else -1)
+            return near if self.contains(near) else 2 * int(value) - near
+        target = self.high if upwards else self.low
+        if value == target:
+            target = self.low if upwards else self.high
+        return math.nextafter(float(value), target)
 
     def neighbours(self, value: Value) -> tuple[Value, ...]:
         """Values a small and a larger step away in both directions."""
@@ -337,8 +371,11 @@ def resample(domain: Domain, value: Value, rng: np.random.Generator) -> Value:
     if isinstance(domain, Interval):
         if domain.size == 1:
             return value
-        drawn = domain.sample(rng)
-        return drawn if drawn != value else domain.step(value, rng, 0.1)
+        for _ in range(_DRAWS):
+            drawn = domain.sample(rng)
+            if drawn != value:
+                return drawn
+        return domain.step(value, rng, 0.1)
     others = domain.size - 1
     if not others:
         return value
@@ -347,15 +384,20 @@ def resample(domain: Domain, value: Value, rng: np.random.Generator) -> Value:
 
 
 def _check_values(values: tuple[Value, ...]) -> None:
+    # Exact types: NumPy's float64 is a float, but Keras and JSON want Python's.
+    odd = [value for value in values if type(value) not in _PLAIN]
+    if odd:
+        raise ValueError(
+            "`values` must hold Python `bool`, `int`, `float` and `str`. "
+            f"Received: {odd[0]!r} of type {type(odd[0])}. For a NumPy scalar "
+            "pass its `.item()`."
+        )
     if not values or len(set(values)) != len(values):
         raise ValueError(
             "`values` must be a tuple of distinct values, at least one. "
-            f"Received: values={values}."
+            f"Received: values={values}. Values that Python calls equal, such "
+            "as `True`, `1` and `1.0`, cannot be told apart; use strings."
         )
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, bool | int | float | str)
 
 
 def _van_der_corput(count: int) -> float:

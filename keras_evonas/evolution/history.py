@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Hashable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -89,12 +90,14 @@ class History:
     def __init__(self) -> None:
         self.ended: list[Individual] = []
         self.pending: dict[int, Individual] = {}
+        self._everyone: list[Individual] = []  # by birth
         self._births_of: dict[Hashable, set[int]] = {}
+        self._objectives = 0  # as many as the first losses
 
     @property
     def births(self) -> int:
         """Number of individuals born so far."""
-        return len(self.ended) + len(self.pending)
+        return len(self._everyone)
 
     @property
     def distinct(self) -> int:
@@ -105,8 +108,32 @@ class History:
         """Whether a genome with this key was born already."""
         return key in self._births_of
 
+    def individual(self, birth: int) -> Individual:
+        """Returns the individual of a birth, ended or pending.
+
+        Raises:
+            KeyError: If nobody was born with this number.
+        """
+        if not 0 <= birth < self.births:
+            raise KeyError(
+                f"`birth` must be one of the {self.births} births so far, "
+                f"counted from 0. Received: birth={birth}."
+            )
+        return self._everyone[birth]
+
     def begin(self, individual: Individual, space: SearchSpace) -> None:
-        """Records a birth."""
+        """Records a birth.
+
+        Raises:
+            ValueError: If it is not the next birth.
+        """
+        if individual.birth != self.births:
+            raise ValueError(
+                "`individual` must be the next birth: births are recorded "
+                f"once each, in order. Received: birth={individual.birth}, "
+                f"after {self.births} births."
+            )
+        self._everyone.append(individual)
         self.pending[individual.birth] = individual
         key = space.key(individual.genome)
         self._births_of.setdefault(key, set()).add(individual.birth)
@@ -123,7 +150,8 @@ class History:
 
         Args:
             birth: Which one ended.
-            losses: Its losses, `None` if it failed.
+            losses: One number an objective, lower is better; `None` if it
+                failed.
             space: The space it lives in.
             genome: Its genome if that changed meanwhile, because the space
                 grew when its network was built.
@@ -134,7 +162,15 @@ class History:
 
         Raises:
             KeyError: If no individual of this birth is pending.
+            TypeError: If `losses` is a bare number.
+            ValueError: If `losses` are more or fewer than those before.
         """
+        if birth not in self.pending:
+            raise KeyError(
+                "`birth` must be pending, and each can end once. Received: "
+                f"birth={birth}, while {sorted(self.pending)} are pending."
+            )
+        checked = self._checked(losses)
         born = self.pending.pop(birth)
         if genome is not None and genome != born.genome:
             old = space.key(born.genome)
@@ -144,7 +180,28 @@ class History:
             self._births_of.setdefault(space.key(genome), set()).add(birth)
             born = dataclasses.replace(born, genome=dict(genome))
         individual = dataclasses.replace(
-            born, losses=losses, violation=violation
+            born, losses=checked, violation=violation
         )
+        self._everyone[birth] = individual
         self.ended.append(individual)
         return individual
+
+    def _checked(
+        self, losses: Iterable[float] | None
+    ) -> tuple[float, ...] | None:
+        if losses is None:
+            return None
+        if not isinstance(losses, Iterable):
+            raise TypeError(
+                "`losses` must be a tuple, one number an objective. Received: "
+                f"losses={losses!r}. For one objective pass `({losses!r},)`."
+            )
+        checked = tuple(float(loss) for loss in losses)
+        self._objectives = self._objectives or len(checked)
+        if not checked or len(checked) != self._objectives:
+            raise ValueError(
+                "`losses` must be as many as the objectives, at least one. "
+                f"Received: losses={checked}, for {self._objectives} "
+                "objectives so far."
+            )
+        return checked

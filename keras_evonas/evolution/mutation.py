@@ -45,6 +45,9 @@ class Resample:
     Args:
         rate: Float in `[0, 1]`, the chance of each active gene. Defaults to
             `None`: one over the number of active genes.
+
+    Raises:
+        ValueError: If `rate` is out of range.
     """
 
     rate: float | None = None
@@ -93,6 +96,9 @@ class Step:
             the domain. Defaults to 0.15.
         resample: Float in `[0, 1]`, the chance that an ordered gene is drawn
             anew instead, so that far values stay in reach. Defaults to 0.3.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     rate: float | None = None
@@ -131,6 +137,9 @@ class SelfAdaptive:
         learning_rate: Float in `(0, 2]`, standard deviation of the change of
             the logarithm of the rate. Defaults to 0.2.
         highest: Float in `(0, 1]`, the largest rate. Defaults to 0.5.
+
+    Raises:
+        ValueError: If a number is out of range, or `mutation` has no rate.
     """
 
     mutation: Resample | Step = dataclasses.field(default_factory=Step)
@@ -138,6 +147,11 @@ class SelfAdaptive:
     highest: float = 0.5
 
     def __post_init__(self) -> None:
+        if not hasattr(self.mutation, "rate"):
+            raise ValueError(
+                "`mutation` must have a `rate` to adapt. Received: "
+                f"mutation={self.mutation}. Use Step() or Resample()."
+            )
         check_range(
             "learning_rate", self.learning_rate, 0.0, 2.0, low_open=True
         )

@@ -7,6 +7,7 @@ nothing but the seed is stored.
 """
 
 import secrets
+from numbers import Integral
 
 import numpy as np
 
@@ -41,7 +42,8 @@ def check_seed(seed: int | None) -> int:
     """
     if seed is None:
         return secrets.randbelow(2**31)
-    if isinstance(seed, bool | float | str) or int(seed) != seed or seed < 0:
+    is_integer = isinstance(seed, Integral) and not isinstance(seed, bool)
+    if not is_integer or seed < 0:
         raise ValueError(
             "`seed` must be a non-negative integer or None. "
             f"Received: seed={seed!r}. Pass for example `seed=0`."

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from typing import TypeAlias
 
+from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import best_first
 
@@ -66,17 +67,17 @@ class Generational:
     """The offspring replace their parents, but for a few elites.
 
     Args:
-        elites: Integer, how many of the best parents survive. Defaults to 1.
+        elites: Integer, how many of the best parents survive; fewer than the
+            population, or no child would ever join it. Defaults to 1.
+
+    Raises:
+        ValueError: If `elites` is not an integer of at least 0.
     """
 
     elites: int = 1
 
     def __post_init__(self) -> None:
-        if isinstance(self.elites, bool) or self.elites < 0:
-            raise ValueError(
-                "`elites` must be an integer of at least 0. Received: "
-                f"elites={self.elites!r}."
-            )
+        check_integer("elites", self.elites, lowest=0)
 
     def __call__(
         self,

@@ -62,6 +62,9 @@ class Tournament:
         size: Integer, how many compete. A population that is still smaller
             competes as a whole. Defaults to `None`: two fifths of the
             population, at least 2.
+
+    Raises:
+        ValueError: If `size` is not a positive integer.
     """
 
     size: int | None = None
@@ -92,7 +95,11 @@ class Truncation:
 
     Args:
         fraction: Float in `(0, 1]`, the share of the population that may
-            become parents, at least one individual. Defaults to 0.25.
+            become parents, rounded, at least one individual. Defaults to
+            0.25.
+
+    Raises:
+        ValueError: If `fraction` is out of range.
     """
 
     fraction: float = 0.25
@@ -108,7 +115,7 @@ class Truncation:
     ) -> list[Individual]:
         """Chooses uniformly among the best; see `Selection`."""
         ranked = best_first(population)
-        kept = max(1, int(self.fraction * len(ranked)))
+        kept = max(1, round(self.fraction * len(ranked)))
         return [ranked[i] for i in rng.integers(kept, size=count)]
 
 
@@ -120,6 +127,9 @@ class RankRoulette:
         pressure: Float in `[1, 2]`, how many times the mean chance the best
             individual has; the worst has `2 - pressure` times. Defaults to
             1.8.
+
+    Raises:
+        ValueError: If `pressure` is out of range.
     """
 
     pressure: float = 1.8

@@ -16,7 +16,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from keras_evonas.evolution.genes import Condition
 from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
@@ -67,7 +66,8 @@ class SearchSpace:
 
         Args:
             draft: Mapping from gene names to values. Values that are legal
-                and active are kept, the others dropped.
+                and active are kept, as the Python type that their domain
+                holds; the others are dropped.
             rng: Generator for the active genes that the draft lacks.
 
         Returns:
@@ -89,9 +89,41 @@ class SearchSpace:
             if name in genome or not gene.is_active(genome):
                 continue
             if name in draft and gene.domain.contains(draft[name]):
-                genome[name] = draft[name]
+                genome[name] = gene.domain.own(draft[name])
             else:
                 genome[name] = fill(gene)
+        return genome
+
+    def adopt(self, values: Genome, argument: str) -> dict[str, Value]:
+        """Makes a genome of values that somebody wrote down.
+
+        Args:
+            values: Mapping from names to values. Missing genes get their
+                defaults; values of silent genes are dropped.
+            argument: What the user calls `values`, for the error.
+
+        Returns:
+            The genome.
+
+        Raises:
+            ValueError: If a name is not in the space, or the value of an
+                active gene not in its domain.
+        """
+        names = {gene.name for gene in self.genes}
+        unknown = sorted(set(values) - names)
+        if unknown:
+            raise ValueError(
+                f"`{argument}` names {unknown}, which the search space does "
+                f"not have. It has {sorted(names)}."
+            )
+        genome = self.complete(values)
+        for gene in self.active(genome):
+            if values.get(gene.name, genome[gene.name]) != genome[gene.name]:
+                raise ValueError(
+                    f"`{argument}` must lie in the search space: "
+                    f"'{gene.name}' may be {gene.domain}. Received: "
+                    f"{gene.name}={values[gene.name]!r}."
+                )
         return genome
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
@@ -138,22 +170,29 @@ class SearchSpace:
 
     def enumerate(self) -> Iterator[dict[str, Value]]:
         """All genomes, each once; without end for a continuous space."""
-        yield from self._enumerate_from(0, {})
-
-    def _enumerate_from(
-        self, index: int, genome: dict[str, Value]
-    ) -> Iterator[dict[str, Value]]:
-        if index == len(self.genes):
+        genome: dict[str, Value] = {}
+        # Depth first; a stack, because a recursion has a limit of genes.
+        open_choices: list[tuple[int, Iterator[Value]]] = []
+        index = 0
+        while True:
+            for place in range(index, len(self.genes)):
+                gene = self.genes[place]
+                if gene.name not in genome and gene.is_active(genome):
+                    values = iter(gene.domain)
+                    genome[gene.name] = next(values)
+                    open_choices.append((place, values))
             yield dict(genome)
-            return
-        gene = self.genes[index]
-        if gene.name in genome or not gene.is_active(genome):
-            yield from self._enumerate_from(index + 1, genome)
-            return
-        for value in gene.domain:
-            genome[gene.name] = value
-            yield from self._enumerate_from(index + 1, genome)
-            del genome[gene.name]
+            value = None
+            while value is None:
+                if not open_choices:
+                    return
+                index, values = open_choices[-1]
+                del genome[self.genes[index].name]
+                value = next(values, None)
+                if value is None:
+                    open_choices.pop()
+            genome[self.genes[index].name] = value
+            index += 1
 
     @functools.cached_property
     def size(self) -> float:
@@ -235,5 +274,3 @@ def _branches(
 
 # Stands for every value that no condition asks for.
 _OTHER = "\0other"
-
-__all__ = ["Condition", "Gene", "Genome", "SearchSpace", "Value"]

@@ -123,8 +123,8 @@ class Evolution:
             generations. Defaults to 1.
 
     Raises:
-        ValueError: If a size or rate is out of range, or a tournament larger
-            than the population.
+        ValueError: If a size or rate is out of range, a tournament larger
+            than the population, or all of the population elites.
     """
 
     population_size: Size = "auto"
@@ -142,17 +142,28 @@ class Evolution:
         check_range("crossover_rate", self.crossover_rate, 0.0, 1.0)
         if self.brood_size is not None:
             check_positive_integer("brood_size", self.brood_size)
-        size = getattr(self.select, "size", None)
-        if size and self.population_size != "auto":
-            _check_tournament(size, self.population_size)
+        if self.population_size != "auto":
+            _check_tournament(self._tournament_size, self.population_size)
+            _check_elites(self._elites, self.population_size)
+
+    @property
+    def _tournament_size(self) -> int:
+        return getattr(self.select, "size", None) or 0
+
+    @property
+    def _elites(self) -> int:
+        return getattr(self.replace, "elites", 0)
 
     def configure(self, max_trials: int | None) -> "Evolution":
         """Resolves `"auto"`; see `Strategy`."""
         if self.population_size != "auto":
             return self
-        size = auto_population_size(max_trials)
-        tournament = getattr(self.select, "size", None) or 0
-        return dataclasses.replace(self, population_size=max(size, tournament))
+        size = max(
+            auto_population_size(max_trials),
+            self._tournament_size,
+            self._elites + 1,
+        )
+        return dataclasses.replace(self, population_size=size)
 
     def begin(self) -> EvolutionState:
         """Returns an empty population; see `Strategy`."""
@@ -255,12 +266,16 @@ class LocalSearch:
     neighbours of the best individual that has any left. Deviations from the
     paper: a better neighbour is taken up at once instead of after the whole
     neighbourhood, and from a local optimum it goes on at the next best
-    individual instead of at a new random one.
+    individual instead of at a new random one. A change that switches genes on
+    draws their values, so that it makes many neighbours, not one.
 
     Args:
         initial_size: Integer, random individuals to start from. Defaults to
             10.
         memory: Integer, how many of the best are remembered. Defaults to 20.
+
+    Raises:
+        ValueError: If a size or rate is out of range.
     """
 
     initial_size: int = 10
@@ -332,6 +347,10 @@ def genetic_algorithm(
 
     Returns:
         The strategy.
+
+    Raises:
+        ValueError: If a size or rate is out of range, or the tournament larger
+            than the population.
     """
     return Evolution(
         population_size=population_size,
@@ -365,6 +384,10 @@ def generational_genetic_algorithm(
 
     Returns:
         The strategy.
+
+    Raises:
+        ValueError: If a size or rate is out of range, the tournament larger
+            than the population, or all of the population elites.
     """
     return Evolution(
         population_size=population_size,
@@ -394,6 +417,10 @@ def regularized_evolution(
 
     Returns:
         The strategy.
+
+    Raises:
+        ValueError: If a size or rate is out of range, or the sample larger than
+            the population.
     """
     return Evolution(
         population_size=population_size,
@@ -410,7 +437,11 @@ def random_search() -> RandomSearch:
 
 
 def local_search(*, initial_size: int = 10) -> LocalSearch:
-    """Hill climbing over one-gene neighbours; see `LocalSearch`."""
+    """Hill climbing over one-gene neighbours; see `LocalSearch`.
+
+    Raises:
+        ValueError: If `initial_size` is not a positive integer.
+    """
     return LocalSearch(initial_size=initial_size)
 
 
@@ -437,6 +468,16 @@ def _check_tournament(tournament_size: int, population_size: int) -> None:
             f"tournament_size={tournament_size}, "
             f"population_size={population_size}. Lower the tournament or grow "
             "the population."
+        )
+
+
+def _check_elites(elites: int, population_size: int) -> None:
+    if elites >= population_size:
+        raise ValueError(
+            "`elites` must be fewer than `population_size`, or no child ever "
+            f"joins the population. Received: elites={elites}, "
+            f"population_size={population_size}. Keep fewer elites or grow the "
+            "population."
         )
 
 

@@ -1,0 +1,278 @@
+"""Tabular benchmarks: every configuration of a space, trained beforehand.
+
+A table is one `.npz` file, so that anybody can bring their own:
+
+| key | shape, type | meaning |
+|---|---|---|
+| `genomes` | `(n, d)` integers | one row a configuration; entry `j` is an index into the values of gene `j` |
+| `sizes` | `(d,)` integers | number of values of each gene |
+| `ordinal` | `(d,)` booleans | whether the values of a gene are ordered |
+| `names` | `(d,)` strings | names of the genes |
+| `values_json` | string | JSON list of the `d` lists of values |
+| `observed` | `(n, s)` floats | what one training run reports, one column a run |
+| `true` | `(n,)` floats | what counts in the end |
+| `direction` | string | `"max"` or `"min"` |
+
+Other keys are ignored. Each evaluation in a search sees one column, drawn at
+random, as a training run would be.
+"""  # noqa: E501
+
+import dataclasses
+import functools
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_evonas.evolution.genes import Categorical
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.genes import Grid
+from keras_evonas.evolution.randomness import rng_at
+from keras_evonas.evolution.space import SearchSpace
+
+_KEYS = (
+    "genomes",
+    "sizes",
+    "ordinal",
+    "names",
+    "values_json",
+    "observed",
+    "true",
+    "direction",
+)
+_DIRECTIONS = ("max", "min")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Table:
+    """A search space with the result of every configuration.
+
+    Args:
+        name: Name of the table.
+        space: The search space.
+        rows: Mapping from tuples of value indices to row numbers.
+        observed: `(n, s)` array of losses that single runs report.
+        true: `(n,)` array of losses that count in the end.
+    """
+
+    name: str
+    space: SearchSpace
+    rows: Mapping[tuple[int, ...], int]
+    observed: np.ndarray
+    true: np.ndarray
+
+    @functools.cached_property
+    def _bounds(self) -> tuple[float, float]:
+        return float(self.true.min()), float(np.median(self.true))
+
+    @functools.cached_property
+    def _domains(self) -> list[tuple[str, Categorical]]:
+        return [
+            (gene.name, gene.domain)
+            for gene in self.space.genes
+            if isinstance(gene.domain, Categorical)
+        ]
+
+    def row(self, genome: Genome) -> int | None:
+        """Row of a genome, `None` if the table lacks it."""
+        indices = tuple(
+            domain.index(genome[name]) for name, domain in self._domains
+        )
+        return self.rows.get(indices)
+
+    def evaluate(
+        self, genome: Genome, seed: int, evaluation: int
+    ) -> float | None:
+        """Returns the loss of one training run.
+
+        Args:
+            genome: The configuration.
+            seed: Non-negative integer, the seed of the search.
+            evaluation: Number of the evaluation in the search; with `seed` it
+                decides which of the runs is seen.
+
+        Returns:
+            The loss, lower is better, or `None` if the table lacks the
+            configuration, which counts as a failed training.
+        """
+        row = self.row(genome)
+        if row is None:
+            return None
+        runs = self.observed.shape[1]
+        column = int(rng_at(seed, evaluation).integers(runs))
+        return float(self.observed[row, column])
+
+    def regret(self, genome: Genome) -> float:
+        """How far a configuration is from the best one.
+
+        Returns:
+            Normalised regret by the true losses: 0 for the optimum, 1 for a
+            median configuration.
+
+        Raises:
+            KeyError: If the table lacks the configuration.
+        """
+        row = self.row(genome)
+        if row is None:
+            raise KeyError(f"table '{self.name}' lacks {dict(genome)}")
+        best, median = self._bounds
+        return (float(self.true[row]) - best) / (median - best)
+
+
+def read_table(path: str | pathlib.Path) -> Table:
+    """Reads a table; see this module for the format.
+
+    Args:
+        path: Path of the `.npz` file.
+
+    Returns:
+        The table.
+
+    Raises:
+        ValueError: If the file does not follow the format. The error names
+            the key, what was expected, and what to mend.
+    """
+    path = pathlib.Path(path)
+    content = _load(path)
+    try:
+        return _table(path.stem, content)
+    except ValueError as error:
+        raise ValueError(f"The table '{path}' must be mended: {error}") from (
+            error
+        )
+
+
+def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"The table '{path}' must be a `.npz` file of plain arrays, "
+            "written by `numpy.savez_compressed`. Received a file that NumPy "
+            f"does not read: {error}"
+        ) from error
+
+
+def _table(name: str, content: dict[str, np.ndarray]) -> Table:
+    missing = [key for key in _KEYS if key not in content]
+    if missing:
+        raise ValueError(
+            f"it must hold the keys {list(_KEYS)}. Missing: {missing}."
+        )
+    direction = str(content["direction"])
+    if direction not in _DIRECTIONS:
+        raise ValueError(
+            "`direction` must be 'max' or 'min'. Received: "
+            f"direction={direction!r}."
+        )
+    genomes, genes = _genes(content)
+    observed, true = _scores(content, len(genomes))
+    sign = -1.0 if direction == "max" else 1.0
+    rows = {tuple(row): index for index, row in enumerate(genomes.tolist())}
+    if len(rows) < len(genomes):
+        raise ValueError(
+            "`genomes` must hold each configuration once. Received: "
+            f"{len(genomes) - len(rows)} repeated rows. Put repeated runs "
+            "into the columns of `observed`."
+        )
+    return Table(name, SearchSpace(genes), rows, sign * observed, sign * true)
+
+
+def _genes(
+    content: dict[str, np.ndarray],
+) -> tuple[np.ndarray, list[Gene]]:
+    genomes, sizes = content["genomes"], content["sizes"]
+    if genomes.ndim != 2 or genomes.dtype.kind not in "iu" or not genomes.size:
+        raise ValueError(
+            "`genomes` must be a two-dimensional array of integers that is "
+            f"not empty. Received: shape {genomes.shape}, {genomes.dtype}."
+        )
+    number = genomes.shape[1]
+    for key in ("sizes", "ordinal", "names"):
+        if content[key].shape != (number,):
+            raise ValueError(
+                f"`{key}` must have one entry for each of the {number} genes "
+                f"of `genomes`. Received: shape {content[key].shape}."
+            )
+    names = [str(name) for name in content["names"]]
+    if len(set(names)) < number:
+        raise ValueError(f"`names` must be distinct. Received: {names}.")
+    values = _values(content["values_json"], names, sizes)
+    outside = (genomes < 0) | (genomes >= sizes)
+    if outside.any():
+        row, gene = np.argwhere(outside)[0]
+        raise ValueError(
+            f"`genomes` must be from 0 to below `sizes`. Received: "
+            f"{genomes[row, gene]} in row {row} for the gene "
+            f"'{names[gene]}', which has {sizes[gene]} values."
+        )
+    return genomes, [
+        Gene(name, (Grid if ordered else Categorical)(choices))
+        for name, ordered, choices in zip(
+            names, content["ordinal"].tolist(), values, strict=True
+        )
+    ]
+
+
+def _values(
+    encoded: np.ndarray, names: list[str], sizes: np.ndarray
+) -> list[tuple[Any, ...]]:
+    try:
+        values = json.loads(str(encoded))
+    except json.JSONDecodeError as error:
+        message = f"`values_json` must be JSON. Received: {error}"
+        raise ValueError(message) from error
+    is_lists = isinstance(values, list) and all(
+        isinstance(choices, list) for choices in values
+    )
+    if not is_lists or [len(c) for c in values] != sizes.tolist():
+        raise ValueError(
+            f"`values_json` must be a list with the values of {names}, as "
+            f"many as `sizes` says: {sizes.tolist()}. Received: {values}."
+        )
+    return [tuple(choices) for choices in values]
+
+
+def _scores(
+    content: dict[str, np.ndarray], rows: int
+) -> tuple[np.ndarray, np.ndarray]:
+    observed, true = content["observed"], content["true"]
+    if observed.ndim != 2 or len(observed) != rows or not observed.size:
+        raise ValueError(
+            "`observed` must have a row for each row of `genomes` and a "
+            f"column for each run. Received: shape {observed.shape} for "
+            f"{rows} rows."
+        )
+    if true.shape != (rows,):
+        raise ValueError(
+            "`true` must have an entry for each row of `genomes`. Received: "
+            f"shape {true.shape} for {rows} rows."
+        )
+    for key in ("observed", "true"):
+        _check_finite(key, content[key])
+    if np.median(true) in (true.min(), true.max()):
+        raise ValueError(
+            "`true` must tell the best from the median configuration. "
+            f"Received: {true.min()} to {true.max()}, median {np.median(true)}."
+        )
+    return observed.astype(float), true.astype(float)
+
+
+def _check_finite(key: str, scores: np.ndarray) -> None:
+    if scores.dtype.kind not in "fiu":
+        raise ValueError(
+            f"`{key}` must hold numbers. Received: {scores.dtype}."
+        )
+    bad = np.argwhere(~np.isfinite(scores))
+    if len(bad):
+        raise ValueError(
+            f"`{key}` must be finite. Received: {scores[tuple(bad[0])]} in "
+            f"row {bad[0][0]}, and {len(bad)} such entries in all. Drop these "
+            "rows, or write the worst score for a failed run."
+        )

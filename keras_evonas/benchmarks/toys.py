@@ -1,0 +1,172 @@
+"""Toy functions on spaces with conditions, to search within microseconds.
+
+Their optima are known, so a regret can be told: 0 for the optimum and 1 for
+the median of random configurations.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_evonas.evolution.genes import Categorical
+from keras_evonas.evolution.genes import Condition
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.genes import Grid
+from keras_evonas.evolution.genes import Interval
+from keras_evonas.evolution.randomness import rng_at
+from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.testing.spaces import conditional_trap
+
+# Random configurations whose median has the regret 1.
+_SAMPLES = 2001
+_LAYERS = 6
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Toy:
+    """A loss function on a search space.
+
+    Args:
+        name: Name of the toy.
+        space: The search space.
+        loss: Function of a genome, 0 at its optimum.
+        noise: Float, standard deviation of what a run adds to the loss.
+            Defaults to 0.
+    """
+
+    name: str
+    space: SearchSpace
+    loss: Callable[[Genome], float]
+    noise: float = 0.0
+
+    @functools.cached_property
+    def _median(self) -> float:
+        rng = rng_at(0, _SAMPLES)
+        samples = [self.loss(self.space.sample(rng)) for _ in range(_SAMPLES)]
+        return float(np.median(samples))
+
+    def evaluate(
+        self, genome: Genome, seed: int, evaluation: int
+    ) -> float | None:
+        """Returns the loss that one run reports; see `Table.evaluate`."""
+        loss = self.loss(genome)
+        if self.noise:
+            loss += self.noise * rng_at(seed, evaluation).standard_normal()
+        return float(loss)
+
+    def regret(self, genome: Genome) -> float:
+        """Normalised regret, by the loss without noise."""
+        return self.loss(genome) / self._median
+
+
+def trap() -> Toy:
+    """A stack of layers in which each easy improvement leads astray."""
+    return Toy("conditional_trap", *conditional_trap())
+
+
+def layers(*, noise: float = 0.0) -> Toy:
+    """A network of up to six layers: 30 genes of all kinds, most conditional.
+
+    The right learning rate hangs on the optimizer, layers help as far as they
+    are well made, and wide layers want dropout.
+    """
+    name = "layers_noisy" if noise else "layers"
+    return Toy(name, _layers_space(), _layers_loss, noise)
+
+
+def rugged_layers() -> Toy:
+    """As `layers`, with interactions between neighbouring layers."""
+    return Toy("layers_rugged", _layers_space(), _rugged_loss)
+
+
+def _layers_space() -> SearchSpace:
+    sgd = (Condition("optimizer", ("sgd",)),)
+    genes = [
+        Gene("optimizer", Categorical(("sgd", "adam", "rmsprop"))),
+        Gene("learning_rate", Interval(1e-5, 1.0, "log"), default=1e-3),
+        Gene("momentum", Interval(0.0, 0.99), sgd),
+        Gene("weight_decay", Interval(1e-6, 1e-1, "log")),
+        Gene("batch_size", Grid((16, 32, 64, 128, 256))),
+        Gene("depth", Interval(1, _LAYERS, integer=True)),
+    ]
+    for index in range(_LAYERS):
+        there = Condition("depth", tuple(range(index + 1, _LAYERS + 1)))
+        prefix = f"layer_{index}/"
+        dropout = Condition(f"{prefix}dropout", (True,))
+        genes += [
+            Gene(f"{prefix}units", Interval(8, 512, "log", True), (there,)),
+            Gene(f"{prefix}activation", Categorical(_ACTIVATIONS), (there,)),
+            Gene(f"{prefix}dropout", Categorical((False, True)), (there,)),
+            Gene(f"{prefix}rate", Interval(0.0, 0.8), (there, dropout)),
+        ]
+    return SearchSpace(genes)
+
+
+_ACTIVATIONS = ("relu", "gelu", "tanh", "sigmoid")
+_BEST_RATE = {"sgd": -1.3, "adam": -3.1, "rmsprop": -3.4}
+_BEST_DEPTH = 4
+
+
+def _training_loss(genome: Genome) -> float:
+    optimizer = str(genome["optimizer"])
+    rate = math.log10(float(genome["learning_rate"]))
+    loss = 0.4 * min(1.0, abs(rate - _BEST_RATE[optimizer]) / 2)
+    loss += 0.02 * {"sgd": 1, "adam": 0, "rmsprop": 2}[optimizer]
+    loss += 0.1 * abs(float(genome.get("momentum", 0.9)) - 0.9)
+    decay = math.log10(float(genome["weight_decay"]))
+    loss += 0.02 * abs(decay + 4)
+    loss += 0.02 * abs(math.log2(int(genome["batch_size"])) - 6)
+    return loss
+
+
+def _layer_loss(genome: Genome, index: int) -> float:
+    """How badly a layer is made, from 0 to about 1."""
+    prefix = f"layer_{index}/"
+    units = math.log2(int(genome[f"{prefix}units"]))
+    best_units = 8 - index * 0.5
+    loss = 0.12 * abs(units - best_units)
+    activation = genome[f"{prefix}activation"]
+    best = _ACTIVATIONS[:2][index % 2]
+    loss += 0.0 if activation == best else 0.2
+    rate = float(genome.get(f"{prefix}rate", 0.0))
+    best_rate = 0.3 if units > 6 else 0.0
+    return loss + 0.5 * abs(rate - best_rate)
+
+
+def _layers_loss(genome: Genome) -> float:
+    depth = int(genome["depth"])
+    loss = _training_loss(genome)
+    # A good layer brings the loss down, a bad one less so; too many overfit.
+    for index in range(_BEST_DEPTH):
+        loss += 0.15 * (
+            min(1.0, _layer_loss(genome, index)) if index < depth else 1.0
+        )
+    return loss + 0.08 * max(0, depth - _BEST_DEPTH)
+
+
+def _rugged_loss(genome: Genome) -> float:
+    depth = int(genome["depth"])
+    loss = _layers_loss(genome)
+    for index in range(1, min(depth, _BEST_DEPTH)):
+        units = [
+            math.log2(int(genome[f"layer_{i}/units"]))
+            for i in (index - 1, index)
+        ]
+        loss += 0.05 * min(1.0, max(0.0, units[1] - units[0]))
+    for index in range(min(depth, _BEST_DEPTH)):
+        units = math.log2(int(genome[f"layer_{index}/units"]))
+        phase = 2 * math.pi * (units - (8 - index * 0.5))
+        loss += 0.01 * (1 - math.cos(phase))
+    return loss
+
+
+TOYS: dict[str, Callable[[], Toy]] = {
+    "conditional_trap": trap,
+    "layers": layers,
+    "layers_noisy": lambda: layers(noise=0.05),
+    "layers_rugged": rugged_layers,
+}

@@ -1,0 +1,270 @@
+"""The conformance suite of strategies: ask, tell, and take up again."""
+
+import copy
+import functools
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_evonas.evolution.engine import Engine
+from keras_evonas.evolution.genes import Categorical
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.randomness import rng_at
+from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.evolution.strategies import random_search
+from keras_evonas.testing.laws import check_is_value
+from keras_evonas.testing.laws import global_generators_untouched
+from keras_evonas.testing.spaces import conditional_trap
+from keras_evonas.testing.spaces import example_spaces
+
+_TRIALS = 40
+_SPACES = example_spaces()
+# For the laws that take many searches.
+_TWO_SPACES = (_SPACES["conditional"], _SPACES["mixed"])
+
+
+class Rehearsal:
+    """A search with everything that happens in a real one, and its record.
+
+    Up to `workers` individuals are pending at once, they end in any order,
+    and some of them fail or end with a loss that is not finite. All of it
+    follows from the seed and the number of the event, so that a search that
+    was taken up again goes on with the same events.
+
+    Args:
+        strategy: The strategy, not yet configured.
+        space: The space to search.
+        seed: Integer. Defaults to 0.
+        workers: Integer. Defaults to 4.
+        trials: Integer, how many are born. Defaults to 40.
+        growth: Maps a number of births to the space from there on.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        space: SearchSpace,
+        *,
+        seed: int = 0,
+        workers: int = 4,
+        trials: int = _TRIALS,
+        growth: dict[int, SearchSpace] | None = None,
+    ) -> None:
+        self.engine = Engine(space, strategy.configure(trials), seed=seed)
+        self.record: list[Individual | tuple[int, Any] | SearchSpace] = []
+        self._seed, self._workers, self._trials = seed, workers, trials
+        self._growth = growth or {}
+
+    @property
+    def births(self) -> list[Individual]:
+        """The individuals as they were born, without losses."""
+        return [one for one in self.record if isinstance(one, Individual)]
+
+    def run(self, events: int | None = None) -> "Rehearsal":
+        """Goes on until so many events were recorded, or to the end."""
+        while events is None or len(self.record) < events:
+            if not self._go_on():
+                break
+        return self
+
+    def replay(self, record: list[Any]) -> "Rehearsal":
+        """Takes up a search that recorded these events."""
+        for event in record:
+            if isinstance(event, Individual):
+                self.engine.record(event)
+            elif isinstance(event, SearchSpace):
+                self.engine.grow(event)
+            else:
+                self.engine.tell(*event)
+        self.record = list(record)
+        return self
+
+    def _go_on(self) -> bool:
+        history, event = self.engine.history, len(self.record)
+        fortune = random.Random(1_000_000 * self._seed + event)
+        space = self._growth.get(history.births)
+        if space is not None and space != self.engine.space:
+            self.engine.grow(space)
+            self.record.append(space)
+            return True
+        pending = sorted(history.pending)
+        full = len(pending) >= self._workers
+        if history.births < self._trials and not full:
+            born = self.engine.ask()
+            if born is not None:
+                self.record.append(born)
+                return True
+        if not pending:
+            return False
+        birth = fortune.choice(pending)
+        losses = _losses(history.pending[birth], fortune)
+        self.engine.tell(birth, losses)
+        self.record.append((birth, losses))
+        return True
+
+
+def _losses(one: Individual, fortune: random.Random) -> Any:
+    """Losses that depend on the genome; one of five fails or is not finite."""
+    fate = fortune.random()
+    if fate < 0.2:
+        return (None, (float("nan"),), (float("inf"),))[int(fate * 15)]
+    return (float(sum(map(len, map(str, one.genome.values())))) + fate,)
+
+
+class StrategyConformance:
+    """Laws of a strategy; see `keras_evonas.evolution.strategies`.
+
+    Attributes:
+        learns: Boolean, whether it must beat random search. Defaults to
+            `True`.
+    """
+
+    learns = True
+
+    @pytest.fixture
+    def strategy(self) -> Strategy:
+        """The strategy to test. Override it."""
+        raise NotImplementedError(
+            "Override the fixture `strategy` with one that returns yours."
+        )
+
+    def test_is_a_value(self, strategy: Strategy) -> None:
+        check_is_value(strategy)
+
+    def test_is_configured_once(self, strategy: Strategy) -> None:
+        before = copy.deepcopy(strategy)
+        configured = strategy.configure(_TRIALS)
+        assert strategy == before
+        assert strategy.configure(_TRIALS) == configured
+        assert configured.configure(10 * _TRIALS) == configured
+        assert strategy.configure(None) is not None
+        check_is_value(configured)
+
+    @pytest.mark.parametrize("space", _SPACES.values(), ids=_SPACES)
+    def test_proposes_legal_networks_each_once(
+        self, strategy: Strategy, space: SearchSpace
+    ) -> None:
+        with global_generators_untouched():
+            births = Rehearsal(strategy, space, trials=25).run().births
+        assert len(births) == min(25, space.size)
+        assert len({space.key(one.genome) for one in births}) == len(births)
+        for number, one in enumerate(births):
+            assert one.birth == number
+            assert space.contains(one.genome)
+
+    def test_parents_are_evaluated_and_sound(self, strategy: Strategy) -> None:
+        for space in _TWO_SPACES:
+            sound: set[int] = set()
+            for event in Rehearsal(strategy, space).run().record:
+                if isinstance(event, Individual):
+                    assert set(event.parents) <= sound
+                elif event[1] is not None and np.isfinite(event[1]).all():
+                    sound.add(event[0])
+
+    def test_same_seed_same_search(self, strategy: Strategy) -> None:
+        for space in _TWO_SPACES:
+            first, again, other = (
+                Rehearsal(strategy, space, seed=seed).run().record
+                for seed in (0, 0, 1)
+            )
+            assert _same(again, first)
+            assert not _same(other, first)
+
+    def test_a_cut_search_goes_on_as_if_uncut(self, strategy: Strategy) -> None:
+        space = _SPACES["mixed"]
+        uncut = Rehearsal(strategy, space).run()
+        for cut in range(len(uncut.record)):
+            resumed = Rehearsal(strategy, space).replay(uncut.record[:cut])
+            resumed.run(cut + 8)
+            following = uncut.record[cut : cut + 8]
+            assert _same(resumed.record[cut:], following)
+            if cut % 8 == 0:  # the rest of it, too
+                resumed.run()
+                assert _same(resumed.record[cut:], uncut.record[cut:])
+                assert resumed.engine.state == uncut.engine.state
+
+    def test_goes_on_in_a_space_that_grows(self, strategy: Strategy) -> None:
+        small = _SPACES["conditional"]
+        new = Gene("optimizer", Categorical(("sgd", "adam")))
+        large = SearchSpace([*small.genes, new])
+        growth = {15: large}
+        uncut = Rehearsal(strategy, small, growth=growth).run()
+        assert len(uncut.births) == _TRIALS
+        for one in uncut.births:
+            space = small if one.birth < 15 else large
+            assert space.contains(one.genome)
+        cut = Rehearsal(strategy, small, growth=growth)
+        cut.replay(uncut.record[: len(uncut.record) // 2]).run()
+        assert _same(cut.record, uncut.record)
+
+    def test_asking_leaves_no_trace(self, strategy: Strategy) -> None:
+        search = Rehearsal(strategy, _SPACES["mixed"]).run(50)
+        engine = search.engine
+        state = copy.deepcopy(engine.state)
+        arguments = engine.state, engine.space, engine.history
+        drafts = [
+            engine.strategy.propose(*arguments, rng_at(7)) for _ in range(2)
+        ]
+        assert drafts[0] == drafts[1]
+        assert engine.state == state
+
+    def test_absorbing_returns_a_new_state(self, strategy: Strategy) -> None:
+        search = Rehearsal(strategy, _SPACES["mixed"]).run()
+        configured = search.engine.strategy
+        state = configured.begin()
+        for one in search.engine.history.ended:
+            before = copy.deepcopy(state)
+            following = configured.absorb(state, one)
+            assert state == before
+            assert configured.absorb(state, one) == following
+            state = following
+        assert state == search.engine.state
+
+    def test_does_not_wait(self, strategy: Strategy) -> None:
+        for space in _TWO_SPACES:
+            births = Rehearsal(strategy, space, workers=_TRIALS).run().births
+            assert len(births) == _TRIALS
+
+    def test_exhausts_a_small_space(self, strategy: Strategy) -> None:
+        space = conditional_trap(1).space
+        search = Rehearsal(strategy, space, trials=100).run()
+        proposed = sorted(repr(one.genome) for one in search.births)
+        assert proposed == sorted(map(repr, space.enumerate()))
+        assert search.engine.ask() is None
+
+    def test_learns(self, strategy: Strategy) -> None:
+        if not self.learns:
+            pytest.skip("the suite says `learns = False`")
+        by_chance = _random_losses()
+        learnt = _best_losses(strategy)
+        gain = np.subtract(by_chance, learnt)
+        error = gain.std(ddof=1) / len(gain) ** 0.5
+        assert gain.mean() > 2 * error, f"{by_chance=} {learnt=}"
+
+
+@functools.lru_cache(maxsize=1)
+def _random_losses() -> tuple[float, ...]:
+    return _best_losses(random_search())
+
+
+def _best_losses(strategy: Strategy) -> tuple[float, ...]:
+    """The best losses of 30 searches of the trap, each of 40 trials."""
+    space, loss = conditional_trap(3)
+    best = []
+    for seed in range(30):
+        engine = Engine(space, strategy.configure(_TRIALS), seed=seed)
+        for _ in range(_TRIALS):
+            one = engine.ask()
+            assert one is not None  # the space is larger than that
+            engine.tell(one.birth, (loss(one.genome),))
+        best.append(min(o.losses for o in engine.history.ended if o.losses))
+    return tuple(losses[0] for losses in best)
+
+
+def _same(first: list[Any], second: list[Any]) -> bool:
+    """Whether two records agree; a NaN agrees with a NaN."""
+    return repr(first) == repr(second)

@@ -1,0 +1,213 @@
+"""Ask and tell."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from keras_evonas.evolution import Engine
+from keras_evonas.evolution import Gene
+from keras_evonas.evolution import Grid
+from keras_evonas.evolution import Individual
+from keras_evonas.evolution import Interval
+from keras_evonas.evolution import SearchSpace
+from keras_evonas.evolution import generational_genetic_algorithm
+from keras_evonas.evolution import genetic_algorithm
+from keras_evonas.evolution import local_search
+from keras_evonas.evolution import random_search
+from keras_evonas.evolution import regularized_evolution
+from keras_evonas.testing import conditional_trap
+from keras_evonas.testing import mixed_space
+
+STRATEGIES = {
+    "genetic_algorithm": genetic_algorithm(),
+    "generational_genetic_algorithm": generational_genetic_algorithm(),
+    "local_search": local_search(),
+    "random_search": random_search(),
+    "regularized_evolution": regularized_evolution(),
+}
+
+
+@pytest.fixture(params=STRATEGIES.values(), ids=STRATEGIES)
+def strategy(request):
+    return request.param
+
+
+class CountingSpace(SearchSpace):
+    """Counts the genomes that it enumerated."""
+
+    enumerated = 0
+
+    def enumerate(self):
+        for genome in super().enumerate():
+            self.enumerated += 1
+            yield genome
+
+
+class UnreadList(list):
+    """A list that fails when something walks through it."""
+
+    def __iter__(self):
+        raise AssertionError("walks through all that ended")
+
+    __getitem__ = __reversed__ = __contains__ = __iter__
+
+
+def test_the_initial_population_is_born_first():
+    space = conditional_trap(2).space
+    initial = [
+        {"depth": 2},
+        {"layer_0/kind": "conv", "layer_0/kernel": 5},
+        {"depth": 2},  # a duplicate
+        {},
+    ]
+    engine = Engine(space, random_search(), seed=0, initial_population=initial)
+    births = [engine.ask() for _ in range(4)]
+    assert [one.genome for one in births[:3]] == [
+        space.complete(initial[0]),
+        space.complete(initial[1]),
+        space.default,
+    ]
+    assert [one.operator for one in births] == ["initial"] * 3 + ["random"]
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        ({"layers": 2}, r"`initial_population` names \['layers'\]"),
+        ({"depth": 3}, "'depth' may be Grid.*Received: depth=3"),
+    ],
+)
+def test_an_initial_individual_outside_the_space_is_refused(member, message):
+    with pytest.raises(ValueError, match=message):
+        Engine(
+            conditional_trap(2).space,
+            random_search(),
+            seed=0,
+            initial_population=[member],
+        )
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "0", True])
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises(ValueError, match="`seed` must be"):
+        Engine(mixed_space(), random_search(), seed=seed)
+
+
+def test_an_automatic_setting_must_be_resolved():
+    engine = Engine(mixed_space(), genetic_algorithm(), seed=0)
+    with pytest.raises(RuntimeError, match=r"strategy\.configure"):
+        engine.ask()
+
+
+def test_telling_what_is_not_pending_changes_nothing():
+    engine = Engine(mixed_space(), random_search(), seed=0)
+    engine.ask()
+    with pytest.raises(KeyError, match=r"\[0\] are pending"):
+        engine.tell(1, (0.0,))
+    engine.tell(0, (0.0,))
+    with pytest.raises(KeyError, match=r"\[\] are pending"):
+        engine.tell(0, (0.0,))
+    assert len(engine.history.ended) == 1
+
+
+def test_initial_individuals_grow_with_the_space():
+    """Whether a search was interrupted before they were born or not."""
+    small = SearchSpace([Gene("a", Grid((0, 1, 2, 3)))])
+    large = SearchSpace([*small.genes, Gene("b", Interval(0.0, 1.0))])
+    initial = [{"a": 3}, {"a": 2}]
+    uncut = Engine(small, random_search(), seed=0, initial_population=initial)
+    first = uncut.ask()
+    uncut.grow(large)
+    resumed = Engine(large, random_search(), seed=0, initial_population=initial)
+    resumed.record(first)
+    assert uncut.ask() == resumed.ask()
+    assert uncut.history.individual(1).genome == {"a": 2, "b": 0.0}
+
+
+def test_a_genome_that_grew_makes_room_for_its_old_self():
+    space = SearchSpace([Gene("a", Grid((0, 1)))])
+    engine = Engine(space, random_search(), seed=0)
+    first, second = engine.ask(), engine.ask()
+    assert engine.ask() is None
+    engine.tell(first.birth, (0.0,), genome={**first.genome, "b": 1})
+    assert engine.ask().genome == first.genome
+    assert engine.ask() is None
+    engine.tell(second.birth, (0.0,), genome=second.genome)
+    assert engine.ask() is None
+
+
+def test_a_small_space_is_walked_once(strategy):
+    genes = [Gene(name, Grid(tuple(range(12)))) for name in "ab"]
+    space = CountingSpace(genes)
+    engine = Engine(space, strategy.configure(None), seed=0)
+    for _ in range(144):
+        one = engine.ask()
+        engine.tell(one.birth, (one.genome["a"],), genome=one.genome)
+    assert engine.history.distinct == space.size == 144
+    assert engine.ask() is None
+    assert space.enumerated <= space.size
+
+
+def test_asking_costs_no_more_after_thousands_of_births(strategy):
+    early, late = (_calls_of_asking(strategy, births) for births in (200, 2000))
+    assert late < 1.5 * early
+
+
+def _calls_of_asking(strategy, births):
+    """Number of function calls of 20 asks and tells after so many births."""
+    space = mixed_space()
+    engine = Engine(space, strategy.configure(20_000), seed=0)
+    for birth in range(births):
+        genome = {**space.default, "dropout": 0.5 * birth / births}
+        engine.record(Individual(birth=birth, genome=genome))
+        engine.tell(birth, (float(birth % 97),))
+    engine.history.ended = UnreadList(engine.history.ended)
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        for _ in range(20):
+            engine.tell(engine.ask().birth, (50.0,))
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+_PRINT_SEARCH = """
+from keras_evonas import evolution
+from keras_evonas.testing import conditional_trap
+space, loss = conditional_trap(3)
+for make in (
+    evolution.genetic_algorithm,
+    evolution.generational_genetic_algorithm,
+    evolution.local_search,
+    evolution.random_search,
+    evolution.regularized_evolution,
+):
+    engine = evolution.Engine(space, make().configure(40), seed=0)
+    for _ in range(40):
+        one = engine.ask()
+        engine.tell(one.birth, (loss(one.genome),))
+    print(engine.history.ended)
+"""
+
+
+def test_the_seed_of_pythons_hashes_does_not_matter():
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", _PRINT_SEARCH],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("0", "1")
+    }
+    (output,) = outputs
+    assert output.count("Individual") == 5 * 40

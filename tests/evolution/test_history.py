@@ -1,0 +1,122 @@
+"""The record of births and ends."""
+
+import numpy as np
+import pytest
+
+from keras_evonas.evolution import Gene
+from keras_evonas.evolution import Grid
+from keras_evonas.evolution import History
+from keras_evonas.evolution import Individual
+from keras_evonas.evolution import SearchSpace
+from keras_evonas.evolution.history import best_first
+
+SPACE = SearchSpace([Gene("a", Grid((0, 1, 2, 3)))])
+
+
+@pytest.fixture
+def history():
+    """Three births, of which the second has ended."""
+    history = History()
+    for birth in range(3):
+        history.begin(Individual(birth=birth, genome={"a": birth}), SPACE)
+    history.end(1, (0.5,), SPACE)
+    return history
+
+
+def _with_losses(*losses):
+    return [
+        Individual(birth=birth, genome={}, losses=one)
+        for birth, one in enumerate(losses)
+    ]
+
+
+def test_it_counts_births_and_genomes(history):
+    assert history.births == history.distinct == 3
+    assert [one.birth for one in history.ended] == [1]
+    assert sorted(history.pending) == [0, 2]
+
+
+def test_it_finds_individuals_by_birth(history):
+    assert history.individual(1).losses == (0.5,)
+    assert history.individual(2) is history.pending[2]
+    for birth in (-1, 3):
+        with pytest.raises(KeyError, match=f"3 births.*birth={birth}"):
+            history.individual(birth)
+
+
+def test_births_are_recorded_once_and_in_order(history):
+    for birth in (1, 2, 4):
+        with pytest.raises(ValueError, match="must be the next birth"):
+            history.begin(Individual(birth=birth, genome={"a": 3}), SPACE)
+    assert history.births == history.distinct == 3
+
+
+@pytest.mark.parametrize("birth", [1, 3, -1])
+def test_only_the_pending_can_end(history, birth):
+    with pytest.raises(KeyError, match=r"\[0, 2\] are pending"):
+        history.end(birth, (0.1,), SPACE)
+    assert len(history.ended) == 1
+
+
+def test_losses_become_a_tuple_of_floats(history):
+    losses = history.end(0, np.array([1], dtype=np.float32), SPACE).losses
+    assert losses == (1.0,)
+    assert type(losses[0]) is float
+
+
+@pytest.mark.parametrize(
+    ("losses", "error", "message"),
+    [
+        (0.5, TypeError, r"pass `\(0.5,\)`"),
+        (np.float64(0.5), TypeError, "must be a tuple"),
+        ((), ValueError, "at least one"),
+        ((0.5, 0.1), ValueError, "for 1 objectives so far"),
+    ],
+)
+def test_losses_of_another_shape_are_refused(history, losses, error, message):
+    with pytest.raises(error, match=message):
+        history.end(0, losses, SPACE)
+    assert 0 in history.pending  # it can still be told
+
+
+def test_a_genome_that_changed_takes_its_old_place_in_the_record(history):
+    grown = {"a": 0, "b": 7}
+    ended = history.end(0, (0.2,), SPACE, genome=grown)
+    assert ended.genome == history.individual(0).genome == grown
+    assert history.seen(SPACE.key(grown))
+    assert not history.seen(SPACE.key({"a": 0}))
+    assert history.distinct == 3
+
+
+def test_a_genome_stays_seen_while_another_birth_has_it(history):
+    history.begin(Individual(birth=3, genome={"a": 0}), SPACE)
+    history.end(3, None, SPACE, genome={"a": 3})
+    assert history.seen(SPACE.key({"a": 0}))
+    assert history.seen(SPACE.key({"a": 3}))
+
+
+@pytest.mark.parametrize(
+    ("losses", "viable"),
+    [
+        ((0.0,), True),
+        ((0.0, -1.0), True),
+        (None, False),
+        ((float("nan"),), False),
+        ((float("inf"),), False),
+        ((-float("inf"),), False),
+        ((0.0, float("nan")), False),
+    ],
+)
+def test_only_finite_losses_make_a_parent(losses, viable):
+    assert Individual(birth=0, genome={}, losses=losses).viable is viable
+
+
+def test_best_first_by_hand():
+    everyone = _with_losses(
+        (2.0,), (1.0,), None, (float("nan"),), (1.0,), (-1.0,)
+    )
+    # -1 first; both 1s in the order of birth; then 2; failures are left out.
+    assert [one.birth for one in best_first(everyone)] == [5, 1, 4, 0]
+    pairs = _with_losses((1.0, 9.0), (0.0, 5.0), (1.0, 2.0))
+    assert [one.birth for one in best_first(pairs)] == [1, 2, 0]
+    assert best_first([]) == []

@@ -1,0 +1,90 @@
+"""The public names. A change here is a change for users."""
+
+import importlib
+
+import pytest
+
+import keras_evonas
+from keras_evonas import evolution
+from keras_evonas import testing
+
+PUBLIC = {
+    "keras_evonas": {
+        "EvoOracle",
+        "HypermodelCosts",
+        "__version__",
+        "at_least",
+        "at_most",
+    },
+    "keras_evonas.evolution": {
+        "BlockCrossover",
+        "Categorical",
+        "Condition",
+        "Draft",
+        "Engine",
+        "Evolution",
+        "Gene",
+        "Generational",
+        "Grid",
+        "History",
+        "Individual",
+        "Interval",
+        "LocalSearch",
+        "OldestDies",
+        "PointCrossover",
+        "RandomSearch",
+        "RandomSelection",
+        "RankRoulette",
+        "Resample",
+        "ResampleOne",
+        "SearchSpace",
+        "SelfAdaptive",
+        "Step",
+        "Strategy",
+        "Tournament",
+        "Truncation",
+        "UniformCrossover",
+        "WorstDies",
+        "generational_genetic_algorithm",
+        "genetic_algorithm",
+        "local_search",
+        "nsga2",
+        "random_search",
+        "regularized_evolution",
+        "rng_at",
+    },
+    "keras_evonas.testing": {
+        "CrossoverConformance",
+        "MutationConformance",
+        "OracleConformance",
+        "Problem",
+        "ReplacementConformance",
+        "SelectionConformance",
+        "StrategyConformance",
+        "conditional_trap",
+        "example_spaces",
+        "mixed_space",
+    },
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_public_names_are_these(name):
+    module = importlib.import_module(name)
+    assert set(module.__all__) == PUBLIC[name]
+    assert list(module.__all__) == sorted(module.__all__)
+
+
+@pytest.mark.parametrize("module", [keras_evonas, testing])
+def test_lazy_names_are_listed_and_unknown_ones_refused(module):
+    assert set(module.__all__) <= set(dir(module))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        module.nonsense  # noqa: B018
+
+
+def test_every_public_name_is_there_and_documented():
+    for module in (evolution, testing):
+        for name in module.__all__:
+            if name != "OracleConformance":  # loads Keras; see its own test
+                assert getattr(module, name).__doc__, name
+    assert keras_evonas.__version__
