@@ -9,6 +9,7 @@ from absl import app
 _MODULE_OF = {
     "memory": "keras_evonas.benchmarks.memory",
     "oracle": "keras_evonas.benchmarks.oracle",
+    "pareto": "keras_evonas.benchmarks.pareto",
     "search": "keras_evonas.benchmarks.search",
 }
 
