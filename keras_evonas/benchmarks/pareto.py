@@ -32,6 +32,7 @@ from keras_evonas.benchmarks.tables import Table
 from keras_evonas.benchmarks.tables import read_table
 from keras_evonas.evolution import multiobjective
 from keras_evonas.evolution import pareto
+from keras_evonas.evolution import pareto_screening
 from keras_evonas.evolution.defaults import default_pareto_strategy
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Genome
@@ -42,6 +43,7 @@ from keras_evonas.evolution.strategies import random_search
 _STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "default": default_pareto_strategy,
     "nsga2": multiobjective.nsga2,
+    "screened_nsga2": pareto_screening.screened_nsga2,
     "random": random_search,
 }
 _PEERS = ("optuna_nsga2", "optuna_tpe")
