@@ -13,6 +13,7 @@ from keras_evonas.arguments import check_failures
 from keras_evonas.arguments import check_stops
 from keras_evonas.arguments import checked_initial_population
 from keras_evonas.arguments import checked_strategy
+from keras_evonas.blas import one_blas_thread
 from keras_evonas.constraints import Constraint
 from keras_evonas.constraints import checked_constraints
 from keras_evonas.evolution import pareto
@@ -150,7 +151,8 @@ class EvoOracle(RecordedOracle):
             if self._waits_for_space():
                 return {"status": Status.IDLE}
             try:
-                individual = self.engine.ask()
+                with one_blas_thread():
+                    individual = self.engine.ask()
             except Exception as error:
                 # Raised by `create_trial`, without the host's lock.
                 self._failure, self.stop_reason = error, f"{error!r}"

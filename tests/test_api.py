@@ -18,6 +18,7 @@ PUBLIC = {
     },
     "keras_evonas.evolution": {
         "BlockCrossover",
+        "Capability",
         "Categorical",
         "Condition",
         "Draft",
@@ -37,6 +38,8 @@ PUBLIC = {
         "RankRoulette",
         "Resample",
         "ResampleOne",
+        "ScreenedEvolution",
+        "ScreenedParetoEvolution",
         "SearchSpace",
         "SelfAdaptive",
         "Step",
@@ -52,6 +55,8 @@ PUBLIC = {
         "random_search",
         "regularized_evolution",
         "rng_at",
+        "screened_evolution",
+        "screened_nsga2",
     },
     "keras_evonas.testing": {
         "CrossoverConformance",

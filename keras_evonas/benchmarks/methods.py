@@ -12,6 +12,7 @@ from keras_evonas.evolution import strategies
 from keras_evonas.evolution.defaults import default_strategy
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.screening import screened_evolution
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
 
@@ -66,6 +67,7 @@ _STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
     "local_search": strategies.local_search,
     "random": strategies.random_search,
     "regularized_evolution": _paper_regularized_evolution,
+    "screened_evolution": screened_evolution,
 }
 
 

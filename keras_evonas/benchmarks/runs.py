@@ -16,6 +16,7 @@ from keras_evonas.benchmarks.methods import Searcher
 from keras_evonas.benchmarks.methods import method
 from keras_evonas.benchmarks.tables import read_table
 from keras_evonas.benchmarks.toys import TOYS
+from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.space import SearchSpace
 
@@ -130,8 +131,9 @@ def run_one(
     problem: Problem, name: str, seed: int, *, trials: int, batch: int = 1
 ) -> Curve:
     """Runs one search; see `run_all`."""
-    searcher = method(name)(problem.space, trials, seed)
-    regrets = _search(problem, searcher, seed, trials, batch)
+    with one_blas_thread():
+        searcher = method(name)(problem.space, trials, seed)
+        regrets = _search(problem, searcher, seed, trials, batch)
     return Curve(problem.name, name, seed, regrets)
 
 

@@ -2,8 +2,8 @@
 
 The pieces, from the ground up: `genes` and `space` say what a network may be,
 `history` who was born of whom, `selection`, `crossover`, `mutation` and
-`replacement` are operators, `strategies` compose them, and `engine` runs a
-strategy by ask and tell.
+`replacement` are operators, `strategies` compose them, `screening` lets a
+surrogate choose among children, and `engine` runs a strategy by ask and tell.
 """
 
 from keras_evonas.evolution.crossover import BlockCrossover
@@ -23,10 +23,15 @@ from keras_evonas.evolution.mutation import Resample
 from keras_evonas.evolution.mutation import ResampleOne
 from keras_evonas.evolution.mutation import SelfAdaptive
 from keras_evonas.evolution.mutation import Step
+from keras_evonas.evolution.pareto_screening import ScreenedParetoEvolution
+from keras_evonas.evolution.pareto_screening import screened_nsga2
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.replacement import Generational
 from keras_evonas.evolution.replacement import OldestDies
 from keras_evonas.evolution.replacement import WorstDies
+from keras_evonas.evolution.screening import Capability
+from keras_evonas.evolution.screening import ScreenedEvolution
+from keras_evonas.evolution.screening import screened_evolution
 from keras_evonas.evolution.selection import RandomSelection
 from keras_evonas.evolution.selection import RankRoulette
 from keras_evonas.evolution.selection import Tournament
@@ -44,6 +49,7 @@ from keras_evonas.evolution.strategies import regularized_evolution
 
 __all__ = [
     "BlockCrossover",
+    "Capability",
     "Categorical",
     "Condition",
     "Draft",
@@ -63,6 +69,8 @@ __all__ = [
     "RankRoulette",
     "Resample",
     "ResampleOne",
+    "ScreenedEvolution",
+    "ScreenedParetoEvolution",
     "SearchSpace",
     "SelfAdaptive",
     "Step",
@@ -78,4 +86,6 @@ __all__ = [
     "random_search",
     "regularized_evolution",
     "rng_at",
+    "screened_evolution",
+    "screened_nsga2",
 ]

@@ -87,7 +87,7 @@ def log_expected_hypervolume_improvement(
         gain = _expected_improvement(mean, deviation, high)
         gain -= _expected_improvement(mean, deviation, low)
         volume *= np.maximum(gain, 0.0)
-    return np.log(np.maximum(volume.sum(axis=1), _TINY))
+    return np.asarray(np.log(np.maximum(volume.sum(axis=1), _TINY)))
 
 
 def _expected_improvement(
@@ -95,7 +95,7 @@ def _expected_improvement(
 ) -> np.ndarray:
     z = (np.maximum(best, -1e6) - mean) / deviation
     density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
-    return deviation * (density + z * special.ndtr(z))
+    return np.asarray(deviation * (density + z * special.ndtr(z)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,7 +127,7 @@ class FrontSurrogate:
         """Indices of viable individuals that are expected to be best."""
         viable = np.array([one.viable for one in self.individuals])
         order = pareto.order(self.expected)
-        return order[viable[order]][:count]
+        return np.asarray(order[viable[order]][:count])
 
     def worth(self, codes: np.ndarray) -> np.ndarray:
         """Log of the expected gain of hypervolume, averaged over samples.

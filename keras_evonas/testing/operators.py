@@ -19,7 +19,7 @@ from keras_evonas.testing.spaces import example_spaces
 
 _SPACES = example_spaces()
 # Tests loop over these, since a thousand tests take longer than their work.
-_CASES = list(itertools.product(_SPACES.values(), range(10)))
+_CASES = list(itertools.product(_SPACES.values(), range(6)))
 
 
 class _OperatorConformance:

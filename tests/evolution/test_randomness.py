@@ -27,7 +27,7 @@ def test_streams_of_different_addresses_differ():
 
 
 def test_streams_of_neighbours_are_independent():
-    births = 5000
+    births = 2000
     draws = np.array([rng_at(0, birth).random() for birth in range(births)])
     # The correlation of independent draws has the deviation 1 / sqrt(n).
     correlation = np.corrcoef(draws[:-1], draws[1:])[0, 1]

@@ -12,7 +12,7 @@ from keras_evonas.evolution import Tournament
 from keras_evonas.evolution import Truncation
 from keras_evonas.evolution import rng_at
 
-DRAWS = 5000
+DRAWS = 3000
 
 
 def _population(*losses):

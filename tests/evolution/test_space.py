@@ -51,7 +51,7 @@ def conditional_spaces(draw):
 
 
 @given(conditional_spaces(), st.integers(0, 2**32))
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 def test_laws_of_any_conditional_space(space, seed):
     everyone = list(space.enumerate())
     keys = {space.key(genome) for genome in everyone}

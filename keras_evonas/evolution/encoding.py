@@ -1,0 +1,302 @@
+"""Genomes as arrays, for what must look at hundreds of them at once.
+
+A genome is a row of *codes*, one a gene of the space: the index of its value
+for a gene with a list of values, its position in `[0, 1]` for a continuous
+one. A row has a code for silent genes too, which does not matter until a
+change switches them on; `activity` tells which genes are active.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from keras_evonas.evolution.genes import Domain
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.genes import Grid
+from keras_evonas.evolution.genes import Interval
+from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.space import SearchSpace
+
+# Whole numbers are listed up to so many.
+_MAX_LISTED = 4096
+# Ordered genes with more values than this are moved by a few random steps.
+_MAX_ALL_VALUES = 12
+_STEPS = np.array([-1.0, -1.0, 1.0, 1.0])
+# Powers of ten between which the size of a step is drawn.
+_STEP_SIZES = (-2.5, -0.4)
+# Distance between a silent gene and an active one in the middle.
+_SILENCE = np.sqrt(0.5)
+
+# What a condition asks of a gene: which codes, or which values.
+_Allowed: TypeAlias = np.ndarray | tuple[Value, ...]
+
+
+class _Column:
+    """One gene as a column of codes, and its features.
+
+    Args:
+        gene: The gene.
+        optional: Whether it is silent in some genomes.
+    """
+
+    def __init__(self, gene: Gene, optional: bool) -> None:
+        self.gene = gene
+        domain = gene.domain
+        self._interval = domain if isinstance(domain, Interval) else None
+        self.values = _listed(domain)
+        self.levels = len(self.values)
+        self._code_of = {value: code for code, value in enumerate(self.values)}
+        if isinstance(domain, Interval | Grid):
+            self._positions = np.array([*map(domain.position, self.values)])
+            self._table = _ordered_features(self._positions, optional)
+            self._wide = not self.values or self.levels > _MAX_ALL_VALUES
+        else:
+            self._positions = np.zeros(0)
+            self._table = _unordered_features(self.levels, optional)
+            self._wide = False
+        self.width = self._table.shape[1]
+        codes = np.arange(self.levels, dtype=float)
+        self._others = [codes[codes != code] for code in codes]
+
+    def encode(self, value: Value) -> float:
+        """Code of a value of the domain."""
+        if self._interval and not self.values:
+            return self._interval.position(value)
+        return self._code_of[value]
+
+    def decode(self, code: float) -> Value:
+        """Value of a code."""
+        if self._interval and not self.values:
+            return self._interval.at(float(code))
+        return self.values[int(code)]
+
+    def features(self, codes: np.ndarray, active: np.ndarray) -> np.ndarray:
+        """`(n, width)` array of the features of `(n,)` codes."""
+        if self.values:
+            return self._table[np.where(active, codes, -1).astype(np.intp)]
+        found = np.where(active[:, None], 0.0, self._table[-1])
+        found[:, 0] = np.where(active, codes, found[:, 0])
+        return found
+
+    def others(self, code: float, rng: np.random.Generator) -> np.ndarray:
+        """Codes to try instead of `code`: all of few, some of many."""
+        if not self._wide:
+            return self._others[int(code)]
+        sizes = 10.0 ** rng.uniform(*_STEP_SIZES, size=len(_STEPS))
+        if not self.values:
+            moved = np.clip(code + _STEPS * sizes, 0.0, 1.0)
+            return moved[moved != code]
+        moved = self._positions[int(code)] + _STEPS * sizes
+        codes = np.abs(self._positions - moved[:, None]).argmin(axis=1)
+        # At least to the next value.
+        codes = np.where(codes == code, code + _STEPS, codes)
+        codes = np.clip(codes, 0, self.levels - 1)
+        return codes[codes != code].astype(float)
+
+
+def _listed(domain: Domain) -> tuple[Value, ...]:
+    """The values of a domain that has few enough to list."""
+    if isinstance(domain, Interval) and domain.size > _MAX_LISTED:
+        return ()
+    return tuple(domain)
+
+
+def _unordered_features(levels: int, optional: bool) -> np.ndarray:
+    """`(levels + 1, f)` array: a corner of a simplex each, silence last."""
+    width = levels + optional
+    if width == 1:
+        return np.zeros((levels + 1, 0))
+    return np.eye(levels + 1)[:, :width] / np.sqrt(2.0)
+
+
+def _ordered_features(positions: np.ndarray, optional: bool) -> np.ndarray:
+    """`(levels + 1, f)` array: positions, and silence beside the middle."""
+    features = np.zeros((len(positions) + 1, 1 + optional))
+    features[:-1, 0] = positions
+    features[-1, 0] = 0.5
+    if optional:
+        features[-1, 1] = _SILENCE
+    return features
+
+
+class Encoding:
+    """Turns genomes of a space into arrays and back.
+
+    Args:
+        space: The space.
+
+    Attributes:
+        size: Integer, number of genes and of codes in a row.
+        gene_of_feature: `(f,)` integer array, the gene of each feature.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._genes = space.genes
+        self._of_name: dict[str, list[int]] = {}
+        for index, gene in enumerate(self._genes):
+            self._of_name.setdefault(gene.name, []).append(index)
+        self._optional = [
+            bool(gene.conditions) or len(self._of_name[gene.name]) > 1
+            for gene in self._genes
+        ]
+        self._columns = [
+            _Column(gene, optional)
+            for gene, optional in zip(self._genes, self._optional, strict=True)
+        ]
+        self.size = len(self._columns)
+        self._levels = np.array([column.levels for column in self._columns])
+        widths = [column.width for column in self._columns]
+        self.gene_of_feature = np.repeat(np.arange(self.size), widths)
+        self._conditions = [self._compiled(gene) for gene in self._genes]
+
+    def _compiled(self, gene: Gene) -> list[list[tuple[int, _Allowed]]]:
+        """For each condition: what it asks of the genes of that name."""
+        return [
+            [
+                (index, self._allowed(index, condition.values))
+                for index in self._of_name[condition.parent]
+            ]
+            for condition in gene.conditions
+        ]
+
+    def _allowed(self, index: int, values: tuple[Value, ...]) -> _Allowed:
+        known = self._columns[index].values
+        return np.array([one in values for one in known]) if known else values
+
+    def encode(
+        self, genomes: Sequence[Genome]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Encodes genomes.
+
+        Args:
+            genomes: Genomes. They may lack genes that the space got since
+                they were born, which count as silent.
+
+        Returns:
+            `(n, size)` array of codes, 0 where silent, and the `(n, size)`
+            boolean array of what is active.
+        """
+        codes = np.zeros((len(genomes), self.size))
+        active = np.zeros((len(genomes), self.size), dtype=bool)
+        for index, column in enumerate(self._columns):
+            name = column.gene.name
+            shared = len(self._of_name[name]) > 1
+            for row, genome in enumerate(genomes):
+                if name not in genome or (
+                    shared and self._owner(name, genome) != index
+                ):
+                    continue
+                codes[row, index] = column.encode(genome[name])
+                active[row, index] = True
+        return codes, active
+
+    def _owner(self, name: str, genome: Genome) -> int | None:
+        """Which of the genes of a name a genome's value belongs to."""
+        for index in self._of_name[name]:
+            gene = self._genes[index]
+            if gene.is_active(genome):
+                return index if gene.domain.contains(genome[name]) else None
+        return None
+
+    def decode(self, codes: np.ndarray) -> dict[str, Value]:
+        """Returns the genome of a row of codes."""
+        active = self.activity(codes[None])[0]
+        return {
+            column.gene.name: column.decode(codes[index])
+            for index, column in enumerate(self._columns)
+            if active[index]
+        }
+
+    def activity(self, codes: np.ndarray) -> np.ndarray:
+        """`(n, size)` boolean array, which genes of `codes` are active."""
+        active = np.ones(codes.shape, dtype=bool)
+        for index, optional in enumerate(self._optional):
+            if not optional:
+                continue
+            for owners in self._conditions[index]:
+                holds = np.zeros(len(codes), dtype=bool)
+                for owner, allowed in owners:
+                    met = self._met(owner, allowed, codes[:, owner])
+                    holds |= active[:, owner] & met
+                active[:, index] &= holds
+            for earlier in self._of_name[self._genes[index].name]:
+                if earlier < index:
+                    active[:, index] &= ~active[:, earlier]
+        return active
+
+    def _met(
+        self, owner: int, allowed: _Allowed, codes: np.ndarray
+    ) -> np.ndarray:
+        if isinstance(allowed, np.ndarray):
+            return allowed[codes.astype(np.intp)]
+        decode = self._columns[owner].decode
+        return np.array([decode(code) in allowed for code in codes], bool)
+
+    def features(self, codes: np.ndarray, active: np.ndarray) -> np.ndarray:
+        """Places genomes in a Euclidean space, a few axes for each gene.
+
+        Two values without order are at distance 1, two positions at their
+        difference, and an active gene at a fixed distance from a silent one.
+
+        Args:
+            codes: `(n, size)` array.
+            active: `(n, size)` boolean array.
+
+        Returns:
+            `(n, f)` array.
+        """
+        return np.concatenate(
+            [
+                column.features(codes[:, index], active[:, index])
+                for index, column in enumerate(self._columns)
+            ],
+            axis=1,
+        )
+
+    def sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draws `(count, size)` codes, each from its own domain."""
+        drawn = rng.random((count, self.size))
+        listed = self._levels > 0
+        drawn[:, listed] = np.floor(drawn[:, listed] * self._levels[listed])
+        return drawn
+
+    def filled(
+        self, codes: np.ndarray, active: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Draws the codes of silent genes, for when they are switched on."""
+        if active.all():
+            return codes
+        return np.where(active, codes, self.sample(len(codes), rng))
+
+    def neighbours(
+        self,
+        codes: np.ndarray,
+        active: np.ndarray,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """All rows that differ from a row in one active gene.
+
+        Args:
+            codes: `(size,)` array.
+            active: `(size,)` boolean array.
+            rng: Generator for the genes that a change switches on.
+
+        Returns:
+            `(n, size)` array.
+        """
+        others = [
+            (index, column.others(codes[index], rng))
+            for index, column in enumerate(self._columns)
+            if active[index]
+        ]
+        count = sum(len(values) for _, values in others)
+        rows = np.tile(codes, (count, 1))
+        if count and not active.all():
+            rows = self.filled(rows, np.tile(active, (count, 1)), rng)
+        start = 0
+        for index, values in others:
+            rows[start : start + len(values), index] = values
+            start += len(values)
+        return rows

@@ -1,0 +1,235 @@
+"""What the evaluated networks say about those that were not."""
+
+import dataclasses
+import functools
+import weakref
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import special
+
+from keras_evonas.evolution.acquisition import log_expected_improvement
+from keras_evonas.evolution.encoding import Encoding
+from keras_evonas.evolution.gaussian_process import Data
+from keras_evonas.evolution.gaussian_process import GaussianProcess
+from keras_evonas.evolution.gaussian_process import Posterior
+from keras_evonas.evolution.gaussian_process import Prior
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.history import History
+from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.space import SearchSpace
+
+# So many individuals a surrogate learns from at most, and its parameters
+# from so many. Together with the evaluations they bound the time of a proposal.
+MAX_DATA = 200
+MAX_FIT_DATA = 80
+FIT_EVALUATIONS = 16
+# Parameters are fitted at each end up to so many, later at each twentieth.
+FIT_ALWAYS = 40
+# Number of samples of the parameters up to a number of ends, and 1 later:
+# the more is known, the less the samples differ.
+SAMPLES = ((60, 4), (120, 2))
+PRIOR = Prior()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Surrogate:
+    """Predicts losses, on a scale of its own, and what is worth a trial.
+
+    Args:
+        encoding: Encodes the genomes.
+        models: Gaussian processes of equal weight, pending individuals
+            included.
+        bests: For each of them the least loss that it expects of an
+            individual that was evaluated.
+        codes: `(n, size)` array, the individuals it learnt from.
+        active: `(n, size)` boolean array, their active genes.
+        expected: `(n,)` array, their expected losses.
+        individuals: The individuals it learnt from.
+        trust: Float, rank correlation of losses with their predictions by
+            all others.
+    """
+
+    encoding: Encoding
+    models: Sequence[GaussianProcess]
+    bests: Sequence[float]
+    codes: np.ndarray
+    active: np.ndarray
+    expected: np.ndarray
+    individuals: Sequence[Individual]
+    trust: float
+
+    def elites(self, count: int) -> np.ndarray:
+        """Indices of viable individuals that are expected to be best."""
+        viable = np.array([one.viable for one in self.individuals])
+        order = np.argsort(self.expected, kind="stable")
+        return order[viable[order]][:count]
+
+    def worth(self, codes: np.ndarray) -> np.ndarray:
+        """Log of the expected improvement, averaged over the models.
+
+        Args:
+            codes: `(m, size)` array.
+
+        Returns:
+            `(m,)` array.
+        """
+        active = self.encoding.activity(codes)
+        features = self.encoding.features(codes, active)
+        logs = [
+            log_expected_improvement(*model.predict(features), best)
+            for model, best in zip(self.models, self.bests, strict=True)
+        ]
+        if len(logs) == 1:
+            return logs[0]
+        return np.asarray(special.logsumexp(logs, axis=0))
+
+
+def surrogate_of(space: SearchSpace, history: History) -> Surrogate:
+    """Learns from a history; failures count as the worst loss.
+
+    Args:
+        space: The space.
+        history: The history, at least one individual viable.
+
+    Returns:
+        The surrogate. It depends on its arguments only.
+    """
+    encoding = encoding_of(space.genes)
+    parameters, trust = _fitted(encoding, space.genes, history)
+    kept = _kept(history.ended, MAX_DATA)
+    codes, active, data = _data(encoding, kept)
+    pending = [one.genome for one in history.pending.values()]
+    busy = encoding.features(*encoding.encode(pending))
+    models, bests, expected = [], [], np.zeros(len(kept))
+    for values in parameters:
+        model = GaussianProcess(data, values)
+        mean, _ = model.predict(data.features)
+        expected += mean / len(parameters)
+        bests.append(float(mean.min()))
+        models.append(model.believing(busy))
+    return Surrogate(
+        encoding, models, bests, codes, active, expected, kept, trust
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def encoding_of(genes: tuple[Gene, ...]) -> Encoding:
+    """The encoding of a space, made once."""
+    return Encoding(SearchSpace(genes))
+
+
+_Fit = tuple[list[np.ndarray], float]
+# The last fit of each history. It follows from the history alone and only
+# saves time.
+_FITS: weakref.WeakKeyDictionary[History, tuple[object, _Fit]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _fitted(
+    encoding: Encoding, genes: tuple[Gene, ...], history: History
+) -> _Fit:
+    """Samples of the parameters, and how well they predict.
+
+    With much data they change little, so they are fitted again only when a
+    twentieth more has come in.
+    """
+    number = _fitted_number(len(history.ended))
+    key = (number, genes)
+    known = _FITS.get(history)
+    if known is not None and known[0] == key:
+        return known[1]
+    _, _, data = _data(encoding, _kept(history.ended[:number], MAX_FIT_DATA))
+    posterior = Posterior(data, PRIOR)
+    densest = posterior.fit(FIT_EVALUATIONS)
+    count = next((c for limit, c in SAMPLES if number <= limit), 1)
+    samples = posterior.sample(densest, count) if count > 1 else [densest]
+    predicted = GaussianProcess(data, densest).leave_one_out()
+    fit = samples, _rank_correlation(data.losses, predicted)
+    _FITS[history] = (key, fit)
+    return fit
+
+
+def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    ranks = [_standardised(_normal_ranks(one)) for one in (first, second)]
+    return float(np.mean(ranks[0] * ranks[1]))
+
+
+def _fitted_number(ended: int) -> int:
+    """How many of the ends to fit to: all of few, else steps of 5 %."""
+    number = min(ended, FIT_ALWAYS)
+    while (following := number + max(1, number // 20)) <= ended:
+        number = following
+    return number
+
+
+def _kept(ended: Sequence[Individual], limit: int) -> list[Individual]:
+    """The better half and an even sample of the others, in order."""
+    if len(ended) <= limit:
+        return list(ended)
+    order = np.argsort(_losses(ended), kind="stable")
+    best = limit // 2
+    others = np.linspace(best, len(ended) - 1, limit - best).round()
+    chosen = np.concatenate([order[:best], order[others.astype(int)]])
+    return [ended[index] for index in np.sort(chosen)]
+
+
+def _data(
+    encoding: Encoding, individuals: Sequence[Individual]
+) -> tuple[np.ndarray, np.ndarray, Data]:
+    codes, active = encoding.encode([one.genome for one in individuals])
+    features = encoding.features(codes, active)
+    losses = half_ranked(_losses(individuals))
+    data = Data(features, losses, encoding.gene_of_feature, encoding.size)
+    return codes, active, data
+
+
+def _losses(individuals: Sequence[Individual]) -> np.ndarray:
+    """First loss of each, and the worst of all for those that failed."""
+    losses = np.array(
+        [one.losses[0] if one.losses else np.inf for one in individuals]
+    )
+    failed = np.array([not one.viable for one in individuals])
+    losses[failed] = max(losses[~failed], default=0.0)
+    return losses
+
+
+def half_ranked(losses: np.ndarray) -> np.ndarray:
+    """Keeps the better half of losses as they are and ranks the worse half.
+
+    How bad a bad network is says little, and one that diverged would flatten
+    all differences that matter. So losses above the median become quantiles
+    of a normal distribution whose lower half has the spread of the better
+    half, as in Vizier (Song et al., 2024).
+
+    Args:
+        losses: `(n,)` array.
+
+    Returns:
+        `(n,)` array with mean 0 and, unless all are equal, variance 1.
+    """
+    middle = np.median(losses)
+    better = losses <= middle
+    spread = np.sqrt(np.mean((losses[better] - middle) ** 2))
+    ranks = _normal_ranks(losses)
+    if spread > 0:
+        kept = (losses - middle) / spread
+        ranks = np.where(better, kept, np.maximum(ranks, 0.0))
+    return _standardised(ranks)
+
+
+def _normal_ranks(losses: np.ndarray) -> np.ndarray:
+    """Quantiles of a normal distribution by rank, equal for equal losses."""
+    _, inverse, counts = np.unique(
+        losses, return_inverse=True, return_counts=True
+    )
+    last = np.cumsum(counts)
+    middle = last - counts / 2
+    return special.ndtri(middle[inverse] / len(losses))
+
+
+def _standardised(losses: np.ndarray) -> np.ndarray:
+    centred = losses - losses.mean()
+    deviation = centred.std()
+    return centred / deviation if deviation > 0 else centred

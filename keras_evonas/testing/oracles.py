@@ -1,0 +1,249 @@
+"""The conformance suite of oracles, driven as keras-tuner drives them."""
+
+import math
+import pathlib
+import random
+from collections.abc import Callable
+from typing import Any
+
+import keras_tuner
+import pytest
+
+from keras_evonas.testing.laws import global_generators_untouched
+
+_TRIALS = 15
+_WORKERS = 3
+_COMPLETED, _FAILED, _STOPPED = "COMPLETED", "FAILED", "STOPPED"
+
+
+class Driver:
+    """Drives an oracle as several tuners would, without training.
+
+    Trials end in any order, and some fail or report NaN. What happens follows
+    from the seed and the number of events, so that a search that was taken
+    up again goes on with the same events.
+
+    Args:
+        oracle: The oracle.
+        folder: Path, the directory of the project.
+        workers: Integer, how many trials run at once at most.
+        before: The driver of the same search before an interruption.
+    """
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        folder: pathlib.Path,
+        *,
+        workers: int = _WORKERS,
+        before: "Driver | None" = None,
+    ) -> None:
+        oracle.verbose = 0
+        oracle._set_project_dir(str(folder), "project")
+        self.oracle = oracle
+        self.proposed: dict[str, dict[str, Any]] = {}
+        self.ended: dict[str, str] = {}
+        self.events = 0
+        self.stopped = False
+        self._workers = workers
+        self._running: dict[str, Any] = {}
+        if before is not None:
+            oracle.reload()
+            self._take_over(before)
+
+    def run(self, events: int | None = None) -> "Driver":
+        """Goes on until so many events have happened, or to the end."""
+        while events is None or self.events < events:
+            free = self._free_workers()
+            if free and not self.stopped:
+                self._create(free[0])
+            elif self._running:
+                self._end()
+            else:
+                break
+            self.events += 1
+        return self
+
+    def _free_workers(self) -> list[str]:
+        names = [f"tuner{number}" for number in range(self._workers)]
+        return [name for name in names if name not in self._running]
+
+    def _create(self, worker: str) -> Any:
+        trial = self.oracle.create_trial(worker)
+        if trial.status == _STOPPED:
+            self.stopped = True
+            return trial
+        self._running[worker] = trial
+        values = dict(trial.hyperparameters.values)
+        first = self.proposed.setdefault(trial.trial_id, values)
+        assert values == first, "a trial was tried again with other values"
+        return trial
+
+    def _end(self) -> None:
+        fortune = random.Random(self.events)
+        trial = self._running.pop(fortune.choice(sorted(self._running)))
+        fate = fortune.random()
+        if fate >= 0.15:
+            score = math.nan if fate < 0.3 else fate
+            self.oracle.update_trial(trial.trial_id, {"score": score})
+        trial.status = _COMPLETED if fate >= 0.15 else _FAILED
+        self.oracle.end_trial(trial)
+        self.ended[trial.trial_id] = self.oracle.trials[trial.trial_id].status
+
+    def _take_over(self, before: "Driver") -> None:
+        """Has the trials that were running at the interruption run again."""
+        self.proposed, self.ended = dict(before.proposed), dict(before.ended)
+        self.events, self.stopped = before.events, before.stopped
+        interrupted = {
+            trial.trial_id: worker for worker, trial in before._running.items()
+        }
+        again = [self._create(f"again{n}") for n in range(len(interrupted))]
+        assert {trial.trial_id for trial in again} == set(interrupted)
+        # The same worker has to end it, for the same events to follow.
+        self.oracle.ongoing_trials.clear()
+        self._running = {interrupted[t.trial_id]: t for t in again}
+        self.oracle.ongoing_trials.update(self._running)
+
+
+# keras-tuner 1.4.8 takes the nanmin of a metric that was never a number.
+@pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")
+class OracleConformance:
+    """Laws of an oracle, tested through keras-tuner's protocol."""
+
+    @pytest.fixture
+    def make_oracle(self) -> Callable[..., keras_tuner.Oracle]:
+        """A function that makes the oracle to test. Override it.
+
+        It is called with the keyword arguments `objective`, `max_trials`,
+        `hyperparameters`, `seed`, `max_retries_per_trial` and
+        `max_consecutive_failed_trials` of `keras_tuner.Oracle`.
+        """
+        raise NotImplementedError(
+            "Override the fixture `make_oracle` with one that returns a "
+            "function that makes yours."
+        )
+
+    def _make(self, make_oracle: Any, **changes: Any) -> keras_tuner.Oracle:
+        arguments = {
+            "objective": keras_tuner.Objective("score", "min"),
+            "max_trials": _TRIALS,
+            "hyperparameters": _space(),
+            "seed": 0,
+            "max_retries_per_trial": 0,
+            "max_consecutive_failed_trials": 1000,
+        }
+        return make_oracle(**(arguments | changes))
+
+    @pytest.mark.parametrize("seed", [0, 7])
+    def test_same_seed_same_search(
+        self, make_oracle: Any, tmp_path: pathlib.Path, seed: int
+    ) -> None:
+        first, again, other = (
+            Driver(self._make(make_oracle, seed=s), tmp_path / name).run()
+            for s, name in ((seed, "first"), (seed, "again"), (99, "other"))
+        )
+        assert first.proposed == again.proposed
+        assert first.proposed != other.proposed
+
+    def test_leaves_the_global_generators_alone(
+        self, make_oracle: Any, tmp_path: pathlib.Path
+    ) -> None:
+        with global_generators_untouched():
+            cut = Driver(self._make(make_oracle), tmp_path).run(_TRIALS)
+            Driver(self._make(make_oracle), tmp_path, before=cut).run()
+
+    @pytest.mark.parametrize("workers", [1, _WORKERS])
+    def test_a_cut_search_goes_on_as_if_uncut(
+        self, make_oracle: Any, tmp_path: pathlib.Path, workers: int
+    ) -> None:
+        uncut = Driver(
+            self._make(make_oracle), tmp_path / "uncut", workers=workers
+        ).run()
+        for events in range(2, uncut.events, 2 if workers == 1 else 5):
+            folder = tmp_path / str(events)
+            cut = Driver(self._make(make_oracle), folder, workers=workers)
+            cut.run(events)
+            resumed = Driver(
+                self._make(make_oracle), folder, workers=workers, before=cut
+            ).run()
+            assert resumed.proposed == uncut.proposed
+            assert resumed.ended == uncut.ended
+
+    def test_a_failed_trial_is_tried_again_after_a_cut(
+        self, make_oracle: Any, tmp_path: pathlib.Path
+    ) -> None:
+        def make() -> keras_tuner.Oracle:
+            return self._make(make_oracle, max_retries_per_trial=1)
+
+        uncut = Driver(make(), tmp_path / "uncut", workers=1).run()
+        for events in range(2, uncut.events, 4):
+            folder = tmp_path / str(events)
+            cut = Driver(make(), folder, workers=1).run(events)
+            resumed = Driver(make(), folder, workers=1, before=cut).run()
+            assert resumed.proposed == uncut.proposed
+
+    def test_proposes_as_many_as_asked_each_once(
+        self, make_oracle: Any, tmp_path: pathlib.Path
+    ) -> None:
+        search = Driver(self._make(make_oracle), tmp_path).run()
+        assert search.stopped
+        assert len(search.proposed) == _TRIALS
+        assert len(_distinct(search.proposed.values())) == _TRIALS
+
+    def test_failures_have_no_children(
+        self, make_oracle: Any, tmp_path: pathlib.Path
+    ) -> None:
+        search = Driver(self._make(make_oracle), tmp_path).run()
+        ids = {int(trial_id): trial_id for trial_id in search.proposed}
+        assert set(search.ended.values()) == {_COMPLETED, _FAILED}
+        for trial_id in search.proposed:
+            for parent in search.oracle.individual(trial_id).parents:
+                assert search.ended[ids[parent]] == _COMPLETED
+
+    def test_the_best_trials_are_completed_ones(
+        self, make_oracle: Any, tmp_path: pathlib.Path
+    ) -> None:
+        search = Driver(self._make(make_oracle), tmp_path).run()
+        best = search.oracle.get_best_trials(_TRIALS)
+        scores = [trial.score for trial in best]
+        assert scores == sorted(scores)
+        completed = [s for s in search.ended.values() if s == _COMPLETED]
+        assert len(best) == len(completed)
+        assert all(trial.status == _COMPLETED for trial in best)
+
+    @pytest.mark.parametrize("workers", [1, _WORKERS])
+    def test_an_exhausted_space_stops_the_search(
+        self, make_oracle: Any, tmp_path: pathlib.Path, workers: int
+    ) -> None:
+        oracle = self._make(
+            make_oracle, max_trials=100, hyperparameters=_small_space()
+        )
+        search = Driver(oracle, tmp_path, workers=workers).run()
+        assert search.stopped
+        assert len(search.proposed) == 5
+        assert len(_distinct(search.proposed.values())) == 5
+
+
+def _space() -> keras_tuner.HyperParameters:
+    hp = keras_tuner.HyperParameters()
+    depth = hp.Int("depth", 1, 3, default=3)
+    for layer in range(depth):
+        with hp.conditional_scope("depth", list(range(layer + 1, 4))):
+            hp.Choice(f"layer_{layer}/units", [16, 32, 64, 128])
+            hp.Boolean(f"layer_{layer}/dropout")
+    hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
+    return hp
+
+
+def _small_space() -> keras_tuner.HyperParameters:
+    """Five networks: one without a layer, two times two with one."""
+    hp = keras_tuner.HyperParameters()
+    hp.Boolean("layer")
+    with hp.conditional_scope("layer", [True]):
+        hp.Choice("units", [16, 32])
+        hp.Boolean("dropout")
+    return hp
+
+
+def _distinct(proposed: Any) -> set[str]:
+    return {repr(sorted(values.items())) for values in proposed}

@@ -1,0 +1,29 @@
+"""EvoOracle goes through the suite of oracles with every strategy."""
+
+import functools
+
+import pytest
+
+from keras_evonas import EvoOracle
+from keras_evonas import testing
+from keras_evonas.evolution import generational_genetic_algorithm
+from keras_evonas.evolution import genetic_algorithm
+from keras_evonas.evolution import local_search
+from keras_evonas.evolution import random_search
+from keras_evonas.evolution import regularized_evolution
+
+pytestmark = pytest.mark.keras
+
+STRATEGIES = {
+    "genetic_algorithm": genetic_algorithm(population_size=4),
+    "generational": generational_genetic_algorithm(population_size=4),
+    "local_search": local_search(initial_size=3),
+    "random_search": random_search(),
+    "regularized_evolution": regularized_evolution(population_size=4),
+}
+
+
+class TestEvoOracle(testing.OracleConformance):
+    @pytest.fixture(params=STRATEGIES.values(), ids=STRATEGIES)
+    def make_oracle(self, request):
+        return functools.partial(EvoOracle, strategy=request.param)
