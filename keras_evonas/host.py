@@ -253,15 +253,9 @@ class MendedOracle(keras_tuner.Oracle):
             )
 
     def _record_values(self, trial: Trial) -> None:
-        # The host fills a missing active value with an unseeded sample.
-        hp = trial.hyperparameters
-        while missing := [
-            entry
-            for entry in hp.space
-            if entry.name not in hp.values and hp.is_active(entry)
-        ]:
-            for entry in missing:  # their children may be missing, too
-                hp.values.setdefault(entry.name, entry.default)
+        if not isinstance(trial.hyperparameters, SharedHyperParameters):
+            # They came over gRPC or from a file.
+            trial.hyperparameters = SharedHyperParameters(trial.hyperparameters)
         super()._record_values(trial)
 
     # Files.

@@ -180,6 +180,38 @@ def test_an_unknown_type_is_refused() -> None:
         hp_lib.to_space(hp)
 
 
+def test_one_name_is_active_under_one_condition_at_a_time() -> None:
+    # keras-tuner drops "rate" because it is silent under the other one.
+    hp = hp_lib.SharedHyperParameters(keras_tuner.HyperParameters())
+    hp.Choice("optimizer", ["sgd", "adam"])
+    for optimizer, default in (("sgd", 0.5), ("adam", 0.25)):
+        with hp.conditional_scope("optimizer", [optimizer]):
+            hp.Float("rate", 0.0, 1.0, default=default)
+    for optimizer, default in (("sgd", 0.5), ("adam", 0.25)):
+        hp.values = {"optimizer": optimizer, "other": 1}
+        hp.ensure_active_values()
+        assert hp.values == {
+            "optimizer": optimizer,
+            "other": 1,
+            "rate": default,
+        }
+
+
+def test_values_are_completed_with_all_that_they_activate() -> None:
+    hp = hp_lib.SharedHyperParameters(example_space())
+    hp.values = {"kind": "conv", "pool": True, "rate": 0.05}
+    hp.ensure_active_values()
+    assert hp.values["pool_size"] == 2
+    hp.values["kind"] = "dense"
+    hp.ensure_active_values()
+    assert hp.values == {
+        "kind": "dense",
+        "rate": 0.05,
+        "classes": 10,
+        "units": 8,
+    }
+
+
 # Values that users write down.
 
 

@@ -1,0 +1,67 @@
+"""Scores and losses, and objectives that are not met."""
+
+import math
+
+import keras_tuner
+import pytest
+
+from keras_evonas import objectives
+
+pytestmark = pytest.mark.keras
+
+_NO_NUMBERS = (math.nan, math.inf, -math.inf)
+
+
+@pytest.mark.parametrize("direction", ["min", "max"])
+def test_better_than_by_direction(direction: str) -> None:
+    objective = objectives.StrictObjective("score", direction)
+    assert objective.better_than(1.0, 2.0) == (direction == "min")
+    assert objective.better_than(2.0, 1.0) == (direction == "max")
+    assert not objective.better_than(1.0, 1.0)
+    for odd in _NO_NUMBERS:
+        assert objective.better_than(1.0, odd)
+        assert not objective.better_than(odd, 1.0)
+        assert not any(objective.better_than(odd, two) for two in _NO_NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("direction", "score", "losses"),
+    [
+        ("min", 0.5, (0.5,)),
+        ("max", 0.5, (-0.5,)),
+        ("max", None, None),
+        *(
+            (direction, odd, None)
+            for direction in ("min", "max")
+            for odd in _NO_NUMBERS
+        ),
+    ],
+)
+def test_losses(
+    direction: str, score: float | None, losses: tuple[float, ...] | None
+) -> None:
+    objective = keras_tuner.Objective("score", direction)
+    assert objectives.losses_of(objective, score) == losses
+
+
+def test_only_plain_objectives_become_strict() -> None:
+    plain = keras_tuner.Objective("score", "max")
+    strict = objectives.strict(plain)
+    assert strict == plain
+    assert objectives.strict(strict) is strict
+    assert objectives.describe(strict) == [["score", "max"]]
+
+
+def test_a_missing_objective_says_what_was_reported() -> None:
+    objective = objectives.StrictObjective("val_score", "max")
+    assert objective.get_value({"val_score": 2.0}) == 2.0
+    with pytest.raises(keras_tuner.errors.FatalValueError) as caught:
+        objective.get_value({"loss": 1.0, "acc": 2.0})
+    for part in ("'val_score'", "['acc', 'loss']", "validation_data"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("direction", ["maximize", None, ""])
+def test_a_direction_that_is_none(direction: str | None) -> None:
+    with pytest.raises(ValueError, match="`objective` must have a direction"):
+        objectives.StrictObjective("score", direction)

@@ -1,0 +1,480 @@
+"""When a search stops, what it survives, and what it refuses."""
+
+import json
+import math
+import os
+import pathlib
+import time
+from typing import Any
+
+import keras_tuner
+import pytest
+
+from keras_evonas import EvoOracle
+from keras_evonas.evolution import genetic_algorithm
+from keras_evonas.evolution import random_search
+from tests.searches import STRATEGIES
+from tests.searches import Search
+from tests.searches import loss_of
+from tests.searches import oracle_in
+from tests.searches import space
+
+pytestmark = pytest.mark.keras
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    # These tests cut no power.
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def _run(oracle: EvoOracle, *scores: float, step: int = 0) -> Any:
+    trial = oracle.create_trial("tuner0")
+    if trial.status != "RUNNING":
+        return trial
+    for score in scores:
+        oracle.update_trial(trial.trial_id, {"score": score}, step=step)
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    return trial
+
+
+def _fail(oracle: EvoOracle, message: str, status: str = "INVALID") -> Any:
+    trial = oracle.create_trial("tuner0")
+    trial.status, trial.message = status, message
+    oracle.end_trial(trial)
+    return trial
+
+
+# Stopping.
+
+
+class _Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+def test_max_seconds_survive_a_resume(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = _Clock(monkeypatch)
+    settings = {"max_trials": None, "max_seconds": 100}
+    for search in range(3):  # 3 trials of 10 s each, and a long pause
+        oracle = oracle_in(tmp_path / "search", **settings)
+        for _ in range(3):
+            trial = oracle.create_trial("tuner0")
+            clock.now += 10
+            oracle.update_trial(trial.trial_id, {"score": 1.0})
+            trial.status = "COMPLETED"
+            oracle.end_trial(trial)
+        oracle.reload()  # counts nothing twice
+        clock.now += 10_000 * (search + 1)
+    oracle = oracle_in(tmp_path / "search", **settings)
+    trial = oracle.create_trial("tuner0")
+    assert trial.status == "RUNNING"  # at 90 s
+    clock.now += 10
+    oracle.update_trial(trial.trial_id, {"score": 1.0})
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    assert oracle.create_trial("tuner0").status == "STOPPED"
+    assert oracle.stop_reason == "max_seconds=100 have passed"
+
+
+def test_patience_survives_a_resume(tmp_path: pathlib.Path) -> None:
+    # Losses: better at trials 0, 1 and 3; patience ends after 4, 5, 6, 7.
+    losses = [5, 3, 4, 2, 2, 3, 9, 2, 1]
+    for cut_every in (1, 2, 3, 100):
+        folder = tmp_path / f"search{cut_every}"
+        for index, loss in enumerate(losses):
+            if index % cut_every == 0:
+                oracle = oracle_in(folder, max_trials=None, patience=4)
+            trial = _run(oracle, loss)
+            assert trial.status == ("STOPPED" if index == 8 else "COMPLETED")
+        reason = "no better trial in the last patience=4"
+        assert oracle.stop_reason == reason
+
+
+def test_patience_counts_failures(tmp_path: pathlib.Path) -> None:
+    oracle = oracle_in(tmp_path / "search", max_trials=None, patience=3)
+    _run(oracle, 1.0)
+    _run(oracle, math.nan)
+    _fail(oracle, "no memory")
+    _run(oracle, 2.0)
+    assert oracle.create_trial("tuner0").status == "STOPPED"
+
+
+def test_the_reason_is_the_last_one(tmp_path: pathlib.Path) -> None:
+    oracle = oracle_in(tmp_path / "search", max_trials=4, patience=1)
+    pending = oracle.create_trial("other")
+    _run(oracle, 2.0)
+    _run(oracle, 3.0)
+    assert oracle.create_trial("tuner0").status == "STOPPED"
+    assert "patience" in str(oracle.stop_reason)
+    oracle.update_trial(pending.trial_id, {"score": 1.0})
+    pending.status = "COMPLETED"
+    oracle.end_trial(pending)
+    _run(oracle, 0.5)
+    assert oracle.create_trial("tuner0").status == "STOPPED"
+    assert oracle.stop_reason == "max_trials=4 reached"
+
+
+def test_the_reason_is_printed(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.Boolean("x")
+    oracle = oracle_in(tmp_path / "search", hyperparameters=hp)
+    oracle.verbose = 1
+    for score in (1.0, 2.0, 3.0):
+        _run(oracle, score)
+    assert "Search stopped: space exhausted: 2 of 2." in capsys.readouterr().out
+
+
+# Failures.
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("direction", ["min", "max"])
+def test_scores_that_are_no_numbers_are_worst(
+    score: float, direction: str, tmp_path: pathlib.Path
+) -> None:
+    oracle = oracle_in(
+        tmp_path / "search",
+        objective=keras_tuner.Objective("score", direction),
+        strategy=genetic_algorithm(population_size=4),
+    )
+    odd = set()
+    for index in range(40):
+        trial = _run(oracle, score if index % 3 == 0 else 1.0 + index % 2)
+        if index % 3 == 0:
+            odd.add(int(trial.trial_id))
+            assert trial.status == "FAILED"
+            assert "'score' was never finite" in trial.message
+    _never_parents(oracle, odd)
+    assert len(oracle.get_best_trials(40)) == 40 - len(odd)
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_failed_trials_are_never_parents(
+    name: str, tmp_path: pathlib.Path
+) -> None:
+    search = Search(
+        tmp_path / "search", strategy=STRATEGIES[name], failing=True
+    ).finish()
+    failed = {int(t) for t, status in search.runs if status != "COMPLETED"}
+    assert failed
+    _never_parents(search.oracle, failed)
+    for birth in failed:
+        trial = search.oracle.get_trial(f"{birth:02d}")
+        assert trial.status == "FAILED"
+        assert trial.message == "out of memory"
+
+
+def _never_parents(oracle: EvoOracle, births: set[int]) -> None:
+    for trial_id in oracle.start_order:
+        assert not births & set(oracle.individual(trial_id).parents)
+
+
+def test_consecutive_failures_stop_and_are_saved(
+    tmp_path: pathlib.Path,
+) -> None:
+    settings = {"max_consecutive_failed_trials": 3}
+    oracle = oracle_in(tmp_path / "search", **settings)
+    _fail(oracle, "first")
+    _run(oracle, 1.0)
+    _fail(oracle, "second", status="FAILED")
+    _run(oracle, math.nan)
+    with pytest.raises(RuntimeError, match="=3 trials in a row") as caught:
+        _fail(oracle, "ran out of memory")
+    assert "ran out of memory" in str(caught.value)
+    assert oracle.ongoing_trials == {}
+    again = oracle_in(tmp_path / "search", **settings)
+    assert _run(again, 1.0).trial_id == "05"
+    messages = [again.trials[t].message for t in ("00", "02", "04")]
+    assert messages == ["first", "second", "ran out of memory"]
+
+
+def test_a_trial_is_tried_again_as_often_as_asked(
+    tmp_path: pathlib.Path,
+) -> None:
+    oracle = oracle_in(tmp_path / "search", max_retries_per_trial=2)
+    ids = [_fail(oracle, f"run {run}").trial_id for run in range(3)]
+    assert ids == ["00", "00", "00"]
+    trial = oracle.trials["00"]
+    assert (trial.status, trial.message) == ("FAILED", "run 2")
+    # A trial that the user calls failed is not tried again.
+    assert _fail(oracle, "oversized", status="FAILED").trial_id == "01"
+    assert _run(oracle, 1.0).trial_id == "02"
+
+
+# Bad arguments.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ({"max_trials": None}, ["max_trials=None", "Pass one of them"]),
+        ({"max_trials": 0}, ["`max_trials`", "at least 1", "max_trials=0"]),
+        ({"max_trials": 2.5}, ["`max_trials`", "2.5"]),
+        ({"max_trials": True}, ["`max_trials`", "True"]),
+        ({"patience": 0}, ["`patience`", "patience=0"]),
+        ({"max_seconds": 0}, ["`max_seconds`", "max_seconds=0"]),
+        ({"max_seconds": "1h"}, ["`max_seconds`", "'1h'"]),
+        ({"max_seconds": math.inf}, ["`max_seconds`", "inf"]),
+        ({"max_seconds": math.nan}, ["`max_seconds`", "nan"]),
+        ({"seed": -1}, ["`seed`", "seed=-1"]),
+        ({"seed": 0.5}, ["`seed`", "seed=0.5"]),
+        ({"seed": "0"}, ["`seed`", "seed='0'"]),
+        ({"max_retries_per_trial": -1}, ["`max_retries_per_trial`", "=-1"]),
+        (
+            {"max_consecutive_failed_trials": 0},
+            ["`max_consecutive_failed_trials`", "=0"],
+        ),
+        (
+            {"objective": keras_tuner.Objective("loss", "minimum")},
+            ["`objective`", "'minimum'", "direction='min'"],
+        ),
+    ],
+)
+def test_arguments_out_of_range(
+    arguments: dict[str, Any], parts: list[str]
+) -> None:
+    with pytest.raises(ValueError, match="`") as caught:
+        EvoOracle(**{"objective": "val_loss", "max_trials": 10, **arguments})
+    assert all(part in str(caught.value) for part in parts)
+
+
+@pytest.mark.parametrize(
+    "strategy", ["genetic_algorithm", genetic_algorithm, 3, object()]
+)
+def test_arguments_that_are_no_strategy(strategy: Any) -> None:
+    with pytest.raises(TypeError, match="`strategy` must be a strategy"):
+        EvoOracle("val_loss", 10, strategy=strategy)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"population_size": 0},
+        {"population_size": 4, "tournament_size": 5},
+        {"crossover_rate": 2.0},
+    ],
+)
+def test_sizes_that_do_not_fit(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Received: ") as caught:
+        genetic_algorithm(**arguments)
+    for name, value in arguments.items():
+        assert f"{name}={value}" in str(caught.value)
+
+
+def test_a_space_without_hyperparameters(tmp_path: pathlib.Path) -> None:
+    empty = keras_tuner.HyperParameters()
+    oracle = oracle_in(tmp_path / "search", hyperparameters=empty)
+    _run(oracle, 1.0)  # it might have asked for some while it ran
+    for _ in range(2):
+        with pytest.raises(ValueError, match="must have hyperparameters"):
+            oracle.create_trial("tuner0")
+
+
+def test_a_space_that_can_never_have_hyperparameters(
+    tmp_path: pathlib.Path,
+) -> None:
+    for name in ("allow_new_entries", "tune_new_entries"):
+        oracle = oracle_in(
+            tmp_path / name,
+            hyperparameters=keras_tuner.HyperParameters(),
+            **{name: False},
+        )
+        with pytest.raises(ValueError, match="must have hyperparameters"):
+            oracle.create_trial("tuner0")
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_entries_that_are_not_tuned_keep_their_defaults(
+    tmp_path: pathlib.Path,
+) -> None:
+    search = Search(
+        tmp_path / "search", tune_new_entries=False, growing=True
+    ).finish()
+    assert search.cut().finish().proposed == search.proposed
+    for trial in search.oracle.trials.values():
+        assert trial.hyperparameters.values.get("dropout", 0.0) == 0.0
+    assert len(search.oracle.hyperparameters.space) == len(space().space)
+
+
+# Folders that hold another search.
+
+
+def _other_space() -> keras_tuner.HyperParameters:
+    hp = keras_tuner.HyperParameters()
+    for entry in space().space:
+        if entry.name == "units":
+            hp.Int("units", 8, 128, step=8)
+        else:
+            hp.merge([entry])
+    return hp
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"seed": 1}, ["`seed` was 0 and is now 1"]),
+        (
+            {"objective": keras_tuner.Objective("score", "max")},
+            ["`objective` was", "'min'", "'max'"],
+        ),
+        ({"strategy": random_search()}, ["`strategy` was", "RandomSearch()"]),
+        ({"initial_population": ["default"]}, ["`initial_population`"]),
+        (
+            {"hyperparameters": _other_space()},
+            ["'units' was", "max_value: 64", "max_value: 128"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("way", ["reload", "create_trial"])
+def test_fact_7_a_changed_search_is_refused(
+    change: dict[str, Any], parts: list[str], way: str, tmp_path: pathlib.Path
+) -> None:
+    search = Search(tmp_path / "search", max_trials=6).finish()
+    before = _contents(tmp_path)
+    oracle = oracle_in(tmp_path / "search", **{"max_trials": 9, **change})
+    with pytest.raises(ValueError, match="differs from this one") as caught:
+        oracle.reload() if way == "reload" else oracle.create_trial("tuner0")
+    parts = [*parts, "overwrite=True", "project_name", str(tmp_path)]
+    assert all(part in str(caught.value) for part in parts)
+    assert _contents(tmp_path) == before
+    search.arguments["max_trials"] = 9
+    assert len(search.cut().finish().proposed) == 9
+
+
+def test_fact_7_a_range_that_changes_in_the_model_is_refused(
+    tmp_path: pathlib.Path,
+) -> None:
+    empty = keras_tuner.HyperParameters()
+    settings = {"max_trials": 9, "hyperparameters": empty}
+    oracle = oracle_in(tmp_path / "search", **settings)
+    first = oracle.create_trial("tuner0")
+    first.hyperparameters.Int("units", 0, 1000)
+    oracle.update_trial(first.trial_id, {"score": 1.0})
+    first.status = "COMPLETED"
+    oracle.end_trial(first)
+    oracle.create_trial("tuner0")
+    again = oracle_in(tmp_path / "search", **settings)
+    again.reload()
+    for _ in range(2):  # the trial that was cut, and a new one
+        trial = again.create_trial("tuner0")
+        with pytest.raises(keras_tuner.errors.FatalError, match="'units' was"):
+            trial.hyperparameters.Int("units", 0, 5)
+        trial.status = "FAILED"
+        again.end_trial(trial)
+
+
+def test_the_seed_of_the_folder_goes_on_when_none_is_given(
+    tmp_path: pathlib.Path,
+) -> None:
+    uncut = Search(tmp_path / "uncut", seed=7).finish()
+    search = Search(tmp_path / "search", seed=7)
+    for _ in range(10):
+        search.step()
+    search.arguments["seed"] = None
+    assert search.cut().finish().proposed == uncut.proposed
+
+
+def test_a_strategy_without_a_representation_can_resume(
+    tmp_path: pathlib.Path,
+) -> None:
+    class Mine(type(random_search())):
+        __repr__ = object.__repr__
+
+    search = Search(tmp_path / "search", strategy=Mine(), max_trials=5)
+    search.step()
+    search.arguments["strategy"] = Mine()
+    assert len(search.cut().finish().proposed) == 5
+
+
+def test_a_folder_of_another_oracle_is_refused(tmp_path: pathlib.Path) -> None:
+    host = keras_tuner.oracles.RandomSearchOracle(
+        keras_tuner.Objective("score", "min"),
+        max_trials=5,
+        hyperparameters=space(),
+        seed=1,
+    )
+    host.verbose = 0
+    host._set_project_dir(tmp_path, "search")
+    trial = host.create_trial("tuner0")
+    host.update_trial(trial.trial_id, {"score": 1.0})
+    trial.status = "COMPLETED"
+    host.end_trial(trial)
+    before = _contents(tmp_path)
+    oracle = oracle_in(tmp_path / "search")
+    for method in (oracle.reload, lambda: oracle.create_trial("tuner0")):
+        with pytest.raises(ValueError, match="of another oracle"):
+            method()
+    assert _contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"a": 1}', '{"start_ord'])
+def test_a_foreign_state_file_is_refused(
+    content: str, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "oracle.json").write_text(content)
+    before = _contents(tmp_path)
+    oracle = oracle_in(tmp_path / "search")
+    for method in (oracle.reload, lambda: oracle.create_trial("tuner0")):
+        with pytest.raises(ValueError, match="Pass `overwrite=True`"):
+            method()
+    assert _contents(tmp_path) == before
+
+
+def test_a_tuner_that_was_saved_before_its_first_trial_begins(
+    tmp_path: pathlib.Path,
+) -> None:
+    # A chief saves itself first; its worker may have shown it the space.
+    oracle_in(tmp_path / "search").save()
+    empty = keras_tuner.HyperParameters()
+    oracle = oracle_in(tmp_path / "search", hyperparameters=empty)
+    oracle.reload()
+    assert _run(oracle, 1.0).hyperparameters.values.keys() >= {"kind", "units"}
+
+
+def test_an_empty_trial_file_is_restored(tmp_path: pathlib.Path) -> None:
+    # A power cut may leave one; a kill never does.
+    search = Search(tmp_path / "search", max_trials=6).finish()
+    (tmp_path / "search" / "trial_3" / "trial.json").write_bytes(b"")
+    oracle = search.cut().oracle
+    with pytest.warns(UserWarning, match="is empty"):
+        oracle.reload()
+    restored, before = oracle.trials["3"], search.oracle.trials["3"]
+    assert restored.score == before.score
+    assert restored.hyperparameters.values == before.hyperparameters.values
+
+
+def test_a_damaged_trial_file_is_refused(tmp_path: pathlib.Path) -> None:
+    search = Search(tmp_path / "search", max_trials=6).finish()
+    path = tmp_path / "search" / "trial_3" / "trial.json"
+    path.write_text('{"trial_id": "3", ')
+    with pytest.raises(ValueError, match="must hold a JSON"):
+        search.cut().oracle.reload()
+
+
+def test_the_record_is_plain_json(tmp_path: pathlib.Path) -> None:
+    Search(tmp_path / "search", failing=True, growing=True).finish()
+    lines = (tmp_path / "search" / "evolution.jsonl").read_text().splitlines()
+    kinds = [json.loads(line)["kind"] for line in lines]
+    assert kinds == ["search"] + ["birth", "end"] * 40
+
+
+def test_scores_are_those_reported(tmp_path: pathlib.Path) -> None:
+    search = Search(tmp_path / "search").finish()
+    for trial in search.oracle.trials.values():
+        assert trial.score == loss_of(trial.hyperparameters.values)
+
+
+def _contents(folder: pathlib.Path) -> dict[str, bytes]:
+    return {
+        str(path): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
