@@ -69,7 +69,7 @@ class MendedOracle(keras_tuner.Oracle):
         self.objective = objectives.strict(self.objective)
         objectives.check_lead(self.objective)
         self._lock = threading.RLock()
-        # Violation, losses with the lead's first, number of the end, id.
+        # Violation, losses, number of the end, id.
         self._ranking: list[tuple[float, tuple[float, ...], int, str]] = []
         # Raised once the host has let go of its lock.
         self._failure: Exception | None = None
@@ -225,15 +225,12 @@ class MendedOracle(keras_tuner.Oracle):
         self, trial: Trial, losses: tuple[float, ...], violation: float
     ) -> bool:
         """Ranks a trial, and tells whether none was as good before."""
-        names = [part.name for part in objectives.parts_of(self.objective)]
-        lead = names.index(self.objective.name)
-        sorted_losses = (losses[lead], *losses[:lead], *losses[lead + 1 :])
-        entry = (violation, sorted_losses, len(self.end_order), trial.trial_id)
+        entry = (violation, losses, len(self.end_order), trial.trial_id)
         is_better = not any(
             other[0] < violation
             or (
                 other[0] == violation
-                and all(map(operator.le, other[1], sorted_losses))
+                and all(map(operator.le, other[1], losses))
             )
             for other in self._ranking
         )

@@ -62,7 +62,7 @@ class SeveralObjectives(StrictObjective):
 
     For the host it is the *lead* objective, the first that training reports:
     its best epoch is the epoch that counts for all of them, and its value is
-    the score that is printed.
+    the score that is printed. It comes first among the losses, too.
 
     Args:
         objectives: The objectives, two or more.
@@ -82,6 +82,8 @@ class SeveralObjectives(StrictObjective):
         lead = next((x for x in self.objectives if not _is_cost(x)), None)
         if lead is None:
             raise ValueError(_only_costs(names))
+        self.objectives.remove(lead)
+        self.objectives.insert(0, lead)
         super().__init__(lead.name, lead.direction)
 
     def get_value(self, logs: Mapping[str, Any]) -> Any:

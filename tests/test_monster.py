@@ -40,7 +40,9 @@ def build(hp):
         if layer < depth:
             model.add(keras.layers.Dense(units, "relu"))
     model.add(keras.layers.Dense(10, "softmax"))
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(
+        "adam", "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     return model
 
 

@@ -26,8 +26,10 @@ from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
 from keras_evonas.evolution.surrogate import surrogate_of
 
-# How far beyond the front its reference point lies, as a share of its range.
+# How far beyond the worst the reference point lies, as a share of the range.
 _MARGIN = 0.1
+# Operators of individuals that nothing has chosen.
+_DRAWN = ("default", "random", "space_filling")
 # Below this hypervolumes are all the same.
 _TINY = 1e-300
 
@@ -125,7 +127,7 @@ class FrontSurrogate:
 
     def elites(self, count: int) -> np.ndarray:
         """Indices of viable individuals that are expected to be best."""
-        viable = np.array([one.viable for one in self.individuals])
+        viable = np.array([_counts(one) for one in self.individuals])
         order = pareto.order(self.expected)
         return np.asarray(order[viable[order]][:count])
 
@@ -169,7 +171,8 @@ def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
     encoding = parts[0].encoding
     codes, active = encoding.encode([one.genome for one in everyone])
     features = encoding.features(codes, active)
-    viable = np.array([one.viable for one in everyone])
+    viable = np.array([_counts(one) for one in everyone])
+    initial = np.array([one.operator in _DRAWN for one in everyone])
     models = list(zip(*(part.models for part in parts), strict=False))
     means = [
         np.column_stack([model.predict(features)[0] for model in some])
@@ -178,7 +181,7 @@ def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
     return FrontSurrogate(
         encoding=encoding,
         models=models,
-        cuts=[_undominated(mean[viable]) for mean in means],
+        cuts=[_undominated(mean, viable, initial) for mean in means],
         codes=codes,
         active=active,
         expected=np.mean(means, axis=0),
@@ -187,11 +190,23 @@ def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
     )
 
 
-def _undominated(losses: np.ndarray) -> list[Box]:
-    front = losses[pareto.ranks(losses) == 0]
-    high = front.max(axis=0)
-    span = high - front.min(axis=0)
-    return boxes(front, high + np.where(span > 0, _MARGIN * span, 1.0))
+def _undominated(
+    losses: np.ndarray, viable: np.ndarray, initial: np.ndarray
+) -> list[Box]:
+    """What the front leaves, up to a reference point that stays in place.
+
+    A network that does worse in the first objective than half of the initial
+    draws is of no use, however cheap. In the others all that was seen is.
+    """
+    kept = losses[viable]
+    high = kept.max(axis=0)
+    span = high - kept.min(axis=0)
+    reference = high + np.where(span > 0, _MARGIN * span, 1.0)
+    drawn = losses[viable & initial, 0]
+    if len(drawn):
+        reference[0] = min(reference[0], float(np.median(drawn)))
+    front = kept[pareto.ranks(kept) == 0]
+    return boxes(front, reference)
 
 
 # For each history one of each objective. They follow from the history alone,
@@ -217,8 +232,12 @@ def _views(history: History) -> list[History]:
     return views
 
 
+def _counts(one: Individual) -> bool:
+    return one.viable and one.violation == 0
+
+
 def _seen_by(objective: int, one: Individual) -> Individual:
-    if one.losses is None or not one.viable or one.violation > 0:
+    if one.losses is None or not _counts(one):
         return dataclasses.replace(one, losses=None)
     return dataclasses.replace(one, losses=(one.losses[objective],))
 
