@@ -168,7 +168,8 @@ def test_no_duplicates(name: str, tmp_path: pathlib.Path) -> None:
 
 
 def test_lineage(tmp_path: pathlib.Path) -> None:
-    search = Search(tmp_path / "search").finish()
+    strategy = genetic_algorithm()
+    search = Search(tmp_path / "search", strategy=strategy).finish()
     oracle = search.oracle
     best = oracle.get_best_trials()[0].trial_id
     line = oracle.lineage(best)
