@@ -140,16 +140,11 @@ class Feasibility:
 
 
 def memory_for_training() -> float | None:
-    """Returns the bytes that one training may take on this device, if known.
-
-    A tenth of the memory: the estimate is no more than that, other workers
-    train at the same time, and the data set and the libraries come on top.
-    """
+    """Returns the bytes that one training may take on this device, if known."""
     # TensorFlow is loaded for it, but only once there is something to guard.
-    from keras_evonas.models.costs.device import device_memory
+    from keras_evonas.models.costs.device import memory_for_training
 
-    memory = device_memory()
-    return None if memory is None else memory // 10
+    return memory_for_training()
 
 
 def _key(genome: Genome) -> Hashable:

@@ -59,8 +59,9 @@ class EvoOracle(RecordedOracle):
         costs: Tells the costs of a network before it is trained: a function
             from `HyperParameters` to a mapping of names to numbers, such as
             `HypermodelCosts(build_model)`. `EvoTuner` fills it in. With costs
-            no network is tried whose training would take more than a tenth of
-            this device's memory, unless `constraints` limit
+            no network is tried whose training would take more than a share of
+            this device's memory (a quarter of a GPU, a sixteenth of the
+            host), unless `constraints` limit
             `"training_bytes"`. Defaults to `None`.
         initial_population: Networks to try first: a list of dictionaries of
             values, of `HyperParameters`, or of the word `"default"` for the

@@ -318,12 +318,12 @@ def test_other_constraints_are_another_search(tmp_path):
 # The default guard.
 
 
-def test_the_guard_keeps_training_within_a_tenth_of_the_memory(tmp_path):
-    from keras_evonas.models.costs.device import device_memory
+def test_the_guard_keeps_training_within_the_memory(tmp_path):
+    from keras_evonas.models.costs.device import memory_for_training
 
     oracle = oracle_in(tmp_path / "s", **settings())
     proposed = search(oracle)
-    limit = device_memory() / 10
+    limit = memory_for_training()
     assert len(proposed) == 30
     assert max(16 * params_of(values) for values in proposed) <= limit
 

@@ -172,7 +172,10 @@ def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
     codes, active = encoding.encode([one.genome for one in everyone])
     features = encoding.features(codes, active)
     viable = np.array([_counts(one) for one in everyone])
-    initial = np.array([one.operator in _DRAWN for one in everyone])
+    drawn = viable & np.array([one.operator in _DRAWN for one in everyone])
+    # A network that does worse in the first objective than half of the random
+    # ones is of little use, however cheap: it counts for every second child.
+    is_limited = bool(history.births % 2) and bool(drawn.any())
     models = list(zip(*(part.models for part in parts), strict=False))
     means = [
         np.column_stack([model.predict(features)[0] for model in some])
@@ -181,7 +184,13 @@ def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
     return FrontSurrogate(
         encoding=encoding,
         models=models,
-        cuts=[_undominated(mean, viable, initial) for mean in means],
+        cuts=[
+            _undominated(
+                mean[viable],
+                float(np.median(mean[drawn, 0])) if is_limited else np.inf,
+            )
+            for mean in means
+        ],
         codes=codes,
         active=active,
         expected=np.mean(means, axis=0),
@@ -190,23 +199,13 @@ def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
     )
 
 
-def _undominated(
-    losses: np.ndarray, viable: np.ndarray, initial: np.ndarray
-) -> list[Box]:
-    """What the front leaves, up to a reference point that stays in place.
-
-    A network that does worse in the first objective than half of the initial
-    draws is of no use, however cheap. In the others all that was seen is.
-    """
-    kept = losses[viable]
-    high = kept.max(axis=0)
-    span = high - kept.min(axis=0)
+def _undominated(losses: np.ndarray, limit: float) -> list[Box]:
+    """What the front leaves of all that was seen, up to a first loss."""
+    high = losses.max(axis=0)
+    span = high - losses.min(axis=0)
     reference = high + np.where(span > 0, _MARGIN * span, 1.0)
-    drawn = losses[viable & initial, 0]
-    if len(drawn):
-        reference[0] = min(reference[0], float(np.median(drawn)))
-    front = kept[pareto.ranks(kept) == 0]
-    return boxes(front, reference)
+    reference[0] = min(reference[0], limit)
+    return boxes(losses[pareto.ranks(losses) == 0], reference)
 
 
 # For each history one of each objective. They follow from the history alone,
