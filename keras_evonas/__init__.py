@@ -11,6 +11,8 @@ from keras_evonas._version import __version__
 
 _HOME_OF = {
     "EvoOracle": "keras_evonas.oracle",
+    "EvoTuner": "keras_evonas.tuner",
+    "EvolutionarySearch": "keras_evonas.search",
     "HypermodelCosts": "keras_evonas.models.costs",
     "at_least": "keras_evonas.constraints",
     "at_most": "keras_evonas.constraints",
@@ -18,6 +20,8 @@ _HOME_OF = {
 
 __all__ = [
     "EvoOracle",
+    "EvoTuner",
+    "EvolutionarySearch",
     "HypermodelCosts",
     "__version__",
     "at_least",

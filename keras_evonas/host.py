@@ -8,6 +8,7 @@ evolution.
 """
 
 import bisect
+import itertools
 import operator
 import os
 import threading
@@ -26,6 +27,10 @@ from keras_evonas.hyperparameters import SharedHyperParameters
 
 Status = trial_lib.TrialStatus
 Trial = trial_lib.Trial
+
+# Begins the message of a trial that was not worth or not able to be trained.
+# Such trials do not count as failures that could end the search.
+INFEASIBLE = "Infeasible: "
 
 # The host's state file is written again when the search has grown by this
 # factor, so that its cost for a trial stays the same in a long search.
@@ -240,7 +245,12 @@ class MendedOracle(keras_tuner.Oracle):
     def _check_consecutive_failures(self) -> None:
         # The host raises here, before it has saved the failed trial.
         limit = self.max_consecutive_failed_trials
-        last = [self.trials[trial_id] for trial_id in self.end_order[-limit:]]
+        feasible = (
+            trial
+            for trial in map(self.trials.get, reversed(self.end_order))
+            if not (trial.message or "").startswith(INFEASIBLE)
+        )
+        last = list(itertools.islice(feasible, limit))[::-1]
         if len(last) == limit and all(t.status == Status.FAILED for t in last):
             self._failure = RuntimeError(
                 f"`max_consecutive_failed_trials`={limit} trials in a row have "

@@ -276,11 +276,6 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _brief(domain: Domain) -> str:
-    text = repr(domain)
-    return text if len(text) <= 200 else f"{text[:120]} ... {text[-60:]}"
-
-
 def _identity(hp: Any) -> str:
     """What keras-tuner tells hyperparameters apart by."""
     conditions = [[c.name, list(c.values)] for c in hp.conditions]

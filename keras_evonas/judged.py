@@ -68,16 +68,19 @@ class JudgedOracle(MendedOracle):
             return None
         return memory_for_training()
 
-    def _check_costs(self) -> None:
-        if self.costs is not None:
-            return
+    @property
+    def needed_costs(self) -> list[str]:
+        """The costs before training without which there is no search."""
         wanted = [
             *(one.name for one in self.constraints),
             *(part.name for part in objectives.parts_of(self.objective)),
             *(["training_bytes"] if self._guard_bytes is not None else []),
         ]
-        static = [name for name in wanted if name in STATIC_COSTS]
-        if static:
+        return [name for name in wanted if name in STATIC_COSTS]
+
+    def _check_costs(self) -> None:
+        static = self.needed_costs
+        if self.costs is None and static:
             raise ValueError(
                 f"`costs` must tell the costs of a network before it is "
                 f"trained. Received: costs=None, and the search needs "

@@ -169,6 +169,35 @@ def describe(objective: Any) -> list[list[str]]:
     return [[part.name, part.direction] for part in parts_of(objective)]
 
 
+def lead_of(objective: keras_tuner.Objective) -> list[list[str]]:
+    """Returns name and direction of what decides which epoch is the best.
+
+    keras-tuner's own list of objectives is a sum, so that all of them do.
+    """
+    if isinstance(objective, SeveralObjectives):
+        return [[objective.name, objective.direction]]
+    return describe(objective)
+
+
+def losses_of(
+    objective: keras_tuner.Objective, score: float | None
+) -> tuple[float, ...] | None:
+    """Turns a score into losses, lower is better.
+
+    Args:
+        objective: The objective that the score belongs to.
+        score: What the trial reached, or `None`.
+
+    Returns:
+        Tuple of losses, or `None` if there is no finite score, or if the
+        score is not all that counts.
+    """
+    is_all = not isinstance(objective, SeveralObjectives)
+    if score is None or not math.isfinite(score) or not is_all:
+        return None
+    return (SIGN[objective.direction] * float(score),)
+
+
 def check_reported(
     names: Sequence[str], logs: Mapping[str, Any], argument: str = "objective"
 ) -> None:

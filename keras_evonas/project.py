@@ -82,6 +82,24 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = pathlib.Path(path)
 
+    def salvage(self) -> tuple[list[dict[str, Any]], int]:
+        """Reads what can be read, whatever the rest is, and changes nothing.
+
+        Returns:
+            The entries in their order, and the number of lines that are none.
+        """
+        entries, damaged = [], 0
+        for line in self._lines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                entry = None
+            if isinstance(entry, dict):
+                entries.append(entry)
+            else:
+                damaged += 1
+        return entries, damaged
+
     def exists(self) -> bool:
         """Whether anything was ever appended."""
         return self.path.exists() and bool(next(self._lines(), None))

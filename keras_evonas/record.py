@@ -121,6 +121,18 @@ class SearchRecord:
     def __init__(self, folder: str | pathlib.Path) -> None:
         self._journal = Journal(pathlib.Path(folder) / JOURNAL_NAME)
 
+    def salvage(self) -> tuple[list[dict[str, Any]], int]:
+        """Reads raw entries for a report, and changes nothing.
+
+        It takes what `read` refuses: a search that is being written, damaged
+        lines, and fields that this version does not know.
+
+        Returns:
+            The entries in their order, each with its `kind`, and the number
+            of lines that could not be read.
+        """
+        return self._journal.salvage()
+
     def exists(self) -> bool:
         """Whether a search was begun here."""
         return self._journal.exists()

@@ -11,6 +11,8 @@ from keras_evonas import testing
 PUBLIC = {
     "keras_evonas": {
         "EvoOracle",
+        "EvoTuner",
+        "EvolutionarySearch",
         "HypermodelCosts",
         "__version__",
         "at_least",

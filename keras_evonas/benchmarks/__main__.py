@@ -11,6 +11,7 @@ _MODULE_OF = {
     "oracle": "keras_evonas.benchmarks.oracle",
     "pareto": "keras_evonas.benchmarks.pareto",
     "search": "keras_evonas.benchmarks.search",
+    "throughput": "keras_evonas.benchmarks.throughput",
 }
 
 

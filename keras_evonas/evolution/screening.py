@@ -36,10 +36,11 @@ IMMIGRANTS = 100
 # From so many of the best of them a hill is climbed, so many steps at most.
 CLIMBERS = 4
 ROUNDS = 6
-# Random draws of which the one farthest from all individuals is taken.
-_DRAWS = 64
-# Share of them that remain when capable networks are preferred.
-_CAPABLE = 0.2
+# Random draws of which the one farthest from all individuals is taken. Of many
+# it would be a corner of the space, where networks are bad and chance rules.
+_DRAWS = 8
+# So many times as many are drawn to keep the most capable.
+_MORE_DRAWS = 5
 # Evaluated individuals without which a surrogate knows nothing.
 _LEAST_DATA = 3
 # Below this rank correlation every second child goes unscreened.
@@ -197,11 +198,13 @@ class ScreenedEvolution:
         if not births and self.default_first and _says_defaults(space):
             return Draft(genome=space.default, operator="default")
         encoding = encoding_of(space.genes)
-        codes = encoding.sample(_DRAWS, rng)
         if self.capability is not None and births % 2:
+            codes = encoding.sample(_MORE_DRAWS * _DRAWS, rng)
             genomes = [encoding.decode(row) for row in codes]
             capable = np.argsort([-self.capability(g) for g in genomes])
-            codes = codes[capable[: int(_CAPABLE * _DRAWS)]]
+            codes = codes[capable[:_DRAWS]]
+        else:
+            codes = encoding.sample(_DRAWS, rng)
         if not births:
             return Draft(genome=encoding.decode(codes[0]))
         features = encoding.features(codes, encoding.activity(codes))

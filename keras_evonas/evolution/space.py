@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keras_evonas.evolution.genes import Domain
 from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
@@ -121,7 +122,7 @@ class SearchSpace:
             if values.get(gene.name, genome[gene.name]) != genome[gene.name]:
                 raise ValueError(
                     f"`{argument}` must lie in the search space: "
-                    f"'{gene.name}' may be {gene.domain}. Received: "
+                    f"'{gene.name}' may be {_brief(gene.domain)}. Received: "
                     f"{gene.name}={values[gene.name]!r}."
                 )
         return genome
@@ -208,6 +209,11 @@ def _default_of(gene: Gene) -> Value:
     if gene.default is None:  # Gene sets it; this tells the type checker.
         raise TypeError(f"gene '{gene.name}' has no default")
     return gene.default
+
+
+def _brief(domain: Domain) -> str:
+    text = repr(domain)
+    return text if len(text) <= 200 else f"{text[:120]} ... {text[-60:]}"
 
 
 def _name_of(item: tuple[str, Value]) -> str:

@@ -1,1 +1,25 @@
-"""Models as the search sees them: their costs and the spaces they span."""
+"""Search spaces of Keras models, and what models cost."""
+
+from keras_evonas.models.conv import ConvNetwork
+from keras_evonas.models.dense import DenseNetwork
+from keras_evonas.models.heads import Binary
+from keras_evonas.models.heads import Classification
+from keras_evonas.models.heads import Head
+from keras_evonas.models.heads import MultiLabel
+from keras_evonas.models.heads import Regression
+from keras_evonas.models.optimizers import tuned_adam
+from keras_evonas.models.optimizers import tuned_sgd
+from keras_evonas.models.optimizers import tuned_sgd_or_adam
+
+__all__ = [
+    "Binary",
+    "Classification",
+    "ConvNetwork",
+    "DenseNetwork",
+    "Head",
+    "MultiLabel",
+    "Regression",
+    "tuned_adam",
+    "tuned_sgd",
+    "tuned_sgd_or_adam",
+]

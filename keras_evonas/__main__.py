@@ -1,0 +1,28 @@
+"""The command line: `python -m keras_evonas report FOLDER`."""
+
+import importlib
+import sys
+
+from absl import app
+
+# Each module defines its own flags and a `main(argv)`.
+_MODULE_OF = {
+    "report": "keras_evonas.reports.command",
+}
+
+
+def main() -> None:
+    """Runs the command that the command line names."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in _MODULE_OF:
+        sys.exit(
+            "Usage: python -m keras_evonas COMMAND [--flags], where COMMAND is "
+            f"one of {', '.join(sorted(_MODULE_OF))}. Received: {name!r}. Add "
+            "--help after the command for its flags."
+        )
+    module = importlib.import_module(_MODULE_OF[name])
+    app.run(module.main, argv=[f"keras_evonas {name}", *sys.argv[2:]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Trials a minute: keras-tuner's own Tuner against EvoTuner.
+
+The same oracle, seed, hypermodel and data, side by side: each search runs in a
+process of its own, and the two tuners take turns. Written as a Markdown table.
+The time is that of `search`, with tracing, validation, checkpoints and oracle;
+imports and the construction of the tuner are not in it.
+"""
+
+import json
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+_CASES = ("digits_mlp", "digits_cnn", "image_cnn")
+_CASE = flags.DEFINE_multi_enum("case", list(_CASES), _CASES, "What to time.")
+_REPEATS = flags.DEFINE_integer(
+    "repeats", 3, "How often each tuner runs a search.", lower_bound=1
+)
+_TRIALS = flags.DEFINE_integer(
+    "trials", None, "Trials of a search. Defaults to each case's own."
+)
+_COHORT = flags.DEFINE_integer(
+    "cohort_size", 16, "Networks that EvoTuner trains together."
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "File to write the table to. Defaults to printing it."
+)
+_MEASURE = flags.DEFINE_enum(
+    "measure", None, ("Tuner", "EvoTuner"), "Run one search; for internal use."
+)
+_HEADER = """\
+| networks | trials x epochs | Tuner, trials/min | EvoTuner, trials/min | \
+times faster | smallest, largest | Tuner, MB | EvoTuner, MB |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs the benchmark and writes its table."""
+    del argv
+    if _MEASURE.value:
+        _measure(_CASE.value[0], _MEASURE.value)
+        return
+    table = _HEADER + "".join(_row(case) for case in _CASE.value)
+    cores = len(os.sched_getaffinity(0))
+    table += (
+        f"\nMedians of {_REPEATS.value} pairs of searches, cohorts of "
+        f"{_COHORT.value}, peak memory of the process; {cores} cores of "
+        f"{platform.machine()}, load {os.getloadavg()[0]:.1f} at the end.\n"
+    )
+    if _OUTPUT.value:
+        pathlib.Path(_OUTPUT.value).write_text(table, encoding="utf-8")
+    else:
+        print(table)
+
+
+def _row(case: str) -> str:
+    pairs = []
+    for repeat in range(_REPEATS.value):
+        # In turns, so that neither always comes first.
+        order = ["Tuner", "EvoTuner"][:: 1 if repeat % 2 == 0 else -1]
+        found = {tuner: _in_subprocess(case, tuner) for tuner in order}
+        pairs.append((found["Tuner"], found["EvoTuner"]))
+    rates = [
+        statistics.median(60 * run["trials"] / run["seconds"] for run in runs)
+        for runs in zip(*pairs, strict=True)
+    ]
+    ratios = [host["seconds"] / ours["seconds"] for host, ours in pairs]
+    memory = [
+        statistics.median(run["peak_mb"] for run in runs)
+        for runs in zip(*pairs, strict=True)
+    ]
+    first = pairs[0][0]
+    return (
+        f"| {first['title']} | {first['trials']} x {first['epochs']} | "
+        f"{rates[0]:.1f} | {rates[1]:.1f} | {statistics.median(ratios):.1f} | "
+        f"{min(ratios):.1f}, {max(ratios):.1f} | {memory[0]:.0f} | "
+        f"{memory[1]:.0f} |\n"
+    )
+
+
+def _in_subprocess(case: str, tuner: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "keras_evonas.benchmarks", "throughput"]
+    command += [f"--case={case}", f"--measure={tuner}"]
+    command += [f"--cohort_size={_COHORT.value}"]
+    if _TRIALS.value:
+        command += [f"--trials={_TRIALS.value}"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    if run.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{run.stderr}")
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def _measure(name: str, tuner_name: str) -> None:
+    """Runs one search and prints what it took as JSON."""
+    import keras_tuner
+
+    from keras_evonas.benchmarks.networks import CASES
+    from keras_evonas.tuner import EvoTuner
+
+    case = CASES[name]
+    trials = _TRIALS.value or case.trials
+    (x, y), held_out = case.data()
+    oracle = keras_tuner.oracles.RandomSearchOracle(
+        "val_accuracy", max_trials=trials, seed=1
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"oracle": oracle, "hypermodel": case.build}
+        options |= {"directory": folder, "project_name": "search"}
+        if tuner_name == "Tuner":
+            tuner = keras_tuner.Tuner(**options)
+        else:
+            tuner = EvoTuner(
+                **options,
+                cohort_size=_COHORT.value,
+                keep_checkpoints="all",  # As keras-tuner does.
+            )
+        start, cpu = time.perf_counter(), time.process_time()
+        tuner.search(
+            x, y, epochs=case.epochs, validation_data=held_out, verbose=0
+        )
+        seconds = time.perf_counter() - start
+        cpu = time.process_time() - cpu
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(
+        json.dumps(
+            {
+                "title": case.title,
+                "epochs": case.epochs,
+                "trials": trials,
+                "seconds": seconds,
+                "cpu_seconds": cpu,
+                "peak_mb": used / 1024,
+            }
+        )
+    )

@@ -1,0 +1,223 @@
+"""keras-tuner's Tuner, mended.
+
+What a tuner of this package needs from keras-tuner 1.4.8 and does not get:
+training that follows from a seed, arguments of `fit` as hyperparameters,
+`HyperbandOracle` outside of `Hyperband`, an error that names the callback that
+cannot be copied, no tensorboard unless it is used, checkpoints that do not
+fill the disk, and best models that are trained ones. Nothing here knows about
+cohorts.
+"""
+
+import os
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import keras_tuner
+from keras_tuner.engine import trial as trial_lib
+
+from keras_evonas.models.costs import HypermodelCosts
+from keras_evonas.training import callbacks as callback_lib
+from keras_evonas.training import curves as curves_lib
+from keras_evonas.training.checkpoints import read_weights
+from keras_evonas.trial_files import TrialFiles
+from keras_evonas.trial_files import completed
+
+Trial = trial_lib.Trial
+FitArgumentsOf = Callable[[keras_tuner.HyperParameters], Mapping[str, Any]]
+
+
+class MendedTuner(keras_tuner.Tuner):
+    """A Tuner to derive from; arguments as for `EvoTuner`."""
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        hypermodel: Any,
+        *,
+        files: Callable[[str], TrialFiles],
+        fit_arguments: FitArgumentsOf | None,
+        seed: int | None,
+        max_model_size: int | None,
+        optimizer: Any,
+        loss: Any,
+        metrics: Any,
+        distribution_strategy: Any,
+        directory: Any,
+        project_name: str | None,
+        tuner_id: str | None,
+        overwrite: bool,
+        executions_per_trial: int,
+    ) -> None:
+        self.fit_arguments = fit_arguments
+        self._seed = seed
+        # In distributed search `self.oracle` becomes a client of the chief.
+        self._local_oracle = oracle
+        self._execution = 0
+        self._histories: list[dict[str, list[float]]] = []
+        self._params: int | None = None
+        super().__init__(
+            oracle=oracle,
+            hypermodel=hypermodel,
+            max_model_size=max_model_size,
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            distribution_strategy=distribution_strategy,
+            directory=directory,
+            project_name=project_name,
+            tuner_id=tuner_id,
+            overwrite=overwrite,
+            executions_per_trial=executions_per_trial,
+        )
+        self._files = files(self.project_dir)
+        if getattr(oracle, "needed_costs", None) and oracle.costs is None:
+            oracle.costs = HypermodelCosts(self.hypermodel)
+
+    @property
+    def _training_seed(self) -> int:
+        if self._seed is not None:
+            return self._seed
+        return int(getattr(self._local_oracle, "seed", 0))
+
+    # Building.
+
+    def _populate_initial_space(self) -> None:
+        super()._populate_initial_space()
+        if self.fit_arguments is not None:
+            hp = self.oracle.get_space()
+            self.fit_arguments(hp)
+            self.oracle.update_space(hp)
+
+    def _checked_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = self._build_hypermodel(hp)
+        if not isinstance(model, keras.Model):
+            raise keras_tuner.errors.FatalTypeError(
+                "`hypermodel` must return a compiled `keras.Model`. Received: "
+                f"{model!r} of type {type(model).__name__}."
+            )
+        size = model.count_params() if model.built else 0
+        if self.max_model_size and size > self.max_model_size:
+            raise keras_tuner.errors.FailedTrialError(
+                f"It has {size} parameters, and `max_model_size` is "
+                f"{self.max_model_size}."
+            )
+        return model
+
+    def _build_from_parent(
+        self, model: keras.Model, hp: keras_tuner.HyperParameters
+    ) -> None:
+        """Creates the weights that those of another trial are loaded into."""
+        parent = hp.values.get("tuner/trial_id")
+        if parent and not model.built:
+            model.build_from_config(self._files.build_config_of(parent))
+
+    def _fit_changes(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
+        """The arguments of `fit` that are a trial's own."""
+        changes: dict[str, Any] = {}
+        if self.fit_arguments is not None:
+            changes.update(self.fit_arguments(hp))
+        if "tuner/epochs" in hp.values:  # Of `HyperbandOracle`.
+            changes["epochs"] = hp.values["tuner/epochs"]
+            changes["initial_epoch"] = hp.values["tuner/initial_epoch"]
+        return changes
+
+    # Callbacks.
+
+    def _deepcopy_callbacks(self, callbacks: Any) -> list[Any]:
+        return callback_lib.copied(callbacks)
+
+    def _configure_tensorboard_dir(
+        self, callbacks: list[Any], trial: Trial, execution: int = 0
+    ) -> None:
+        # keras-tuner 1.4.8 imports tensorboard even if nobody uses it.
+        if any(isinstance(c, keras.callbacks.TensorBoard) for c in callbacks):
+            super()._configure_tensorboard_dir(callbacks, trial, execution)
+
+    # Training alone.
+
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates a trial alone; see `keras_tuner.Tuner`."""
+        self._execution = 0
+        changes = self._fit_changes(trial.hyperparameters)
+        return super().run_trial(trial, *args, **{**kwargs, **changes})
+
+    def _build_and_fit_model(
+        self, trial: Trial, *args: Any, **kwargs: Any
+    ) -> Any:
+        keras.utils.set_random_seed(self._training_seed + self._execution)
+        self._execution += 1
+        hp = trial.hyperparameters
+        model = self._try_build(hp)
+        parent = hp.values.get("tuner/trial_id")
+        if parent:
+            self._build_from_parent(model, hp)
+            read_weights(model, self._files.weights_of(parent))
+        results = self.hypermodel.fit(hp, model, *args, **kwargs)
+        self._params = model.count_params() if model.built else None
+        if isinstance(results, keras.callbacks.History):
+            self._histories.append(results.history)
+        self._files.keep(trial.trial_id, None, model.get_build_config())
+        return results
+
+    # Results.
+
+    def load_model(self, trial: Trial) -> keras.Model:
+        """Loads the model of a trial with the weights of its best epoch.
+
+        Raises:
+            ValueError: If its weights were not kept.
+        """
+        path = self._files.weights_of(trial.trial_id)
+        if not os.path.exists(path):
+            raise ValueError(
+                f"The weights of trial {trial.trial_id} were not kept. Build "
+                "it anew with `tuner.hypermodel.build(trial.hyperparameters)`, "
+                "or search with `keep_checkpoints='all'` or a larger `top_k`."
+            )
+        model = self._checked_model(trial.hyperparameters)
+        if not model.built:
+            model.build_from_config(self._files.build_config_of(trial.trial_id))
+        read_weights(model, path)
+        return model
+
+    def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
+        """Returns the best models with the weights of their best epochs.
+
+        Args:
+            num_models: Integer, how many at most. Defaults to 1.
+
+        Returns:
+            List of models, best first; shorter than `num_models` if fewer
+            trials have completed.
+        """
+        trials = completed(self.oracle.get_best_trials(num_models))
+        return [self.load_model(trial) for trial in trials]
+
+    def get_pareto_models(self) -> list[keras.Model]:
+        """Returns the models that no other beats in every objective.
+
+        Returns:
+            List of models with the weights of their best epochs, the best of
+            the first objective first. `EvoOracle.get_pareto_trials` has their
+            trials.
+
+        Raises:
+            ValueError: If the weights of one were not kept. A front may be
+                longer than the `top_k` checkpoints.
+        """
+        trials = self._local_oracle.get_pareto_trials()
+        return [self.load_model(trial) for trial in trials]
+
+    def learning_curves(self, trial_id: str) -> list[dict[str, list[float]]]:
+        """Returns the learning curves of a trial.
+
+        Args:
+            trial_id: String.
+
+        Returns:
+            For each execution a dictionary from names of logs to their
+            values, one an epoch; an empty list if the trial did not complete.
+        """
+        return curves_lib.read_curves(self._files.folder_of(trial_id))

@@ -1,0 +1,277 @@
+"""`ConvNetwork`: a search space of convolutional networks."""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+
+from keras_evonas.models import genes
+from keras_evonas.models import layers
+from keras_evonas.models.heads import Head
+from keras_evonas.models.optimizers import tuned_sgd
+
+_CONVOLUTIONS = ("plain", "separable")
+_POOLINGS = ("max", "average", "strided")
+_FEATURES = ("global_average", "flatten")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Stage:
+    filters: int
+    kernel: int
+    convolution: str
+    blocks: int
+    residual: bool
+    pooling: str
+    dropout: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Top:
+    features: str
+    units: int
+    dropout: float
+
+
+class ConvNetwork(keras_tuner.HyperModel):
+    """Convolutional networks in stages, each at half the resolution before.
+
+    A stage is a few blocks of convolution, normalization and activation, by
+    choice with a shortcut around them, and ends with a pooling. There are
+    never more stages than the image can be halved, so that no pooling looks
+    at less than one pixel.
+
+    | hyperparameter | values | active |
+    |---|---|---|
+    | `stages` | from `stages[0]` to `stages[1]` | always |
+    | `activation` | `activations` | always |
+    | `normalization` | `normalizations` | always |
+    | `stage_i/filters` | the powers of two in `filters` | if `stages > i` |
+    | `stage_i/kernel` | `kernels` | if `stages > i` |
+    | `stage_i/convolution` | plain, separable | if `stages > i` |
+    | `stage_i/blocks` | from `blocks[0]` to `blocks[1]` | if `stages > i` |
+    | `stage_i/residual` | no, yes | and if it has several blocks |
+    | `stage_i/pooling` | max, average, strided | if `stages > i` |
+    | `stage_i/dropout` | `dropouts` | if `stages > i` |
+    | `features` | global_average, flatten | always |
+    | `top/dense` | no, yes: a Dense layer before the head | always |
+    | `top/units` | the powers of two in `units` | if `top/dense` |
+    | `top/dropout` | `dropouts` | if `top/dense` |
+    | those of `optimizer` | | always |
+
+    What has a single value is not asked for.
+
+    Args:
+        input_shape: Tuple of integers, `(height, width, channels)`.
+        head: What to predict, such as `Classification(classes=10)`.
+        stages: Pair of integers, the smallest and the largest number of
+            stages; capped by how often the image can be halved. Defaults to
+            `(1, 4)`.
+        blocks: Pair of integers, the smallest and the largest number of
+            blocks of a stage. Defaults to `(1, 3)`.
+        filters: Pair of integers, the smallest and the largest number of
+            filters. Defaults to `(8, 128)`.
+        kernels: Odd integers, the sides of the kernels. Defaults to `(3, 5)`.
+        units: Pair of integers, for the Dense layer before the head. Defaults
+            to `(32, 256)`.
+        activations: Names of Keras activations. Defaults to
+            `("relu", "gelu")`.
+        normalizations: Any of `"none"`, `"batch"` and `"layer"`. Defaults to
+            `("batch", "none")`.
+        dropouts: Rates of dropout. Defaults to `(0.0, 0.1, 0.2, 0.3, 0.5)`.
+        optimizer: Function from `hp` to a Keras optimizer. Defaults to
+            `tuned_sgd`.
+        name: String, the name of the hypermodel. Defaults to `None`.
+        tunable: Boolean; see `keras_tuner.HyperModel`. Defaults to `True`.
+
+    Raises:
+        ValueError: If the image is too small for the stages asked for, or if a
+            range or a choice is empty or out of order.
+
+    Example:
+
+    ```python
+    tuner = keras_tuner.Tuner(
+        oracle=EvoOracle("val_accuracy", max_trials=60, seed=0),
+        hypermodel=ConvNetwork((28, 28, 1), Classification(classes=10)),
+    )
+    ```
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        head: Head,
+        *,
+        stages: tuple[int, int] = (1, 4),
+        blocks: tuple[int, int] = (1, 3),
+        filters: tuple[int, int] = (8, 128),
+        kernels: Sequence[int] = (3, 5),
+        units: tuple[int, int] = (32, 256),
+        activations: Sequence[str] = ("relu", "gelu"),
+        normalizations: Sequence[str] = ("batch", "none"),
+        dropouts: Sequence[float] = (0.0, 0.1, 0.2, 0.3, 0.5),
+        optimizer: Callable[[keras_tuner.HyperParameters], Any] = tuned_sgd,
+        name: str | None = None,
+        tunable: bool = True,
+    ) -> None:
+        super().__init__(name=name, tunable=tunable)
+        self.input_shape = genes.check_shape(input_shape, rank=3)
+        self.head = head
+        self.stages = _possible(
+            genes.check_bounds("stages", stages, 1), self.input_shape
+        )
+        self.blocks = genes.check_bounds("blocks", blocks, 1)
+        self.filters = genes.powers_of_two("filters", filters)
+        self.kernels = genes.check_choices("kernels", kernels, range(1, 32, 2))
+        self.units = genes.powers_of_two("units", units)
+        self.activations = genes.check_choices("activations", activations)
+        self.normalizations = genes.check_choices(
+            "normalizations", normalizations, layers.NORMALIZATIONS
+        )
+        self.dropouts = genes.check_rates("dropouts", dropouts)
+        self.optimizer = optimizer
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Builds and compiles a network; see `keras_tuner.HyperModel`."""
+        activation = genes.choice(hp, "activation", self.activations)
+        normalization = genes.choice(hp, "normalization", self.normalizations)
+        inputs = keras.Input(self.input_shape)
+        tensor = inputs
+        for stage in self._ask_for_stages(hp):
+            tensor = _staged(tensor, stage, activation, normalization)
+        top = self._ask_for_top(hp)
+        if top.features == "flatten":
+            tensor = keras.layers.Flatten()(tensor)
+        else:
+            tensor = keras.layers.GlobalAveragePooling2D()(tensor)
+        if top.units:
+            tensor = layers.dense_block(
+                tensor,
+                units=top.units,
+                activation=activation,
+                dropout=top.dropout,
+            )
+        model = keras.Model(inputs, self.head(tensor), name=self.name)
+        model.compile(
+            optimizer=self.optimizer(hp),
+            loss=self.head.loss,
+            metrics=self.head.metrics,
+        )
+        return model
+
+    def _ask_for_stages(self, hp: keras_tuner.HyperParameters) -> list[_Stage]:
+        def ask(index: int) -> _Stage:
+            with hp.name_scope(f"stage_{index}"):
+                return self._ask_for_stage(hp)
+
+        return genes.repeated(hp, "stages", self.stages, ask, default=2)
+
+    def _ask_for_stage(self, hp: keras_tuner.HyperParameters) -> _Stage:
+        low, high = self.blocks
+        blocks = genes.choice(hp, "blocks", range(low, high + 1))
+        residual = False
+        if low > 1:
+            residual = hp.Boolean("residual")
+        elif high > 1:
+            with hp.conditional_scope("blocks", list(range(2, high + 1))):
+                residual = hp.Boolean("residual")
+        return _Stage(
+            filters=genes.choice(hp, "filters", self.filters, near=32),
+            kernel=genes.choice(hp, "kernel", self.kernels, near=3),
+            convolution=genes.choice(hp, "convolution", _CONVOLUTIONS),
+            blocks=blocks,
+            residual=bool(residual),
+            pooling=genes.choice(hp, "pooling", _POOLINGS),
+            dropout=genes.choice(hp, "dropout", self.dropouts),
+        )
+
+    def _ask_for_top(self, hp: keras_tuner.HyperParameters) -> _Top:
+        features = genes.choice(hp, "features", _FEATURES)
+        with hp.name_scope("top"):
+            dense = hp.Boolean("dense")
+            with hp.conditional_scope("dense", [True]):
+                units = genes.choice(hp, "units", self.units, near=64)
+                dropout = genes.choice(hp, "dropout", self.dropouts)
+        return _Top(
+            features=features,
+            units=units if dense else 0,
+            dropout=dropout if dense else 0.0,
+        )
+
+
+def _possible(
+    stages: tuple[int, int], shape: tuple[int, ...]
+) -> tuple[int, int]:
+    """Caps the number of stages by how often the image can be halved."""
+    halvings = max(shape[0].bit_length(), shape[1].bit_length()) - 1
+    most = max(1, halvings)
+    if stages[0] > most:
+        raise ValueError(
+            f"`stages` must allow for the {most} stage(s) that an image of "
+            f"{shape[0]} x {shape[1]} pixels can be halved for. Received: "
+            f"stages={stages}. Lower the first number."
+        )
+    return stages[0], min(stages[1], most)
+
+
+def _staged(
+    tensor: Any, stage: _Stage, activation: str, normalization: str
+) -> Any:
+    """Applies a stage: blocks, perhaps a shortcut, pooling, dropout."""
+    entry = tensor
+    for index in range(stage.blocks):
+        last = index == stage.blocks - 1
+        strides = _window(tensor) if last and stage.pooling == "strided" else 1
+        tensor = _convolution(stage, strides, normalization)(tensor)
+        tensor = layers.normalized(tensor, normalization)
+        if last and stage.residual:
+            tensor = keras.layers.Add()([tensor, _shortcut(entry, tensor)])
+        tensor = keras.layers.Activation(activation)(tensor)
+    return layers.dropped_out(_pooled(tensor, stage.pooling), stage.dropout)
+
+
+def _convolution(
+    stage: _Stage, strides: int | tuple[int, int], normalization: str
+) -> keras.layers.Layer:
+    kind = {
+        "plain": keras.layers.Conv2D,
+        "separable": keras.layers.SeparableConv2D,
+    }[stage.convolution]
+    return kind(
+        stage.filters,
+        stage.kernel,
+        strides=strides,
+        padding="same",
+        use_bias=normalization == "none",
+    )
+
+
+def _shortcut(entry: Any, exit_: Any) -> Any:
+    """Brings what entered a stage into the shape of what leaves it."""
+    if entry.shape[1:] == exit_.shape[1:]:
+        return entry
+    same_size = entry.shape[1:3] == exit_.shape[1:3]
+    strides = 1 if same_size else _window(entry)
+    return keras.layers.Conv2D(
+        exit_.shape[-1], 1, strides=strides, padding="same"
+    )(entry)
+
+
+def _pooled(tensor: Any, pooling: str) -> Any:
+    if pooling == "strided" or _window(tensor) == (1, 1):
+        return tensor
+    kind = {
+        "max": keras.layers.MaxPooling2D,
+        "average": keras.layers.AveragePooling2D,
+    }[pooling]
+    # As a strided convolution: an odd side keeps its last pixel.
+    return kind(_window(tensor), padding="same")(tensor)
+
+
+def _window(tensor: Any) -> tuple[int, int]:
+    """Two pixels along each side that has them."""
+    return min(2, tensor.shape[1]), min(2, tensor.shape[2])

@@ -1,0 +1,129 @@
+"""What a search prints: one line for every trial that has ended."""
+
+import math
+import sys
+
+
+class Progress:
+    """Prints a line for each ended trial.
+
+    Args:
+        name: String, the objective's name.
+        direction: String, `"min"` or `"max"`.
+        verbose: Integer, `0` prints nothing.
+        total: Integer, number of trials of the whole search, or `None`.
+        ended: Integer, how many of them had ended before.
+        best: Float, the best score before, or `None`.
+
+    Example of a line:
+
+    ```
+    [37/200] val_accuracy 0.912 (best 0.918) 41k params 0.4 s, about 3 min left
+    ```
+    """
+
+    def __init__(
+        self,
+        name: str,
+        direction: str,
+        *,
+        verbose: int,
+        total: int | None = None,
+        ended: int = 0,
+        best: float | None = None,
+    ) -> None:
+        self._name = name
+        self._is_better = max if direction == "max" else min
+        self._verbose = verbose
+        self._total = total
+        self._count_ended = ended
+        self._ended_before = ended
+        self._best = best
+        self._seconds = 0.0
+        self._has_status = False
+
+    def training(self, number: int) -> None:
+        """Says on a terminal, until the next line, what is being done."""
+        if self._verbose and sys.stdout.isatty():
+            noun = "network" if number == 1 else "networks"
+            print(f"training {number} {noun} ...", end="", flush=True)
+            self._has_status = True
+
+    def ended(
+        self,
+        score: float | None,
+        *,
+        params: int | None = None,
+        seconds: float = 0.0,
+        message: str | None = None,
+    ) -> None:
+        """Prints the line of a trial.
+
+        Args:
+            score: Float, or `None` if there is none.
+            params: Integer, number of parameters of the network, if known.
+            seconds: Float, how long it took.
+            message: String, why there is no score.
+        """
+        self._count_ended += 1
+        self._seconds += seconds
+        if score is not None and math.isfinite(score):
+            known = [] if self._best is None else [self._best]
+            self._best = self._is_better([*known, score])
+        parts = [self._count()]
+        if message is None:
+            parts.append(f"{self._name} {_short(score)}")
+        else:
+            parts.append(f"failed: {_last_line(message)}")
+        if self._best is not None:
+            parts.append(f"(best {_short(self._best)})")
+        if params is not None:
+            parts.append(f"{_rounded(params)} params")
+        parts.append(f"{seconds:.1f} s{self._time_left()}")
+        self.say(" ".join(parts))
+
+    def say(self, line: str) -> None:
+        """Prints any line, unless the search is to be silent."""
+        if not self._verbose:
+            return
+        if self._has_status:
+            print("\r\033[K", end="")
+            self._has_status = False
+        print(line, flush=True)
+
+    def _count(self) -> str:
+        if self._total is None:
+            return f"[{self._count_ended}]"
+        return f"[{self._count_ended}/{self._total}]"
+
+    def _time_left(self) -> str:
+        if self._total is None or self._count_ended >= self._total:
+            return ""
+        each = self._seconds / (self._count_ended - self._ended_before)
+        left = _duration(each * (self._total - self._count_ended))
+        return f", about {left} left"
+
+
+def _short(score: float | None) -> str:
+    return "unknown" if score is None else f"{score:.4g}"
+
+
+def _last_line(message: str) -> str:
+    lines = [line for line in message.splitlines() if line.strip()]
+    last = lines[-1].strip() if lines else "no message"
+    return last if len(last) <= 160 else last[:157] + "..."
+
+
+def _rounded(number: int) -> str:
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return str(number)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,33 @@
+"""Reports: what a search did, read from its project folder alone.
+
+```python
+from keras_evonas import reports
+
+search = reports.load("searches/digits")
+print(search.summary())
+reports.write_report("searches/digits")  # searches/digits/report.html
+```
+
+or `python -m keras_evonas report searches/digits`. Nothing here imports Keras,
+so a report can be made while the search runs, after a crash, and elsewhere.
+"""
+
+from keras_evonas.reports.importance import Importance
+from keras_evonas.reports.importance import gene_importance
+from keras_evonas.reports.page import write_report
+from keras_evonas.reports.reading import load
+from keras_evonas.reports.search import Finalist
+from keras_evonas.reports.search import Objective
+from keras_evonas.reports.search import Search
+from keras_evonas.reports.search import Trial
+
+__all__ = [
+    "Finalist",
+    "Importance",
+    "Objective",
+    "Search",
+    "Trial",
+    "gene_importance",
+    "load",
+    "write_report",
+]

@@ -1,0 +1,165 @@
+"""A saved model's layers, read from its `.keras` file without Keras.
+
+A `.keras` file is a zip archive whose `config.json` names every layer.
+"""
+
+import dataclasses
+import itertools
+import json
+import pathlib
+import zipfile
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+from keras_evonas.reports import wording
+from keras_evonas.reports.search import Trial
+
+# Settings that say what a layer is; the others are seldom asked for.
+_SHOWN = (
+    "units",
+    "filters",
+    "kernel_size",
+    "pool_size",
+    "strides",
+    "rate",
+    "activation",
+    "num_heads",
+    "key_dim",
+)
+_LARGEST_CONFIG = 20_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A layer.
+
+    Args:
+        name: Its name in the model.
+        kind: Its class.
+        details: Its main settings, such as `units 64`.
+        inputs: Names of the layers before it.
+        shape: Shape of what it takes in, such as `(8, 8, 1)`, if known.
+    """
+
+    name: str
+    kind: str
+    details: tuple[str, ...]
+    inputs: tuple[str, ...]
+    shape: tuple[int | None, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """A model's layers in their order.
+
+    Args:
+        source: The file it was read from, relative to the project folder.
+        blocks: The layers.
+        is_chain: Whether each layer follows the one before.
+    """
+
+    source: str
+    blocks: tuple[Block, ...]
+    is_chain: bool
+
+
+def find(folder: pathlib.Path, trial: Trial) -> Architecture | None:
+    """Looks for a saved model of a trial in a project folder.
+
+    Args:
+        folder: The project folder.
+        trial: The trial, mostly the best.
+
+    Returns:
+        The layers of the model in the trial's own folder, else of the only
+        `.keras` file of the project folder, or `None`.
+    """
+    own = sorted((folder / f"trial_{trial.trial_id}").glob("*.keras"))
+    shared = sorted(folder.glob("*.keras"))
+    for path in [*own, *(shared if len(shared) == 1 else ())]:
+        config = _config(path)
+        blocks = _blocks(config)
+        if blocks:
+            return Architecture(
+                str(path.relative_to(folder)), blocks, _is_chain(blocks)
+            )
+    return None
+
+
+def _config(path: pathlib.Path) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > _LARGEST_CONFIG:
+                return None
+            return json.loads(archive.read("config.json"))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return None  # half-written or of another program: no architecture
+
+
+def _blocks(config: Any) -> tuple[Block, ...]:
+    layers = _get(_get(config, "config"), "layers")
+    if not isinstance(layers, list):
+        return ()
+    blocks: list[Block] = []
+    for layer in layers:
+        settings = _get(layer, "config") or {}
+        kind = str(_get(layer, "class_name") or "?")
+        name = str(_get(settings, "name") or _get(layer, "name") or kind)
+        tensors = list(_tensors(_get(layer, "inbound_nodes")))
+        inputs = tuple(dict.fromkeys(t["keras_history"][0] for t in tensors))
+        if not inputs and blocks and _get(layer, "inbound_nodes") is None:
+            inputs = (blocks[-1].name,)  # a Sequential model names none
+        shape = tensors[0].get("shape") if tensors else None
+        shape = shape or _get(settings, "batch_shape")
+        blocks.append(
+            Block(
+                name,
+                kind,
+                _details(settings),
+                inputs,
+                tuple(shape[1:]) if isinstance(shape, list) else None,
+            )
+        )
+    return tuple(blocks)
+
+
+def _details(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    found = []
+    for name in _SHOWN:
+        value = settings.get(name)
+        if isinstance(value, list):
+            same = len(set(map(str, value))) == 1
+            value = (
+                value[0] if same else f" {wording.TIMES} ".join(map(str, value))
+            )
+        ordinary = value == 1 and name == "strides"
+        plain = isinstance(value, int | float | str) and value != "linear"
+        if plain and not ordinary:
+            found.append(f"{name.replace('_', ' ')} {value}")
+    return tuple(found)
+
+
+def _tensors(node: Any) -> Iterator[Mapping[str, Any]]:
+    """The Keras tensors anywhere inside the saved arguments of a layer."""
+    if isinstance(node, list):
+        for part in node:
+            yield from _tensors(part)
+    elif isinstance(node, dict):
+        history = node.get("keras_history")
+        if isinstance(history, list) and history:
+            yield node
+        else:
+            for part in node.values():
+                yield from _tensors(part)
+
+
+def _is_chain(blocks: tuple[Block, ...]) -> bool:
+    return all(
+        block.inputs == (before.name,)
+        for before, block in itertools.pairwise(blocks)
+    )
+
+
+def _get(node: Any, key: str) -> Any:
+    return node.get(key) if isinstance(node, dict) else None

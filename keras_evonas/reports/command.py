@@ -1,0 +1,34 @@
+"""Writes the report of a search: `python -m keras_evonas report FOLDER`.
+
+FOLDER is the project folder, `directory/project_name` of the tuner. The search
+may be running, finished or dead; the folder is only read, but for the report.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from absl import app
+from absl import flags
+
+from keras_evonas.reports.page import render_to
+from keras_evonas.reports.reading import load
+
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Where to write. Defaults to report.html in FOLDER."
+)
+_TEXT = flags.DEFINE_bool("text", False, "Print the summary and write nothing.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints the summary of a search and writes its report."""
+    if len(argv) != 2:
+        raise app.UsageError(
+            f"Name one project folder. Received: {list(argv[1:])}."
+        )
+    try:
+        search = load(argv[1])
+        print(search.summary())
+        if not _TEXT.value:
+            print(f"wrote {render_to(search, _OUTPUT.value)}")
+    except (OSError, ValueError, ImportError) as error:
+        sys.exit(str(error))

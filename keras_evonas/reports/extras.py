@@ -1,0 +1,27 @@
+"""Libraries that only the reports need."""
+
+import importlib
+from typing import Any
+
+
+def load(module: str, package: str) -> Any:
+    """Imports an optional library.
+
+    Args:
+        module: What to import.
+        package: What to install for it.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: If it is not there, with how to install it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"Reports need the package '{package}', which could not be "
+            "imported. Install what reports need with `pip install "
+            f"'keras-evonas[reports]'`. ({error})"
+        ) from error

@@ -1,0 +1,264 @@
+"""The family tree, and how genes spread."""
+
+import itertools
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from keras_evonas.evolution.genes import Interval
+from keras_evonas.reports import lineage
+from keras_evonas.reports import wording
+from keras_evonas.reports.encoding import Feature
+from keras_evonas.reports.figures import base
+from keras_evonas.reports.figures import progress
+from keras_evonas.reports.figures.base import Figure
+from keras_evonas.reports.search import Search
+from keras_evonas.reports.search import Trial
+
+_NOT_USED = "not used"
+# A gene with more values than this is shown in so many ranges.
+_MOST_VALUES = 8
+_RANGES = 4
+_LARGEST_WINDOW = 100
+_MOST_PLACES = 120
+
+
+def family_tree(search: Search, trial: Trial) -> Figure:
+    """The ancestors of a trial: when they were born, how good they were."""
+    steps = lineage.family(search, trial)
+    main = lineage.descent(search, trial)
+    members = search.lineage(trial.trial_id)
+    data = [
+        _edges(steps, "parent to child", "grey", 1),
+        _edges(main, "main line", "blue", 2.5),
+        _middles(steps),
+    ]
+    for kind in dict.fromkeys(map(progress.kind_of, members)):
+        name, color, symbol = progress.appearance(kind)
+        ones = [one for one in members if progress.kind_of(one) == kind]
+        data.append(
+            base.points(
+                [one.number for one in ones],
+                base.rounded([one.score for one in ones]),
+                ones,
+                name=name,
+                color=color,
+                symbol=symbol,
+                size=10,
+            )
+        )
+    data.append(
+        base.points(
+            [trial.number],
+            base.rounded([trial.score]),
+            [trial],
+            name="the best",
+            color="green",
+            symbol="star",
+            size=17,
+        )
+    )
+    scores = [one.score for one in members if one.score is not None]
+    view = base.visible_scores(search, scores)
+    return Figure(
+        "family-tree",
+        "The family tree of the best network",
+        "Left to right in the order of birth, better networks towards the "
+        f"{'bottom' if search.objectives[0].direction == 'min' else 'top'}. "
+        "Point at the middle of a line to see what was changed and what that "
+        "gained; the thick line is told step by step below.",
+        data,
+        {
+            "xaxis": base.axis("trial"),
+            "yaxis": base.axis(search.objectives[0].name, **view),
+        },
+        height=420,
+    )
+
+
+def spread(search: Search, feature: Feature) -> Figure | None:
+    """How the values of a gene spread among the networks being born."""
+    trials = [trial for trial in search.trials if trial.values]
+    groups, group_of = _groups(feature)
+    carried = [group_of(trial.values.get(feature.name)) for trial in trials]
+    groups = [group for group in groups if group in set(carried)]
+    if len(trials) < 4 or len(groups) < 2:
+        return None
+    window = min(max(8, len(trials) // 15), _LARGEST_WINDOW)
+    step = max(1, len(trials) // _MOST_PLACES)
+    places = range(min(window, len(trials)) - 1, len(trials), step)
+    data = []
+    for index, group in enumerate(groups):
+        shares = []
+        for place in places:
+            recent = carried[max(0, place + 1 - window) : place + 1]
+            shares.append(recent.count(group) / len(recent))
+        color = _color(feature, groups, index)
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "stackgroup": "one",
+                "name": wording.escape(group),
+                "x": [trials[place].number for place in places],
+                "y": base.rounded(shares),
+                "line": {"width": 0.5, "color": color},
+                "fillcolor": color,
+                "hovertemplate": "%{y:.0%}<extra>%{fullData.name}</extra>",
+            }
+        )
+    return Figure(
+        f"spread-{feature.name}",
+        feature.name,
+        _spread_sentence(feature.name, carried, window),
+        data,
+        {
+            "xaxis": base.axis("trial"),
+            "yaxis": {"tickformat": ".0%", "range": [0, 1]},
+            "hovermode": "x unified",
+        },
+        height=300,
+    )
+
+
+def _spread_sentence(name: str, carried: list[str], window: int) -> str:
+    first = _most_common(carried[:window])
+    last = _most_common(carried[-window:])
+    text = (
+        f"Among the first {window} networks the most common value of {name} "
+        f"was {first[0]} ({wording.percent(first[1])})"
+    )
+    after = wording.percent(last[1])
+    if first[0] == last[0]:
+        return f"{text}, among the last {window} too ({after})."
+    return f"{text}; among the last {window} it is {last[0]} ({after})."
+
+
+def _most_common(values: Sequence[str]) -> tuple[str, float]:
+    value = statistics.mode(values)
+    return value, values.count(value) / len(values)
+
+
+def _groups(feature: Feature) -> tuple[list[str], Any]:
+    """Names of the values or ranges of a gene, and which one a value is in."""
+    domain = feature.domain
+    places = feature.places
+    if domain.size <= _MOST_VALUES:
+        names = [wording.gene_value(value) for value in places]
+
+        def by_value(value: Any) -> str:
+            return _NOT_USED if value is None else wording.gene_value(value)
+
+        return [*names, _NOT_USED], by_value
+    if not domain.ordered:
+        names = [wording.gene_value(value) for value in places]
+        kept = names[: _MOST_VALUES - 1]
+
+        def by_name(value: Any) -> str:
+            if value is None:
+                return _NOT_USED
+            name = wording.gene_value(value)
+            return name if name in kept else "others"
+
+        return [*kept, "others", _NOT_USED], by_name
+    if isinstance(domain, Interval):
+        edges = [domain.at(i / _RANGES) for i in range(_RANGES + 1)]
+        pairs = list(itertools.pairwise(edges))
+    else:
+        parts = _split(list(domain), _RANGES)
+        pairs = [(values[0], values[-1]) for values in parts]
+    ranges = [
+        f"{wording.number(low, 3)} to {wording.number(high, 3)}"
+        for low, high in pairs
+    ]
+
+    def by_range(value: Any) -> str:
+        if value is None:
+            return _NOT_USED
+        place = feature.encode(value)
+        return ranges[min(int(place * len(ranges)), len(ranges) - 1)]
+
+    return [*ranges, _NOT_USED], by_range
+
+
+def _split(places: list[Any], count: int) -> list[list[Any]]:
+    """Parts of equal width in the places' own order."""
+    parts: list[list[Any]] = [[] for _ in range(count)]
+    for index, place in enumerate(places):
+        at = index / (len(places) - 1)
+        parts[min(int(at * count), count - 1)].append(place)
+    return parts
+
+
+def _color(feature: Feature, groups: list[str], index: int) -> str:
+    if groups[index] == _NOT_USED:
+        return base.theme("unused")
+    if not feature.domain.ordered:
+        return base.theme(base.SERIES[index % len(base.SERIES)])
+    used = len([group for group in groups if group != _NOT_USED])
+    last = len(base.ORDINAL) - 1
+    return base.ORDINAL[round(index * last / max(1, used - 1))]
+
+
+def _edges(
+    steps: Sequence[lineage.Step], name: str, color: str, width: float
+) -> dict[str, Any]:
+    x: list[int | None] = []
+    y: list[float | None] = []
+    for step in steps:
+        x += [step.parent.number, step.child.number, None]
+        y += [step.parent.score, step.child.score, None]
+    return base.line(
+        x,
+        base.rounded(y),
+        name=name,
+        color=color,
+        line={"width": width},
+        hoverinfo="skip",
+    )
+
+
+def _middles(steps: Sequence[lineage.Step]) -> dict[str, Any]:
+    """Points in the middle of the edges that carry their text."""
+    shown = [step for step in steps if step.gain is not None]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "what was changed",
+        "showlegend": False,
+        "x": [(s.parent.number + s.child.number) / 2 for s in shown],
+        "y": base.rounded(
+            [(s.parent.score + s.child.score) / 2 for s in shown]
+        ),
+        "text": [edge_text(step) for step in shown],
+        "hovertemplate": "%{text}<extra></extra>",
+        "marker": {
+            "size": 7,
+            "symbol": "circle-open",
+            "color": base.theme("grey"),
+        },
+    }
+
+
+def edge_text(step: lineage.Step) -> str:
+    """What an edge did, with plotly's line breaks."""
+    lines = [
+        f"<b>{wording.escape(step.parent.trial_id)} → "
+        f"{wording.escape(step.child.trial_id)}</b>: "
+        f"{wording.escape(wording.plain_operator(step.child.operator))}"
+    ]
+    lines += [wording.escape(change_text(c)) for c in step.changes[:10]]
+    if len(step.changes) > 10:
+        lines.append(f"and {len(step.changes) - 10} more")
+    if step.gain is not None:
+        lines.append(f"gain: {wording.signed(step.gain)}")
+    return "<br>".join(lines)
+
+
+def change_text(change: lineage.Change) -> str:
+    """A change in plain text."""
+    before, after = (
+        "off" if value is None else wording.gene_value(value)
+        for value in (change.before, change.after)
+    )
+    return f"{change.name}: {before} → {after}"

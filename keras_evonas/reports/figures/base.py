@@ -1,0 +1,168 @@
+"""What all figures share: plotly's JSON, in colours that the page decides.
+
+A colour is a name such as `theme:blue`; the page's script puts in the shade
+for light or dark mode. The palette is Okabe and Ito's (2008), which people
+with colour blindness can tell apart, and shapes differ along with colours.
+The text that appears when pointing at a trial is stored once in the page:
+a trace lists the trials in `meta.trials`, and the script looks their text up.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_evonas.reports import wording
+from keras_evonas.reports.search import Search
+from keras_evonas.reports.search import Trial
+
+# From so many points on the graphics card draws them.
+GPU_POINTS = 1000
+# A figure shows so many points at most.
+MOST_POINTS = 20_000
+
+SERIES = ("blue", "orange", "green", "purple", "sky", "vermillion", "yellow")
+# Dark to light in steps of equal size for every eye (from viridis).
+ORDINAL = (
+    *("#440154", "#46327e", "#365c8d", "#277f8e"),
+    *("#1fa187", "#4ac16d", "#a0da39", "#fde725"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A plot and the sentence that explains it.
+
+    Args:
+        name: Identifier inside the page.
+        title: Heading, plain text.
+        caption: One or two sentences, plain text.
+        data: Plotly's traces.
+        layout: What differs from the page's own layout.
+        height: Height in pixels.
+    """
+
+    name: str
+    title: str
+    caption: str
+    data: list[dict[str, Any]]
+    layout: dict[str, Any] = dataclasses.field(default_factory=dict)
+    height: int = 340
+
+
+def theme(color: str) -> str:
+    """Names a colour of the page's palette."""
+    return f"theme:{color}"
+
+
+def axis(title: str, **options: Any) -> dict[str, Any]:
+    """An axis with an escaped title."""
+    return {"title": {"text": wording.escape(title)}, **options}
+
+
+def rounded(values: Iterable[float | None]) -> list[float | None]:
+    """Six digits, which is all that a screen shows; gaps for NaN."""
+    return [
+        float(f"{value:.6g}")
+        if value is not None and math.isfinite(value)
+        else None
+        for value in values
+    ]
+
+
+def points(
+    x: Sequence[Any],
+    y: Sequence[Any],
+    trials: Sequence[Trial],
+    *,
+    name: str,
+    color: str,
+    symbol: str = "circle",
+    size: int = 7,
+    **options: Any,
+) -> dict[str, Any]:
+    """A trace of trials as points, with their network on hover."""
+    return {
+        "type": "scattergl" if len(trials) >= GPU_POINTS else "scatter",
+        "mode": "markers",
+        "name": wording.escape(name),
+        "x": list(x),
+        "y": list(y),
+        "meta": {"trials": [trial.number for trial in trials]},
+        "hovertemplate": "%{text}<extra></extra>",
+        "marker": {"color": theme(color), "symbol": symbol, "size": size},
+        **options,
+    }
+
+
+def line(
+    x: Sequence[Any],
+    y: Sequence[Any],
+    *,
+    name: str,
+    color: str,
+    **options: Any,
+) -> dict[str, Any]:
+    """A trace of a line."""
+    shape = {"color": theme(color), "width": 2} | options.pop("line", {})
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": wording.escape(name),
+        "x": list(x),
+        "y": list(y),
+        "line": shape,
+        **options,
+    }
+
+
+def visible_scores(
+    search: Search, scores: Sequence[float], objective: int = 0
+) -> dict[str, Any]:
+    """The part of the score axis where most trials are.
+
+    Args:
+        search: The search.
+        scores: What is to be shown.
+        objective: Which objective the scores are of.
+
+    Returns:
+        Options for the axis. If scores lie outside of it, the page offers a
+        button that shows them.
+    """
+    if len(scores) < 8:
+        return {}
+    direction = search.objectives[objective]
+    losses = np.array([direction.loss(score) for score in scores])
+    low, high = np.quantile(losses, [0.25, 0.75])
+    limit = high + 3 * (high - low)
+    outside = int((losses > limit).sum())
+    if not outside or low == high:
+        return {}
+    best = float(losses.min())
+    pad = 0.06 * (limit - best) or 1.0
+    ends = sorted((direction.loss(best - pad), direction.loss(limit + pad)))
+    return {"range": rounded(ends)}
+
+
+def thinned(trials: Sequence[Trial], keep: Iterable[Trial]) -> list[Trial]:
+    """At most `MOST_POINTS` trials: evenly spaced ones, and those in `keep`."""
+    if len(trials) <= MOST_POINTS:
+        return list(trials)
+    kept = {trial.trial_id for trial in keep}
+    step = math.ceil(len(trials) / MOST_POINTS)
+    return [
+        trial
+        for index, trial in enumerate(trials)
+        if index % step == 0 or trial.trial_id in kept
+    ]
+
+
+def time_unit(seconds: float) -> tuple[float, str]:
+    """Seconds in a unit that suits a time span, and its name."""
+    if seconds < 300:
+        return 1.0, "seconds"
+    return (60.0, "minutes") if seconds < 3 * 3600 else (3600.0, "hours")

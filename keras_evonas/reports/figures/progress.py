@@ -1,0 +1,327 @@
+"""How the search went: every trial, the best so far, fronts and costs."""
+
+import itertools
+from collections.abc import Sequence
+
+from keras_evonas.reports import wording
+from keras_evonas.reports.figures import base
+from keras_evonas.reports.figures.base import Figure
+from keras_evonas.reports.search import Search
+from keras_evonas.reports.search import Trial
+
+# What made a trial: its name, colour, symbol.
+_KINDS = {
+    "given": ("given at the start", "purple", "diamond"),
+    "random": ("drawn at random", "grey", "circle"),
+    "one parent": ("mutated from one parent", "blue", "circle"),
+    "two parents": ("crossed from two parents", "orange", "triangle-up"),
+    "unknown": ("tried", "blue", "circle"),
+    "breaking": ("breaks a constraint", "vermillion", "x"),
+}
+_MOST_FIGURES = 6
+
+
+def kind_of(trial: Trial) -> str:
+    """What made a trial, as a key of the legend."""
+    if not trial.feasible:
+        return "breaking"
+    if trial.operator is None:
+        return "unknown"
+    if trial.operator in ("initial", "default"):
+        return "given"
+    if not trial.parents:
+        return "random"
+    return "two parents" if len(trial.parents) > 1 else "one parent"
+
+
+def appearance(kind: str) -> tuple[str, str, str]:
+    """Name, colour and symbol of a kind of trial."""
+    return _KINDS[kind]
+
+
+def every_trial(search: Search) -> Figure:
+    """Every completed trial as a point, and the best so far as a line."""
+    objective = search.objectives[0]
+    trials = base.thinned(search.completed, search.ranking[:100])
+    data = []
+    for kind, (name, color, symbol) in _KINDS.items():
+        of_kind = [trial for trial in trials if kind_of(trial) == kind]
+        if of_kind:
+            data.append(
+                base.points(
+                    [trial.number for trial in of_kind],
+                    base.rounded([trial.score for trial in of_kind]),
+                    of_kind,
+                    name=name,
+                    color=color,
+                    symbol=symbol,
+                    opacity=0.75,
+                )
+            )
+    order = sorted(search.completed, key=lambda trial: trial.number)
+    x, y = _best_so_far(search, order, [t.number for t in order])
+    last = max(trial.number for trial in search.trials)
+    data.append(
+        base.line(
+            [*x, last],
+            base.rounded([*y, y[-1]]),
+            name="best so far",
+            color="green",
+            line={"shape": "hv", "width": 2.5},
+            hoverinfo="skip",
+        )
+    )
+    scores = [trial.score for trial in search.completed]
+    view = base.visible_scores(search, scores)
+    better = "lower" if objective.direction == "min" else "higher"
+    return Figure(
+        "every-trial",
+        "Every network that was tried",
+        f"Each point is a network: {better} is better. The line is the best "
+        "so far; point at a network to see what it was.",
+        data,
+        {
+            "xaxis": base.axis("trial, in the order of their beginning"),
+            "yaxis": base.axis(objective.name, **view),
+        },
+        height=420,
+    )
+
+
+def best_over_time(search: Search) -> Figure | None:
+    """The best so far against the time that the search took."""
+    timed = [trial for trial in search.completed if trial.ended is not None]
+    if not timed:
+        return None
+    timed.sort(key=lambda trial: (trial.ended, trial.number))
+    total = search.elapsed or 0.0
+    unit, name = base.time_unit(total)
+    x, y = _best_so_far(search, timed, [t.ended / unit for t in timed])
+    objective = search.objectives[0]
+    view = base.visible_scores(search, [t.score for t in timed])
+    return Figure(
+        "best-over-time",
+        "The best so far over time",
+        f"The best {objective.name} that was known after each span of time; "
+        "where the line stays flat, waiting longer did not help.",
+        [
+            base.line(
+                base.rounded([*x, total / unit]),
+                base.rounded([*y, y[-1]]),
+                name="best so far",
+                color="green",
+                mode="lines+markers",
+                line={"shape": "hv", "width": 2.5},
+                marker={"size": 6, "color": base.theme("green")},
+                hovertemplate="%{x:.3~g} "
+                + name
+                + ": %{y:.4~g}<extra></extra>",
+                showlegend=False,
+            )
+        ],
+        {
+            "xaxis": base.axis(f"{name} since the search began"),
+            "yaxis": base.axis(objective.name, **view),
+        },
+    )
+
+
+def pareto_fronts(search: Search) -> list[Figure]:
+    """Two objectives against each other, for each pair."""
+    count = len(search.objectives)
+    pairs = list(itertools.combinations(range(count), 2))[:3]
+    return [_front(search, first, second) for first, second in pairs]
+
+
+def costs(search: Search) -> list[Figure]:
+    """The score against each cost that was recorded, and the seconds."""
+    names = dict.fromkeys(n for t in search.completed for n in t.costs)
+    readers = {name: _cost(name) for name in names}
+    readers["seconds of training"] = lambda trial: trial.seconds
+    found = []
+    for name, read in readers.items():
+        trials = [t for t in search.completed if read(t) is not None]
+        values = {read(trial) for trial in trials}
+        if len(values) > 1:
+            found.append(_cost_figure(search, name, trials, read))
+    return found[:_MOST_FIGURES]
+
+
+def finalists(search: Search) -> Figure:
+    """The search's score beside what the finalists really reach."""
+    ones = search.finalists[::-1]
+    names = [wording.escape(wording.shorten(one.name, 30)) for one in ones]
+    spreads = [
+        (
+            sum((s - one.mean) ** 2 for s in one.honest_scores)
+            / max(1, len(one.honest_scores) - 1)
+        )
+        ** 0.5
+        for one in ones
+    ]
+    objective = search.objectives[0].name if search.objectives else "score"
+    return Figure(
+        "finalists",
+        "Is the best really the best?",
+        "Open circles: what the search believed. Filled: what the same network "
+        "reaches on data that the search never saw, retrained with new seeds; "
+        "bars are one standard deviation. A filled circle far on the worse "
+        "side means that the search was lucky there.",
+        [
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "the search's score",
+                "x": base.rounded([one.search_score for one in ones]),
+                "y": names,
+                "marker": {
+                    "symbol": "circle-open",
+                    "size": 12,
+                    "color": base.theme("orange"),
+                },
+            },
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "the honest score",
+                "x": base.rounded([one.mean for one in ones]),
+                "y": names,
+                "error_x": {
+                    "type": "data",
+                    "array": base.rounded(spreads),
+                    "color": base.theme("blue"),
+                },
+                "marker": {"size": 11, "color": base.theme("blue")},
+            },
+        ],
+        {
+            "xaxis": base.axis(objective),
+            "yaxis": {"type": "category", "automargin": True},
+        },
+        height=150 + 36 * len(ones),
+    )
+
+
+def _cost(name: str):
+    return lambda trial: trial.costs.get(name)
+
+
+def _cost_figure(search: Search, name: str, trials, read) -> Figure:
+    values = [read(trial) for trial in trials]
+    best = search.best
+    wide = min(values) > 0 and max(values) / min(values) > 30
+    scores = [trial.score for trial in trials]
+    view = base.visible_scores(search, scores)
+    shown = base.thinned(trials, search.ranking[:100])
+    data = [
+        base.points(
+            base.rounded([read(trial) for trial in shown]),
+            base.rounded([trial.score for trial in shown]),
+            shown,
+            name="tried",
+            color="blue",
+            size=6,
+            opacity=0.6,
+        )
+    ]
+    if best is not None and read(best) is not None:
+        data.append(_star(best, read(best), best.score))
+    objective = search.objectives[0].name
+    return Figure(
+        f"cost-{name.replace(' ', '-')}",
+        f"{objective} against {name}",
+        f"Does a network with more {name} do better? The star is the best one.",
+        data,
+        {
+            "xaxis": base.axis(name, type="log" if wide else "linear"),
+            "yaxis": base.axis(objective, **view),
+            "showlegend": False,
+        },
+    )
+
+
+def _star(trial: Trial, x, y) -> dict:
+    return base.points(
+        [x],
+        [y],
+        [trial],
+        name="the best",
+        color="green",
+        symbol="star",
+        size=16,
+    )
+
+
+def _front(search: Search, first: int, second: int) -> Figure:
+    names = [search.objectives[i].name for i in (first, second)]
+    front = sorted(search.front, key=lambda trial: trial.scores[first])
+    on_front = {trial.trial_id for trial in front}
+    others = [t for t in search.completed if t.trial_id not in on_front]
+    groups: list[tuple[Sequence[Trial], str, str, str, float]] = [
+        ([t for t in others if t.feasible], "tried", "grey", "circle", 0.6),
+        ([t for t in others if not t.feasible], *_KINDS["breaking"], 0.6),
+        (front, "nothing beats it", "blue", "diamond", 1.0),
+    ]
+    data = [
+        base.points(
+            base.rounded([t.scores[first] for t in trials]),
+            base.rounded([t.scores[second] for t in trials]),
+            trials,
+            name=name,
+            color=color,
+            symbol=symbol,
+            opacity=opacity,
+            size=9 if name == "nothing beats it" else 6,
+        )
+        for trials, name, color, symbol, opacity in groups
+        if trials
+    ]
+    if len(search.objectives) == 2 and front:
+        data.append(
+            base.line(
+                base.rounded([t.scores[first] for t in front]),
+                base.rounded([t.scores[second] for t in front]),
+                name="front",
+                color="blue",
+                line={"width": 1.5, "dash": "dot"},
+                hoverinfo="skip",
+                showlegend=False,
+            )
+        )
+    axes = {}
+    for key, index in (("xaxis", first), ("yaxis", second)):
+        values = [trial.scores[index] for trial in search.completed]
+        wide = min(values) > 0 and max(values) / min(values) > 30
+        scale = {"type": "log"} if wide else {}
+        if not wide:
+            scale = base.visible_scores(search, values, index)
+        way = search.objectives[index].direction
+        better = "lower is better" if way == "min" else "higher is better"
+        name = search.objectives[index].name
+        axes[key] = base.axis(f"{name} ({better})", **scale)
+    return Figure(
+        f"front-{first}-{second}",
+        f"{names[0]} against {names[1]}",
+        "The diamonds are the Pareto front: no network that was tried is "
+        "better in one objective without being worse in another. Choose among "
+        "them by what matters to you.",
+        data,
+        axes,
+        height=400,
+    )
+
+
+def _best_so_far(
+    search: Search, order: Sequence[Trial], at: Sequence[float]
+) -> tuple[list[float], list[float]]:
+    """Where the best score changes, and to what."""
+    x: list[float] = []
+    y: list[float] = []
+    best = None
+    for trial, place in zip(order, at, strict=True):
+        key = (trial.violation or 0.0, search.losses(trial)[0])
+        if best is None or key < best:
+            best = key
+            x.append(place)
+            y.append(trial.score)
+    return x, y

@@ -1,0 +1,52 @@
+"""Pieces of HTML. Whatever comes from a search is escaped here."""
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
+from keras_evonas.reports.wording import escape
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def text(content: Any) -> Markup:
+    """Escapes text; leaves markup as it is."""
+    return content if isinstance(content, Markup) else Markup(escape(content))
+
+
+def tag(name: str, *content: Any, **attributes: Any) -> Markup:
+    """Makes an element; `class_` stands for `class`, `_` for `-`."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Markup(f"<{name}{written}>{join(content)}</{name}>")
+
+
+def join(parts: Iterable[Any]) -> Markup:
+    """Puts pieces one after the other."""
+    return Markup("".join(text(part) for part in parts))
+
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[Any]], class_: str = ""
+) -> Markup:
+    """Makes a table that scrolls sideways where it is too wide."""
+    head = tag("tr", *(tag("th", name, scope="col") for name in header))
+    body = [tag("tr", *(tag("td", cell) for cell in row)) for row in rows]
+    return tag(
+        "div",
+        tag(
+            "table",
+            tag("thead", head),
+            tag("tbody", *body),
+            class_=class_ or None,
+        ),
+        class_="scroll",
+        tabindex="0",
+    )

@@ -1,0 +1,90 @@
+"""Where a network came from, step by step."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from keras_evonas.reports.search import Search
+from keras_evonas.reports.search import Trial
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A gene that a child does not share with a parent.
+
+    Args:
+        name: The gene.
+        before: Its value in the parent, `None` where it was not active.
+        after: Its value in the child, `None` where it is not active.
+    """
+
+    name: str
+    before: Any
+    after: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """An edge of a family tree.
+
+    Args:
+        parent: The parent.
+        child: The child.
+        changes: What the child does not share with this parent.
+        gain: By how much the child is better in the first objective, negative
+            if it is worse, `None` if either has no score.
+    """
+
+    parent: Trial
+    child: Trial
+    changes: tuple[Change, ...]
+    gain: float | None
+
+
+def changes(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[Change, ...]:
+    """What differs between two genomes, in their order."""
+    return tuple(
+        Change(name, before.get(name), after.get(name))
+        for name in dict.fromkeys([*before, *after])
+        if name not in before
+        or name not in after
+        or before[name] != after[name]
+    )
+
+
+def family(search: Search, trial: Trial) -> tuple[Step, ...]:
+    """All edges between a trial and its ancestors, in the order of births."""
+    return tuple(
+        _step(search, parent, child)
+        for child in search.lineage(trial.trial_id)
+        for parent in search.parents(child)
+    )
+
+
+def descent(search: Search, trial: Trial) -> tuple[Step, ...]:
+    """The line from the oldest ancestor to a trial, one parent each.
+
+    Of two parents it follows the one with which the child shares more genes.
+    """
+    steps: list[Step] = []
+    known = {trial.trial_id}
+    while True:
+        options = [
+            _step(search, parent, trial)
+            for parent in search.parents(trial)
+            if parent.trial_id not in known
+        ]
+        if not options:
+            return tuple(reversed(steps))
+        steps.append(min(options, key=lambda step: len(step.changes)))
+        trial = steps[-1].parent
+        known.add(trial.trial_id)
+
+
+def _step(search: Search, parent: Trial, child: Trial) -> Step:
+    gain = None
+    if parent.completed and child.completed:
+        gain = search.losses(parent)[0] - search.losses(child)[0]
+    return Step(parent, child, changes(parent.values, child.values), gain)

@@ -1,0 +1,168 @@
+"""Lists, tables and drawings inside the sections of a report."""
+
+import collections
+
+from keras_evonas.reports import architecture
+from keras_evonas.reports import html
+from keras_evonas.reports import lineage
+from keras_evonas.reports import wording
+from keras_evonas.reports.figures import ancestry
+from keras_evonas.reports.html import Markup
+from keras_evonas.reports.html import tag
+from keras_evonas.reports.search import Search
+from keras_evonas.reports.search import Trial
+
+_LISTED_MESSAGES = 20
+_LISTED_EDGES = 300
+
+
+def genes_inline(trial: Trial) -> Markup:
+    """The genes of a trial in a line."""
+    parts = [
+        html.join([name, " ", tag("strong", wording.gene_value(value)), "  "])
+        for name, value in trial.values.items()
+    ]
+    return tag("span", *parts, class_="genes")
+
+
+def drawn(model: architecture.Architecture) -> Markup:
+    """A model as blocks, one a layer."""
+    blocks = []
+    for block in model.blocks:
+        details = list(block.details)
+        if block.shape is not None:
+            shape = f" {wording.TIMES} ".join(
+                "?" if n is None else str(n) for n in block.shape
+            )
+            details.append(f"takes {shape}")
+        if not model.is_chain and block.inputs:
+            details.append("from " + ", ".join(block.inputs))
+        blocks.append(
+            tag(
+                "li",
+                tag("b", block.kind),
+                tag("span", block.name, class_="muted"),
+                *(tag("span", detail) for detail in details),
+                class_="block",
+                data_kind=_family_of(block.kind),
+            )
+        )
+    return tag("ol", *blocks, class_="blocks")
+
+
+def _family_of(kind: str) -> str:
+    """A coarse class of a layer, which gives it its colour."""
+    for word, family in (
+        ("Conv", "conv"),
+        ("Dense", "dense"),
+        ("Pool", "pool"),
+        ("Normalization", "norm"),
+        ("Dropout", "drop"),
+        ("Input", "input"),
+    ):
+        if word in kind:
+            return family
+    return "other"
+
+
+def story(search: Search, steps: tuple[lineage.Step, ...]) -> Markup:
+    """The line of descent as a list, the oldest ancestor first."""
+    first = steps[0].parent
+    items = [
+        tag(
+            "li",
+            tag("b", f"Trial {first.trial_id}"),
+            tag("span", search.describe(first), class_="score"),
+            tag("p", wording.plain_operator(first.operator)),
+        )
+    ]
+    for step in steps:
+        way = ""
+        if step.gain:
+            way = "gain" if step.gain > 0 else "loss"
+        gain = (
+            wording.MISSING if step.gain is None else wording.signed(step.gain)
+        )
+        partner = [
+            parent.trial_id
+            for parent in search.parents(step.child)
+            if parent.trial_id != step.parent.trial_id
+        ]
+        made = wording.plain_operator(step.child.operator)
+        if partner:
+            made += f" (the other parent is trial {', '.join(partner)})"
+        items.append(
+            tag(
+                "li",
+                tag("b", f"Trial {step.child.trial_id}"),
+                tag("span", search.describe(step.child), class_="score"),
+                tag("span", gain, class_=f"chip {way}"),
+                tag("p", made),
+                tag("p", *_changes(step), class_="genes"),
+            )
+        )
+    return tag(
+        "div",
+        tag("ol", *items, class_="story"),
+        class_="tall",
+        tabindex="0",
+    )
+
+
+def _changes(step: lineage.Step) -> list[Markup]:
+    shown = [
+        tag("code", ancestry.change_text(change))
+        for change in step.changes[:12]
+    ]
+    if len(step.changes) > 12:
+        shown.append(html.text(f"and {len(step.changes) - 12} more"))
+    return [html.join([one, " "]) for one in shown]
+
+
+def edges_table(steps: tuple[lineage.Step, ...]) -> Markup:
+    """Edges of a family tree as a table."""
+    rows = [
+        [
+            f"{step.parent.trial_id} → {step.child.trial_id}",
+            step.child.operator or wording.MISSING,
+            html.join(_changes(step)),
+            wording.MISSING if step.gain is None else wording.signed(step.gain),
+        ]
+        for step in steps[-_LISTED_EDGES:]
+    ]
+    return html.table(["Parent → child", "Operator", "Changed", "Gain"], rows)
+
+
+def messages(failed: list[Trial]) -> Markup:
+    """Failures, grouped by the last line of their message."""
+    groups = collections.defaultdict(list)
+    for trial in failed:
+        lines = (trial.message or "no message").strip().splitlines()
+        groups[lines[-1] if lines else "no message"].append(trial)
+    listed = sorted(groups.items(), key=lambda item: -len(item[1]))
+    parts = []
+    for line, trials in listed[:_LISTED_MESSAGES]:
+        names = ", ".join(trial.trial_id for trial in trials[:12])
+        if len(trials) > 12:
+            names += f" and {len(trials) - 12} more"
+        parts.append(
+            tag(
+                "details",
+                tag(
+                    "summary",
+                    tag(
+                        "span",
+                        f"{len(trials)} {wording.TIMES}",
+                        class_="chip loss",
+                    ),
+                    " ",
+                    wording.shorten(line, 160),
+                ),
+                tag("p", f"Trials {names}", class_="note"),
+                tag("pre", (trials[0].message or "no message")[-8000:]),
+            )
+        )
+    if len(listed) > _LISTED_MESSAGES:
+        more = len(listed) - _LISTED_MESSAGES
+        parts.append(tag("p", f"and {more} other messages", class_="note"))
+    return html.join(parts)

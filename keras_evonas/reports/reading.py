@@ -1,0 +1,283 @@
+"""Reads a project folder, whoever wrote it and whether it is finished or not.
+
+Nothing is written, and nothing but JSON is read. Three kinds of file count:
+our record (`evolution.jsonl`), which has the last word, keras-tuner's
+`oracle.json`, and its `trial_*/trial.json`. Each may be missing, half-written
+or of a later version; whatever cannot be read is named in `Search.notes`.
+"""
+
+import collections
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.record import SearchRecord
+from keras_evonas.reports import space as space_lib
+from keras_evonas.reports import trials as trials_lib
+from keras_evonas.reports.search import Finalist
+from keras_evonas.reports.search import Objective
+from keras_evonas.reports.search import Search
+from keras_evonas.reports.search import Trial
+from keras_evonas.reports.search import finite
+
+FINALISTS_NAME = "finalists.json"
+CURVES_NAME = "learning_curves.json"
+
+
+def load(folder: str | os.PathLike[str]) -> Search:
+    """Reads a search from its project folder, and changes nothing there.
+
+    It may still be running, have been killed, or be one of keras-tuner's own
+    searches, which has no parents and operators.
+
+    Args:
+        folder: The project folder: `directory/project_name` of the tuner.
+
+    Returns:
+        The search.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If the folder holds no search.
+    """
+    folder = pathlib.Path(folder).resolve()
+    _check(folder)
+    notes: list[str] = []
+    record = _record(folder, notes)
+    oracle = _json(folder / "oracle.json", notes) or {}
+    files = _trial_files(folder, notes)
+    space = _space(oracle, files, notes)
+    order = _order(record, oracle, files)
+    terms = record.terms
+    objectives = _objectives(terms, files, notes)
+    trials = [
+        trials_lib.make(
+            number,
+            trial_id,
+            born=record.births.get(trial_id),
+            end=record.ends.get(trial_id),
+            seconds=record.seconds.get(trial_id),
+            file=files.get(trial_id),
+            curves=_json(folder / f"trial_{trial_id}" / CURVES_NAME, notes),
+            objectives=objectives,
+            space=space,
+        )
+        for number, trial_id in enumerate(order)
+    ]
+    return Search(
+        folder=folder,
+        objectives=objectives,
+        trials=_with_parents(trials, record),
+        space=space or _guessed(trials),
+        seed=terms.get("seed", oracle.get("seed")),
+        strategy=terms.get("strategy"),
+        max_trials=terms.get("max_trials"),
+        constraints=tuple(map(str, terms.get("constraints") or ())),
+        evolved=bool(record.births),
+        finalists=_finalists(folder, notes),
+        notes=tuple(notes),
+    )
+
+
+class _Record:
+    """The record, sorted by trial."""
+
+    def __init__(self, entries: list[dict[str, Any]]) -> None:
+        self.terms: dict[str, Any] = {}
+        self.births: dict[str, dict[str, Any]] = {}
+        self.ends: dict[str, dict[str, Any]] = {}
+        self.seconds: dict[str, float] = {}
+        alone: tuple[str, float] | None = None
+        elapsed = 0.0
+        for entry in entries:
+            kind, trial_id = entry.get("kind"), entry.get("trial_id")
+            if kind == "search":
+                self.terms = entry
+            elif kind == "birth":
+                self.births[trial_id] = entry
+                running = self.births.keys() - self.ends.keys()
+                alone = (trial_id, elapsed) if len(running) == 1 else None
+            elif kind == "end":
+                self.ends[trial_id] = entry
+                began = elapsed
+                elapsed = entry.get("elapsed", elapsed)
+                # With one trial at a time the search's clock times it.
+                if alone == (trial_id, began) and elapsed > began:
+                    self.seconds[trial_id] = elapsed - began
+                alone = None
+
+
+def _check(folder: pathlib.Path) -> None:
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"`folder` must be a project folder. Received: '{folder}', which "
+            "is not there. It is `directory/project_name` of the tuner."
+        )
+    inside = [path for path in folder.iterdir() if _is_project(path)]
+    if _is_project(folder):
+        return
+    hint = "It is `directory/project_name` of the tuner."
+    if inside:
+        names = ", ".join(f"'{path}'" for path in sorted(inside)[:5])
+        hint = f"Did you mean {names}?"
+    content = sorted(path.name for path in folder.iterdir())[:5]
+    raise ValueError(
+        "`folder` must hold a search: 'oracle.json', 'evolution.jsonl' or "
+        f"'trial_*/trial.json'. Received: '{folder}', which holds "
+        f"{content or 'nothing'}. {hint}"
+    )
+
+
+def _is_project(path: pathlib.Path) -> bool:
+    return path.is_dir() and (
+        (path / "oracle.json").exists()
+        or SearchRecord(path).exists()
+        or any(path.glob("trial_*/trial.json"))
+    )
+
+
+def _record(folder: pathlib.Path, notes: list[str]) -> _Record:
+    record = SearchRecord(folder)
+    if not record.exists():
+        return _Record([])
+    entries, damaged = record.salvage()
+    if damaged:
+        notes.append(
+            f"{damaged} of the lines of evolution.jsonl cannot be read and "
+            "were left out."
+        )
+    return _Record(entries)
+
+
+def _json(path: pathlib.Path, notes: list[str]) -> Any:
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        content = None
+    if not isinstance(content, dict | list):
+        name = path.name
+        if path.parent.name.startswith("trial_"):
+            name = f"{path.parent.name}/{name}"
+        notes.append(f"{name} cannot be read: it is damaged or half-written.")
+        return None
+    return content
+
+
+def _trial_files(
+    folder: pathlib.Path, notes: list[str]
+) -> dict[str, dict[str, Any]]:
+    files = {}
+    for path in sorted(folder.glob("trial_*/trial.json")):
+        content = _json(path, notes)
+        trial_id = path.parent.name.removeprefix("trial_")
+        files[trial_id] = content if isinstance(content, dict) else {}
+    return files
+
+
+def _order(
+    record: _Record, oracle: Mapping[str, Any], files: Mapping[str, Any]
+) -> list[str]:
+    """Identifiers of all trials in the order in which they began."""
+    known = list(record.births)
+    if not known:
+        known = [str(name) for name in oracle.get("start_order") or ()]
+        known = [name for name in known if name in files]
+    # With a record, a file without a birth is of a search that was replaced.
+    rest = [] if record.births else [n for n in files if n not in set(known)]
+    return known + rest
+
+
+def _space(
+    oracle: Mapping[str, Any], files: Mapping[str, Any], notes: list[str]
+) -> SearchSpace | None:
+    """The saved space; of trials, the one that has grown most."""
+    configs = [oracle.get("hyperparameters")]
+    configs += [file.get("hyperparameters") for file in files.values()]
+    spaces = [c["space"] for c in configs if c and c.get("space")]
+    if not spaces:
+        return None
+    try:
+        return space_lib.from_config(max(spaces, key=len))
+    except (KeyError, TypeError, ValueError) as error:
+        notes.append(f"The search space could not be understood: {error!r}")
+        return None
+
+
+def _guessed(trials: list[Trial]) -> SearchSpace | None:
+    genomes = [trial.values for trial in trials if trial.values]
+    return space_lib.from_values(genomes) if genomes else None
+
+
+def _objectives(
+    terms: Mapping[str, Any], files: Mapping[str, Any], notes: list[str]
+) -> tuple[Objective, ...]:
+    """The recorded objectives, or the metric that equals the scores."""
+    if terms.get("objective"):
+        return tuple(Objective(name, way) for name, way in terms["objective"])
+    votes: collections.Counter[tuple[str, str]] = collections.Counter()
+    scored = [f for f in files.values() if finite([f.get("score")])]
+    for file in scored:
+        for name, metric in trials_lib.raw_metrics(file).items():
+            values = [v for _, v in trials_lib.history(metric)]
+            if file["score"] in values and metric.get("direction"):
+                votes[name, metric["direction"]] += 1
+    if votes:
+        best = max(votes.values())
+        names = [found for found, count in votes.items() if count == best]
+        # Training metrics may equal the score by chance, as 0.0 or 1.0.
+        names.sort(key=lambda found: not found[0].startswith("val_"))
+        name, direction = names[0]
+        notes.append(
+            f"The folder does not name its objective; '{name}' "
+            f"({direction}) is the metric that equals the scores."
+        )
+        return (Objective(name, direction),)
+    if scored:
+        notes.append(
+            "The folder does not name its objective, and no metric equals the "
+            "scores; lower scores are taken for better, as keras-tuner does "
+            "for several objectives."
+        )
+        return (Objective("score", "min"),)
+    return ()
+
+
+def _with_parents(trials: list[Trial], record: _Record) -> tuple[Trial, ...]:
+    """Names parents by trial: births are numbers inside the record only."""
+    names = {born.get("birth"): name for name, born in record.births.items()}
+    return tuple(
+        trials_lib.with_parents(
+            trial,
+            tuple(
+                names[birth]
+                for birth in record.births[trial.trial_id].get("parents", ())
+                if birth in names
+            ),
+        )
+        if trial.trial_id in record.births
+        else trial
+        for trial in trials
+    )
+
+
+def _finalists(folder: pathlib.Path, notes: list[str]) -> tuple[Finalist, ...]:
+    """Reads `finalists.json`.
+
+    A list of objects with `"name"` or `"trial_id"`, `"search_score"` and
+    `"honest_scores"`.
+    """
+    content = _json(folder / FINALISTS_NAME, notes)
+    finalists = []
+    for entry in content if isinstance(content, list) else ():
+        scores = entry.get("honest_scores") or ()
+        if scores and finite(scores):
+            name = entry.get("name") or f"trial {entry.get('trial_id', '?')}"
+            finalists.append(
+                Finalist(str(name), entry.get("search_score"), tuple(scores))
+            )
+    return tuple(finalists)

@@ -1,0 +1,363 @@
+"""The sections of a report: headings, sentences, tables and plots."""
+
+import dataclasses
+from typing import Any
+
+from keras_evonas.reports import architecture
+from keras_evonas.reports import encoding
+from keras_evonas.reports import html
+from keras_evonas.reports import lineage
+from keras_evonas.reports import pieces
+from keras_evonas.reports import verdict
+from keras_evonas.reports import wording
+from keras_evonas.reports.figures import ancestry
+from keras_evonas.reports.figures import genes
+from keras_evonas.reports.figures import progress
+from keras_evonas.reports.figures.base import Figure
+from keras_evonas.reports.html import Markup
+from keras_evonas.reports.html import tag
+from keras_evonas.reports.importance import Importance
+from keras_evonas.reports.importance import gene_importance
+from keras_evonas.reports.search import Search
+from keras_evonas.reports.search import Trial
+
+_LISTED_TRIALS = 10
+_SHOWN_GENES = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Args:
+        anchor: What links point at.
+        title: Heading.
+        lead: What the section says, in a sentence or two.
+        content: Plots and pieces of HTML in their order. A list of plots is
+            laid out side by side.
+    """
+
+    anchor: str
+    title: str
+    lead: Any
+    content: list[Figure | list[Figure] | Markup]
+
+
+class Report:
+    """Everything a page says about a search.
+
+    Args:
+        search: The search.
+    """
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.importances: list[Importance | None] = [
+            gene_importance(search, index)
+            for index in range(min(3, len(search.objectives)))
+        ]
+        self._features = {}
+        if search.space is not None:
+            genomes = [trial.values for trial in search.trials]
+            columns = encoding.features(search.space, genomes)
+            self._features = {one.name: one for one in columns}
+
+    @property
+    def importance(self) -> Importance | None:
+        """The importance for the first objective."""
+        return self.importances[0] if self.importances else None
+
+    def sections(self) -> list[Section]:
+        """The sections that there is something to say for."""
+        parts = [
+            self._progress(),
+            self._winner(),
+            self._front(),
+            self._genes(),
+            self._values(),
+            self._family(),
+            self._spread(),
+            self._curves(),
+            self._costs(),
+            self._finalists(),
+            self._failures(),
+            self._about(),
+        ]
+        return [part for part in parts if part is not None]
+
+    def _progress(self) -> Section | None:
+        search = self.search
+        if not search.completed:
+            return None
+        content: list[Any] = [progress.every_trial(search)]
+        timed = progress.best_over_time(search)
+        if timed is not None:
+            content.append(timed)
+        content.append(self._best_table())
+        return Section("progress", "How the search went", "", content)
+
+    def _best_table(self) -> Markup:
+        search = self.search
+        names = [objective.name for objective in search.objectives]
+        best = search.ranking[:_LISTED_TRIALS]
+        labels = ["Trial", *names, "What made it", "Genes"]
+        rows = [
+            [
+                trial.trial_id,
+                *map(wording.number, trial.scores or ()),
+                wording.plain_operator(trial.operator)
+                if search.evolved
+                else wording.MISSING,
+                pieces.genes_inline(trial),
+            ]
+            for trial in best
+        ]
+        return tag(
+            "details",
+            tag("summary", f"The {len(best)} best networks"),
+            html.table(labels, rows),
+        )
+
+    def _winner(self) -> Section | None:
+        best = self.search.best
+        if best is None:
+            return None
+        content: list[Any] = []
+        lead = (
+            f"Trial {best.trial_id}, {self.search.describe(best)}. Below are "
+            "the genes that are active in it."
+        )
+        model = architecture.find(self.search.folder, best)
+        if model is not None:
+            lead = (
+                f"Trial {best.trial_id}, {self.search.describe(best)}, drawn "
+                f"from {model.source}, with its genes below."
+            )
+            content.append(pieces.drawn(model))
+        content.append(self._genes_table(best))
+        title = f"The best network{verdict.in_what(self.search)}"
+        return Section("winner", title, lead, content)
+
+    def _genes_table(self, trial: Trial) -> Markup:
+        space = self.search.space
+        genes_of = {}
+        if space is not None:
+            genes_of = {g.name: g for g in space.active(trial.values)}
+        rows = []
+        for name, value in trial.values.items():
+            gene = genes_of.get(name)
+            default = gene.default if gene else None
+            written = wording.gene_value(value)
+            rows.append(
+                [
+                    tag("code", name),
+                    tag("strong", written) if value != default else written,
+                    wording.MISSING
+                    if gene is None
+                    else wording.gene_value(default),
+                    self._importance_of(name),
+                ]
+            )
+        note = tag("p", "Bold: not the default.", class_="note")
+        header = ["Gene", "Value", "Default", "Mattered"]
+        return html.join([html.table(header, rows), note])
+
+    def _importance_of(self, name: str) -> str:
+        result = self.importance
+        if result is None or not result.reliable or name not in result.total:
+            return wording.MISSING
+        return wording.percent(result.total[name])
+
+    def _front(self) -> Section | None:
+        search = self.search
+        if len(search.objectives) < 2 or not search.completed:
+            return None
+        names = [objective.name for objective in search.objectives]
+        rows = [
+            [t.trial_id, *map(wording.number, t.scores), pieces.genes_inline(t)]
+            for t in search.front[:50]
+        ]
+        members = tag(
+            "details",
+            tag("summary", f"The {len(rows)} networks on the front"),
+            html.table(["Trial", *names, "Genes"], rows),
+        )
+        return Section(
+            "front",
+            "What can be had for what",
+            "Several objectives were searched at once, so there is no single "
+            "best network but a front of good compromises.",
+            [progress.pareto_fronts(search), members],
+        )
+
+    def _genes(self) -> Section | None:
+        content: list[Any] = []
+        for index, result in enumerate(self.importances):
+            if result is None:
+                continue
+            name = self.search.objectives[index].name
+            plots = [genes.importance(result, name, index)]
+            pairs = genes.interactions(result, index)
+            if pairs is not None:
+                plots.append(pairs)
+            content.append(plots)
+        if not content:
+            return None
+        lead = verdict.on_genes(self.search, self.importance)
+        return Section("genes", "Which genes mattered", lead, content)
+
+    def _shown_features(self) -> list[encoding.Feature]:
+        names = list(self._features)
+        if self.importance is not None:
+            names = list(self.importance.names)
+        return [self._features[n] for n in names[:_SHOWN_GENES]]
+
+    def _values(self) -> Section | None:
+        result = self.importance
+        if result is None or not result.effects:
+            return None
+        plots = [
+            genes.values(self.search, result, feature)
+            for feature in self._shown_features()
+        ]
+        return Section(
+            "values",
+            "Which values did well",
+            "The genes that mattered most, the first one first. Blue: the "
+            f"{self.search.objectives[0].name} of the networks that were "
+            "tried. Orange: what a network with this value can be expected to "
+            "reach, averaged over all that its other genes may be.",
+            [plots],
+        )
+
+    def _family(self) -> Section | None:
+        search, best = self.search, self.search.best
+        if best is None or not search.evolved:
+            return None
+        steps = lineage.descent(search, best)
+        if not steps:
+            made = wording.plain_operator(best.operator)
+            return Section(
+                "family",
+                "Where the best network came from",
+                f"It has no parents: it was {made}.",
+                [],
+            )
+        everything = lineage.family(search, best)
+        first, rise = steps[0].parent, ""
+        if first.completed:
+            gain = search.losses(first)[0] - search.losses(best)[0]
+            rise = f", a gain of {wording.signed(gain)} in all"
+        lead = (
+            f"It took {wording.plural(len(steps), 'step')} from trial "
+            f"{first.trial_id} ({wording.plain_operator(first.operator)}) to "
+            f"trial {best.trial_id}{rise}."
+        )
+        content: list[Any] = [
+            ancestry.family_tree(search, best),
+            pieces.story(search, steps),
+        ]
+        if len(everything) > len(steps):
+            content.append(
+                tag(
+                    "details",
+                    tag("summary", f"All {len(everything)} lines of the tree"),
+                    pieces.edges_table(everything),
+                )
+            )
+        return Section(
+            "family", "Where the best network came from", lead, content
+        )
+
+    def _spread(self) -> Section | None:
+        plots = [
+            figure
+            for feature in self._shown_features()
+            if (figure := ancestry.spread(self.search, feature)) is not None
+        ]
+        if not plots:
+            return None
+        return Section(
+            "spread",
+            "How genes spread",
+            "The share of newborn networks that carry each value. A colour "
+            "that takes over is a value that evolution favours"
+            + (
+                "."
+                if self.search.evolved
+                else "; this search recorded no parents, so it shows what was "
+                "proposed."
+            ),
+            [plots],
+        )
+
+    def _curves(self) -> Section | None:
+        figure = genes.learning_curves(self.search)
+        if figure is None:
+            return None
+        return Section("curves", "How networks learned", "", [figure])
+
+    def _costs(self) -> Section | None:
+        search = self.search
+        plots = progress.costs(search) if search.completed else []
+        if not plots:
+            return None
+        seconds = [t.seconds for t in search.trials if t.seconds is not None]
+        lead = "What networks cost, and whether the cost paid off."
+        if seconds:
+            lead += (
+                f" Trials took {wording.duration(sum(seconds))} in all, "
+                f"{wording.duration(sum(seconds) / len(seconds))} each."
+            )
+        return Section("costs", "What networks cost", lead, [plots])
+
+    def _finalists(self) -> Section | None:
+        if not self.search.finalists:
+            return None
+        return Section(
+            "finalists",
+            "Search score and honest score",
+            "The best of many looks better than it is, because luck is "
+            "selected too. These networks were judged again.",
+            [progress.finalists(self.search)],
+        )
+
+    def _failures(self) -> Section | None:
+        failed = [t for t in self.search.trials if t.message]
+        failed += [t for t in self.search.failures if not t.message]
+        if not failed:
+            return None
+        return Section(
+            "failures",
+            "What failed",
+            f"{wording.plural(len(failed), 'trial')} of "
+            f"{len(self.search.trials):,}, grouped by message. Failed networks "
+            "never become parents.",
+            [pieces.messages(failed)],
+        )
+
+    def _about(self) -> Section:
+        search = self.search
+        facts = [
+            ("Folder", str(search.folder)),
+            *(
+                ("Objective", f"{objective.name} ({objective.direction})")
+                for objective in search.objectives
+            ),
+            *(("Constraint", one) for one in search.constraints),
+            ("Seed", search.seed),
+            ("Strategy", search.strategy),
+            ("Trials", search.headline()),
+            *(("Note", note) for note in search.notes),
+        ]
+        rows = [
+            [tag("strong", name), str(value)]
+            for name, value in facts
+            if value is not None
+        ]
+        return Section(
+            "about",
+            "About this search",
+            "",
+            [html.table(["", ""], rows, "facts")],
+        )

@@ -1,0 +1,102 @@
+"""`EvolutionarySearch`: the shorthand."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras_tuner
+
+from keras_evonas.arguments import Initial
+from keras_evonas.constraints import Constraint
+from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.feasibility import CostFunction
+from keras_evonas.host_tuner import FitArgumentsOf
+from keras_evonas.oracle import EvoOracle
+from keras_evonas.trial_files import Policy
+from keras_evonas.tuner import EvoTuner
+
+
+class EvolutionarySearch(EvoTuner):
+    """Evolves networks that are trained together.
+
+    The shorthand for an `EvoTuner` with an `EvoOracle`, called as
+    `keras_tuner.RandomSearch` is. See there for the arguments.
+
+    Example:
+
+    ```python
+    tuner = EvolutionarySearch(
+        build_model, objective="val_accuracy", max_trials=60, seed=0
+    )
+    tuner.search(x, y, epochs=10, validation_data=(x_val, y_val))
+    ```
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any = None,
+        objective: Any = None,
+        max_trials: int | None = None,
+        *,
+        strategy: Strategy | None = None,
+        constraints: Iterable[Constraint] | None = None,
+        costs: CostFunction | None = None,
+        initial_population: Iterable[Initial] | None = None,
+        max_seconds: float | None = None,
+        patience: int | None = None,
+        seed: int | None = None,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        allow_new_entries: bool = True,
+        tune_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        cohort_size: Any = "auto",
+        keep_checkpoints: Policy | None = None,
+        top_k: int = 10,
+        fit_arguments: FitArgumentsOf | None = None,
+        verbose: int | None = None,
+        max_model_size: int | None = None,
+        optimizer: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        distribution_strategy: Any = None,
+        directory: Any = None,
+        project_name: str | None = None,
+        tuner_id: str | None = None,
+        overwrite: bool = False,
+        executions_per_trial: int = 1,
+    ) -> None:
+        oracle = EvoOracle(
+            objective,
+            max_trials,
+            strategy=strategy,
+            constraints=constraints,
+            costs=costs,
+            initial_population=initial_population,
+            max_seconds=max_seconds,
+            patience=patience,
+            hyperparameters=hyperparameters,
+            allow_new_entries=allow_new_entries,
+            tune_new_entries=tune_new_entries,
+            seed=seed,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+        )
+        super().__init__(
+            oracle,
+            hypermodel,
+            cohort_size=cohort_size,
+            keep_checkpoints=keep_checkpoints,
+            top_k=top_k,
+            fit_arguments=fit_arguments,
+            verbose=verbose,
+            max_model_size=max_model_size,
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            distribution_strategy=distribution_strategy,
+            directory=directory,
+            project_name=project_name,
+            tuner_id=tuner_id,
+            overwrite=overwrite,
+            executions_per_trial=executions_per_trial,
+        )

@@ -1,0 +1,143 @@
+"""How many networks of a search are trained together."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import keras_tuner
+import tensorflow as tf
+from keras_tuner.engine import hyperparameters as hp_types
+
+from keras_evonas.models.costs import costs_of_build
+from keras_evonas.training import FitArguments
+from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
+from keras_evonas.training.memory import usable_bytes
+
+# Evolution learns from every result, so a cohort is a small part of a search.
+_LARGEST = 8
+_SHARE = 8
+
+
+def check_cohort_size(cohort_size: Any) -> None:
+    """Checks that it is a positive integer or `"auto"`.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    is_integer = isinstance(cohort_size, int) and not isinstance(
+        cohort_size, bool
+    )
+    if cohort_size != "auto" and not (is_integer and cohort_size > 0):
+        raise ValueError(
+            "`cohort_size` must be a positive integer or 'auto'. Received: "
+            f"cohort_size={cohort_size!r}. Pass 1 to train one network after "
+            "another."
+        )
+
+
+def largest_cohort(cohort_size: Any, max_trials: int | None) -> int:
+    """How many trials to ask for at a time, before memory is considered."""
+    if cohort_size != "auto":
+        return int(cohort_size)
+    if not max_trials:
+        return _LARGEST
+    return max(1, min(_LARGEST, max_trials // _SHARE))
+
+
+class MemoryPlan:
+    """Knows what networks take before they are built.
+
+    Args:
+        build: Builds and compiles the model of some hyperparameters.
+        arguments: The arguments of `fit`.
+        space: The search space.
+        size: Integer, how many networks are to be trained together.
+
+    Attributes:
+        memory: Integer, the bytes that may be taken, or `None` if nobody
+            knows. On a GPU it is `None`: what does not fit raises an error
+            there that does no harm, and the cohort is halved.
+        asks: Whether single networks must be asked for. They need not if the
+            largest network of the space fits as often as there are members.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[keras_tuner.HyperParameters], keras.Model],
+        arguments: FitArguments,
+        space: keras_tuner.HyperParameters,
+        size: int,
+    ) -> None:
+        self._build = build
+        self._arguments = arguments
+        self._input_shapes = _shapes_of(arguments.x)
+        has_accelerator = any(
+            device.device_type != "CPU"
+            for device in tf.config.list_physical_devices()
+        )
+        self.memory = None if has_accelerator else usable_bytes()
+        self.asks = False
+        if self.memory is not None:
+            most = self.training_bytes(_largest(space), {})
+            self.asks = most is None or most * size > self.memory
+
+    def training_bytes(
+        self, hp: keras_tuner.HyperParameters, fit: dict[str, Any]
+    ) -> int | None:
+        """Bytes that training takes, or `None` if they cannot be told.
+
+        Args:
+            hp: The hyperparameters. They are not changed.
+            fit: The trial's own arguments of `fit`.
+        """
+        batch_size = (
+            fit.get("batch_size")
+            or self._arguments.batch_size
+            or DEFAULT_BATCH_SIZE
+        )
+        hp = hp.copy()
+        try:
+            return costs_of_build(
+                lambda: self._build(hp),
+                batch_size=batch_size,
+                input_shapes=self._input_shapes,
+            ).training_bytes
+        except Exception:
+            # Some models cannot be built without values, for example those
+            # that read weights from a file. Errors of the model itself come
+            # up again when it is built in earnest, and are reported then.
+            return None
+
+
+def _largest(
+    space: keras_tuner.HyperParameters,
+) -> keras_tuner.HyperParameters:
+    """The corner of the space where networks should be largest."""
+    largest = space.copy()
+    for hp in space.space:
+        value = hp.default
+        if isinstance(hp, hp_types.Int | hp_types.Float):
+            value = hp.max_value
+        elif isinstance(hp, hp_types.Boolean):
+            value = True
+        elif isinstance(hp, hp_types.Choice):
+            numbers = [v for v in hp.values if isinstance(v, int | float)]
+            value = max(numbers, default=hp.default)
+        largest.values[hp.name] = value
+    return largest
+
+
+def _shapes_of(x: Any) -> Any:
+    """Shapes of one example, as `costs_of_build` takes them, or `None`."""
+    if isinstance(x, tf.data.Dataset):
+        x = x.element_spec
+        x = x[0] if isinstance(x, tuple) else x
+    leaves = keras.tree.flatten(x)
+    if not leaves or not all(hasattr(leaf, "shape") for leaf in leaves):
+        return None
+    shapes = keras.tree.map_structure(lambda leaf: tuple(leaf.shape)[1:], x)
+    flat = [tuple(leaf.shape)[1:] for leaf in leaves]
+    if any(None in shape for shape in flat) or not math.prod(map(len, flat)):
+        return None
+    return shapes

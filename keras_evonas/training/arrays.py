@@ -1,0 +1,240 @@
+"""Data sets that lie in memory, and the order in which Keras reads them.
+
+Batches of such data are cut out inside the graph, so that an epoch is one
+call. The values, shapes and orders are those that `keras.Model.fit` (3.10 to
+3.15) would feed; all other data goes through `fit` itself.
+"""
+
+import dataclasses
+import math
+import threading
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_evonas.training.arguments import FitArguments
+
+DEFAULT_BATCH_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Arrays:
+    """Examples in memory.
+
+    Args:
+        tensors: Structure of tensors as a train step takes it: `x`, `(x, y)`
+            or `(x, y, sample_weight)`.
+        size: Number of examples.
+        batch_size: Number of examples in a batch; the last one is smaller
+            when it does not divide `size`.
+        shuffle: Boolean, whether each epoch has its own order.
+    """
+
+    tensors: Any
+    size: int
+    batch_size: int
+    shuffle: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Number of batches in an epoch."""
+        return math.ceil(self.size / self.batch_size)
+
+    @property
+    def static_batch_size(self) -> int | None:
+        """The batch size, if all batches have the same."""
+        return None if self.size % self.batch_size else self.batch_size
+
+    def gather(self, indices: tf.Tensor) -> Any:
+        """The examples at some indices."""
+        return _map(lambda tensor: tf.gather(tensor, indices), self.tensors)
+
+    def cut(self, step: tf.Tensor) -> Any:
+        """The batch of a step, in the order of the data."""
+        start = step * self.batch_size
+        return _map(
+            lambda tensor: tensor[start : start + self.batch_size], self.tensors
+        )
+
+    def indices_spec(self) -> tf.TensorSpec:
+        """What a step takes: the indices of its examples."""
+        return tf.TensorSpec([self.static_batch_size], tf.int64)
+
+    def example(self) -> Any:
+        """A batch with the first example only."""
+        return _map(lambda tensor: tensor[:1], self.tensors)
+
+
+class Orders:
+    """The order of the examples in each epoch, drawn as Keras draws it.
+
+    After `keras.utils.set_random_seed(seed)`, `fit` shuffles with TensorFlow
+    operations whose results depend on the seed alone, whatever the model.
+
+    Args:
+        seed: Integer.
+        size: Number of examples.
+        shuffle: Boolean; without it the order is that of the data.
+    """
+
+    def __init__(self, seed: int, size: int, *, shuffle: bool) -> None:
+        self._lock = threading.Lock()
+        self._drawn: list[tf.Tensor] = []
+
+        def draw(_: tf.Tensor) -> tf.Tensor:
+            indices = tf.range(size, dtype=tf.int64)
+            return tf.random.shuffle(indices) if shuffle else indices
+
+        # The seed is taken when the function is traced, in this line.
+        tf.random.set_seed(seed)
+        self._epochs = tf.data.Dataset.range(1).map(draw).prefetch(1)
+
+    def of_epoch(self, number: int) -> tf.Tensor:
+        """The order of an epoch of the training, counted from 0."""
+        with self._lock:
+            while len(self._drawn) <= number:
+                order = next(iter(self._epochs))
+                # TensorFlow (2.21) draws the same order in every epoch after
+                # a global seed was set; it is kept once.
+                same = self._drawn and np.array_equal(
+                    order.numpy(), self._drawn[-1].numpy()
+                )
+                self._drawn.append(self._drawn[-1] if same else order)
+            return self._drawn[number]
+
+
+def arrays_of(arguments: FitArguments) -> tuple[Arrays, Arrays | None] | None:
+    """Takes training and validation data into memory.
+
+    Args:
+        arguments: The arguments of `fit`.
+
+    Returns:
+        Pair of the training and the validation data, the latter `None`
+        without validation; or `None` if the data must go through `fit`,
+        because it is no plain arrays, or is not read batch by batch to its
+        end.
+    """
+    if (
+        arguments.steps_per_epoch is not None
+        or arguments.validation_steps is not None
+        or not isinstance(arguments.shuffle, bool)
+    ):
+        return None
+    data = (arguments.x, arguments.y, arguments.sample_weight)
+    if not _in_memory(data) or arguments.x is None:
+        return None
+    validation = arguments.validation_data
+    if validation is None and arguments.validation_split:
+        data, validation = _split(data, arguments.validation_split)
+    elif validation is not None:
+        # Only pairs and triples: anything else is for Keras to understand.
+        if not isinstance(validation, tuple | list) or not _in_memory(
+            validation
+        ):
+            return None
+        if len(validation) not in (2, 3):
+            return None
+        validation = (*validation, None)[:3]
+    if arguments.class_weight is not None:
+        if data[2] is not None or keras.tree.is_nested(data[1]):
+            return None  # Keras has the error message.
+        weights = _weights_of_classes(data[1], arguments.class_weight)
+        data = (data[0], data[1], weights)
+    batch_size = arguments.batch_size or DEFAULT_BATCH_SIZE
+    training = _packed(data, batch_size, shuffle=arguments.shuffle)
+    if validation is None or training is None:
+        return None if training is None else (training, None)
+    batch_size = arguments.validation_batch_size or batch_size
+    held_out = _packed(validation, batch_size, shuffle=False)
+    return None if held_out is None else (training, held_out)
+
+
+def is_in_memory(arguments: FitArguments) -> bool:
+    """Whether the training data are arrays, which Keras shuffles itself."""
+    return _in_memory((arguments.x, arguments.y, arguments.sample_weight))
+
+
+def _in_memory(structure: Any) -> bool:
+    def is_array(leaf: Any) -> bool:
+        if isinstance(leaf, np.ndarray):
+            return leaf.ndim > 0 and leaf.dtype.kind in "fiub"
+        return leaf is None or (
+            isinstance(leaf, tf.Tensor)
+            and hasattr(leaf, "numpy")
+            and leaf.shape.rank != 0
+        )
+
+    return all(is_array(leaf) for leaf in keras.tree.flatten(structure))
+
+
+def _packed(data: Any, batch_size: int, *, shuffle: bool) -> Arrays | None:
+    x, y, sample_weight = data
+    if sample_weight is not None and keras.tree.is_nested(y):
+        if keras.tree.is_nested(sample_weight):
+            return None
+        sample_weight = keras.tree.map_structure(lambda _: sample_weight, y)
+    packed = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+    sizes = {leaf.shape[0] for leaf in keras.tree.flatten(packed)}
+    if len(sizes) != 1 or 0 in sizes:
+        return None
+    tensors = _tuples(keras.tree.map_structure(_tensor, packed))
+    return Arrays(tensors, sizes.pop(), batch_size, shuffle)
+
+
+def _split(data: Any, share: float) -> tuple[Any, Any]:
+    size = next(
+        leaf.shape[0] for leaf in keras.tree.flatten(data) if leaf is not None
+    )
+    at = math.floor(size * (1.0 - share))
+    if not 0 < at < size:
+        raise ValueError(
+            "`validation_split` must leave examples for training and for "
+            f"validation. Received: validation_split={share} for {size} "
+            "examples. Choose another share, or pass `validation_data`."
+        )
+    return (
+        _map(lambda leaf: leaf[:at], data),
+        _map(lambda leaf: leaf[at:], data),
+    )
+
+
+def _weights_of_classes(y: Any, class_weight: Any) -> np.ndarray:
+    classes = np.asarray(y)
+    if classes.ndim > 1:
+        last = classes.shape[-1]
+        classes = classes[..., 0] if last == 1 else classes.argmax(axis=-1)
+    found, places = np.unique(
+        np.round(classes).astype("int32"), return_inverse=True
+    )
+    weights = [class_weight.get(int(name), 1.0) for name in found]
+    return np.asarray(weights, keras.config.floatx())[places.reshape(-1)]
+
+
+def _tensor(leaf: Any) -> tf.Tensor:
+    floatx = keras.config.floatx()
+    dtype = keras.backend.standardize_dtype(leaf.dtype)
+    if keras.backend.is_float_dtype(dtype) and dtype != floatx:
+        leaf = (
+            leaf.astype(floatx)
+            if isinstance(leaf, np.ndarray)
+            else tf.cast(leaf, floatx)
+        )
+    return tf.convert_to_tensor(leaf)
+
+
+def _map(function: Any, structure: Any) -> Any:
+    return keras.tree.map_structure(
+        lambda leaf: None if leaf is None else function(leaf), structure
+    )
+
+
+def _tuples(structure: Any) -> Any:
+    """Turns lists into tuples, as a data set would."""
+    if isinstance(structure, list | tuple):
+        return tuple(_tuples(part) for part in structure)
+    if isinstance(structure, dict):
+        return {key: _tuples(structure[key]) for key in structure}
+    return structure

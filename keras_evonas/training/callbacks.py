@@ -1,0 +1,96 @@
+"""Callbacks of members: own copies, own files, and what they listen to."""
+
+import copy
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+_STEP_HOOKS = (
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+    "on_test_begin",
+    "on_test_end",
+)
+
+# Where callbacks of Keras write; copies must not write into one file.
+_PATH_OF = {
+    keras.callbacks.CSVLogger: "filename",
+    keras.callbacks.ModelCheckpoint: "filepath",
+    keras.callbacks.BackupAndRestore: "backup_dir",
+    keras.callbacks.TensorBoard: "log_dir",
+}
+
+
+def copied(callbacks: Iterable[Any] | Any | None) -> list[Any]:
+    """Returns copies for one member.
+
+    Args:
+        callbacks: A callback, a list of them, or `None`.
+
+    Raises:
+        TypeError: If one of them cannot be copied; the message names it.
+    """
+    copies = []
+    for callback in keras.tree.flatten([callbacks or []]):
+        try:
+            copies.append(copy.deepcopy(callback))
+        except Exception as error:
+            raise TypeError(
+                "`callbacks` must be such that `copy.deepcopy` can copy them: "
+                "each network trains with its own. Received: "
+                f"{type(callback).__name__}, which cannot be copied ({error}). "
+                "Open files, locks and connections in its `on_train_begin` "
+                "instead of its `__init__`."
+            ) from error
+    return copies
+
+
+def placed(callbacks: list[Any], folder: str) -> list[Any]:
+    """Lets callbacks write into a folder of their member.
+
+    A path `logs/run.csv` becomes `logs/FOLDER/run.csv`, and a folder `logs`
+    becomes `logs/FOLDER`, as keras-tuner does for `TensorBoard`.
+
+    Args:
+        callbacks: Callbacks of one member; changed in place.
+        folder: String, the member's folder, such as `"07/execution0"`.
+
+    Returns:
+        The callbacks.
+    """
+    for callback in callbacks:
+        for kind, attribute in _PATH_OF.items():
+            if isinstance(callback, kind):
+                path = str(getattr(callback, attribute))
+                setattr(callback, attribute, _inside(path, folder, attribute))
+    return callbacks
+
+
+def _inside(path: str, folder: str, attribute: str) -> str:
+    if attribute.endswith("_dir"):
+        return os.path.join(path, folder)
+    parent, name = os.path.split(path)
+    parent = os.path.join(parent, folder)
+    os.makedirs(parent, exist_ok=True)
+    return os.path.join(parent, name)
+
+
+def needs_steps(callbacks: Iterable[Any]) -> bool:
+    """Whether one of the callbacks wants to be called inside an epoch."""
+    return any(_listens_to_steps(callback) for callback in callbacks)
+
+
+def _listens_to_steps(callback: Any) -> bool:
+    if isinstance(callback, keras.callbacks.ModelCheckpoint):
+        return callback.save_freq != "epoch"
+    return any(
+        getattr(getattr(callback, name), "__func__", None)
+        is not getattr(keras.callbacks.Callback, name)
+        for name in _STEP_HOOKS
+    )

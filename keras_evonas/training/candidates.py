@@ -1,0 +1,69 @@
+"""What is to be evaluated, and what came out: plain values.
+
+They can be written as JSON and sent to another process.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import Literal
+
+Status = Literal["completed", "failed", "infeasible"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A network to be trained once.
+
+    Args:
+        name: String, unique among the candidates. Callbacks that write files
+            write into a folder of this name.
+        seed: Integer. The training is the one that follows
+            `keras.utils.set_random_seed(seed)`.
+        fit: Mapping of arguments of `fit` that are this candidate's own, such
+            as `epochs`, `initial_epoch` and `batch_size`.
+        initial_weights: Path of a weights file to begin with, or `None`.
+        checkpoint: Path to write the weights of the best epoch to, or `None`.
+        bar: Float. The checkpoint is only written if the best epoch's loss is
+            below: the objective, its sign turned if it is maximised. `None`
+            writes it always.
+    """
+
+    name: str
+    seed: int
+    fit: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    initial_weights: str | None = None
+    checkpoint: str | None = None
+    bar: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the evaluation of a candidate came to.
+
+    Args:
+        name: String, that of the candidate.
+        status: `"completed"`, `"failed"`, or `"infeasible"` for a network
+            that does not fit into the memory even alone.
+        message: What went wrong, or `None`.
+        curves: Mapping from the names of logs to their values, one an epoch.
+        params: Number of parameters, or `None` if there was no model.
+        seconds: Share of the time that the cohort took.
+        cohort_limit: Integer, the size of the cohorts that did fit, if some
+            candidates ran out of memory, or `None`.
+        has_checkpoint: Whether the weights were written.
+        build_config: What `model.build_from_config` takes, or `None`.
+    """
+
+    name: str
+    status: Status
+    message: str | None = None
+    curves: Mapping[str, Sequence[float]] = dataclasses.field(
+        default_factory=dict
+    )
+    params: int | None = None
+    seconds: float = 0.0
+    cohort_limit: int | None = None
+    has_checkpoint: bool = False
+    build_config: Mapping[str, Any] | None = None

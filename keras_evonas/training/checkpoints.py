@@ -1,0 +1,103 @@
+"""The best weights of a member: in memory while it trains, written once."""
+
+import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+_SIGN = {"min": 1.0, "max": -1.0}
+
+
+def loss_of(
+    objective: Sequence[tuple[str, str]], logs: Mapping[str, float]
+) -> float | None:
+    """What an epoch's logs are worth, lower is better.
+
+    Args:
+        objective: Pairs of a metric's name and a direction, `"min"` or
+            `"max"`; of several the signed sum counts, as in keras-tuner.
+        logs: The epoch's logs.
+
+    Returns:
+        The loss, NaN included, or `None` if the logs lack a metric.
+    """
+    if any(name not in logs for name, _ in objective):
+        return None
+    return sum(
+        _SIGN[direction] * float(logs[name]) for name, direction in objective
+    )
+
+
+def best_epoch_of(
+    objective: Sequence[tuple[str, str]], curves: Mapping[str, Sequence[float]]
+) -> int:
+    """The first of the best epochs, counted from 0; 0 if none is finite."""
+    length = max((len(values) for values in curves.values()), default=0)
+    best, best_loss = 0, math.inf
+    for epoch in range(length):
+        logs = {
+            name: values[epoch]
+            for name, values in curves.items()
+            if epoch < len(values)
+        }
+        loss = loss_of(objective, logs)
+        if loss is not None and loss < best_loss:
+            best, best_loss = epoch, loss
+    return best
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the best epoch so far.
+
+    Args:
+        objective: See `loss_of`. An epoch whose logs lack it counts as better
+            than those before.
+
+    Attributes:
+        loss: Float, that of the best epoch, or infinity.
+    """
+
+    def __init__(self, objective: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self.loss = math.inf
+        self._objective = objective
+        self._weights: list[Any] = []
+        self._values: list[np.ndarray] | None = None
+
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        """Takes the weights if the epoch that just ended was the best."""
+        del epoch
+        loss = loss_of(self._objective, logs or {})
+        if loss is not None and not loss < self.loss:
+            return
+        if loss is not None:
+            self.loss = loss
+        if not self._weights:
+            self._weights = list(self.model.weights)
+        self._values = [weight.numpy() for weight in self._weights]
+
+    def write(self, path: str) -> bool:
+        """Writes the best weights, and returns whether there were any.
+
+        The optimizer's are left out: they would make the file up to three
+        times as large. The model is not to be trained again.
+        """
+        if self._values is None:
+            return False
+        for weight, value in zip(self._weights, self._values, strict=True):
+            weight.assign(value)
+        self.model.optimizer = None
+        self.model.save_weights(path)
+        return True
+
+
+def read_weights(model: keras.Model, path: str) -> None:
+    """Reads weights that were written without those of the optimizer."""
+    optimizer, model.optimizer = model.optimizer, None
+    model.load_weights(path)
+    model.optimizer = optimizer

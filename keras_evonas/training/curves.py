@@ -1,0 +1,48 @@
+"""Learning curves of a trial, kept beside its other files."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from keras_evonas import project
+
+FILE_NAME = "learning_curves.json"
+_VERSION = 1
+
+Curves = Mapping[str, Sequence[float]]
+
+
+def write_curves(
+    folder: str | pathlib.Path,
+    executions: Sequence[Curves],
+    *,
+    initial_epoch: int = 0,
+) -> None:
+    """Writes the curves of all executions of a trial.
+
+    Args:
+        folder: The trial's folder. It must exist.
+        executions: For each execution a mapping from names to one value an
+            epoch.
+        initial_epoch: Integer, the epoch of the first value.
+    """
+    project.write_json(
+        pathlib.Path(folder) / FILE_NAME,
+        {
+            "version": _VERSION,
+            "initial_epoch": initial_epoch,
+            "executions": [
+                {name: list(values) for name, values in curves.items()}
+                for curves in executions
+            ],
+        },
+    )
+
+
+def read_curves(folder: str | pathlib.Path) -> list[dict[str, list[float]]]:
+    """Reads the curves of all executions of a trial; an empty list if none."""
+    path = pathlib.Path(folder) / FILE_NAME
+    if not path.exists():
+        return []
+    return json.loads(path.read_text(encoding="utf-8"))["executions"]

@@ -1,0 +1,284 @@
+"""One evaluation is one function: candidates in, outcomes out."""
+
+import contextlib
+import dataclasses
+import gc
+import time
+import traceback
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_evonas.training import callbacks as callback_lib
+from keras_evonas.training.arguments import FitArguments
+from keras_evonas.training.candidates import Candidate
+from keras_evonas.training.candidates import Outcome
+from keras_evonas.training.checkpoints import BestWeights
+from keras_evonas.training.checkpoints import read_weights
+from keras_evonas.training.cohort import ArrayCohort
+from keras_evonas.training.data import Data
+from keras_evonas.training.member import Member
+from keras_evonas.training.memory import cohorts_of
+from keras_evonas.training.programs import Program
+from keras_evonas.training.streams import fit_stream
+from keras_evonas.training.threads import as_if_first
+
+_OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Task:
+    """What all candidates of a search have in common.
+
+    Args:
+        build: Builds and compiles the model of a candidate. It is called
+            right after the random seed was set.
+        data: The arguments of `fit`, with the data.
+        objective: Pairs of a metric's name and `"min"` or `"max"`.
+        adapt_callbacks: Called with a candidate and its own copies of the
+            callbacks; returns those to use. Defaults to using the copies,
+            which write into a folder of the candidate's name.
+        training_bytes: Tells the memory that the training of a candidate
+            takes, in bytes, or `None` where nobody knows. Defaults to not
+            asking.
+        memory: Integer, bytes that a cohort may take together, or `None`.
+        infeasible: Exceptions of `build` that say that a network is not to
+            be trained at all.
+        fatal: Exceptions of `build` that are to end the search.
+    """
+
+    build: Callable[[Candidate], keras.Model]
+    data: Data
+    objective: Sequence[tuple[str, str]]
+    adapt_callbacks: Callable[[Candidate, list[Any]], list[Any]] | None = None
+    training_bytes: Callable[[Candidate], int | None] | None = None
+    memory: int | None = None
+    infeasible: tuple[type[BaseException], ...] = ()
+    fatal: tuple[type[BaseException], ...] = ()
+
+
+def evaluate(
+    candidates: Sequence[Candidate],
+    task: Task,
+    *,
+    cohort_size: int | None = None,
+) -> list[Outcome]:
+    """Trains candidates together, each exactly as if alone.
+
+    Training alone means: `keras.utils.set_random_seed(candidate.seed)`, build
+    the model, call its `fit`. Candidates that run out of memory are trained
+    again in cohorts of half the size; one that does so alone is infeasible.
+
+    Args:
+        candidates: What to train.
+        task: What they have in common.
+        cohort_size: Integer, how many are held in memory at the same time at
+            most. Defaults to `None`: all of them, as far as `task.memory`
+            allows.
+
+    Returns:
+        The outcomes, in the order of the candidates.
+
+    Raises:
+        ValueError: If `cohort_size` is not positive.
+    """
+    if cohort_size is not None and cohort_size < 1:
+        raise ValueError(
+            "`cohort_size` must be a positive integer. Received: "
+            f"cohort_size={cohort_size}. Pass 1 to train one after another."
+        )
+    size = cohort_size or max(len(candidates), 1)
+    limit = None
+    outcomes: dict[str, Outcome] = {}
+    cohorts, oversized = cohorts_of(
+        candidates, task.training_bytes, task.memory, size
+    )
+    for candidate, needed in oversized:
+        outcomes[candidate.name] = _infeasible(
+            candidate.name,
+            "It does not fit into the memory: training needs about "
+            f"{needed / 1e9:.1f} GB, and {(task.memory or 0) / 1e9:.1f} GB "
+            "are free.",
+        )
+    while cohorts:
+        cohort = cohorts.pop(0)
+        evaluation = _Evaluation(task, cohort)
+        with _without_garbage_collection():
+            evaluation.run()
+        outcomes |= evaluation.outcomes
+        exhausted = [c for c in cohort if c.name in evaluation.exhausted]
+        if len(cohort) == 1 and exhausted:
+            name = exhausted[0].name
+            outcomes[name] = _infeasible(
+                name,
+                "It does not fit into the memory, even alone: "
+                f"{evaluation.exhausted[name]}",
+            )
+        elif exhausted:
+            limit = len(cohort) // 2
+            cohorts = [
+                part
+                for rest in [exhausted, *cohorts]
+                for part in _chunks(rest, limit)
+            ]
+        del evaluation
+    return [
+        dataclasses.replace(outcomes[candidate.name], cohort_limit=limit)
+        for candidate in candidates
+    ]
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Collects garbage once at the end, and only what is new.
+
+    Tracing makes so many objects that Python would look through all those of
+    TensorFlow again and again, and models hold on to themselves in circles.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()
+
+
+def _chunks(
+    candidates: Sequence[Candidate], size: int
+) -> list[Sequence[Candidate]]:
+    return [candidates[i : i + size] for i in range(0, len(candidates), size)]
+
+
+def _infeasible(name: str, reason: str) -> Outcome:
+    return Outcome(name=name, status="infeasible", message=reason)
+
+
+class _Evaluation:
+    """One cohort, from candidates to outcomes."""
+
+    def __init__(self, task: Task, candidates: Sequence[Candidate]) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self.exhausted: dict[str, str] = {}
+        self._task = task
+        self._candidates = candidates
+        self._keepers: dict[str, BestWeights] = {}
+
+    def run(self) -> None:
+        """Trains all of them."""
+        start = time.perf_counter()
+        streamed: dict[Any, tuple[list[Member], FitArguments]] = {}
+        with ArrayCohort(self._end) as cohort:
+            for candidate in self._candidates:
+                self._begin(candidate, cohort, streamed)
+                cohort.advance()
+            cohort.finish()
+        for members, arguments in streamed.values():
+            fit_stream(members, arguments)
+            for member in members:
+                self._end(member)
+        seconds = (time.perf_counter() - start) / len(self._candidates)
+        self.outcomes = {
+            name: dataclasses.replace(outcome, seconds=seconds)
+            for name, outcome in self.outcomes.items()
+        }
+
+    def _begin(
+        self, candidate: Candidate, cohort: ArrayCohort, streamed: Any
+    ) -> None:
+        """Builds and traces a member, and hands it to those who train it."""
+        data = self._task.data
+        try:
+            arguments = data.arguments.with_changes(**candidate.fit)
+            arrays = data.arrays(arguments)
+            orders = arrays and data.orders(candidate.seed, arrays[0])
+
+            def begin() -> tuple[Member, Program | None]:
+                member = self._member(candidate, arguments)
+                if arrays is None or member.needs_steps:
+                    return member, None
+                return member, Program(member.model, *arrays, orders, arguments)
+
+            member, program = as_if_first(begin)
+        except self._task.fatal:
+            raise
+        except Exception as error:
+            self._fail(candidate.name, error)
+            return
+        if program is not None:
+            cohort.add(member, program)
+            return
+        key = data.stream_key(arguments, candidate.seed)
+        streamed.setdefault(key, ([], arguments))[0].append(member)
+
+    def _member(self, candidate: Candidate, arguments: FitArguments) -> Member:
+        keras.utils.set_random_seed(candidate.seed)
+        model = self._task.build(candidate)
+        if candidate.initial_weights is not None:
+            read_weights(model, candidate.initial_weights)
+        own = callback_lib.copied(arguments.callbacks)
+        if self._task.adapt_callbacks is None:
+            own = callback_lib.placed(own, candidate.name)
+        else:
+            own = self._task.adapt_callbacks(candidate, own)
+        recorders = []
+        if candidate.checkpoint is not None:
+            keeper = BestWeights(self._task.objective)
+            self._keepers[candidate.name] = keeper
+            recorders.append(keeper)
+        return Member(
+            model,
+            callbacks=own,
+            recorders=recorders,
+            epochs=arguments.epochs,
+            initial_epoch=arguments.initial_epoch,
+            seed=candidate.seed,
+            name=candidate.name,
+        )
+
+    def _end(self, member: Member) -> None:
+        """Notes what a member came to, and lets go of it."""
+        if member.error is not None:
+            self._fail(member.name, member.error)
+            return
+        keeper = self._keepers.pop(member.name, None)
+        try:
+            written = keeper is not None and self._write(member.name, keeper)
+        except Exception as error:
+            self._fail(member.name, error)
+            return
+        self.outcomes[member.name] = Outcome(
+            name=member.name,
+            status="completed",
+            curves=member.history.history,
+            params=member.model.count_params(),
+            has_checkpoint=written,
+            build_config=member.model.get_build_config(),
+        )
+
+    def _write(self, name: str, keeper: BestWeights) -> bool:
+        candidate = next(c for c in self._candidates if c.name == name)
+        if candidate.bar is not None and not keeper.loss < candidate.bar:
+            return False
+        return keeper.write(str(candidate.checkpoint))
+
+    def _fail(self, name: str, error: BaseException) -> None:
+        self._keepers.pop(name, None)
+        if isinstance(error, _OUT_OF_MEMORY):
+            self.exhausted[name] = str(error).splitlines()[0]
+            return
+        if isinstance(error, self._task.infeasible):
+            self.outcomes[name] = _infeasible(name, str(error))
+            return
+        self.outcomes[name] = Outcome(
+            name=name,
+            status="failed",
+            message="".join(traceback.format_exception(error)),
+        )

@@ -1,0 +1,121 @@
+"""One network of a cohort: its model, its callbacks, and how far it is."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_evonas.training.callbacks import needs_steps
+
+Logs = Mapping[str, Any]
+
+
+class Member:
+    """A compiled model in training, beside others.
+
+    The hooks of its callbacks are called in the order in which `fit` calls
+    them, with the member's own logs.
+
+    Args:
+        model: A compiled `keras.Model`.
+        callbacks: List of callbacks that belong to this member alone.
+        recorders: List of callbacks that neither touch Keras's global state
+            nor stop the training, such as a keeper of the best weights. They
+            may be called in another thread.
+        epochs: Integer, the epoch to train to, as in `fit`.
+        initial_epoch: Integer, the epoch to begin with, as in `fit`.
+        seed: Integer, from which the order of the examples is drawn.
+        name: String, for messages.
+
+    Attributes:
+        error: The exception that ended the training, or `None`.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        callbacks: Sequence[Any] = (),
+        recorders: Sequence[Any] = (),
+        epochs: int = 1,
+        initial_epoch: int = 0,
+        seed: int = 0,
+        name: str = "",
+    ) -> None:
+        if not model.compiled:
+            raise ValueError(
+                "`model` must be compiled. Received: the model "
+                f"{model.name!r}{name and f' of {name}'}, which is not. Call "
+                "`model.compile(optimizer, loss, metrics)` before it is "
+                "returned."
+            )
+        self.model = model
+        self.epochs = epochs
+        self.epoch = initial_epoch
+        self.seed = seed
+        self.name = name
+        self.error: BaseException | None = None
+        self.has_callbacks = bool(callbacks)
+        self.needs_steps = needs_steps(callbacks) or model.run_eagerly
+        self._given = [*callbacks, *recorders]
+        self._list: keras.callbacks.CallbackList | None = None
+        self._logs: dict[str, Any] = {}
+
+    @property
+    def callbacks(self) -> keras.callbacks.CallbackList:
+        """The callbacks, once the training has begun."""
+        if self._list is None:
+            raise RuntimeError("The member has not begun to train.")
+        return self._list
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing left to train."""
+        return (
+            self.error is not None
+            or self.model.stop_training
+            or self.epoch >= self.epochs
+        )
+
+    @property
+    def history(self) -> keras.callbacks.History:
+        """The model's history."""
+        return self.model.history
+
+    def begin(self, steps: int | None) -> None:
+        """Begins the training, with a number of steps an epoch if known."""
+        self._list = keras.callbacks.CallbackList(
+            self._given,
+            add_history=True,
+            add_progbar=False,
+            model=self.model,
+            verbose=0,
+            epochs=self.epochs,
+            steps=steps,
+        )
+        self.model.stop_training = False
+        self.callbacks.on_train_begin()
+
+    def begin_epoch(self) -> None:
+        """Calls the hooks for the beginning of an epoch."""
+        self.callbacks.on_epoch_begin(self.epoch)
+
+    def end_epoch(self, logs: Logs, validation: Logs | None) -> None:
+        """Calls the hooks for the end of an epoch."""
+        self._logs = dict(logs)
+        for name, value in (validation or {}).items():
+            self._logs[f"val_{name}"] = value
+        self.callbacks.on_epoch_end(self.epoch, self._logs)
+        self.epoch += 1
+
+    def end(self) -> None:
+        """Ends the training as `fit` does."""
+        optimizer = self.model.optimizer
+        if optimizer is not None and self.epochs > 0:
+            optimizer.finalize_variable_values(self.model.trainable_weights)
+        self.callbacks.on_train_end(self._logs)
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the training with an error."""
+        self.error = error

@@ -1,0 +1,49 @@
+"""Threads: how many, and one with Keras's global state as good as new."""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import keras
+
+Result = TypeVar("Result")
+
+
+def num_workers() -> int:
+    """How many members are trained at the same time."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def as_if_first(task: Callable[[], Result]) -> Result:
+    """Runs a task in a fresh thread, and waits for it.
+
+    Keras keeps the names that it has given to layers, and the generator for
+    those who bring no seed, per thread. So a model that is built in here has
+    the names and the random numbers that it has in a fresh process.
+
+    Args:
+        task: What to run.
+
+    Returns:
+        What `task` returns.
+    """
+    policy = keras.config.dtype_policy()
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        keras.config.set_dtype_policy(policy)
+        try:
+            results.append(task())
+        except BaseException as error:  # Raised again in the caller's thread.
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="member")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]

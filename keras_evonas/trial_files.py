@@ -1,0 +1,133 @@
+"""The files of trials: checkpoints, and which of them are kept.
+
+Names and formats are keras-tuner's, so that its own tuners can load them.
+"""
+
+import json
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+from typing import Literal
+
+import keras_tuner
+from keras_tuner.engine import trial as trial_lib
+
+from keras_evonas import objectives
+from keras_evonas import project
+from keras_evonas.evolution.checks import check_positive_integer
+
+Policy = Literal["best", "top_k", "all", "none"]
+POLICIES = ("best", "top_k", "all", "none")
+_WEIGHTS = "checkpoint.weights.h5"
+_BUILD_CONFIG = "build_config.json"
+
+
+class TrialFiles:
+    """Checkpoints of a project folder.
+
+    Args:
+        folder: The project folder.
+        policy: `"best"` keeps the weights of the best trial, `"top_k"` those
+            of the best `top_k`, `"all"` and `"none"` what they say.
+        top_k: Integer, how many `"top_k"` keeps.
+    """
+
+    def __init__(self, folder: str, policy: Policy, top_k: int) -> None:
+        self._folder = pathlib.Path(folder)
+        self._limit = {"best": 1, "top_k": top_k, "none": 0}.get(policy)
+        self._written = {
+            path.parent.name.removeprefix("trial_")
+            for path in self._folder.glob(f"trial_*/{_WEIGHTS}")
+        }
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything is to be written."""
+        return self._limit != 0
+
+    def folder_of(self, trial_id: str) -> pathlib.Path:
+        """The folder of a trial, which is made if there is none."""
+        folder = self._folder / f"trial_{trial_id}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def weights_of(self, trial_id: str, execution: int | None = None) -> str:
+        """The path of a trial's weights, or of one of its executions."""
+        name = _WEIGHTS
+        if execution is not None:
+            name = f"execution{execution}.weights.h5"
+        return os.path.join(self.folder_of(trial_id), name)
+
+    def bar(self, oracle: keras_tuner.Oracle) -> float | None:
+        """The loss below which a trial's weights are worth writing."""
+        if not self._limit:
+            return None
+        best = completed(oracle.get_best_trials(self._limit))
+        if len(best) < self._limit:
+            return None
+        losses = objectives.losses_of(oracle.objective, best[-1].score)
+        return None if losses is None or len(losses) != 1 else losses[0]
+
+    def keep(
+        self,
+        trial_id: str,
+        execution: int | None,
+        build_config: Any,
+    ) -> None:
+        """Keeps the weights that an execution has written, as the trial's."""
+        path = self.weights_of(trial_id)
+        if execution is not None:
+            os.replace(self.weights_of(trial_id, execution), path)
+        project.write_json(
+            self.folder_of(trial_id) / _BUILD_CONFIG, build_config
+        )
+        self._written.add(trial_id)
+
+    def discard(self, trial_id: str, executions: Iterable[int]) -> None:
+        """Removes what executions have written."""
+        for execution in executions:
+            pathlib.Path(self.weights_of(trial_id, execution)).unlink(
+                missing_ok=True
+            )
+
+    def prune(self, oracle: keras_tuner.Oracle) -> None:
+        """Removes the weights that are not to be kept any longer."""
+        if self._limit is None or len(self._written) <= self._limit:
+            return
+        best = completed(oracle.get_best_trials(self._limit))
+        for trial_id in self._written - {trial.trial_id for trial in best}:
+            pathlib.Path(self.weights_of(trial_id)).unlink(missing_ok=True)
+            self._written.discard(trial_id)
+
+    def build_config_of(self, trial_id: str) -> Any:
+        """What `model.build_from_config` takes, or `None`."""
+        path = self.folder_of(trial_id) / _BUILD_CONFIG
+        if not path.exists():
+            return None
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+def completed(trials: Iterable[trial_lib.Trial]) -> list[trial_lib.Trial]:
+    """Leaves out the failed and running trials that keras-tuner pads with."""
+    return [
+        trial
+        for trial in trials
+        if trial.status == trial_lib.TrialStatus.COMPLETED
+    ]
+
+
+def check_policy(policy: Any, top_k: Any, needs_all: bool) -> None:
+    """Checks `keep_checkpoints` and `top_k`, raising a `ValueError`."""
+    if policy is not None and policy not in POLICIES:
+        raise ValueError(
+            f"`keep_checkpoints` must be one of {POLICIES}. Received: "
+            f"keep_checkpoints={policy!r}."
+        )
+    check_positive_integer("top_k", top_k)
+    if needs_all and policy not in (None, "all"):
+        raise ValueError(
+            "`keep_checkpoints` must be 'all' with a `HyperbandOracle`, whose "
+            "trials go on from the weights of others. Received: "
+            f"keep_checkpoints={policy!r}. Leave it out."
+        )

@@ -1,0 +1,400 @@
+"""`EvoTuner`: any keras-tuner oracle, with networks trained in cohorts."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import keras_tuner
+from keras_tuner.engine import trial as trial_lib
+
+from keras_evonas import objectives
+from keras_evonas import sizing
+from keras_evonas.host import INFEASIBLE
+from keras_evonas.host_tuner import FitArgumentsOf
+from keras_evonas.host_tuner import MendedTuner
+from keras_evonas.lanes import Lanes
+from keras_evonas.lanes import is_chief
+from keras_evonas.progress import Progress
+from keras_evonas.results import TunerHooks
+from keras_evonas.results import best_loss_of
+from keras_evonas.results import check_objective
+from keras_evonas.results import metrics_of
+from keras_evonas.training import Candidate
+from keras_evonas.training import Data
+from keras_evonas.training import FitArguments
+from keras_evonas.training import Outcome
+from keras_evonas.training import Task
+from keras_evonas.training import callbacks as callback_lib
+from keras_evonas.training import curves as curves_lib
+from keras_evonas.training import evaluate
+from keras_evonas.trial_files import Policy
+from keras_evonas.trial_files import TrialFiles
+from keras_evonas.trial_files import check_policy
+from keras_evonas.trial_files import completed
+
+Status = trial_lib.TrialStatus
+Trial = trial_lib.Trial
+
+
+class EvoTuner(MendedTuner):
+    """Trains the networks of a search together, each exactly as if alone.
+
+    It takes any keras-tuner oracle and any hypermodel, and is called as
+    `keras_tuner.Tuner` is. Execution `e` of every trial is the training that
+    follows `keras.utils.set_random_seed(seed + e)`: build the model, call its
+    `fit`. On a CPU each epoch's loss and metrics are bit for bit the same in a
+    cohort of any size; on a GPU they differ as two runs there do.
+
+    Networks are trained one after another if Keras does not run on
+    TensorFlow, if the hypermodel has its own `fit`, or with a distribution
+    strategy.
+
+    Args:
+        oracle: Instance of a `keras_tuner.Oracle`, such as `EvoOracle`.
+        hypermodel: Instance of a `HyperModel`, or a callable that takes
+            hyperparameters and returns a compiled model.
+        cohort_size: Integer, how many networks are trained together, or
+            `"auto"`: up to 8, never more than an eighth of the trials, and
+            no more than the memory holds. Networks that run out of memory
+            are trained again in cohorts of half the size. Defaults to
+            `"auto"`.
+        keep_checkpoints: The weights of which trials stay on the disk:
+            `"best"`, `"top_k"`, `"all"` or `"none"`. Defaults to `"top_k"`,
+            and to `"all"` with a `HyperbandOracle`, which goes on from them.
+        top_k: Integer, how many checkpoints `"top_k"` keeps. Defaults to 10.
+        fit_arguments: Callable that takes hyperparameters and returns a
+            dictionary of arguments of `fit` that are the trial's own, such as
+            `lambda hp: {"batch_size": hp.Choice("batch_size", [16, 64])}`.
+            Defaults to `None`.
+        seed: Integer, the seed of the training. Defaults to that of the
+            oracle.
+        verbose: Integer, `0` for a silent search, or `1` for a line a trial.
+            Defaults to what is passed to `search`, and to 1.
+        max_model_size: As in `keras_tuner.Tuner`.
+        optimizer: As in `keras_tuner.Tuner`.
+        loss: As in `keras_tuner.Tuner`.
+        metrics: As in `keras_tuner.Tuner`.
+        distribution_strategy: As in `keras_tuner.Tuner`.
+        directory: As in `keras_tuner.Tuner`.
+        project_name: As in `keras_tuner.Tuner`.
+        tuner_id: As in `keras_tuner.Tuner`.
+        overwrite: As in `keras_tuner.Tuner`.
+        executions_per_trial: As in `keras_tuner.Tuner`. Executions are
+            members of the same cohort.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    ```python
+    tuner = EvoTuner(
+        oracle=EvoOracle("val_accuracy", max_trials=60, seed=0),
+        hypermodel=build_model,
+    )
+    tuner.search(x, y, epochs=10, validation_data=(x_val, y_val))
+    ```
+    """
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        hypermodel: Any = None,
+        *,
+        cohort_size: Any = "auto",
+        keep_checkpoints: Policy | None = None,
+        top_k: int = 10,
+        fit_arguments: FitArgumentsOf | None = None,
+        seed: int | None = None,
+        verbose: int | None = None,
+        max_model_size: int | None = None,
+        optimizer: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        distribution_strategy: Any = None,
+        directory: Any = None,
+        project_name: str | None = None,
+        tuner_id: str | None = None,
+        overwrite: bool = False,
+        executions_per_trial: int = 1,
+    ) -> None:
+        sizing.check_cohort_size(cohort_size)
+        needs_all = isinstance(oracle, keras_tuner.oracles.HyperbandOracle)
+        check_policy(keep_checkpoints, top_k, needs_all)
+        self.cohort_size = cohort_size
+        self.verbose = verbose
+        self._run_of: dict[str, tuple[Trial, int]] = {}
+        policy = keep_checkpoints or ("all" if needs_all else "top_k")
+        super().__init__(
+            oracle,
+            hypermodel,
+            files=lambda folder: TrialFiles(folder, policy, top_k),
+            fit_arguments=fit_arguments,
+            seed=seed,
+            max_model_size=max_model_size,
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            distribution_strategy=distribution_strategy,
+            directory=directory,
+            project_name=project_name,
+            tuner_id=tuner_id,
+            overwrite=overwrite,
+            executions_per_trial=executions_per_trial,
+        )
+
+    # Searching.
+
+    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Searches for the best hyperparameters.
+
+        Args:
+            *fit_args: Positional arguments of `keras.Model.fit`.
+            **fit_kwargs: Other arguments of `keras.Model.fit`. `verbose` is
+                that of the search, unless the tuner was given one.
+
+        Raises:
+            TypeError: If `fit` has no such argument, or if a callback cannot
+                be copied.
+            ValueError: If the oracle has no objective to look for in the logs.
+        """
+        if is_chief():
+            super().search(*fit_args, **fit_kwargs)
+            return
+        self._progress = self._new_progress(fit_kwargs.get("verbose", "auto"))
+        # keras-tuner would print tables of its own.
+        self._local_oracle.verbose = 0
+        self.on_search_begin()
+        reason = self._why_one_after_another()
+        if reason is None:
+            self._search_together(FitArguments.of(*fit_args, **fit_kwargs))
+        else:
+            self._progress.say(f"Networks train one after another: {reason}.")
+            self._search_one_after_another(*fit_args, **fit_kwargs)
+        stop_reason = getattr(self._local_oracle, "stop_reason", None)
+        if stop_reason:
+            self._progress.say(f"Search stopped: {stop_reason}.")
+        self.on_search_end()
+
+    def _search_together(self, arguments: FitArguments) -> None:
+        callback_lib.copied(arguments.callbacks)  # Raises before any training.
+        check_objective(self.oracle.objective)
+        size = sizing.largest_cohort(self.cohort_size, self.oracle.max_trials)
+        task = self._task(arguments, size)
+        lanes = Lanes(
+            self.oracle,
+            self.tuner_id,
+            max(1, size // self.executions_per_trial),
+        )
+        while trials := lanes.ask(self.pre_create_trial):
+            for trial in trials:
+                self.on_trial_begin(trial)
+            candidates = self._candidates(trials)
+            self._progress.training(len(candidates))
+            outcomes = evaluate(candidates, task, cohort_size=size)
+            # What did not fit once will not fit the next time.
+            size = min([size, *(o.cohort_limit or size for o in outcomes)])
+            self._report_all(trials, outcomes)
+
+    def _task(self, arguments: FitArguments, size: int) -> Task:
+        plan = None
+        if self.cohort_size == "auto":
+            plan = sizing.MemoryPlan(
+                self._checked_model, arguments, self.oracle.get_space(), size
+            )
+
+        def training_bytes(candidate: Candidate) -> int | None:
+            hp = self._run_of[candidate.name][0].hyperparameters
+            return plan.training_bytes(hp, candidate.fit)
+
+        return Task(
+            build=self._build_candidate,
+            data=Data(arguments),
+            objective=[
+                (name, direction)
+                for name, direction in objectives.lead_of(self.oracle.objective)
+            ],
+            adapt_callbacks=self._adapted_callbacks,
+            training_bytes=training_bytes if plan and plan.asks else None,
+            memory=plan and plan.memory,
+            infeasible=(keras_tuner.errors.FailedTrialError,),
+            fatal=(keras_tuner.errors.FatalError,),
+        )
+
+    def _candidates(self, trials: Iterable[Trial]) -> list[Candidate]:
+        bar = None
+        if self.executions_per_trial == 1:
+            bar = self._files.bar(self.oracle)
+        self._run_of.clear()
+        candidates = []
+        for trial in trials:
+            changes = self._fit_changes(trial.hyperparameters)
+            parent = trial.hyperparameters.values.get("tuner/trial_id")
+            for execution in range(self.executions_per_trial):
+                # Also the folder for the files of callbacks, as in keras-tuner.
+                name = f"{trial.trial_id}/execution{execution}"
+                self._run_of[name] = (trial, execution)
+                weights = self._files.weights_of(trial.trial_id, execution)
+                candidates.append(
+                    Candidate(
+                        name=name,
+                        seed=self._training_seed + execution,
+                        fit=changes,
+                        initial_weights=self._files.weights_of(parent)
+                        if parent
+                        else None,
+                        checkpoint=weights if self._files.writes else None,
+                        bar=bar,
+                    )
+                )
+        return candidates
+
+    def _report_all(
+        self, trials: Iterable[Trial], outcomes: Iterable[Outcome]
+    ) -> None:
+        """Tells the oracle what all trials came to."""
+        of_trial: dict[str, list[Outcome]] = {}
+        for outcome in outcomes:
+            trial, _ = self._run_of[outcome.name]
+            of_trial.setdefault(trial.trial_id, []).append(outcome)
+        stop: RuntimeError | None = None
+        for trial in trials:
+            executions = of_trial[trial.trial_id]
+            try:
+                self._report(trial, executions)
+            except RuntimeError as error:
+                # Too many failures; but the others have been trained too.
+                stop = stop or error
+            self._show(trial, executions)
+        self._files.prune(self.oracle)
+        if stop is not None:
+            raise stop
+
+    def _report(self, trial: Trial, executions: list[Outcome]) -> None:
+        bad = next((o for o in executions if o.status != "completed"), None)
+        curves = [outcome.curves for outcome in executions]
+        if bad is None:
+            curves_lib.write_curves(
+                self._files.folder_of(trial.trial_id), curves
+            )
+            metrics, step = metrics_of(curves, self.oracle.objective)
+            self._keep_best(trial, executions)
+            self.oracle.update_trial(trial.trial_id, metrics, step=step)
+            trial.status = Status.COMPLETED
+        else:
+            is_infeasible = bad.status == "infeasible"
+            trial.status = Status.FAILED if is_infeasible else Status.INVALID
+            trial.message = INFEASIBLE * is_infeasible + str(bad.message)
+            self._files.discard(trial.trial_id, range(len(executions)))
+        self.on_trial_end(trial)
+
+    def _keep_best(self, trial: Trial, executions: list[Outcome]) -> None:
+        pairs = objectives.lead_of(self.oracle.objective)
+        written = [
+            (best_loss_of(pairs, outcome.curves), execution)
+            for execution, outcome in enumerate(executions)
+            if outcome.has_checkpoint
+        ]
+        if written:
+            _, best = min(written)
+            self._files.keep(
+                trial.trial_id, best, executions[best].build_config
+            )
+        self._files.discard(trial.trial_id, range(len(executions)))
+
+    # Building, as keras-tuner does it.
+
+    def _build_candidate(self, candidate: Candidate) -> keras.Model:
+        trial, _ = self._run_of[candidate.name]
+        model = self._checked_model(trial.hyperparameters)
+        self._build_from_parent(model, trial.hyperparameters)
+        return model
+
+    # Callbacks.
+
+    def _adapted_callbacks(
+        self, candidate: Candidate, own: list[Any]
+    ) -> list[Any]:
+        trial, execution = self._run_of[candidate.name]
+        boards = [c for c in own if isinstance(c, keras.callbacks.TensorBoard)]
+        others = [c for c in own if c not in boards]
+        callback_lib.placed(others, candidate.name)
+        self._configure_tensorboard_dir(own, trial, execution)
+        if any(
+            getattr(type(self), name) is not getattr(keras_tuner.Tuner, name)
+            for name in TunerHooks.HOOKS
+        ):
+            own.append(TunerHooks(self, trial))
+        return own
+
+    # One after another.
+
+    def _why_one_after_another(self) -> str | None:
+        if keras.config.backend() != "tensorflow":
+            return f"Keras runs on {keras.config.backend()}, not on TensorFlow"
+        if self.distribution_strategy is not None:
+            return "there is a distribution strategy"
+        for name in ("run_trial", "_build_and_fit_model"):
+            if getattr(type(self), name) is not getattr(EvoTuner, name):
+                return f"the tuner has its own `{name}`"
+        if type(self.hypermodel).fit is not keras_tuner.HyperModel.fit:
+            return "the hypermodel has its own `fit`"
+        return None
+
+    def _search_one_after_another(
+        self, *fit_args: Any, **fit_kwargs: Any
+    ) -> None:
+        lanes = Lanes(self.oracle, self.tuner_id, 1)
+        fit_kwargs.setdefault("verbose", 0)
+        while trials := lanes.ask(self.pre_create_trial):
+            (trial,) = trials
+            self.on_trial_begin(trial)
+            start = time.perf_counter()
+            self._histories, self._params = [], None
+            self._try_run_and_update_trial(trial, *fit_args, **fit_kwargs)
+            if self._histories:
+                curves_lib.write_curves(
+                    self._files.folder_of(trial.trial_id), self._histories
+                )
+            outcome = Outcome(
+                name=trial.trial_id,
+                status="completed",
+                params=self._params,
+                seconds=time.perf_counter() - start,
+            )
+            try:
+                self.on_trial_end(trial)
+            finally:
+                self._show(trial, [outcome])
+            self._files.prune(self.oracle)
+
+    # Bits.
+
+    def _new_progress(self, fit_verbose: Any) -> Progress:
+        verbose = self.verbose
+        if verbose is None:
+            verbose = 1 if fit_verbose == "auto" else int(fit_verbose)
+        best = completed(self.oracle.get_best_trials(1))
+        return Progress(
+            self.oracle.objective.name,
+            self.oracle.objective.direction,
+            verbose=verbose,
+            total=self.oracle.max_trials,
+            ended=len(self._local_oracle.end_order),
+            best=best[0].score if best else None,
+        )
+
+    def _show(self, trial: Trial, executions: list[Outcome]) -> None:
+        trial = self.oracle.get_trial(trial.trial_id)
+        if trial.status == Status.INVALID:
+            return  # It is to be tried again.
+        message = None
+        if trial.status != Status.COMPLETED:
+            message = trial.message or "no message"
+        self._progress.ended(
+            trial.score if message is None else None,
+            params=executions[0].params,
+            seconds=sum(outcome.seconds for outcome in executions),
+            message=message,
+        )

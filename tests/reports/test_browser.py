@@ -1,0 +1,283 @@
+"""The page in a real browser, wide and narrow, light and dark."""
+
+import os
+import shutil
+
+import pytest
+
+from keras_evonas import reports
+
+pytest.importorskip("plotly")
+pytest.importorskip("sklearn")
+webdriver = pytest.importorskip("selenium.webdriver")
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (BROWSER and DRIVER), reason="needs chromium and chromedriver"
+)
+
+DESKTOP, PHONE = (1200, 900), (390, 844)
+# What the graphics driver says of its own speed, without a graphics card.
+NOISE = "GL Driver Message"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--enable-unsafe-swiftshader",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(DRIVER, env=dict(os.environ))
+    driver = webdriver.Chrome(options=options, service=service)
+    driver.set_script_timeout(60)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def small(forty, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    return reports.write_report(forty, path)
+
+
+def show(browser, path, size=DESKTOP, dark=False):
+    width, height = size
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {
+            "width": width,
+            "height": height,
+            "deviceScaleFactor": 1,
+            "mobile": size == PHONE,
+        },
+    )
+    prefer_dark(browser, dark)
+    browser.get(path.as_uri())
+
+
+def prefer_dark(browser, dark):
+    value = "dark" if dark else "light"
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"features": [{"name": "prefers-color-scheme", "value": value}]},
+    )
+
+
+def draw_everything(browser):
+    """Scrolls to every plot; returns the names of those that are drawn."""
+    return browser.execute_async_script(
+        """
+        const done = arguments[0];
+        (async () => {
+          const places = [...document.querySelectorAll('.plot')];
+          for (const place of places) {
+            place.scrollIntoView({behavior: 'instant', block: 'center'});
+            for (let i = 0; i < 200 && !place.querySelector('.main-svg'); i++)
+              await new Promise((next) => setTimeout(next, 50));
+          }
+          done(places.filter((p) => p.querySelector('.main-svg'))
+            .map((p) => p.dataset.name));
+        })();
+        """
+    )
+
+
+def complaints(browser):
+    return [
+        entry["message"]
+        for entry in browser.get_log("browser")
+        if NOISE not in entry["message"]
+    ]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_all_plots_are_drawn_without_a_complaint(browser, small, size, dark):
+    show(browser, small, size, dark)
+    count = browser.execute_script(
+        "return document.querySelectorAll('.plot').length"
+    )
+    assert count >= 12
+    assert len(draw_everything(browser)) == count
+    assert complaints(browser) == []
+    width = browser.execute_script(
+        "return document.documentElement.scrollWidth"
+    )
+    assert width <= size[0]  # nothing but tables scrolls sideways
+    ink, paper = browser.execute_script(
+        """
+        const style = getComputedStyle(document.body);
+        return [style.color, style.backgroundColor].map((text) =>
+          text.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0));
+        """
+    )
+    assert (ink > paper) == dark
+
+
+def test_nothing_is_loaded(browser, small):
+    show(browser, small)
+    draw_everything(browser)
+    loaded = browser.execute_script(
+        "return performance.getEntriesByType('resource').map((e) => e.name)"
+    )
+    assert [name for name in loaded if not name.startswith("data:")] == []
+
+
+def test_plots_follow_a_change_to_dark_mode(browser, small):
+    show(browser, small)
+    draw_everything(browser)
+    ink = """
+        return getComputedStyle(document.querySelector(
+          '#figure-0 .xtick text')).fill
+    """
+    light = browser.execute_script(ink)
+    prefer_dark(browser, True)
+    assert browser.execute_async_script(
+        """
+        const [light, done] = arguments;
+        const ink = () => getComputedStyle(document.querySelector(
+          '#figure-0 .xtick text')).fill;
+        (async () => {
+          for (let i = 0; i < 100 && ink() === light; i++)
+            await new Promise((next) => setTimeout(next, 50));
+          done(ink() !== light);
+        })();
+        """,
+        light,
+    )
+    assert complaints(browser) == []
+
+
+def pointed_at(browser, number):
+    """Points at a trial of the first plot; returns what is shown."""
+    x, y = browser.execute_script(
+        """
+        const place = document.getElementById('figure-0');
+        place.scrollIntoView({behavior: 'instant', block: 'center'});
+        const box = place.getBoundingClientRect();
+        const {xaxis, yaxis} = place._fullLayout;
+        for (const trace of place.data) {
+          const at = (trace.meta ? trace.meta.trials : [])
+            .indexOf(arguments[0]);
+          if (at >= 0) return [
+            box.left + xaxis._offset + xaxis.d2p(trace.x[at]),
+            box.top + yaxis._offset + yaxis.d2p(trace.y[at])];
+        }
+        """,
+        number,
+    )
+    for shift in (3, 0):
+        browser.execute_cdp_cmd(
+            "Input.dispatchMouseEvent",
+            {"type": "mouseMoved", "x": x + shift, "y": y},
+        )
+    return browser.execute_async_script(
+        """
+        const done = arguments[0];
+        (async () => {
+          const find = () =>
+            document.querySelector('#figure-0 .hovertext');
+          for (let i = 0; i < 100 && !find(); i++)
+            await new Promise((next) => setTimeout(next, 50));
+          done(find() ? find().textContent : '');
+        })();
+        """
+    )
+
+
+def test_pointing_at_a_trial_shows_its_network(browser, small, forty):
+    show(browser, small)
+    draw_everything(browser)
+    best = reports.load(forty).best
+    text = pointed_at(browser, best.number)
+    assert f"trial {best.trial_id}" in text
+    for name in best.values:
+        assert name in text
+
+
+def test_the_legend_hides_and_shows(browser, small):
+    show(browser, small)
+    draw_everything(browser)
+    hidden = """
+        const place = document.getElementById('figure-0');
+        return place._fullData.map((trace) => trace.visible);
+    """
+    assert browser.execute_script(hidden)[0] is True
+    x, y = browser.execute_script(
+        """
+        const place = document.getElementById('figure-0');
+        place.scrollIntoView({behavior: 'instant', block: 'center'});
+        const box = place.querySelector('.legendtoggle')
+          .getBoundingClientRect();
+        return [box.left + box.width / 2, box.top + box.height / 2];
+        """
+    )
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        browser.execute_cdp_cmd(
+            "Input.dispatchMouseEvent",
+            {
+                "type": kind,
+                "x": x,
+                "y": y,
+                "button": "none" if kind == "mouseMoved" else "left",
+                "clickCount": int(kind != "mouseMoved"),
+            },
+        )
+    assert browser.execute_async_script(
+        """
+        const done = arguments[0];
+        const place = document.getElementById('figure-0');
+        const gone = () => place._fullData[0].visible === 'legendonly';
+        (async () => {
+          for (let i = 0; i < 100 && !gone(); i++)
+            await new Promise((next) => setTimeout(next, 50));
+          done(gone());
+        })();
+        """
+    )
+
+
+def test_a_button_shows_far_worse_networks(browser, small):
+    show(browser, small)
+    draw_everything(browser)
+    offered = browser.execute_script(
+        """
+        const place = document.getElementById('figure-0');
+        const button = place.nextElementSibling;
+        if (button.tagName !== 'BUTTON') return null;
+        const before = place._fullLayout.yaxis.range.slice();
+        button.click();
+        return [before, place._fullLayout.yaxis.range];
+        """
+    )
+    assert offered is not None
+    before, after = offered
+    assert max(after) > max(before)  # losses: the worst are the largest
+
+
+def test_scripts_in_names_do_not_run(browser, new_project, tmp_path):
+    evil = "<img src=x onerror='window.ran=1'><script>window.ran=1</script>"
+    project = new_project(names={"units": evil, "adam": evil})
+    folder = project.run(15, fails=(2,))
+    path = reports.write_report(folder, tmp_path / "evil.html")
+    show(browser, path)
+    drawn = draw_everything(browser)
+    assert len(drawn) >= 10
+    shown = pointed_at(browser, reports.load(folder).best.number)
+    assert "<img src=x" in shown
+    assert browser.execute_script("return window.ran || null") is None
+    assert complaints(browser) == []
+    labels = browser.execute_script(
+        """
+        return [...document.querySelectorAll('.ytick text')]
+          .map((label) => label.textContent).join('\\n');
+        """
+    )
+    assert "<img src=x" in labels

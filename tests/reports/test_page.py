@@ -1,0 +1,322 @@
+"""The page: what it holds, and what it never lets through."""
+
+import html.parser
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from keras_evonas import reports
+from keras_evonas.project import write_json
+from keras_evonas.reports import extras
+from keras_evonas.reports import wording
+from keras_evonas.reports.figures import base
+
+graph_objects = pytest.importorskip("plotly.graph_objects")
+pytest.importorskip("sklearn")
+
+ROOT = pathlib.Path(__file__).parents[2]
+EVIL = "<script>alert('x')</script>&\"'</title><img src=x onerror=alert(1)>"
+
+
+class Page(html.parser.HTMLParser):
+    """What a browser would make of a page, as far as tests ask."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.text, self.json = [], [], [], {}
+        self._inside = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append(tag)
+        self._inside = (tag, attributes.get("id"))
+        for name in ("src", "href", "action", "data"):
+            if name in attributes:
+                self.links.append(attributes[name])
+        assert not [name for name in attributes if name.startswith("on")]
+
+    def handle_endtag(self, tag):
+        self._inside = None
+
+    def handle_data(self, data):
+        tag, name = self._inside or (None, None)
+        if tag == "script" and name:
+            self.json[name] = json.loads(data)
+        elif tag not in ("script", "style"):
+            self.text.append(data)
+
+    @property
+    def words(self):
+        return " ".join(" ".join(self.text).split())
+
+
+def page_of(folder, tmp_path):
+    path = reports.write_report(folder, tmp_path / "report.html")
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def figures_of(read):
+    return [
+        graph_objects.Figure(_plain(figure["data"]), _plain(figure["layout"]))
+        for figure in read.json["figures"]
+    ]
+
+
+def _plain(node):
+    """A figure with real colours, so that plotly can check everything."""
+    text = re.sub(r'"theme:\w+"', '"#123456"', json.dumps(node))
+    return json.loads(text)
+
+
+def test_a_page_holds_every_section_and_valid_plots(forty, tmp_path):
+    read = page_of(forty, tmp_path)
+    for heading in (
+        "How the search went",
+        "Every network that was tried",
+        "The best so far over time",
+        "The best network",
+        "Which genes mattered",
+        "Genes that work together",
+        "Which values did well",
+        "Where the best network came from",
+        "How genes spread",
+        "How networks learned",
+        "What networks cost",
+        "What failed",
+        "About this search",
+    ):
+        assert heading in read.words
+    assert len(figures_of(read)) >= 12
+    assert "gene that mattered most is learning_rate" in read.words
+    search = reports.load(forty)
+    assert f"trial {search.best.trial_id}" in read.words
+    assert len(read.json["hover"]) == 40
+    for trial, text in zip(search.trials, read.json["hover"], strict=True):
+        for name, value in trial.values.items():
+            assert f"{name}: {wording.gene_value(value)}" in text
+
+
+def test_a_page_is_complete_and_asks_for_nothing(forty, tmp_path):
+    read = page_of(forty, tmp_path)
+    assert all(link.startswith("#") for link in read.links)
+    assert "link" not in read.tags
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "default-src 'none'" in text
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_every_point_names_its_trial(forty, tmp_path):
+    search = reports.load(forty)
+    read = page_of(forty, tmp_path)
+    every = read.json["figures"][0]
+    shown = {}
+    for trace in every["data"]:
+        numbers = trace.get("meta", {}).get("trials", ())
+        for number, x, y in zip(numbers, trace["x"], trace["y"], strict=False):
+            assert x == number
+            shown[number] = y
+    assert set(shown) == {trial.number for trial in search.completed}
+    for number, score in shown.items():
+        assert score == pytest.approx(search.trials[number].score, rel=1e-5)
+
+
+def test_what_users_wrote_stays_text(new_project, tmp_path):
+    names = {"units": f"units{EVIL}", "adam": EVIL, "optimizer": f"o{EVIL}"}
+    project = new_project(f"p{EVIL.replace('/', '_')}", names=names)
+    for index in range(20):
+        message = f"{EVIL}\nError: {EVIL}" if index == 4 else None
+        project.ended(*project.born(), message=message)
+    write_json(
+        project.folder / "finalists.json",
+        [{"name": EVIL, "search_score": 1.0, "honest_scores": [1.0, 2.0]}],
+    )
+    clean = page_of(new_project().run(20, fails=(4,)), tmp_path)
+    read = page_of(project.folder, tmp_path)
+    for tag in ("script", "img", "title", "style"):
+        assert read.tags.count(tag) == clean.tags.count(tag)
+    assert "<script>alert('x')</script>" in read.words
+    for figure in figures_of(read):
+        assert "<script" not in json.dumps(figure.to_plotly_json(), default=str)
+    assert not any("<script" in text for text in read.json["hover"])
+
+
+def test_several_objectives_show_their_front(new_project, tmp_path):
+    folder = new_project(objectives=2).run(25)
+    read = page_of(folder, tmp_path)
+    front = reports.load(folder).front
+    assert "What can be had for what" in read.words
+    assert "The best network in val_loss is trial" in read.words
+    fewest = min(trial.scores[1] for trial in front)
+    assert f"best params {wording.number(fewest)}" in read.words
+    assert f"The {len(front)} networks on the front" in read.words
+    drawn = [
+        trace["meta"]["trials"]
+        for figure in read.json["figures"]
+        for trace in figure["data"]
+        if trace.get("name") == "nothing beats it"
+    ]
+    assert [sorted(one) for one in drawn] == [
+        sorted(trial.number for trial in front)
+    ]
+    figures_of(read)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 9, 10, 12])
+def test_a_page_of_few_trials_shows_what_there_is(new_project, tmp_path, count):
+    folder = new_project().run(count)
+    read = page_of(folder, tmp_path)
+    figures_of(read)
+    told = "will tell which gene" not in read.words
+    assert told == (count >= 10)
+
+
+def test_a_search_with_only_failures(new_project, tmp_path):
+    folder = new_project().run(3, fails=(0, 1, 2))
+    read = page_of(folder, tmp_path)
+    assert "Every trial has failed" in read.words
+    assert "ValueError: no memory for <script>" in read.words
+    assert read.json["figures"] == []
+
+
+def test_a_search_that_has_just_begun(new_project, tmp_path):
+    project = new_project()
+    assert "no trial has been recorded yet" in (
+        page_of(project.folder, tmp_path).words
+    )
+    project.born()
+    assert "No trial has completed yet" in (
+        page_of(project.folder, tmp_path).words
+    )
+
+
+def test_a_search_without_a_record(new_project, tmp_path):
+    folder = new_project().run(15)
+    (folder / "evolution.jsonl").unlink()
+    read = page_of(folder, tmp_path)
+    assert "Where the best network came from" not in read.words
+    assert "Which genes mattered" in read.words
+    figures_of(read)
+
+
+def test_a_saved_model_is_drawn(forty, tmp_path):
+    import zipfile
+
+    folder = tmp_path / "copy"
+    shutil.copytree(forty, folder)
+    with zipfile.ZipFile(folder / "best.keras", "w") as archive:
+        layers = [
+            {"class_name": "Dense", "config": {"name": "first", "units": 77}}
+        ]
+        archive.writestr(
+            "config.json", json.dumps({"config": {"layers": layers}})
+        )
+    read = page_of(folder, tmp_path)
+    assert "drawn from best.keras" in read.words
+    assert "Dense first units 77" in read.words
+
+
+def test_not_a_number_leaves_a_gap(new_project, tmp_path):
+    folder = new_project().run(12)
+    for path in folder.glob("trial_*/learning_curves.json"):
+        content = {"executions": [{"val_loss": [float("nan"), 1.0]}]}
+        path.write_text(json.dumps(content))
+    read = page_of(folder, tmp_path)
+    curves = [f for f in figures_of(read) if "epoch" in str(f.layout.xaxis)]
+    assert len(curves) == 1
+
+
+def test_a_missing_library_says_what_to_install():
+    with pytest.raises(ImportError, match=r"pip install 'keras-evonas\[rep"):
+        extras.load("no_such_library_anywhere", "plotly")
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "keras_evonas", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_command_line_writes_the_page(forty, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(forty, folder)
+    done = run("report", folder)
+    assert done.returncode == 0, done.stderr
+    assert "40 trials, 37 completed" in done.stdout
+    assert (folder / "report.html").exists()
+    done = run("report", folder, f"--output={tmp_path / 'other.html'}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "other.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Usage: python -m keras_evonas"),
+        (["rebort"], "'rebort'"),
+        (["report"], "Name one project folder"),
+        (["report", "/nowhere/at/all"], "`folder` must be a project folder"),
+        (["report", str(ROOT / "keras_evonas")], "must hold a search"),
+    ],
+)
+def test_the_command_line_says_what_is_wrong(arguments, message):
+    done = run(*arguments)
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_reports_load_no_keras(forty, tmp_path):
+    code = (
+        "import sys; from keras_evonas import reports; "
+        f"reports.write_report({str(forty)!r}, {str(tmp_path / 'r.html')!r}); "
+        "reports.load(sys.argv[1]).to_dataframe(); "
+        "print([m for m in ('keras', 'keras_tuner', 'tensorflow') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(forty)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_reports_loads_no_optional_library():
+    code = (
+        "import sys, keras_evonas.reports; "
+        "print([m for m in ('plotly', 'pandas', 'sklearn') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_more_points_than_a_screen_holds_are_thinned(monkeypatch, forty):
+    search = reports.load(forty)
+    monkeypatch.setattr(base, "MOST_POINTS", 10)
+    thinned = base.thinned(search.completed, search.ranking[:3])
+    assert len(thinned) <= 13
+    assert all(trial in thinned for trial in search.ranking[:3])

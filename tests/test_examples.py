@@ -1,0 +1,70 @@
+"""The examples, run as users run them, with small flags."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.keras
+
+ROOT = pathlib.Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+
+
+def run(script, folder, *flags):
+    """Runs an example in a folder of its own and returns what it prints."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / script), *flags],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_evolve_digits_searches_saves_and_goes_on(tmp_path):
+    flags = ["--epochs=1", "--directory=here"]
+    printed = run("evolve_digits.py", tmp_path, "--max_trials=2", *flags)
+    assert printed.startswith("TensorFlow")
+    assert re.findall(r"^\[(\d)/2\] val_accuracy \d", printed, re.M) == [
+        "1",
+        "2",
+    ]
+    last = printed.strip().splitlines()[-1]
+    assert re.fullmatch(r"held-out accuracy: [01]\.\d{4}", last)
+    assert (tmp_path / "best.keras").exists()
+
+    more = run("evolve_digits.py", tmp_path, "--max_trials=3", *flags)
+    assert re.findall(r"^\[(\d)/3\]", more, re.M) == ["3"]
+
+
+def test_evolve_digits_takes_images_from_a_file(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(40, dtype="uint8") % 4
+    images = rng.integers(0, 50, (40, 12, 12), dtype="uint8")
+    images[:, :3] += labels[:, None, None] * 50
+    np.savez(
+        tmp_path / "images.npz",
+        x_train=images,
+        y_train=labels,
+        x_test=images[:8],
+        y_test=labels[:8],
+    )
+    printed = run(
+        "evolve_digits.py",
+        tmp_path,
+        "--data=images.npz",
+        "--max_trials=1",
+        "--epochs=1",
+        "--strategy=random_search",
+    )
+    assert "held-out accuracy:" in printed
+    assert "stage_0/filters" in printed
