@@ -79,6 +79,7 @@ def settings(**arguments):
         "objective": keras_tuner.Objective("score", "max"),
         "hyperparameters": layers(),
         "max_trials": 30,
+        "strategy": genetic_algorithm(),
         "costs": Costs(),
         **arguments,
     }
