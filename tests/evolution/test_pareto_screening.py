@@ -17,6 +17,16 @@ from keras_evonas.evolution.pareto_screening import front_surrogate_of
 from keras_evonas.evolution.pareto_screening import (
     log_expected_hypervolume_improvement,
 )
+from keras_evonas.testing import StrategyConformance
+
+
+class TestScreenedNsga2(StrategyConformance):
+    learns = False  # see below, with fewer searches
+
+    @pytest.fixture
+    def strategy(self):
+        return screened_nsga2(initial_size=20)
+
 
 SPACE = SearchSpace([Gene(f"x{i}", Grid(tuple(range(11)))) for i in range(5)])
 
