@@ -273,6 +273,7 @@ def test_initial_population_comes_first(tmp_path: pathlib.Path) -> None:
     hp.values.update(units=64, kind="dense")
     search = Search(
         tmp_path / "search",
+        strategy=genetic_algorithm(),
         initial_population=[
             "default",
             {"units": np.int64(16), "rate": np.float64(0.05)},
