@@ -13,7 +13,10 @@ _HOME_OF = {
     "EvoOracle": "keras_evonas.oracle",
     "EvoTuner": "keras_evonas.tuner",
     "EvolutionarySearch": "keras_evonas.search",
+    "HypermodelCosts": "keras_evonas.models.costs",
     "MultiFidelityTuner": "keras_evonas.fidelity",
+    "at_least": "keras_evonas.constraints",
+    "at_most": "keras_evonas.constraints",
     "capable": "keras_evonas.warm_start",
 }
 
@@ -21,8 +24,11 @@ __all__ = [
     "EvoOracle",
     "EvoTuner",
     "EvolutionarySearch",
+    "HypermodelCosts",
     "MultiFidelityTuner",
     "__version__",
+    "at_least",
+    "at_most",
     "capable",
 ]
 

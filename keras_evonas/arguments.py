@@ -11,6 +11,7 @@ from typing import TypeAlias
 import keras_tuner
 
 from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.evolution.defaults import default_pareto_strategy
 from keras_evonas.evolution.defaults import default_strategy
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.fidelity import without_training_values
@@ -57,12 +58,18 @@ def check_failures(
         )
 
 
-def checked_strategy(strategy: Any) -> Strategy:
+def checked_strategy(strategy: Any, several_objectives: bool) -> Strategy:
     """Returns the strategy, or the default one for `None`.
+
+    Args:
+        strategy: What the user passed.
+        several_objectives: Whether a front is searched for.
 
     Raises:
         TypeError: If it is not a strategy.
     """
+    if strategy is None and several_objectives:
+        return default_pareto_strategy()
     if strategy is None:
         return default_strategy()
     is_strategy = all(hasattr(strategy, name) for name in _STRATEGY_METHODS)

@@ -9,7 +9,7 @@ evolution.
 
 import bisect
 import itertools
-import math
+import operator
 import os
 import threading
 import warnings
@@ -21,6 +21,7 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas import objectives
 from keras_evonas import project
+from keras_evonas.evolution import pareto
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.hyperparameters import SharedHyperParameters
 
@@ -40,7 +41,7 @@ class MendedOracle(keras_tuner.Oracle):
     """An Oracle to derive from; arguments as for `keras_tuner.Oracle`.
 
     Subclasses override `populate_space` and, if they keep a record of their
-    own, the hooks `_prepare`, `_on_birth` and `_on_end`.
+    own, the hooks `_prepare`, `_on_birth`, `_on_run` and `_on_end`.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class MendedOracle(keras_tuner.Oracle):
     ) -> None:
         checked_seed = check_seed(seed)
         super().__init__(
-            objective=objective,
+            objective=objectives.prepared(objective),
             max_trials=max_trials,
             hyperparameters=hyperparameters,
             allow_new_entries=allow_new_entries,
@@ -71,9 +72,10 @@ class MendedOracle(keras_tuner.Oracle):
         self.seed = self._seed_state = checked_seed
         self.hyperparameters = SharedHyperParameters(self.hyperparameters)
         self.objective = objectives.strict(self.objective)
+        objectives.check_lead(self.objective)
         self._lock = threading.RLock()
-        # The rung, negative; losses; number of the end; id.
-        self._ranking: list[tuple[int, tuple[float, ...], int, str]] = []
+        # Violation; the rung, negative; losses; number of the end; id.
+        self._ranking: list[tuple[float, int, tuple[float, ...], int, str]] = []
         # Raised once the host has let go of its lock.
         self._failure: Exception | None = None
         self._births_saved = 0
@@ -92,6 +94,9 @@ class MendedOracle(keras_tuner.Oracle):
     def _on_birth(self, trial: Trial) -> None:
         """Called before a new trial is written."""
 
+    def _on_run(self, trial: Trial) -> None:
+        """Called before a tuner runs a trial, for the first time or again."""
+
     def _on_end(self, trial: Trial) -> None:
         """Called before the end of a trial's run is written."""
 
@@ -106,6 +111,8 @@ class MendedOracle(keras_tuner.Oracle):
             trial = super().create_trial(tuner_id)
             if is_retry:
                 _forget_run(trial)
+            if trial.status == Status.RUNNING:
+                self._on_run(trial)
             if trial.status == Status.STOPPED:
                 self._snapshot()
             self._raise_failure()
@@ -159,32 +166,43 @@ class MendedOracle(keras_tuner.Oracle):
             raise failure
 
     def score_trial(self, trial: Trial) -> None:
-        """Scores a completed trial by its best finite value.
+        """Scores a completed trial by its best step.
 
-        A trial without one gets the score NaN, which the host then treats as
-        a failed run.
+        That is the step with the best finite value of the objective, of the
+        lead one if there are several, at which no other is NaN or infinite. A
+        trial without such a step gets the score NaN, which the host then
+        treats as a failed run.
         """
-        sign = objectives.SIGN[self.objective.direction]
         name = self.objective.name
         was_reported = trial.metrics.exists(name)
         history = trial.metrics.get_history(name) if was_reported else []
+        sign = objectives.SIGN[self.objective.direction]
         finite = [
             (sign * float(entry.mean()), entry.step)
             for entry in history
-            if math.isfinite(entry.mean())
+            if objectives.losses_at(self.objective, trial.metrics, entry.step)
         ]
         if finite:
             loss, trial.best_step = min(finite)
             trial.score = sign * loss
             return
         trial.score = float("nan")
+        values = {
+            part.name: objectives.values_of(trial.metrics, part.name)
+            for part in objectives.parts_of(self.objective)
+        }
         trial.message = (
-            f"The objective '{name}' was never finite: "
-            f"{[float(entry.mean()) for entry in history]}."
+            f"The objective '{name}' was never finite: {values[name]}."
+            if len(values) == 1
+            else f"The objectives were never finite at one step: {values}."
         )
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """Returns the best completed trials.
+
+        With several objectives those of the first front come first, then
+        those of the next, each front in the order of the lead objective.
+        Trials that violate a constraint come after all others.
 
         Args:
             num_trials: Integer, how many at most. Defaults to 1.
@@ -193,14 +211,48 @@ class MendedOracle(keras_tuner.Oracle):
             List of trials, best first; shorter than `num_trials` if fewer
             have completed. (keras-tuner pads it with failed ones.)
         """
-        return [self.trials[entry[-1]] for entry in self._ranking[:num_trials]]
+        entries = self._ranking
+        if num_trials > 1 and len(objectives.parts_of(self.objective)) > 1:
+            # The first of the ranking is on the first front in any case.
+            fronts = zip(self._fronts(), entries, strict=True)
+            order = sorted(fronts, key=lambda pair: (pair[1][0] > 0, pair[0]))
+            entries = [entry for _, entry in order]
+        return [self.trials[entry[-1]] for entry in entries[:num_trials]]
+
+    def _fronts(self) -> list[int]:
+        """Which front each entry of the ranking is on, higher rungs first."""
+        fronts = [0] * len(self._ranking)
+        first = 0
+        for rung in sorted({entry[1] for entry in self._ranking}):
+            there = [i for i, e in enumerate(self._ranking) if e[1] == rung]
+            violations, _, losses, *_ = zip(
+                *(self._ranking[i] for i in there), strict=True
+            )
+            ranks = pareto.ranks(losses, violations).tolist()
+            for index, rank in zip(there, ranks, strict=True):
+                fronts[index] = first + rank
+            first += max(ranks) + 1
+        return fronts
 
     def _rank(
-        self, trial: Trial, losses: tuple[float, ...], rung: int = 0
-    ) -> None:
-        """Ranks a completed trial: those of a higher rung come first."""
-        entry = (-rung, losses, len(self.end_order), trial.trial_id)
+        self,
+        trial: Trial,
+        losses: tuple[float, ...],
+        violation: float = 0.0,
+        rung: int = 0,
+    ) -> bool:
+        """Ranks a trial, and tells whether none was as good before."""
+        entry = (violation, -rung, losses, len(self.end_order), trial.trial_id)
+        is_better = not any(
+            other[:2] < entry[:2]
+            or (
+                other[:2] == entry[:2]
+                and all(map(operator.le, other[2], losses))
+            )
+            for other in self._ranking
+        )
         bisect.insort(self._ranking, entry)
+        return is_better
 
     def _unrank(self, trial_id: str) -> None:
         self._ranking = [e for e in self._ranking if e[-1] != trial_id]

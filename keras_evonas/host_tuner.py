@@ -17,6 +17,7 @@ import keras
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
 from keras_evonas.training.checkpoints import read_weights
@@ -71,6 +72,8 @@ class MendedTuner(keras_tuner.Tuner):
             executions_per_trial=executions_per_trial,
         )
         self._files = files(self.project_dir)
+        if getattr(oracle, "needed_costs", None) and oracle.costs is None:
+            oracle.costs = HypermodelCosts(self.hypermodel)
 
     @property
     def _training_seed(self) -> int:
@@ -190,6 +193,21 @@ class MendedTuner(keras_tuner.Tuner):
             trials have completed.
         """
         trials = completed(self.oracle.get_best_trials(num_models))
+        return [self.load_model(trial) for trial in trials]
+
+    def get_pareto_models(self) -> list[keras.Model]:
+        """Returns the models that no other beats in every objective.
+
+        Returns:
+            List of models with the weights of their best epochs, the best of
+            the first objective first. `EvoOracle.get_pareto_trials` has their
+            trials.
+
+        Raises:
+            ValueError: If the weights of one were not kept. A front may be
+                longer than the `top_k` checkpoints.
+        """
+        trials = self._local_oracle.get_pareto_trials()
         return [self.load_model(trial) for trial in trials]
 
     def learning_curves(self, trial_id: str) -> list[dict[str, list[float]]]:

@@ -8,13 +8,18 @@ from typing import Any
 import keras_tuner
 
 from keras_evonas import fidelity
+from keras_evonas import objectives
 from keras_evonas.arguments import Initial
 from keras_evonas.arguments import check_failures
 from keras_evonas.arguments import check_stops
 from keras_evonas.arguments import checked_initial_population
 from keras_evonas.arguments import checked_strategy
 from keras_evonas.blas import one_blas_thread
+from keras_evonas.constraints import Constraint
+from keras_evonas.constraints import checked_constraints
+from keras_evonas.evolution import pareto
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.feasibility import CostFunction
 from keras_evonas.host import Status
 from keras_evonas.host import Trial
 from keras_evonas.recorded import RecordedOracle
@@ -35,7 +40,13 @@ class EvoOracle(RecordedOracle):
     Args:
         objective: A string, a `keras_tuner.Objective`, or `None` as for
             `keras_tuner.Oracle`. If a string, the direction of the
-            optimization (min or max) is inferred.
+            optimization (min or max) is inferred. A list of several starts a
+            Pareto search: nothing is added up, the result is a front (see
+            `get_pareto_trials`), and the first of them that training reports
+            is the score. Costs may be among them: `"params"`,
+            `"multiply_adds"`, `"flops"`, `"weight_bytes"`,
+            `"training_bytes"`, `"depth"`, `"latency_ms"`,
+            `"train_seconds"`.
         max_trials: Integer, the total number of trials to test at most, or
             `None` to stop by `max_seconds` or `patience` alone. Raising it
             continues a finished search.
@@ -47,6 +58,17 @@ class EvoOracle(RecordedOracle):
             `MultiFidelityTuner` or `EvoTuner`. A network that is trained
             further is another trial. Among the best trials it counts once,
             and those that were trained longer come first.
+        constraints: List of limits such as `at_most("params", 1e6)`. Networks
+            beyond a limit that is known before training are never tried;
+            those that prove to be beyond another are worse than all others.
+            Defaults to none.
+        costs: Tells the costs of a network before it is trained: a function
+            from `HyperParameters` to a mapping of names to numbers, such as
+            `HypermodelCosts(build_model)`. `EvoTuner` fills it in. With costs
+            no network is tried whose training would take more than a share of
+            this device's memory (a quarter of a GPU, a sixteenth of the
+            host), unless `constraints` limit
+            `"training_bytes"`. Defaults to `None`.
         initial_population: Networks to try first: a list of dictionaries of
             values, of `HyperParameters`, or of the word `"default"` for the
             hypermodel's own defaults. Missing values are filled with their
@@ -75,6 +97,7 @@ class EvoOracle(RecordedOracle):
         TypeError: If `strategy` is not a strategy.
 
     Attributes:
+        costs: What tells costs before training, or `None`.
         stop_reason: String, why no further trial is proposed, or `None`.
 
     Example:
@@ -92,6 +115,8 @@ class EvoOracle(RecordedOracle):
         max_trials: int | None = None,
         *,
         strategy: Strategy | None = None,
+        constraints: Iterable[Constraint] | None = None,
+        costs: CostFunction | None = None,
         initial_population: Iterable[Initial] | None = None,
         max_seconds: float | None = None,
         patience: int | None = None,
@@ -105,7 +130,11 @@ class EvoOracle(RecordedOracle):
         check_stops(max_trials, max_seconds, patience)
         check_failures(max_retries_per_trial, max_consecutive_failed_trials)
         super().__init__(
-            strategy=checked_strategy(strategy),
+            strategy=checked_strategy(
+                strategy, objectives.are_several(objective)
+            ),
+            constraints=checked_constraints(constraints),
+            costs=costs,
             initial_population=checked_initial_population(initial_population),
             objective=objective,
             max_trials=max_trials,
@@ -138,12 +167,25 @@ class EvoOracle(RecordedOracle):
             values = self._values_of(individual)
             return {"status": Status.RUNNING, "values": values}
         if self.stop_reason is None:
-            distinct = self.engine.history.distinct
-            size = self.engine.space.size
-            self.stop_reason = f"space exhausted: {distinct} of {size}"
+            self.stop_reason = self._exhausted()
         if self.verbose:
             print(f"Search stopped: {self.stop_reason}.")
         return {"status": Status.STOPPED}
+
+    def _exhausted(self) -> str:
+        """Says why there is no further candidate."""
+        distinct = self.engine.history.distinct
+        if self.engine.closest is None:
+            return f"space exhausted: {distinct} of {self.engine.space.size}"
+        _, closest = self.engine.closest
+        explanation = self.feasibility.explain(closest)
+        if not distinct:
+            self._failure = ValueError(
+                "`constraints` leave nothing to search: no candidate is "
+                f"feasible; {explanation}. Loosen the constraint, or let the "
+                "hypermodel build such networks."
+            )
+        return f"nothing feasible found beyond {distinct} networks"
 
     def _waits_for_space(self) -> bool:
         """Whether the first trial is still to ask for hyperparameters."""
@@ -176,6 +218,85 @@ class EvoOracle(RecordedOracle):
         fidelity.check_epochs(trial.hyperparameters.values, step)
         return trial
 
+    # Several objectives.
+
+    def get_pareto_trials(self) -> list[Trial]:
+        """Returns the trials that no other beats in every objective.
+
+        Returns:
+            List of completed trials that keep all constraints, the best of
+            the lead objective first. With one objective, the best trials.
+        """
+        entries = zip(self._ranking, self._fronts(), strict=True)
+        return [
+            self.trials[entry[-1]]
+            for entry, front in entries
+            if front == 0 and entry[0] == 0
+        ]
+
+    def get_knee_trial(self) -> Trial | None:
+        """Returns the trial of the front at its knee.
+
+        Beyond the knee a gain in one objective costs most of the others.
+
+        Returns:
+            The trial, or `None` if there is no front yet.
+        """
+        trials = self.get_pareto_trials()
+        if not trials:
+            return None
+        return trials[pareto.knee_point([self._losses(x) for x in trials])]
+
+    def get_hypervolumes(
+        self, reference: Mapping[str, float] | None = None
+    ) -> list[float]:
+        """Returns how the front grew, trial by trial.
+
+        Args:
+            reference: Mapping of the names of the objectives to values that
+                are just not acceptable. Defaults to `None`: the worst seen.
+
+        Returns:
+            List of floats, one for each trial that has ended: the volume that
+            the front of the trials so far dominates, in the units of the
+            objectives. Trials that failed or violate a constraint add
+            nothing.
+
+        Raises:
+            ValueError: If `reference` lacks an objective.
+        """
+        ended = [self.trials[trial_id] for trial_id in self.end_order]
+        kept = {entry[-1] for entry in self._ranking if entry[0] == 0}
+        losses = [self._losses(x) for x in ended if x.trial_id in kept]
+        corner = self._corner(reference, losses)
+        front: list[tuple[float, ...]] = []
+        volumes: list[float] = []
+        for trial in ended:
+            if trial.trial_id in kept:
+                front = _grown(front, self._losses(trial))
+            volumes.append(pareto.hypervolume(front, corner) if front else 0.0)
+        return volumes
+
+    def _losses(self, trial: Trial) -> tuple[float, ...]:
+        losses = self.individual(trial.trial_id).losses
+        return () if losses is None else losses
+
+    def _corner(
+        self,
+        reference: Mapping[str, float] | None,
+        losses: list[tuple[float, ...]],
+    ) -> list[float]:
+        if reference is None:
+            return [max(column) for column in zip(*losses, strict=True)]
+        parts = objectives.parts_of(self.objective)
+        missing = [x.name for x in parts if x.name not in reference]
+        if missing:
+            raise ValueError(
+                "`reference` must hold a value for each objective. Received: "
+                f"reference={dict(reference)}, without {missing}."
+            )
+        return [objectives.SIGN[x.direction] * reference[x.name] for x in parts]
+
     def _limit_reached(self) -> str | None:
         if self.max_seconds is not None and self._elapsed >= self.max_seconds:
             return f"max_seconds={self.max_seconds} have passed"
@@ -184,3 +305,12 @@ class EvoOracle(RecordedOracle):
         ):
             return f"no better trial in the last patience={self.patience}"
         return None
+
+
+def _grown(
+    front: list[tuple[float, ...]], point: tuple[float, ...]
+) -> list[tuple[float, ...]]:
+    """A front after a point has joined; the dominated are left out."""
+    points = [*front, point]
+    ranks = pareto.ranks(points)
+    return [x for x, rank in zip(points, ranks, strict=True) if rank == 0]

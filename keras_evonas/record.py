@@ -36,6 +36,9 @@ class Terms:
         initial_population: List of dictionaries of values.
         max_trials: The number of trials that the search was begun with, which
             settles `"auto"` settings for good, or `None`.
+        constraints: List of constraints in words.
+        guard_bytes: The memory that training may take by default, on the
+            machine where the search was begun, or `None` without that guard.
     """
 
     seed: int
@@ -43,15 +46,17 @@ class Terms:
     strategy: str
     initial_population: list[dict[str, Any]]
     max_trials: int | None
+    constraints: list[str] = dataclasses.field(default_factory=list)
+    guard_bytes: float | None = None
 
     def differences(self, now: "Terms", *, seed_given: bool) -> list[str]:
         """Names what `now` asks for that these terms do not hold.
 
-        `max_trials` may differ: a longer search just goes on.
+        `max_trials` may differ: a longer search just goes on. So may
+        `guard_bytes`, on another machine.
         """
-        names = ["objective", "strategy", "initial_population"] + [
-            "seed"
-        ] * seed_given
+        names = ["objective", "strategy", "initial_population", "constraints"]
+        names += ["seed"] * seed_given
         return [
             f"`{name}` was {getattr(self, name)} and is now "
             f"{getattr(now, name)}"
@@ -73,6 +78,9 @@ class End:
         message: The error message or `None`.
         values: Mapping of hyperparameter names to values at the end.
         elapsed: Float, seconds the whole search has taken so far.
+        losses: List of floats, one an objective, or `None` if it failed.
+        violation: Float, how far it was outside of the constraints that only
+            training tells.
     """
 
     trial_id: str
@@ -82,6 +90,8 @@ class End:
     message: str | None
     values: Mapping[str, Any]
     elapsed: float
+    losses: list[float] | None = None
+    violation: float = 0.0
 
 
 Event: TypeAlias = tuple[str, Individual] | End
@@ -143,7 +153,7 @@ class SearchRecord:
     def birth(self, trial_id: str, individual: Individual) -> None:
         """Writes a birth."""
         fields = {"trial_id": trial_id, **dataclasses.asdict(individual)}
-        del fields["losses"]
+        del fields["losses"], fields["violation"]
         # Should a power cut lose it, the same individual is born again.
         self._journal.append("birth", fields, durable=False)
 

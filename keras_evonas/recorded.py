@@ -18,16 +18,16 @@ from keras_evonas.arguments import describe_strategy
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
-from keras_evonas.host import MendedOracle
 from keras_evonas.host import Status
 from keras_evonas.host import Trial
+from keras_evonas.judged import JudgedOracle
 from keras_evonas.record import End
 from keras_evonas.record import Event
 from keras_evonas.record import SearchRecord
 from keras_evonas.record import Terms
 
 
-class RecordedOracle(MendedOracle):
+class RecordedOracle(JudgedOracle):
     """An Oracle to derive from, whose proposals come from an `Engine`.
 
     Subclasses override `populate_space`.
@@ -36,7 +36,7 @@ class RecordedOracle(MendedOracle):
         strategy: The strategy of the engine.
         initial_population: List of dictionaries of values to try first.
         seed: Non-negative integer, or `None` for a random one.
-        **host_arguments: As for `MendedOracle`.
+        **host_arguments: As for `JudgedOracle`.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class RecordedOracle(MendedOracle):
     # Beginning.
 
     def _prepare(self) -> None:
+        self._check_costs()
         if self._started is None:
             self._record.repair()
             if self._engine is None:
@@ -124,6 +125,7 @@ class RecordedOracle(MendedOracle):
         can_grow = self.allow_new_entries and self.tune_new_entries
         if not self.hyperparameters.space and not can_grow:
             raise ValueError(self._no_hyperparameters())
+        self._guard_bytes = self._default_guard_bytes()
         self._engine = self._new_engine(self.max_trials)
         self._snapshot()
         self._record.begin(self._terms)
@@ -158,7 +160,12 @@ class RecordedOracle(MendedOracle):
                 hp_lib.to_genome(space, values)
                 for values in self._initial_population
             ],
+            violation_of=self._violation_of,
         )
+
+    def _on_run(self, trial: Trial) -> None:
+        birth = int(trial.trial_id)
+        self._report_costs(trial, self.engine.history.pending[birth].genome)
 
     @property
     def _elapsed(self) -> float:
@@ -180,6 +187,8 @@ class RecordedOracle(MendedOracle):
             strategy=describe_strategy(self._strategy),
             initial_population=self._initial_population,
             max_trials=self.max_trials,
+            constraints=[str(one) for one in self.constraints],
+            guard_bytes=self._guard_bytes,
         )
 
     def _on_birth(self, trial: Trial) -> None:
@@ -188,6 +197,12 @@ class RecordedOracle(MendedOracle):
 
     def _on_end(self, trial: Trial) -> None:
         self._grow()
+        losses, violation = None, 0.0
+        if trial.status == Status.COMPLETED:
+            losses = objectives.losses_at(
+                self.objective, trial.metrics, trial.best_step
+            )
+            violation = self._violation_after(trial)
         end = End(
             trial_id=trial.trial_id,
             status=trial.status,
@@ -196,36 +211,36 @@ class RecordedOracle(MendedOracle):
             message=trial.message,
             values=dict(trial.hyperparameters.values),
             elapsed=self._elapsed,
+            losses=None if losses is None else list(losses),
+            violation=violation,
         )
         self._record.end(end)
         if trial.status != Status.INVALID:
-            self._absorb(trial, end.values)
+            self._absorb(trial, end)
 
-    def _absorb(self, trial: Trial, values: Mapping[str, Any]) -> None:
+    def _absorb(self, trial: Trial, end: End) -> None:
         """Tells the engine of an end, now or when a record is read."""
-        losses = None
-        if trial.status == Status.COMPLETED:
-            losses = objectives.losses_of(self.objective, trial.score)
+        losses = None if end.losses is None else tuple(end.losses)
         # A trial that ended before the space grew has no value for new genes.
         genome = {
             name: value
-            for name, value in self.engine.space.complete(values).items()
-            if name in values
+            for name, value in self.engine.space.complete(end.values).items()
+            if name in end.values
         }
-        self.engine.tell(int(trial.trial_id), losses, genome=genome)
+        self.engine.tell(
+            int(trial.trial_id),
+            losses,
+            genome=genome,
+            violation=end.violation,
+        )
         self._ended_since_best += 1
         if losses is not None:
-            self._rank_individual(trial, losses)
-
-    def _rank_individual(self, trial: Trial, losses: tuple[float, ...]) -> None:
-        """Ranks a network once, at the highest rung that it has reached."""
-        individual = self.individual(trial.trial_id)
-        if individual.continues is not None:
-            self._unrank(self.start_order[individual.continues])
-        best = self.get_best_trials(1)
-        self._rank(trial, losses, individual.rung)
-        if self.get_best_trials(1) != best:
-            self._ended_since_best = 0
+            individual = self.individual(trial.trial_id)
+            if individual.continues is not None:
+                # A network counts once, at the highest rung it has reached.
+                self._unrank(self.start_order[individual.continues])
+            if self._rank(trial, losses, end.violation, individual.rung):
+                self._ended_since_best = 0
 
     def _values_of(self, individual: Individual) -> dict[str, Any]:
         """What a trial is proposed with: genes, and how to train them."""
@@ -257,6 +272,7 @@ class RecordedOracle(MendedOracle):
             self._refuse(changes)
             self._take_space(state)
             self.seed = self._seed_state = entries.terms.seed
+            self._guard_bytes, self._judge = entries.terms.guard_bytes, None
             self._engine = self._new_engine(entries.terms.max_trials)
             self._started = None
             self._replay(entries.events)
@@ -309,7 +325,7 @@ class RecordedOracle(MendedOracle):
         self._elapsed_before = end.elapsed
         if end.status != Status.INVALID:
             self.end_order.append(end.trial_id)
-            self._absorb(trial, end.values)
+            self._absorb(trial, end)
 
     def _forget(self) -> None:
         self.trials, self.ongoing_trials = {}, {}
@@ -320,11 +336,6 @@ class RecordedOracle(MendedOracle):
         self._id_to_hash.clear()
         self._ended_since_best = 0
         self._elapsed_before = 0.0
-
-    def _hyperparameters_of(self, values: Any) -> keras_tuner.HyperParameters:
-        hp = self.hyperparameters.copy()
-        hp.values = dict(values)
-        return hp
 
     def _saved_state(self) -> dict[str, Any]:
         path = self._get_oracle_fname()

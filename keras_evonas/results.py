@@ -34,7 +34,7 @@ def metrics_of(
         keras_tuner.errors.FatalValueError: If training does not report the
             objective, which ends the search.
     """
-    pairs = objectives.describe(objective)
+    pairs = objectives.lead_of(objective)
     for name, _ in pairs:
         for curves in executions:
             if name not in curves:

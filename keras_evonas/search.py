@@ -6,7 +6,9 @@ from typing import Any
 import keras_tuner
 
 from keras_evonas.arguments import Initial
+from keras_evonas.constraints import Constraint
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.feasibility import CostFunction
 from keras_evonas.host_tuner import FitArgumentsOf
 from keras_evonas.oracle import EvoOracle
 from keras_evonas.trial_files import Policy
@@ -36,6 +38,8 @@ class EvolutionarySearch(EvoTuner):
         max_trials: int | None = None,
         *,
         strategy: Strategy | None = None,
+        constraints: Iterable[Constraint] | None = None,
+        costs: CostFunction | None = None,
         initial_population: Iterable[Initial] | None = None,
         max_seconds: float | None = None,
         patience: int | None = None,
@@ -65,6 +69,8 @@ class EvolutionarySearch(EvoTuner):
             objective,
             max_trials,
             strategy=strategy,
+            constraints=constraints,
+            costs=costs,
             initial_population=initial_population,
             max_seconds=max_seconds,
             patience=patience,

@@ -210,9 +210,7 @@ class EvoTuner(MendedTuner):
             data=Data(arguments),
             objective=[
                 (name, direction)
-                for name, direction in objectives.describe(
-                    self.oracle.objective
-                )
+                for name, direction in objectives.lead_of(self.oracle.objective)
             ],
             adapt_callbacks=self._adapted_callbacks,
             training_bytes=training_bytes if plan and plan.asks else None,
@@ -292,7 +290,7 @@ class EvoTuner(MendedTuner):
         self.on_trial_end(trial)
 
     def _keep_best(self, trial: Trial, executions: list[Outcome]) -> None:
-        pairs = objectives.describe(self.oracle.objective)
+        pairs = objectives.lead_of(self.oracle.objective)
         written = [
             (best_loss_of(pairs, outcome.curves), execution)
             for execution, outcome in enumerate(executions)

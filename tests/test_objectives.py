@@ -6,6 +6,7 @@ import keras_tuner
 import pytest
 
 from keras_evonas import objectives
+from keras_evonas.host import Trial
 
 pytestmark = pytest.mark.keras
 
@@ -41,7 +42,11 @@ def test_losses(
     direction: str, score: float | None, losses: tuple[float, ...] | None
 ) -> None:
     objective = keras_tuner.Objective("score", direction)
-    assert objectives.losses_of(objective, score) == losses
+    metrics = Trial(keras_tuner.HyperParameters()).metrics
+    if score is not None:
+        metrics.register("score", direction)
+        metrics.update("score", score, step=3)
+    assert objectives.losses_at(objective, metrics, 3) == losses
 
 
 def test_only_plain_objectives_become_strict() -> None:

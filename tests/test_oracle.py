@@ -171,7 +171,8 @@ def test_no_duplicates(name: str, tmp_path: pathlib.Path) -> None:
 
 
 def test_lineage(tmp_path: pathlib.Path) -> None:
-    search = Search(tmp_path / "search").finish()
+    strategy = genetic_algorithm()
+    search = Search(tmp_path / "search", strategy=strategy).finish()
     oracle = search.oracle
     best = oracle.get_best_trials()[0].trial_id
     line = oracle.lineage(best)
@@ -275,6 +276,7 @@ def test_initial_population_comes_first(tmp_path: pathlib.Path) -> None:
     hp.values.update(units=64, kind="dense")
     search = Search(
         tmp_path / "search",
+        strategy=genetic_algorithm(),
         initial_population=[
             "default",
             {"units": np.int64(16), "rate": np.float64(0.05)},

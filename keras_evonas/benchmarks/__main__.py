@@ -7,7 +7,9 @@ from absl import app
 
 # Each module defines its own flags and a `main(argv)`.
 _MODULE_OF = {
+    "memory": "keras_evonas.benchmarks.memory",
     "oracle": "keras_evonas.benchmarks.oracle",
+    "pareto": "keras_evonas.benchmarks.pareto",
     "search": "keras_evonas.benchmarks.search",
     "throughput": "keras_evonas.benchmarks.throughput",
 }

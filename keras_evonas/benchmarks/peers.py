@@ -33,15 +33,22 @@ class OptunaSearcher:
         space: The search space.
         sampler: The sampler.
         optuna: The module.
+        objectives: Integer, number of losses. Defaults to 1.
     """
 
     def __init__(
-        self, space: SearchSpace, sampler: Any, optuna: types.ModuleType
+        self,
+        space: SearchSpace,
+        sampler: Any,
+        optuna: types.ModuleType,
+        objectives: int = 1,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._failed = optuna.trial.TrialState.FAIL
         self._space = space
-        self._study = optuna.create_study(sampler=sampler)
+        self._study = optuna.create_study(
+            sampler=sampler, directions=["minimize"] * objectives
+        )
 
     def ask(self) -> tuple[Any, Genome]:
         """Asks the study; see `Searcher`."""
@@ -54,8 +61,8 @@ class OptunaSearcher:
                     genome[gene.name] = _suggest(trial, gene, index)
         return trial, genome
 
-    def tell(self, token: Any, loss: float | None) -> None:
-        """Tells the study; see `Searcher`."""
+    def tell(self, token: Any, loss: float | list[float] | None) -> None:
+        """Tells the study one loss or several; see `Searcher`."""
         if loss is None:
             self._study.tell(token, state=self._failed)
         else:
@@ -181,25 +188,31 @@ def _decoded(space: SearchSpace, values: dict[str, Any]) -> dict[str, Value]:
     return genome
 
 
-def _tpe(space: SearchSpace, trials: int, seed: int) -> OptunaSearcher:
+def _tpe(
+    space: SearchSpace, trials: int, seed: int, objectives: int = 1
+) -> OptunaSearcher:
     del trials
     optuna = _package("optuna")
     sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-    return OptunaSearcher(space, sampler, optuna)
+    return OptunaSearcher(space, sampler, optuna, objectives)
 
 
-def _gp(space: SearchSpace, trials: int, seed: int) -> OptunaSearcher:
+def _gp(
+    space: SearchSpace, trials: int, seed: int, objectives: int = 1
+) -> OptunaSearcher:
     del trials
     optuna = _package("optuna")
     sampler = optuna.samplers.GPSampler(seed=seed)
-    return OptunaSearcher(space, sampler, optuna)
+    return OptunaSearcher(space, sampler, optuna, objectives)
 
 
-def _nsga2(space: SearchSpace, trials: int, seed: int) -> OptunaSearcher:
+def _nsga2(
+    space: SearchSpace, trials: int, seed: int, objectives: int = 1
+) -> OptunaSearcher:
     del trials
     optuna = _package("optuna")
     sampler = optuna.samplers.NSGAIISampler(seed=seed)
-    return OptunaSearcher(space, sampler, optuna)
+    return OptunaSearcher(space, sampler, optuna, objectives)
 
 
 def _keras_tuner(

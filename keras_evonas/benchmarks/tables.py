@@ -13,7 +13,8 @@ A table is one `.npz` file, so that anybody can bring their own:
 | `true` | `(n,)` floats | what counts in the end |
 | `direction` | string | `"max"` or `"min"` |
 
-Other keys are ignored. Each evaluation in a search sees one column, drawn at
+Any other key with one number a configuration is a cost, such as `flops`; the
+rest is ignored. Each evaluation in a search sees one column, drawn at
 random, as a training run would be.
 """  # noqa: E501
 
@@ -56,6 +57,8 @@ class Table:
         rows: Mapping from tuples of value indices to row numbers.
         observed: `(n, s)` array of losses that single runs report.
         true: `(n,)` array of losses that count in the end.
+        costs: Mapping of names to `(n,)` arrays of what is known of a
+            configuration without training it.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Table:
     rows: Mapping[tuple[int, ...], int]
     observed: np.ndarray
     true: np.ndarray
+    costs: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def _bounds(self) -> tuple[float, float]:
@@ -181,7 +185,24 @@ def _table(name: str, content: dict[str, np.ndarray]) -> Table:
             f"{len(genomes) - len(rows)} repeated rows. Put repeated runs "
             "into the columns of `observed`."
         )
-    return Table(name, SearchSpace(genes), rows, sign * observed, sign * true)
+    return Table(
+        name,
+        SearchSpace(genes),
+        rows,
+        sign * observed,
+        sign * true,
+        _costs(content, len(genomes)),
+    )
+
+
+def _costs(content: dict[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
+    return {
+        key: array.astype(float)
+        for key, array in content.items()
+        if key not in _KEYS
+        and array.shape == (rows,)
+        and array.dtype.kind in "fiu"
+    }
 
 
 def _genes(

@@ -19,10 +19,13 @@ from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.multiobjective import nsga2
 from keras_evonas.evolution.mutation import Resample
 from keras_evonas.evolution.mutation import ResampleOne
 from keras_evonas.evolution.mutation import SelfAdaptive
 from keras_evonas.evolution.mutation import Step
+from keras_evonas.evolution.pareto_screening import ScreenedParetoEvolution
+from keras_evonas.evolution.pareto_screening import screened_nsga2
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.replacement import Generational
 from keras_evonas.evolution.replacement import OldestDies
@@ -70,6 +73,7 @@ __all__ = [
     "Resample",
     "ResampleOne",
     "ScreenedEvolution",
+    "ScreenedParetoEvolution",
     "SearchSpace",
     "SelfAdaptive",
     "Step",
@@ -82,9 +86,11 @@ __all__ = [
     "generational_genetic_algorithm",
     "genetic_algorithm",
     "local_search",
+    "nsga2",
     "random_search",
     "regularized_evolution",
     "rng_at",
     "screened_evolution",
+    "screened_nsga2",
     "successive_halving",
 ]

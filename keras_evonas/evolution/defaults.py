@@ -1,5 +1,6 @@
 """The strategy that a search gets when none is named."""
 
+from keras_evonas.evolution.pareto_screening import screened_nsga2
 from keras_evonas.evolution.screening import screened_evolution
 from keras_evonas.evolution.strategies import Strategy
 
@@ -12,3 +13,8 @@ def default_strategy() -> Strategy:
     less from its surrogate where that predicts nothing.
     """
     return screened_evolution()
+
+
+def default_pareto_strategy() -> Strategy:
+    """Returns the strategy that finds the best fronts in the benchmarks."""
+    return screened_nsga2()

@@ -7,9 +7,12 @@ same births and ends again.
 """
 
 import dataclasses
+import itertools
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,6 +21,7 @@ from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.mutation import Step
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.space import SearchSpace
@@ -27,6 +31,13 @@ from keras_evonas.evolution.strategies import Strategy
 # often one is drawn at random, before unseen genomes are enumerated.
 _MUTATIONS = 20
 _RANDOM_DRAWS = 50
+# How many infeasible children are bred before the best of them is repaired,
+# in how many steps, and how many of a small space are looked at after that.
+_INFEASIBLE = 10
+_REPAIRS = 500
+_ENUMERATED = 500
+
+Violation: TypeAlias = Callable[[Genome], float]
 
 
 class Engine:
@@ -38,6 +49,14 @@ class Engine:
         seed: Non-negative integer, `0` included, or `None` for a random one.
         initial_population: Genomes to be born first. Missing genes are filled
             with their defaults; duplicates are dropped.
+        violation_of: Tells how far a genome is outside of the constraints
+            that are known before an evaluation: 0 if it may be born, and
+            larger the further it is off. Must always tell the same. Defaults
+            to `None`, no constraints.
+
+    Attributes:
+        closest: The violation and the genome of the least infeasible
+            candidate that the last `ask` met, `None` if it met none.
 
     Raises:
         ValueError: If `seed` is negative or no integer, or if
@@ -60,12 +79,15 @@ class Engine:
         *,
         seed: int | None,
         initial_population: Iterable[Genome] = (),
+        violation_of: Violation | None = None,
     ) -> None:
         self.space = space
         self.strategy = strategy
         self.seed = check_seed(seed)
         self.history = History()
         self.state: Any = strategy.begin()
+        self.closest: tuple[float, Genome] | None = None
+        self._violation_of = violation_of
         adopted = [
             space.adopt(genome, "initial_population")
             for genome in initial_population
@@ -76,10 +98,16 @@ class Engine:
     def ask(self) -> Individual | None:
         """Makes the next individual, and records it as pending.
 
+        A child that was seen before is mutated again, then drawn at random,
+        then the unseen ones are enumerated. An infeasible child is bred
+        again; after some, the least infeasible is repaired by small mutations
+        that never make it worse.
+
         Returns:
             An individual with a genome that was never born before, or one
-            that goes on with the training of another, or `None` if the whole
-            space has been born and nobody is to go on.
+            that goes on with the training of another. `None` if the whole
+            space has been born, or if nothing feasible was found that has
+            not been, and nobody is to go on.
 
         Raises:
             RuntimeError: If the strategy has an `"auto"` setting left.
@@ -105,6 +133,7 @@ class Engine:
         losses: tuple[float, ...] | None,
         *,
         genome: Genome | None = None,
+        violation: float = 0.0,
     ) -> Individual:
         """Records how a pending individual did.
 
@@ -113,6 +142,9 @@ class Engine:
             losses: One number an objective, lower is better; `None` if its
                 evaluation failed.
             genome: Its genome, if the space grew when its network was built.
+            violation: How far it turned out to be outside of the constraints
+                that only an evaluation tells, 0 if it is not. Feasible
+                individuals are better than others, whatever their losses.
 
         Returns:
             The individual with its losses.
@@ -123,7 +155,7 @@ class Engine:
             ValueError: If `losses` are more or fewer than those before.
         """
         born = self.history.pending.get(birth)
-        ended = self.history.end(birth, losses, self.space, genome)
+        ended = self.history.end(birth, losses, self.space, genome, violation)
         if born is None or ended.genome != born.genome:
             self._unseen = None  # what it was before is unseen again
         self.state = self.strategy.absorb(self.state, ended)
@@ -145,10 +177,12 @@ class Engine:
 
     def _draft_unseen(self, birth: int) -> Draft | None:
         """Proposes; if seen: mutates again, draws at random, enumerates."""
-        draft = Draft()
+        draft, violation, infeasible = Draft(), 0.0, 0
+        least = (float("inf"), draft)
+        self.closest = None
         for attempt in range(_MUTATIONS + _RANDOM_DRAWS):
             rng = rng_at(self.seed, birth, attempt)
-            if attempt == 0:
+            if attempt == 0 or violation > 0:
                 draft = self._propose(birth, rng)
             elif attempt < _MUTATIONS:
                 draft = self.strategy.vary(draft, self.space, rng)
@@ -156,17 +190,56 @@ class Engine:
                 draft = Draft()
             genome = self.space.express(draft.genome, rng)
             draft = dataclasses.replace(draft, genome=genome)
-            if not self._seen(genome, draft.rung):
+            if self._seen(genome, draft.rung):
+                violation = 0.0
+                continue
+            violation = self._violation(genome)
+            if violation == 0:
                 return draft
+            infeasible += 1
+            if infeasible == 1 or violation < least[0]:
+                least = violation, draft
+            if infeasible == _INFEASIBLE:
+                break
+        if infeasible:
+            repaired = self._repair(*least, birth)
+            if repaired is not None:
+                return repaired
         return self._enumerate_unseen()
+
+    def _repair(
+        self, violation: float, draft: Draft, birth: int
+    ) -> Draft | None:
+        """Descends from an infeasible draft to one that may be born."""
+        step = Step()
+        start = _MUTATIONS + _RANDOM_DRAWS
+        for attempt in range(start, start + _REPAIRS):
+            rng = rng_at(self.seed, birth, attempt)
+            changed = step(draft, self.space, rng)
+            genome = self.space.express(changed.genome, rng)
+            found = self._violation(genome)
+            if found > violation:
+                continue
+            violation = found
+            draft = dataclasses.replace(changed, genome=genome)
+            if violation == 0 and not self._seen(genome):
+                return draft
+        return None
 
     def _enumerate_unseen(self) -> Draft | None:
         """The first unseen genome of the space, if there is any.
 
         The enumeration goes on where it stood, since what was seen stays
         seen: a long search of a small space would else walk the space again
-        at every birth.
+        at every birth. With constraints it begins anew and looks at some
+        only, so that it finds the same after a resume.
         """
+        if self._violation_of is not None:
+            unseen = (g for g in self.space.enumerate() if not self._seen(g))
+            for genome in itertools.islice(unseen, _ENUMERATED):
+                if self._violation(genome) == 0:
+                    return Draft(genome=genome, operator="enumerated")
+            return None
         if self._unseen is None:
             self._unseen = self.space.enumerate()
         for genome in self._unseen:
@@ -174,11 +247,19 @@ class Engine:
                 return Draft(genome=genome, operator="enumerated")
         return None
 
+    def _violation(self, genome: Genome) -> float:
+        if self._violation_of is None:
+            return 0.0
+        violation = self._violation_of(genome)
+        if violation > 0 and (
+            self.closest is None or violation < self.closest[0]
+        ):
+            self.closest = violation, genome
+        return violation
+
     def _propose(self, birth: int, rng: np.random.Generator) -> Draft:
         if birth < len(self._initial):
-            # The space may have grown since the search began.
-            genome = self.space.complete(self._initial[birth])
-            return Draft(genome=genome, operator="initial")
+            return Draft(genome=self._initial[birth], operator="initial")
         return self.strategy.propose(self.state, self.space, self.history, rng)
 
     def _seen(self, genome: dict[str, Value], rung: int = 0) -> bool:

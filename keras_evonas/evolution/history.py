@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from keras_evonas.evolution import pareto
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
@@ -48,6 +49,8 @@ class Individual:
             pending and when its evaluation failed.
         rung: Integer, how often its training was gone on with before it; see
             `keras_evonas.evolution.rungs`.
+        violation: How far it is outside of what the evaluation must keep to,
+            0 if it is not.
     """
 
     birth: int
@@ -57,6 +60,8 @@ class Individual:
     traits: Mapping[str, float] = dataclasses.field(default_factory=dict)
     losses: tuple[float, ...] | None = None
     rung: int = 0
+
+    violation: float = 0.0
 
     @property
     def continues(self) -> int | None:
@@ -70,14 +75,20 @@ class Individual:
 
 
 def best_first(individuals: Sequence[Individual]) -> list[Individual]:
-    """Sorts viable individuals by loss, the earlier born first in a tie.
+    """Sorts viable individuals, the earlier born first in a tie.
 
-    Of several losses the first counts, the next ones break its ties.
+    Those that violate no constraint come first, the others by how much they
+    violate (Deb, 2000). With one objective they are sorted by loss, with
+    several by the crowded comparison of Deb et al. (2002).
     """
-    return sorted(
-        (one for one in individuals if one.viable),
-        key=lambda one: (one.losses, one.birth),
+    viable = sorted(
+        (one for one in individuals if one.viable), key=lambda one: one.birth
     )
+    losses = [one.losses for one in viable if one.losses is not None]
+    if not losses or len(losses[0]) == 1:
+        return sorted(viable, key=lambda one: (one.violation, one.losses))
+    violations = [one.violation for one in viable]
+    return [viable[index] for index in pareto.order(losses, violations)]
 
 
 class History:
@@ -158,6 +169,7 @@ class History:
         losses: tuple[float, ...] | None,
         space: SearchSpace,
         genome: Mapping[str, Value] | None = None,
+        violation: float = 0.0,
     ) -> Individual:
         """Records the end of an evaluation.
 
@@ -168,6 +180,7 @@ class History:
             space: The space it lives in.
             genome: Its genome if that changed meanwhile, because the space
                 grew when its network was built.
+            violation: How far it is outside of the constraints.
 
         Returns:
             The individual with its losses.
@@ -191,7 +204,9 @@ class History:
                 del self._births_of[old]
             self._births_of.setdefault(space.key(genome), set()).add(birth)
             born = dataclasses.replace(born, genome=dict(genome))
-        individual = dataclasses.replace(born, losses=checked)
+        individual = dataclasses.replace(
+            born, losses=checked, violation=violation
+        )
         self._everyone[birth] = individual
         self.ended.append(individual)
         return individual

@@ -148,13 +148,17 @@ class ScreenedEvolution:
             return self._initial(space, history, rng)
         if self.unscreened and births % self.unscreened == 0:
             return self.evolution.breed(population, space, rng)
-        surrogate = surrogate_of(space, history)
+        surrogate = self.learn(space, history)
         if births % 2 and surrogate.trust < _LEAST_TRUST:
             return self.evolution.breed(population, space, rng)
         pool = self._pool(surrogate, state, space, rng)
         return pool.climb(surrogate, rng).best_unseen(
             surrogate.encoding, space, history
         )
+
+    def learn(self, space: SearchSpace, history: History) -> Surrogate:
+        """Makes the surrogate that screens, from a history."""
+        return surrogate_of(space, history)
 
     def vary(
         self, draft: Draft, space: SearchSpace, rng: np.random.Generator

@@ -67,6 +67,7 @@ AGEING = [OldestDies(), Generational(elites=0)]
 
 
 STRATEGIES = {
+    "nsga2": evolution.nsga2(),
     "genetic_algorithm": genetic_algorithm(),
     "genetic_algorithm, self-adaptive": genetic_algorithm(self_adaptive=True),
     "generational_genetic_algorithm": generational_genetic_algorithm(),
@@ -171,7 +172,8 @@ def test_every_public_operator_is_enrolled(kind):
 def test_every_public_strategy_is_enrolled():
     enrolled = {*STRATEGIES.values(), random_search()}
     classes = {type(one).__name__ for one in enrolled}
-    for name, piece in _public("strategies").items():
+    public = {**_public("strategies"), **_public("multiobjective")}
+    for name, piece in public.items():
         if inspect.isfunction(piece):
             assert piece() in enrolled, name
         elif piece is not evolution.Strategy:

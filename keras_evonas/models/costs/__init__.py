@@ -3,5 +3,13 @@
 from keras_evonas.models.costs.estimates import Costs
 from keras_evonas.models.costs.estimates import costs_of
 from keras_evonas.models.costs.estimates import costs_of_build
+from keras_evonas.models.costs.hypermodel import HypermodelCosts
+from keras_evonas.models.costs.latency import latency_ms
 
-__all__ = ["Costs", "costs_of", "costs_of_build"]
+__all__ = [
+    "Costs",
+    "HypermodelCosts",
+    "costs_of",
+    "costs_of_build",
+    "latency_ms",
+]

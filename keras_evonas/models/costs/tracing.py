@@ -51,7 +51,7 @@ def forward_pass_of(graph: tf.Graph) -> ForwardPass:
         The costs of the whole graph. The body of a loop counts as often as it
         runs; of two branches the dearer one counts.
     """
-    operations = graph.get_operations()
+    operations = _needed(graph)
     parts = [_costs_of(operation) for operation in operations]
     varying = _varying(operations)
     kept = _kept(operations)
@@ -73,6 +73,24 @@ def forward_pass_of(graph: tf.Graph) -> ForwardPass:
         operations=len(operations) + sum(part.operations for part in parts),
         unknown=_union(part.unknown for part in parts),
     )
+
+
+def _needed(graph: tf.Graph) -> list[tf.Operation]:
+    """The operations that run, in the order of the graph.
+
+    Keras (3.15) leaves some that do not: before the loop of a recurrence it
+    computes a step, only to see what a step returns.
+    """
+    outputs = [tensor.op for tensor in graph.outputs]
+    waiting = [*outputs, *graph.control_outputs]
+    needed: set[str] = set()
+    while waiting:
+        operation = waiting.pop()
+        if operation.name not in needed:
+            needed.add(operation.name)
+            waiting.extend(tensor.op for tensor in operation.inputs)
+            waiting.extend(operation.control_inputs)
+    return [one for one in graph.get_operations() if one.name in needed]
 
 
 def _costs_of(operation: tf.Operation) -> ForwardPass:

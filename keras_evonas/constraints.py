@@ -1,0 +1,135 @@
+"""Constraints: hard limits on what a network may cost or must reach."""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+# Known before a network is trained, from its shapes alone; the fields of
+# `keras_evonas.models.costs.Costs`.
+STATIC_COSTS = (
+    *("params", "trainable_params", "multiply_adds", "flops", "weight_bytes"),
+    *("training_bytes", "depth"),
+)
+# Measured by `EvoTuner` when a network has been trained.
+MEASURED_COSTS = ("latency_ms", "train_seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class Constraint:
+    """A limit on a number that belongs to a network.
+
+    Made by `at_most` and `at_least`.
+
+    Args:
+        name: String, a cost or a metric of the training.
+        bound: Finite number, the limit, which itself is allowed.
+        is_upper: Boolean, whether larger numbers violate it.
+    """
+
+    name: str
+    bound: float
+    is_upper: bool = True
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        is_number = isinstance(self.bound, Real) and not isinstance(
+            self.bound, bool
+        )
+        if not is_number or not math.isfinite(self.bound):
+            raise ValueError(
+                "`bound` must be a finite number. Received: "
+                f"bound={self.bound!r} for '{self.name}'. Pass for example "
+                "`at_most('params', 1_000_000)`."
+            )
+
+    def __str__(self) -> str:
+        return f"{self.name} {'<=' if self.is_upper else '>='} {self.bound:g}"
+
+    def violation(self, value: float) -> float:
+        """Tells how far a value is beyond the bound.
+
+        Args:
+            value: The number that the network has.
+
+        Returns:
+            0 if the constraint holds, else the excess as a share of the
+            bound, so that constraints of different units compare; infinite
+            for NaN.
+        """
+        if math.isnan(value):
+            return math.inf
+        excess = value - self.bound if self.is_upper else self.bound - value
+        return max(0.0, excess) / (abs(self.bound) or 1.0)
+
+
+def at_most(name: str, bound: float) -> Constraint:
+    """Limits a cost or a metric from above.
+
+    Args:
+        name: String. Known before training: `"params"`, `"trainable_params"`,
+            `"multiply_adds"`, `"flops"`, `"weight_bytes"`,
+            `"training_bytes"`, `"depth"`. Measured after it: `"latency_ms"`,
+            `"train_seconds"` and every metric that training reports.
+        bound: Finite number, the largest value allowed.
+
+    Returns:
+        The constraint, for `EvoOracle(..., constraints=[...])`.
+
+    Raises:
+        ValueError: If `bound` is not a finite number, or if `name` is a
+            misspelt cost.
+    """
+    return Constraint(name, bound)
+
+
+def at_least(name: str, bound: float) -> Constraint:
+    """Limits a cost or a metric from below; otherwise as `at_most`."""
+    return Constraint(name, bound, is_upper=False)
+
+
+def checked_constraints(constraints: Any) -> tuple[Constraint, ...]:
+    """Returns what the user wrote as a tuple.
+
+    Raises:
+        TypeError: If it is not a list of constraints.
+        ValueError: If two of them limit the same side of the same name.
+    """
+    if constraints is None:
+        return ()
+    is_list = isinstance(constraints, Iterable) and not isinstance(
+        constraints, str
+    )
+    checked = tuple(constraints) if is_list else (constraints,)
+    odd = [one for one in checked if not isinstance(one, Constraint)]
+    if odd or not is_list:
+        raise TypeError(
+            "`constraints` must be a list of constraints with a bound, such "
+            "as `[at_most('params', 1_000_000)]`. Received: "
+            f"constraints={constraints!r}."
+        )
+    sides = [(one.name, one.is_upper) for one in checked]
+    twice = sorted({name for name, up in sides if sides.count((name, up)) > 1})
+    if twice:
+        raise ValueError(
+            "`constraints` must limit each name once from above and once from "
+            f"below. Received: {list(map(str, checked))}. Keep the tighter "
+            f"one of {twice}."
+        )
+    return checked
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or not name:
+        raise ValueError(
+            f"`name` must be the name of a cost or metric. Received: {name!r}."
+        )
+    costs = (*STATIC_COSTS, *MEASURED_COSTS)
+    near = difflib.get_close_matches(name.lower(), costs, n=1, cutoff=0.8)
+    if name not in costs and near:
+        raise ValueError(
+            f"`name` must be the name of a cost or metric. Received: "
+            f"'{name}'. Did you mean '{near[0]}'? Costs are {list(costs)}."
+        )

@@ -1,0 +1,232 @@
+"""Several objectives: who beats whom, and how good a front is.
+
+Pure functions of arrays of losses, one row a point, one column an objective,
+lower is better. A row that holds a NaN is worst in all objectives, since half
+a result is none.
+
+A point *dominates* another if it is nowhere worse and somewhere better. With
+violations of constraints, the rules of Deb (2000) come before that: a
+feasible point dominates an infeasible one, and of two infeasible ones the one
+that violates less dominates.
+"""
+
+import bisect
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Losses = npt.NDArray[np.float64]
+
+
+def ranks(
+    losses: npt.ArrayLike, violations: Sequence[float] | None = None
+) -> npt.NDArray[np.int64]:
+    """Sorts points into fronts, each undominated but for the fronts before.
+
+    Takes the points in lexicographic order, where nobody is dominated by a
+    later one, and finds the front of each by bisection (Zhang et al., 2015).
+    Two infeasible points that violate equally are compared by their losses.
+
+    Args:
+        losses: `(n, m)` array.
+        violations: `n` numbers, 0 for a feasible point and larger the more it
+            violates. Defaults to `None`, all feasible.
+
+    Returns:
+        `(n,)` array: 0 for the first front, 1 for the next, and so on.
+
+    Raises:
+        ValueError: If `losses` is not two-dimensional.
+    """
+    points = _checked(losses)
+    if violations is not None:
+        points = np.column_stack([np.asarray(violations, float), points])
+    constrained = int(violations is not None)
+    found = np.zeros(len(points), dtype=np.int64)
+    fronts: list[_Front] = []
+    for index in np.lexsort(points.T[::-1]):
+        point = points[index]
+        # A front that dominates a point is dominated by none that does not.
+        place = bisect.bisect_left(
+            fronts,
+            True,
+            key=lambda front, point=point: (  # type: ignore[misc]
+                not front.dominates(point, constrained)
+            ),
+        )
+        if place == len(fronts):
+            fronts.append(_Front(points.shape[1]))
+        fronts[place].add(point)
+        found[index] = place
+    return found
+
+
+class _Front:
+    """The points of a front, in an array that grows by doubling."""
+
+    def __init__(self, width: int) -> None:
+        self._rows = np.empty((8, width))
+        self._count = 0
+
+    def add(self, point: Losses) -> None:
+        if self._count == len(self._rows):
+            self._rows = np.concatenate([self._rows, self._rows])
+        self._rows[self._count] = point
+        self._count += 1
+
+    def dominates(self, point: Losses, constrained: int) -> bool:
+        """Whether a member beats a point that comes after all of them."""
+        rows = self._rows[: self._count]
+        if constrained and rows[-1, 0] < point[0]:
+            return True
+        better = (rows <= point).all(axis=1) & (rows < point).any(axis=1)
+        return bool(better.any())
+
+
+def crowding_distances(losses: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Measures how alone each point stands on its front.
+
+    Follows Deb et al. (2002), section III-B, except that an objective that is
+    constant or infinite over the front contributes nothing instead of
+    dividing by zero.
+
+    Args:
+        losses: `(n, m)` array, the points of one front.
+
+    Returns:
+        `(n,)` array, larger is lonelier; the extremes are `inf`, one at each
+        end of each objective.
+
+    Raises:
+        ValueError: If `losses` is not two-dimensional.
+    """
+    points = _checked(losses)
+    distances = np.zeros(len(points))
+    for column in points.T:
+        order = np.argsort(column, kind="stable")
+        values = column[order]
+        if not len(values) or not 0 < values[-1] - values[0] < np.inf:
+            continue
+        distances[order[[0, -1]]] = np.inf
+        gaps = values[2:] - values[:-2]
+        distances[order[1:-1]] += gaps / (values[-1] - values[0])
+    return distances
+
+
+def order(
+    losses: npt.ArrayLike, violations: Sequence[float] | None = None
+) -> npt.NDArray[np.int64]:
+    """Sorts points by the crowded comparison of Deb et al. (2002).
+
+    The lower rank comes first, on the same front the lonelier point, and of
+    equals the one that stands earlier in `losses`.
+
+    Args:
+        losses: `(n, m)` array.
+        violations: As for `ranks`.
+
+    Returns:
+        `(n,)` array of indices, the best first.
+
+    Raises:
+        ValueError: If `losses` is not two-dimensional.
+    """
+    points = _checked(losses)
+    rank = ranks(points, violations)
+    distances = np.zeros(len(points))
+    for front in range(int(rank.max(initial=-1)) + 1):
+        members = np.flatnonzero(rank == front)
+        distances[members] = crowding_distances(points[members])
+    return np.lexsort((-distances, rank))
+
+
+def hypervolume(losses: npt.ArrayLike, reference: Sequence[float]) -> float:
+    """Measures the space that points dominate, up to a reference point.
+
+    Exact for any number of objectives, by slicing along the last one. Meant
+    for two or three: the time grows like `n ** (m - 1)`.
+
+    Args:
+        losses: `(n, m)` array. Points that do not beat the reference in every
+            objective contribute nothing.
+        reference: `m` finite numbers, what is just not acceptable.
+
+    Returns:
+        The dominated volume, 0 for no points.
+
+    Raises:
+        ValueError: If `losses` is not two-dimensional, or `reference` has not
+            one finite number for each objective.
+    """
+    points = _checked(losses)
+    corner = np.asarray(reference, dtype=float)
+    if corner.shape != points.shape[1:] or not np.isfinite(corner).all():
+        raise ValueError(
+            "`reference` must hold one finite number for each objective. "
+            f"Received: reference={list(reference)}, for losses of shape "
+            f"{points.shape}."
+        )
+    points = points[(points < corner).all(axis=1)]
+    return _volume(points, corner)
+
+
+def _volume(points: Losses, corner: Losses) -> float:
+    if not len(points):
+        return 0.0
+    if len(corner) == 1:
+        return float(corner[0] - points.min())
+    points = points[np.argsort(points[:, -1], kind="stable")]
+    depths = np.diff(np.append(points[:, -1], corner[-1]))
+    if len(corner) == 2:
+        widths = corner[0] - np.minimum.accumulate(points[:, 0])
+        return float(np.dot(widths, depths))
+    return float(
+        sum(
+            depth * _volume(points[: index + 1, :-1], corner[:-1])
+            for index, depth in enumerate(depths)
+            if depth > 0
+        )
+    )
+
+
+def knee_point(losses: npt.ArrayLike) -> int:
+    """Finds the point where a gain in one objective begins to cost most.
+
+    It is the point of the first front that lies deepest below the plane
+    through the front's extremes (Das, 1999), each objective being scaled to
+    its range over the front.
+
+    Args:
+        losses: `(n, m)` array, at least one point.
+
+    Returns:
+        The index of the point; of equals the first.
+
+    Raises:
+        ValueError: If `losses` is not two-dimensional, or holds no point that
+            is finite.
+    """
+    points = _checked(losses)
+    finite = np.flatnonzero(np.isfinite(points).all(axis=1))
+    if not len(finite):
+        raise ValueError(
+            "`losses` must hold at least one finite point. Received: "
+            f"losses={points.tolist()}."
+        )
+    front = finite[ranks(points[finite]) == 0]
+    low = points[front].min(axis=0)
+    span = points[front].max(axis=0) - low
+    scaled = (points[front] - low) / np.where(span > 0, span, 1.0)
+    return int(front[scaled.sum(axis=1).argmin()])
+
+
+def _checked(losses: npt.ArrayLike) -> Losses:
+    points = np.array(losses, dtype=float)
+    if points.ndim != 2:
+        raise ValueError(
+            "`losses` must be a two-dimensional array, one row a point. "
+            f"Received: losses of shape {points.shape}."
+        )
+    points[np.isnan(points).any(axis=1)] = np.inf
+    return points
