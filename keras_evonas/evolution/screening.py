@@ -42,9 +42,9 @@ _CLIMBERS = 4
 _ROUNDS = 6
 # Random draws of which the one farthest from all individuals is taken. Of many
 # it would be a corner of the space, where networks are bad and chance rules.
-_DRAWS = 3
+_DRAWS = 8
 # So many times as many are drawn to keep the most capable.
-_MORE_DRAWS = 8
+_MORE_DRAWS = 5
 # Evaluated individuals without which a surrogate knows nothing.
 _LEAST_DATA = 3
 # Below this rank correlation every second child goes unscreened.
