@@ -23,7 +23,7 @@ from keras_evonas.evolution.space import SearchSpace
 _MAX_LISTED = 4096
 # Ordered genes with more values than this are moved by a few random steps.
 _MAX_ALL_VALUES = 12
-_STEPS = np.array([-1.0, -1.0, 1.0, 1.0])
+_STEPS = np.array([-1.0, 1.0])
 # Powers of ten between which the size of a step is drawn.
 _STEP_SIZES = (-2.5, -0.4)
 # Distance between a silent gene and an active one in the middle.
@@ -51,12 +51,14 @@ class _Column:
         if isinstance(domain, Interval | Grid):
             self._positions = np.array([*map(domain.position, self.values)])
             self._table = _ordered_features(self._positions, optional)
-            self._wide = not self.values or self.levels > _MAX_ALL_VALUES
+            self.wide = not self.values or self.levels > _MAX_ALL_VALUES
         else:
             self._positions = np.zeros(0)
             self._table = _unordered_features(self.levels, optional)
-            self._wide = False
+            self.wide = False
         self.width = self._table.shape[1]
+        # Halfway between neighbouring positions.
+        self._borders = (self._positions[:-1] + self._positions[1:]) / 2
         codes = np.arange(self.levels, dtype=float)
         self._others = [codes[codes != code] for code in codes]
 
@@ -80,20 +82,41 @@ class _Column:
         found[:, 0] = np.where(active, codes, found[:, 0])
         return found
 
-    def others(self, code: float, rng: np.random.Generator) -> np.ndarray:
-        """Codes to try instead of `code`: all of few, some of many."""
-        if not self._wide:
+    def encoded(self, genomes: Sequence[Genome]) -> list[float]:
+        """Codes of the gene in genomes, NaN where they lack it."""
+        name = self.gene.name
+        if self.values:
+            code_of = self._code_of
+            return [
+                code_of[genome[name]] if name in genome else np.nan
+                for genome in genomes
+            ]
+        return [
+            self.encode(genome[name]) if name in genome else np.nan
+            for genome in genomes
+        ]
+
+    def others(self, code: float, steps: np.ndarray) -> np.ndarray:
+        """Codes to try instead of `code`.
+
+        Args:
+            code: The code.
+            steps: Array of moves on the scale of positions.
+
+        Returns:
+            Array of all other codes where they are few, and else of those that
+            the steps lead to.
+        """
+        if not self.wide:
             return self._others[int(code)]
-        sizes = 10.0 ** rng.uniform(*_STEP_SIZES, size=len(_STEPS))
         if not self.values:
-            moved = np.clip(code + _STEPS * sizes, 0.0, 1.0)
+            moved = np.clip(code + steps, 0.0, 1.0)
             return moved[moved != code]
-        moved = self._positions[int(code)] + _STEPS * sizes
-        codes = np.abs(self._positions - moved[:, None]).argmin(axis=1)
+        moved = self._positions[int(code)] + steps
+        codes = np.searchsorted(self._borders, moved)
         # At least to the next value.
-        codes = np.where(codes == code, code + _STEPS, codes)
-        codes = np.clip(codes, 0, self.levels - 1)
-        return codes[codes != code].astype(float)
+        codes = np.where(codes == code, code + np.sign(steps), codes)
+        return codes[(codes >= 0) & (codes < self.levels)]
 
 
 def _listed(domain: Domain) -> tuple[Value, ...]:
@@ -146,6 +169,7 @@ class Encoding:
             for gene, optional in zip(self._genes, self._optional, strict=True)
         ]
         self.size = len(self._columns)
+        self._some_wide = any(column.wide for column in self._columns)
         self._levels = np.array([column.levels for column in self._columns])
         widths = [column.width for column in self._columns]
         self.gene_of_feature = np.repeat(np.arange(self.size), widths)
@@ -178,19 +202,17 @@ class Encoding:
             `(n, size)` array of codes, 0 where silent, and the `(n, size)`
             boolean array of what is active.
         """
-        codes = np.zeros((len(genomes), self.size))
-        active = np.zeros((len(genomes), self.size), dtype=bool)
+        codes = np.full((len(genomes), self.size), np.nan)
         for index, column in enumerate(self._columns):
             name = column.gene.name
-            shared = len(self._of_name[name]) > 1
+            if len(self._of_name[name]) == 1:
+                codes[:, index] = column.encoded(genomes)
+                continue
             for row, genome in enumerate(genomes):
-                if name not in genome or (
-                    shared and self._owner(name, genome) != index
-                ):
-                    continue
-                codes[row, index] = column.encode(genome[name])
-                active[row, index] = True
-        return codes, active
+                if name in genome and self._owner(name, genome) == index:
+                    codes[row, index] = column.encode(genome[name])
+        active = ~np.isnan(codes)
+        return np.where(active, codes, 0.0), active
 
     def _owner(self, name: str, genome: Genome) -> int | None:
         """Which of the genes of a name a genome's value belongs to."""
@@ -286,10 +308,12 @@ class Encoding:
         Returns:
             `(n, size)` array.
         """
+        steps = np.zeros((self.size, len(_STEPS)))
+        if self._some_wide:
+            steps = _STEPS * 10.0 ** rng.uniform(*_STEP_SIZES, steps.shape)
         others = [
-            (index, column.others(codes[index], rng))
-            for index, column in enumerate(self._columns)
-            if active[index]
+            (index, self._columns[index].others(codes[index], steps[index]))
+            for index in np.flatnonzero(active)
         ]
         count = sum(len(values) for _, values in others)
         rows = np.tile(codes, (count, 1))

@@ -18,6 +18,9 @@ from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.encoding import Encoding
 from keras_evonas.evolution.gaussian_process import squared_distances
 from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.genes import Grid
+from keras_evonas.evolution.genes import Interval
+from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
@@ -30,12 +33,13 @@ from keras_evonas.evolution.surrogate import encoding_of
 from keras_evonas.evolution.surrogate import surrogate_of
 
 # Where the children that are looked at come from.
-ELITES = 3
-CHILDREN = 16
-IMMIGRANTS = 100
+_ELITES = 3
+_NEIGHBOURS = 48  # of each elite and at each step uphill, at most
+_CHILDREN = 16
+_IMMIGRANTS = 100
 # From so many of the best of them a hill is climbed, so many steps at most.
-CLIMBERS = 4
-ROUNDS = 6
+_CLIMBERS = 4
+_ROUNDS = 6
 # Random draws of which the one farthest from all individuals is taken. Of many
 # it would be a corner of the space, where networks are bad and chance rules.
 _DRAWS = 8
@@ -62,13 +66,15 @@ class Capability(Protocol):
 class ScreenedEvolution:
     """Evolution whose children are chosen by a surrogate.
 
-    The first individuals are the defaults of the space and draws far from
-    each other. Then each proposal is the best of a pool by its expected
-    improvement: children of the evolution, all that differ in one gene from
-    the individuals that are expected to be best, and random ones, and from
-    the most promising of them a hill is climbed gene by gene. Individuals
-    that are being evaluated count as what is expected of them, so that
-    several proposals at once differ. Failures count as the worst loss.
+    The first individual is made of the defaults of the space, if somebody
+    chose some, and else of the middle of every ordered gene: ranges are drawn
+    around what is believed in. A few draws far from each other follow. Then
+    each proposal is the best of a pool by its expected improvement: children
+    of the evolution, all that differ in one gene from the individuals that are
+    expected to be best, and random ones, and from the most promising of them a
+    hill is climbed gene by gene. Individuals that are being evaluated count as
+    what is expected of them, so that several proposals at once differ.
+    Failures count as the worst loss.
 
     Every `unscreened`-th child is born as evolution made it, whatever the
     surrogate thinks, and every second one while the surrogate predicts no
@@ -193,10 +199,12 @@ class ScreenedEvolution:
     def _initial(
         self, space: SearchSpace, history: History, rng: np.random.Generator
     ) -> Draft:
-        """The defaults, then draws far from all that were born."""
+        """The defaults or the middle, then draws far from all others."""
         births = history.births
         if not births and self.default_first and _says_defaults(space):
             return Draft(genome=space.default, operator="default")
+        if not births:
+            return Draft(genome=_middle(space), operator="middle")
         encoding = encoding_of(space.genes)
         if self.capability is not None and births % 2:
             codes = encoding.sample(_MORE_DRAWS * _DRAWS, rng)
@@ -205,8 +213,6 @@ class ScreenedEvolution:
             codes = codes[capable[:_DRAWS]]
         else:
             codes = encoding.sample(_DRAWS, rng)
-        if not births:
-            return Draft(genome=encoding.decode(codes[0]))
         features = encoding.features(codes, encoding.activity(codes))
         everyone = [*history.ended, *history.pending.values()]
         taken = encoding.features(
@@ -225,9 +231,9 @@ class ScreenedEvolution:
     ) -> "_Pool":
         encoding = surrogate.encoding
         codes, origins, counts = [], [], []
-        for index in surrogate.elites(ELITES):
-            near = encoding.neighbours(
-                surrogate.codes[index], surrogate.active[index], rng
+        for index in surrogate.elites(_ELITES):
+            near = _near(
+                encoding, surrogate.codes[index], surrogate.active[index], rng
             )
             birth = surrogate.individuals[index].birth
             codes.append(near)
@@ -235,18 +241,40 @@ class ScreenedEvolution:
             counts.append(len(near))
         children = [
             self.evolution.breed(state.population, space, rng)
-            for _ in range(CHILDREN)
+            for _ in range(_CHILDREN)
         ]
         genomes = [space.express(child.genome, rng) for child in children]
         codes.append(encoding.filled(*encoding.encode(genomes), rng))
         origins += children
         counts += [1] * len(children)
-        codes.append(encoding.sample(IMMIGRANTS, rng))
+        codes.append(encoding.sample(_IMMIGRANTS, rng))
         origins.append(Draft())
-        counts.append(IMMIGRANTS)
+        counts.append(_IMMIGRANTS)
         rows = np.concatenate(codes)
         origin = np.repeat(np.arange(len(origins)), counts)
         return _Pool(rows, surrogate.worth(rows), origin, origins)
+
+
+def _middle(space: SearchSpace) -> dict[str, Value]:
+    """A draft in the middle of all ordered genes; the others are drawn."""
+    return {
+        gene.name: gene.domain.at(0.5)
+        for gene in space.genes
+        if isinstance(gene.domain, Grid | Interval)
+    }
+
+
+def _near(
+    encoding: Encoding,
+    codes: np.ndarray,
+    active: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """The neighbours of a row, a random part of them if they are many."""
+    rows = encoding.neighbours(codes, active, rng)
+    if len(rows) <= _NEIGHBOURS:
+        return rows
+    return rows[rng.choice(len(rows), _NEIGHBOURS, replace=False)]
 
 
 def _says_defaults(space: SearchSpace) -> bool:
@@ -278,12 +306,12 @@ class _Pool:
     def climb(self, surrogate: Surrogate, rng: np.random.Generator) -> "_Pool":
         """Adds what is met on the way uphill from the best."""
         encoding = surrogate.encoding
-        top = self._part(self._order()[:CLIMBERS])
+        top = self._part(self._order()[:_CLIMBERS])
         met = [self]
-        for _ in range(ROUNDS):
+        for _ in range(_ROUNDS):
             active = encoding.activity(top.codes)
             near = [
-                encoding.neighbours(codes, genes, rng)
+                _near(encoding, codes, genes, rng)
                 for codes, genes in zip(top.codes, active, strict=True)
             ]
             counts = [len(rows) for rows in near]
