@@ -13,7 +13,9 @@ STATIC_COSTS = (
     *("params", "trainable_params", "multiply_adds", "flops", "weight_bytes"),
     *("training_bytes", "depth"),
 )
-# Measured by `EvoTuner` when a network has been trained.
+# Known when a network has been trained. `EvoTuner` reports the seconds, a
+# cohort's divided among its members; a latency is for training to report, for
+# example with `keras_evonas.models.costs.latency_ms`.
 MEASURED_COSTS = ("latency_ms", "train_seconds")
 
 

@@ -62,8 +62,8 @@ def metrics_of(
 def never_finite(
     executions: Sequence[Curves], objective: keras_tuner.Objective
 ) -> str | None:
-    """Says so if an execution never reached a finite objective."""
-    pairs = objectives.describe(objective)
+    """Says so if an execution never reached a finite lead objective."""
+    pairs = objectives.lead_of(objective)
     for curves in executions:
         if not math.isfinite(best_loss_of(pairs, curves)):
             values = {name: list(curves[name]) for name, _ in pairs}

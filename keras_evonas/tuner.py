@@ -273,10 +273,14 @@ class EvoTuner(MendedTuner):
         bad = next((o for o in executions if o.status != "completed"), None)
         message = None if bad is None else bad.message
         if bad is None:
+            values = trial.hyperparameters.values
             curves_lib.write_curves(
-                self._files.folder_of(trial.trial_id), curves
+                self._files.folder_of(trial.trial_id),
+                curves,
+                initial_epoch=values.get("tuner/initial_epoch", 0),
             )
             metrics, step = metrics_of(curves, self.oracle.objective)
+            metrics["train_seconds"] = sum(o.seconds for o in executions)
             message = never_finite(curves, self.oracle.objective)
         if message is None:
             self._keep_best(trial, executions)

@@ -1,0 +1,99 @@
+"""Several objectives, constraints and rungs, searched by EvoTuner."""
+
+import keras_tuner
+import numpy as np
+import pytest
+
+from keras_evonas import EvolutionarySearch
+from keras_evonas import at_most
+from keras_evonas.evolution import random_search
+from keras_evonas.evolution import successive_halving
+from keras_evonas.models import Classification
+from keras_evonas.models import DenseNetwork
+from keras_evonas.training import curves
+
+pytestmark = pytest.mark.keras
+
+SPACE = DenseNetwork(
+    (6,), Classification(classes=3, labels="integer"), units=(16, 256)
+)
+
+
+def data():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(96, 6)).astype("float32")
+    return x, x[:, :3].argmax(axis=1)
+
+
+def searched(folder, **options):
+    tuner = EvolutionarySearch(
+        SPACE, seed=0, directory=folder, project_name="p", **options
+    )
+    tuner.search(*data(), validation_split=0.25, epochs=2, verbose=0)
+    return tuner
+
+
+def test_a_front_of_small_and_good_networks_within_a_limit(tmp_path):
+    limit = 20_000
+    tuner = searched(
+        tmp_path,
+        objective=["val_accuracy", keras_tuner.Objective("params", "min")],
+        constraints=[at_most("multiply_adds", limit)],
+        max_trials=8,
+    )
+    oracle = tuner.oracle
+    trials = [oracle.trials[trial_id] for trial_id in oracle.end_order]
+    points = {}
+    for trial in trials:
+        assert trial.status == "COMPLETED"
+        assert trial.metrics.get_last_value("multiply_adds") <= limit
+        assert trial.metrics.get_last_value("train_seconds") > 0
+        points[trial.trial_id] = (
+            -trial.score,
+            trial.metrics.get_last_value("params"),
+        )
+    front = {trial.trial_id for trial in oracle.get_pareto_trials()}
+    beaten = {
+        one
+        for one, a in points.items()
+        if any(
+            b[0] <= a[0] and b[1] <= a[1] and b != a for b in points.values()
+        )
+    }
+    assert front == set(points) - beaten
+    assert [model.count_params() for model in tuner.get_pareto_models()] == [
+        points[trial.trial_id][1] for trial in oracle.get_pareto_trials()
+    ]
+
+
+def test_promoted_trials_go_on_from_their_weights(tmp_path):
+    tuner = searched(
+        tmp_path,
+        objective="val_loss",
+        max_trials=12,
+        strategy=successive_halving(random_search(), max_epochs=9),
+    )
+    oracle = tuner.oracle
+    promoted = [
+        trial
+        for trial in oracle.trials.values()
+        if "tuner/trial_id" in trial.hyperparameters.values
+    ]
+    assert promoted
+    for trial in promoted:
+        values = trial.hyperparameters.values
+        losses = losses_of(tuner, trial.trial_id)
+        before = losses_of(tuner, values["tuner/trial_id"])
+        start, end = values["tuner/initial_epoch"], values["tuner/epochs"]
+        assert len(losses) == end - start
+        assert losses[0] < before[0]
+    best = oracle.get_best_trials(1)[0].hyperparameters.values
+    assert best["tuner/epochs"] == max(
+        trial.hyperparameters.values["tuner/epochs"]
+        for trial in oracle.trials.values()
+    )
+
+
+def losses_of(tuner, trial_id):
+    folder = f"{tuner.project_dir}/trial_{trial_id}"
+    return curves.read_curves(folder)[0]["loss"]
