@@ -18,8 +18,8 @@ from keras_evonas.models.costs.tracing import forward_pass_of
 # forward pass, and the gradients and temporary values, as large as the largest
 # activation, that live together on the way back. `python -m
 # keras_evonas.benchmarks memory` compares the estimate with what training
-# takes: with TensorFlow 2.21 on a CPU 0.4 to 1.3 times the peak, median 0.96,
-# for eleven networks of up to 100 M parameters; too little for small and for
+# takes: with TensorFlow 2.21 on a CPU 0.4 to 1.3 times the peak, median 0.98,
+# for twelve networks of up to 100 M parameters; too little for small and for
 # plain deep convolutional networks.
 _BYTES_OF_AN_OPERATION = 300_000
 _GRADIENTS = 4
