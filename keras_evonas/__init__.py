@@ -10,14 +10,14 @@ from typing import Any
 from keras_evonas._version import __version__
 
 _HOME_OF = {
-    "EvoOracle": "keras_evonas.oracle",
-    "EvoTuner": "keras_evonas.tuner",
-    "EvolutionarySearch": "keras_evonas.search",
+    "EvoOracle": "keras_evonas.oracles.oracle",
+    "EvoTuner": "keras_evonas.tuners.tuner",
+    "EvolutionarySearch": "keras_evonas.tuners.search",
     "HypermodelCosts": "keras_evonas.models.costs",
-    "MultiFidelityTuner": "keras_evonas.fidelity",
-    "at_least": "keras_evonas.constraints",
-    "at_most": "keras_evonas.constraints",
-    "capable": "keras_evonas.warm_start",
+    "MultiFidelityTuner": "keras_evonas.tuners.multi_fidelity",
+    "at_least": "keras_evonas.oracles.constraints",
+    "at_most": "keras_evonas.oracles.constraints",
+    "capable": "keras_evonas.oracles.warm_start",
 }
 
 __all__ = [

@@ -13,8 +13,8 @@ import signal
 import sys
 from typing import Any
 
-from keras_evonas.record import End
-from keras_evonas.record import SearchRecord
+from keras_evonas.oracles.record import End
+from keras_evonas.oracles.record import SearchRecord
 from tests.searches import Search
 
 _KILLS = 20

@@ -14,7 +14,7 @@ from keras_evonas.evolution import local_search
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import regularized_evolution
 from keras_evonas.evolution import successive_halving
-from keras_evonas.oracle import EvoOracle
+from keras_evonas.oracles.oracle import EvoOracle
 
 STRATEGIES = {
     "genetic_algorithm": genetic_algorithm(),

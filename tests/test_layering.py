@@ -58,8 +58,13 @@ def test_evolution_knows_only_itself_and_numbers():
 
 @pytest.mark.parametrize("package", ["models", "training"])
 def test_training_knows_nothing_of_the_search(package):
-    search = ("keras_evonas.evolution", "keras_evonas.oracle")
+    search = ("keras_evonas.evolution", "keras_evonas.oracles.oracle")
     assert not _offences(package, lambda name: _is_within(name, *search))
+
+
+def test_oracles_know_nothing_of_tuners():
+    tuners = ("keras_evonas.tuners", "keras_evonas.training")
+    assert not _offences("oracles", lambda name: _is_within(name, *tuners))
 
 
 def test_reports_need_no_keras():

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import keras_tuner
 from absl import flags
 
-from keras_evonas.oracle import EvoOracle
+from keras_evonas.oracles.oracle import EvoOracle
 
 _TRIALS = flags.DEFINE_integer(
     "trials", 10_000, "Number of trials.", lower_bound=200

@@ -106,7 +106,7 @@ def _measure(name: str, tuner_name: str) -> None:
     import keras_tuner
 
     from keras_evonas.benchmarks.networks import CASES
-    from keras_evonas.tuner import EvoTuner
+    from keras_evonas.tuners.tuner import EvoTuner
 
     case = CASES[name]
     trials = _TRIALS.value or case.trials

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
-from keras_evonas.record import SearchRecord
+from keras_evonas.oracles.record import SearchRecord
 from keras_evonas.reports import space as space_lib
 from keras_evonas.reports import trials as trials_lib
 from keras_evonas.reports.search import Finalist

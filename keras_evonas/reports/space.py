@@ -1,8 +1,8 @@
 """The search space of a project folder, without keras-tuner.
 
-`keras_evonas.hyperparameters` makes a `SearchSpace` of keras-tuner's objects;
-this module makes the same of their JSON form, and forgives what it does not
-know, because a report shows what there is.
+`keras_evonas.oracles.hyperparameters` makes a `SearchSpace` of keras-tuner's
+objects; this module makes the same of their JSON form, and forgives what it
+does not know, because a report shows what there is.
 """
 
 import math
@@ -19,7 +19,7 @@ from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
 
-# As in `keras_evonas.hyperparameters`: longer ranges count as continuous.
+# As in `oracles.hyperparameters`: longer ranges count as continuous.
 _MAX_GRID = 100_000
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from keras_evonas import EvoOracle
 from keras_evonas.models import zero_cost
+from keras_evonas.oracles.warm_start import capable
 from keras_evonas.testing.laws import global_generators_untouched
-from keras_evonas.warm_start import capable
 
 pytestmark = pytest.mark.keras
 

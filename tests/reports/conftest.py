@@ -7,10 +7,10 @@ import pytest
 
 from keras_evonas.evolution import Engine
 from keras_evonas.evolution import genetic_algorithm
+from keras_evonas.oracles.record import End
+from keras_evonas.oracles.record import SearchRecord
+from keras_evonas.oracles.record import Terms
 from keras_evonas.project import write_json
-from keras_evonas.record import End
-from keras_evonas.record import SearchRecord
-from keras_evonas.record import Terms
 from keras_evonas.reports import space as space_lib
 
 # As keras-tuner saves hyperparameters: `momentum` only with `sgd`.

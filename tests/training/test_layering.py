@@ -13,7 +13,7 @@ import keras_evonas.training
 found = [
     name
     for name in sys.modules
-    if name.startswith(("keras_evonas.evolution", "keras_evonas.oracle"))
+    if name.startswith(("keras_evonas.evolution", "keras_evonas.oracles"))
     or name.partition(".")[0] in ("keras_tuner", "tensorboard")
 ]
 sys.exit(f"imported {found}" if found else 0)

@@ -17,11 +17,10 @@ from typing import Any
 
 import keras_tuner
 
-from keras_evonas import project
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
 
-_PREFIX = "tuner/"
+PREFIX = "tuner/"
 
 
 def epochs_of_rungs(strategy: Strategy) -> tuple[int, ...]:
@@ -54,11 +53,11 @@ def training_values(
         return {}
     rung, parent = individual.rung, individual.continues
     values: dict[str, Any] = {
-        f"{_PREFIX}epochs": epochs[rung],
-        f"{_PREFIX}initial_epoch": epochs[rung - 1] if rung else 0,
+        f"{PREFIX}epochs": epochs[rung],
+        f"{PREFIX}initial_epoch": epochs[rung - 1] if rung else 0,
     }
     if parent is not None:
-        values[f"{_PREFIX}trial_id"] = trial_ids[parent]
+        values[f"{PREFIX}trial_id"] = trial_ids[parent]
     return values
 
 
@@ -67,7 +66,7 @@ def without_training_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in values.items()
-        if not name.startswith(_PREFIX)
+        if not name.startswith(PREFIX)
     }
 
 
@@ -78,7 +77,7 @@ def check_epochs(values: Mapping[str, Any], step: int | None) -> None:
         values: The values of the trial.
         step: The epoch that is reported, counted from 0.
     """
-    epochs = values.get(f"{_PREFIX}epochs")
+    epochs = values.get(f"{PREFIX}epochs")
     if epochs is not None and step is not None and step >= epochs:
         warnings.warn(
             "`strategy` gives a trial a number of epochs, and the tuner must "
@@ -87,59 +86,3 @@ def check_epochs(values: Mapping[str, Any], step: int | None) -> None:
             "`keras_tuner.Tuner` trains all trials alike.",
             stacklevel=3,
         )
-
-
-class MultiFidelityTuner(keras_tuner.Hyperband):
-    """keras-tuner's Tuner, for an oracle that says how long to train.
-
-    `keras_tuner.Tuner` trains every trial from the beginning and for the same
-    number of epochs, whatever the oracle says; `keras_tuner.Hyperband` can do
-    better, but brings its own oracle. This one is called as
-    `keras_tuner.Tuner` is, and trains as `keras_tuner.Hyperband` does: up to
-    the epochs of the trial's rung, and a promoted trial goes on from the
-    weights of its best epoch so far. Deviation from it: the optimizer goes on
-    from its state of that epoch, too, instead of from none.
-
-    Args:
-        oracle: Instance of a `keras_tuner.Oracle`, for example an `EvoOracle`
-            with the strategy `successive_halving(max_epochs=27)`.
-        hypermodel: As in `keras_tuner.Tuner`.
-        **kwargs: As in `keras_tuner.Tuner`.
-
-    Example:
-
-    ```python
-    oracle = EvoOracle(
-        "val_accuracy",
-        max_trials=100,
-        strategy=successive_halving(max_epochs=27, min_epochs=3),
-    )
-    tuner = MultiFidelityTuner(oracle=oracle, hypermodel=build_model)
-    tuner.search(x, y, validation_data=(x_val, y_val))
-    ```
-    """
-
-    def __init__(
-        self,
-        oracle: keras_tuner.Oracle,
-        hypermodel: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        # Not Hyperband's, which would make its own oracle.
-        keras_tuner.Tuner.__init__(
-            self, oracle=oracle, hypermodel=hypermodel, **kwargs
-        )
-
-    def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> Any:
-        model = keras_tuner.Tuner._build_hypermodel(self, hp)
-        parent = hp.values.get(f"{_PREFIX}trial_id")
-        if parent is not None:
-            if not model.built:
-                path = self._get_build_config_fname(parent)
-                model.build_from_config(project.read_json(path))
-            # keras-tuner 1.4.8 loads into an optimizer without variables,
-            # and Keras skips what it cannot place.
-            if model.optimizer is not None:
-                model.optimizer.build(model.trainable_variables)
-            model.load_weights(self._get_checkpoint_fname(parent))
-        return model

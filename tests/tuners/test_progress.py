@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_evonas.progress import Progress
+from keras_evonas.tuners.progress import Progress
 
 
 def lines(capsys):

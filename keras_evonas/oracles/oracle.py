@@ -7,22 +7,22 @@ from typing import Any
 
 import keras_tuner
 
-from keras_evonas import fidelity
-from keras_evonas import objectives
-from keras_evonas.arguments import Initial
-from keras_evonas.arguments import check_failures
-from keras_evonas.arguments import check_stops
-from keras_evonas.arguments import checked_initial_population
-from keras_evonas.arguments import checked_strategy
 from keras_evonas.blas import one_blas_thread
-from keras_evonas.constraints import Constraint
-from keras_evonas.constraints import checked_constraints
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution.strategies import Strategy
-from keras_evonas.feasibility import CostFunction
-from keras_evonas.host import Status
-from keras_evonas.host import Trial
-from keras_evonas.recorded import RecordedOracle
+from keras_evonas.oracles import fidelity
+from keras_evonas.oracles import objectives
+from keras_evonas.oracles.arguments import Initial
+from keras_evonas.oracles.arguments import check_failures
+from keras_evonas.oracles.arguments import check_stops
+from keras_evonas.oracles.arguments import checked_initial_population
+from keras_evonas.oracles.arguments import checked_strategy
+from keras_evonas.oracles.constraints import Constraint
+from keras_evonas.oracles.constraints import checked_constraints
+from keras_evonas.oracles.feasibility import CostFunction
+from keras_evonas.oracles.host import Status
+from keras_evonas.oracles.host import Trial
+from keras_evonas.oracles.recorded import RecordedOracle
 
 # How long a tuner waits before it asks again when there is nothing to do.
 _IDLE_SECONDS = 0.05

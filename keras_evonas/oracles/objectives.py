@@ -7,8 +7,8 @@ from typing import Any
 
 import keras_tuner
 
-from keras_evonas.constraints import MEASURED_COSTS
-from keras_evonas.constraints import STATIC_COSTS
+from keras_evonas.oracles.constraints import MEASURED_COSTS
+from keras_evonas.oracles.constraints import STATIC_COSTS
 
 # What turns a score into a loss.
 SIGN = {"min": 1.0, "max": -1.0}

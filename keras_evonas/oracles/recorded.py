@@ -10,21 +10,21 @@ from typing import Any
 
 import keras_tuner
 
-from keras_evonas import fidelity
-from keras_evonas import hyperparameters as hp_lib
-from keras_evonas import objectives
 from keras_evonas import project
-from keras_evonas.arguments import describe_strategy
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
-from keras_evonas.host import Status
-from keras_evonas.host import Trial
-from keras_evonas.judged import JudgedOracle
-from keras_evonas.record import End
-from keras_evonas.record import Event
-from keras_evonas.record import SearchRecord
-from keras_evonas.record import Terms
+from keras_evonas.oracles import fidelity
+from keras_evonas.oracles import hyperparameters as hp_lib
+from keras_evonas.oracles import objectives
+from keras_evonas.oracles.arguments import describe_strategy
+from keras_evonas.oracles.host import Status
+from keras_evonas.oracles.host import Trial
+from keras_evonas.oracles.judged import JudgedOracle
+from keras_evonas.oracles.record import End
+from keras_evonas.oracles.record import Event
+from keras_evonas.oracles.record import SearchRecord
+from keras_evonas.oracles.record import Terms
 
 
 class RecordedOracle(JudgedOracle):

@@ -14,7 +14,7 @@ from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.defaults import default_pareto_strategy
 from keras_evonas.evolution.defaults import default_strategy
 from keras_evonas.evolution.strategies import Strategy
-from keras_evonas.fidelity import without_training_values
+from keras_evonas.oracles.fidelity import without_training_values
 
 Initial: TypeAlias = (
     Mapping[str, Any] | keras_tuner.HyperParameters | Literal["default"]

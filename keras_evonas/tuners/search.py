@@ -5,14 +5,14 @@ from typing import Any
 
 import keras_tuner
 
-from keras_evonas.arguments import Initial
-from keras_evonas.constraints import Constraint
 from keras_evonas.evolution.strategies import Strategy
-from keras_evonas.feasibility import CostFunction
-from keras_evonas.host_tuner import FitArgumentsOf
-from keras_evonas.oracle import EvoOracle
-from keras_evonas.trial_files import Policy
-from keras_evonas.tuner import EvoTuner
+from keras_evonas.oracles.arguments import Initial
+from keras_evonas.oracles.constraints import Constraint
+from keras_evonas.oracles.feasibility import CostFunction
+from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.tuners.host_tuner import FitArgumentsOf
+from keras_evonas.tuners.trial_files import Policy
+from keras_evonas.tuners.tuner import EvoTuner
 
 
 class EvolutionarySearch(EvoTuner):

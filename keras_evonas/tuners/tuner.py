@@ -8,20 +8,9 @@ import keras
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas import objectives
-from keras_evonas import sizing
-from keras_evonas.fidelity import goes_on_from_weights
-from keras_evonas.host import INFEASIBLE
-from keras_evonas.host_tuner import FitArgumentsOf
-from keras_evonas.host_tuner import MendedTuner
-from keras_evonas.lanes import Lanes
-from keras_evonas.lanes import is_chief
-from keras_evonas.progress import Progress
-from keras_evonas.results import TunerHooks
-from keras_evonas.results import best_loss_of
-from keras_evonas.results import check_objective
-from keras_evonas.results import metrics_of
-from keras_evonas.results import never_finite
+from keras_evonas.oracles import objectives
+from keras_evonas.oracles.fidelity import goes_on_from_weights
+from keras_evonas.oracles.host import INFEASIBLE
 from keras_evonas.training import Candidate
 from keras_evonas.training import Data
 from keras_evonas.training import FitArguments
@@ -30,10 +19,21 @@ from keras_evonas.training import Task
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
 from keras_evonas.training import evaluate
-from keras_evonas.trial_files import Policy
-from keras_evonas.trial_files import TrialFiles
-from keras_evonas.trial_files import check_policy
-from keras_evonas.trial_files import completed
+from keras_evonas.tuners import sizing
+from keras_evonas.tuners.host_tuner import FitArgumentsOf
+from keras_evonas.tuners.host_tuner import MendedTuner
+from keras_evonas.tuners.lanes import Lanes
+from keras_evonas.tuners.lanes import is_chief
+from keras_evonas.tuners.progress import Progress
+from keras_evonas.tuners.results import TunerHooks
+from keras_evonas.tuners.results import best_loss_of
+from keras_evonas.tuners.results import check_objective
+from keras_evonas.tuners.results import metrics_of
+from keras_evonas.tuners.results import never_finite
+from keras_evonas.tuners.trial_files import Policy
+from keras_evonas.tuners.trial_files import TrialFiles
+from keras_evonas.tuners.trial_files import check_policy
+from keras_evonas.tuners.trial_files import completed
 
 Status = trial_lib.TrialStatus
 Trial = trial_lib.Trial

@@ -10,7 +10,7 @@ import keras
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas import objectives
+from keras_evonas.oracles import objectives
 from keras_evonas.training.checkpoints import best_epoch_of
 from keras_evonas.training.checkpoints import loss_of
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from keras_evonas.evolution import Individual
+from keras_evonas.oracles.record import End
+from keras_evonas.oracles.record import SearchRecord
+from keras_evonas.oracles.record import Terms
 from keras_evonas.project import JOURNAL_NAME
-from keras_evonas.record import End
-from keras_evonas.record import SearchRecord
-from keras_evonas.record import Terms
 
-_ROOT = pathlib.Path(__file__).parents[1]
+_ROOT = pathlib.Path(__file__).parents[2]
 
 
 def _terms(**changes: Any) -> Terms:

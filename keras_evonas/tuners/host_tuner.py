@@ -21,8 +21,8 @@ from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
 from keras_evonas.training.checkpoints import read_weights
-from keras_evonas.trial_files import TrialFiles
-from keras_evonas.trial_files import completed
+from keras_evonas.tuners.trial_files import TrialFiles
+from keras_evonas.tuners.trial_files import completed
 
 Trial = trial_lib.Trial
 FitArgumentsOf = Callable[[keras_tuner.HyperParameters], Mapping[str, Any]]

@@ -19,11 +19,11 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas import objectives
 from keras_evonas import project
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution.randomness import check_seed
-from keras_evonas.hyperparameters import SharedHyperParameters
+from keras_evonas.oracles import objectives
+from keras_evonas.oracles.hyperparameters import SharedHyperParameters
 
 Status = trial_lib.TrialStatus
 Trial = trial_lib.Trial

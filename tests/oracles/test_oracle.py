@@ -26,7 +26,7 @@ from tests.searches import space
 
 pytestmark = pytest.mark.keras
 
-_ROOT = pathlib.Path(__file__).parents[1]
+_ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

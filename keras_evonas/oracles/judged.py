@@ -5,17 +5,17 @@ from typing import Any
 
 import keras_tuner
 
-from keras_evonas import hyperparameters as hp_lib
-from keras_evonas import objectives
-from keras_evonas.constraints import STATIC_COSTS
-from keras_evonas.constraints import Constraint
-from keras_evonas.constraints import at_most
 from keras_evonas.evolution.genes import Genome
-from keras_evonas.feasibility import CostFunction
-from keras_evonas.feasibility import Feasibility
-from keras_evonas.feasibility import memory_for_training
-from keras_evonas.host import MendedOracle
-from keras_evonas.host import Trial
+from keras_evonas.oracles import hyperparameters as hp_lib
+from keras_evonas.oracles import objectives
+from keras_evonas.oracles.constraints import STATIC_COSTS
+from keras_evonas.oracles.constraints import Constraint
+from keras_evonas.oracles.constraints import at_most
+from keras_evonas.oracles.feasibility import CostFunction
+from keras_evonas.oracles.feasibility import Feasibility
+from keras_evonas.oracles.feasibility import memory_for_training
+from keras_evonas.oracles.host import MendedOracle
+from keras_evonas.oracles.host import Trial
 
 
 class JudgedOracle(MendedOracle):

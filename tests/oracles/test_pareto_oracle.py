@@ -10,7 +10,7 @@ from keras_evonas.evolution import nsga2
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution.defaults import default_pareto_strategy
-from keras_evonas.oracle import EvoOracle
+from keras_evonas.oracles.oracle import EvoOracle
 from tests.searches import oracle_in
 from tests.searches import space
 

@@ -10,11 +10,11 @@ import pytest
 
 from keras_evonas import at_least
 from keras_evonas import at_most
-from keras_evonas.constraints import STATIC_COSTS
-from keras_evonas.constraints import checked_constraints
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import nsga2
 from keras_evonas.evolution import random_search
+from keras_evonas.oracles.constraints import STATIC_COSTS
+from keras_evonas.oracles.constraints import checked_constraints
 from tests.searches import oracle_in
 
 pytestmark = pytest.mark.keras
@@ -344,7 +344,7 @@ def test_a_limit_of_ones_own_replaces_the_guard(tmp_path):
 def test_the_guard_is_that_of_the_machine_where_the_search_began(
     tmp_path, monkeypatch
 ):
-    from keras_evonas import judged
+    from keras_evonas.oracles import judged
 
     def limited(limit):
         monkeypatch.setattr(judged, "memory_for_training", lambda: limit)

@@ -91,7 +91,7 @@ def test_the_monster_is_searched_to_the_end_within_the_memory(tmp_path, limit):
     subprocess.run(
         [sys.executable, "-c", _SEARCH, str(tmp_path), limit, str(_TRIALS)],
         check=True,
-        cwd=pathlib.Path(__file__).parents[1],
+        cwd=pathlib.Path(__file__).parents[2],
     )
     result = json.loads((tmp_path / "result.json").read_text())
     assert len(result["trials"]) == _TRIALS

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from keras_evonas.record import SearchRecord
+from keras_evonas.oracles.record import SearchRecord
 from tests.searches import STRATEGIES
 from tests.searches import Search
 from tests.searches import oracle_in

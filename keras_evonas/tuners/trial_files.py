@@ -13,9 +13,9 @@ from typing import Literal
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas import objectives
 from keras_evonas import project
 from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.oracles import objectives
 
 Policy = Literal["best", "top_k", "all", "none"]
 POLICIES = ("best", "top_k", "all", "none")

@@ -5,8 +5,8 @@ import math
 import keras_tuner
 import pytest
 
-from keras_evonas import objectives
-from keras_evonas.host import Trial
+from keras_evonas.oracles import objectives
+from keras_evonas.oracles.host import Trial
 
 pytestmark = pytest.mark.keras
 

@@ -1,0 +1,1 @@
+"""How the trials of a search are trained: the tuners."""
