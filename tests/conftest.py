@@ -1,21 +1,41 @@
 """What all tests share."""
 
 import os
+import pathlib
+
+import pytest
 
 # The matrices here are small: threads would only wait for each other, most of
 # all where several test processes share a machine. Read when NumPy is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+_CORE = pathlib.Path(__file__).parent / "evolution"
+
 
 def pytest_ignore_collect(collection_path, config):
-    """Leaves modules that need Keras alone when `-m "not keras"` is asked for.
+    """Leaves modules alone that `-m "not keras"` or `-m pure` deselects.
 
     pytest would import them before it deselects them, which takes seconds,
     and fails where there is no TensorFlow.
     """
-    if config.option.markexpr != "not keras":
-        return None
+    wanted = config.option.markexpr
     if collection_path.suffix != ".py":
         return None
     text = collection_path.read_text(encoding="utf-8")
-    return True if "\npytestmark = pytest.mark.keras" in text else None
+    if wanted == "pure":
+        in_core = _CORE in collection_path.parents
+        left_out = not in_core or "\npytestmark = pytest.mark.thorough" in text
+    elif "not keras" in wanted:
+        left_out = "\npytestmark = pytest.mark.keras" in text
+    else:
+        left_out = False
+    return True if left_out else None
+
+
+def pytest_collection_modifyitems(items):
+    """Marks the tests of the pure core, but for the thorough ones."""
+    for item in items:
+        if _CORE in item.path.parents and not any(
+            item.iter_markers("thorough")
+        ):
+            item.add_marker(pytest.mark.pure)

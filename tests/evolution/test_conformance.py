@@ -134,6 +134,8 @@ class TestStrategies(StrategyConformance):
     def strategy(self, request):
         return request.param
 
+    test_learns = pytest.mark.thorough(StrategyConformance.test_learns)
+
 
 class TestRandomSearch(StrategyConformance):
     learns = False

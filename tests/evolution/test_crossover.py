@@ -40,6 +40,7 @@ def _rate(count, draws):
     return pytest.approx(count, abs=5 * math.sqrt(draws * 0.25))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("operator", [UniformCrossover(), BlockCrossover()])
 @pytest.mark.parametrize("swap", [0.0, 0.2, 0.5, 1.0])
 def test_genes_are_swapped_at_the_given_rate(operator, swap):

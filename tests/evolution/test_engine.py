@@ -150,6 +150,7 @@ def test_a_small_space_is_walked_once(strategy):
     assert space.enumerated <= space.size
 
 
+@pytest.mark.thorough
 def test_asking_costs_no_more_after_thousands_of_births(strategy):
     early, late = (_calls_of_asking(strategy, births) for births in (200, 2000))
     assert late < 1.5 * early
@@ -198,6 +199,7 @@ for make in (
 """
 
 
+@pytest.mark.thorough
 def test_the_seed_of_pythons_hashes_does_not_matter():
     outputs = {
         subprocess.run(

@@ -59,6 +59,7 @@ def test_prediction_agrees_with_the_textbook(seed):
     np.testing.assert_allclose(variance, expected, atol=1e-7)
 
 
+@pytest.mark.thorough
 def test_prediction_agrees_with_scikit_learn():
     gp = pytest.importorskip("sklearn.gaussian_process")
     kernels = gp.kernels

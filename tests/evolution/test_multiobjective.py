@@ -91,6 +91,7 @@ def test_the_population_keeps_the_extremes_of_all_that_was_seen():
     assert kept[:, 0].min() == min(loss[0] for loss in losses)
 
 
+@pytest.mark.thorough
 def test_nsga2_beats_random_search_on_discrete_zdt1():
     def volumes(strategy):
         return np.array(
@@ -117,6 +118,7 @@ def small(genome):
     return max(0.0, sum(genome.values()) / 12 - 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize(
     "strategy", [nsga2(), genetic_algorithm(), random_search()]
@@ -142,6 +144,7 @@ def test_an_infeasible_initial_genome_is_repaired():
     assert small(first.genome) == 0
 
 
+@pytest.mark.thorough
 def test_constraints_keep_a_resumed_search_exact():
     whole = run(nsga2(), 3, trials=60, violation_of=small)
     for cut in (0, 1, 17, 59):

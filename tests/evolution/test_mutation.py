@@ -51,6 +51,7 @@ def test_resample_one_changes_exactly_one():
     assert set(_changes(ResampleOne())) == {1}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mutation", [Resample, Step])
 @pytest.mark.parametrize("rate", [None, 0.0, 0.3, 1.0])
 def test_genes_change_at_the_given_rate(mutation, rate):

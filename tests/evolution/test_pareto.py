@@ -93,20 +93,20 @@ def random_points(seed):
 # Ranks.
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_ranks_agree_with_the_naive_ones(seed):
-    points = random_points(seed)
-    expected = naive_ranks(points, [0.0] * len(points))
-    assert pareto.ranks(points).tolist() == expected
+def test_ranks_agree_with_the_naive_ones():
+    for seed in SEEDS:
+        points = random_points(seed)
+        expected = naive_ranks(points, [0.0] * len(points))
+        assert pareto.ranks(points).tolist() == expected, seed
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_constrained_ranks_agree_with_the_naive_ones(seed):
-    points = random_points(seed)
-    rng = np.random.default_rng([seed, 1])
-    violations = rng.choice([0, 0, 0, 1, 2, INF], size=len(points))
-    expected = naive_ranks(points, violations)
-    assert pareto.ranks(points, violations).tolist() == expected
+def test_constrained_ranks_agree_with_the_naive_ones():
+    for seed in SEEDS:
+        points = random_points(seed)
+        rng = np.random.default_rng([seed, 1])
+        violations = rng.choice([0, 0, 0, 1, 2, INF], size=len(points))
+        expected = naive_ranks(points, violations)
+        assert pareto.ranks(points, violations).tolist() == expected, seed
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,7 @@ def test_ranks_by_hand(points, expected):
     assert pareto.ranks(points).tolist() == expected
 
 
+@pytest.mark.thorough
 @given(
     st.lists(
         st.tuples(*[st.floats(-3, 3) | st.just(INF)] * 3),
@@ -148,6 +149,7 @@ def test_dominance_is_a_strict_order(points):
         assert front == 0 or any(beats(one, points[j]) for one in before)
 
 
+@pytest.mark.thorough
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12),
     st.floats(0.1, 10),
@@ -162,12 +164,14 @@ def test_ranks_ignore_order_and_scale(points, scale):
 # Crowding.
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_crowding_agrees_with_the_naive_one(seed):
-    points = random_points(seed)
-    np.testing.assert_allclose(
-        pareto.crowding_distances(points), naive_crowding(points)
-    )
+def test_crowding_agrees_with_the_naive_one():
+    for seed in SEEDS:
+        points = random_points(seed)
+        np.testing.assert_allclose(
+            pareto.crowding_distances(points),
+            naive_crowding(points),
+            err_msg=f"{seed=}",
+        )
 
 
 @pytest.mark.parametrize(
@@ -258,6 +262,7 @@ def test_hypervolume_agrees_with_counted_cells(seed):
     assert volume == pytest.approx(cells_hypervolume(points, reference))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("objectives", [2, 3, 4])
 def test_hypervolume_within_the_error_of_monte_carlo(objectives):
     rng = np.random.default_rng(objectives)
@@ -299,6 +304,7 @@ def test_hypervolume_of_zdt1_nears_its_integral():
     assert pareto.hypervolume(losses, [1, 1]) == pytest.approx(2 / 3, abs=1e-4)
 
 
+@pytest.mark.thorough
 @given(st.lists(st.tuples(*[st.integers(0, 9)] * 3), max_size=8))
 def test_hypervolume_grows_only_by_points_that_nobody_dominates(points):
     points = np.reshape(points, (-1, 3)).astype(float)

@@ -28,6 +28,8 @@ class TestScreenedNsga2(StrategyConformance):
         return screened_nsga2(initial_size=20)
 
 
+pytestmark = pytest.mark.thorough
+
 SPACE = SearchSpace([Gene(f"x{i}", Grid(tuple(range(11)))) for i in range(5)])
 
 

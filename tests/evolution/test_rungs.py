@@ -48,6 +48,7 @@ def _reference(events, factor, top):
     return None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("factor", [2, 3, 5])
 @pytest.mark.parametrize("inner", [genetic_algorithm(), random_search()])
 def test_promotes_as_the_reference_does(inner, factor):
@@ -75,6 +76,7 @@ def test_promotes_as_the_reference_does(inner, factor):
     assert promotions > 50
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("factor", [2, 3, 4])
 @pytest.mark.parametrize("seed", range(10))
 def test_sizes_of_rungs(seed, factor):

@@ -19,6 +19,8 @@ from keras_evonas.testing import StrategyConformance
 from keras_evonas.testing import conditional_trap
 from keras_evonas.testing import mixed_space
 
+pytestmark = pytest.mark.thorough
+
 PLANE = SearchSpace([Gene(name, Grid(tuple(range(30)))) for name in ("x", "y")])
 
 

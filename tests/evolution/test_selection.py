@@ -42,6 +42,7 @@ def _linear(pressure, rank, number=10):
     return (pressure - fall) / number
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("select", "chances"),
     [

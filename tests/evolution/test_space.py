@@ -50,6 +50,7 @@ def conditional_spaces(draw):
     return SearchSpace(genes)
 
 
+@pytest.mark.thorough
 @given(conditional_spaces(), st.integers(0, 2**32))
 @settings(max_examples=50, deadline=None, derandomize=True)
 def test_laws_of_any_conditional_space(space, seed):
