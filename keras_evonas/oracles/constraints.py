@@ -14,8 +14,8 @@ STATIC_COSTS = (
     *("training_bytes", "depth"),
 )
 # Known when a network has been trained. `EvoTuner` reports the seconds, a
-# cohort's divided among its members; a latency is for training to report, for
-# example with `keras_evonas.models.costs.latency_ms`.
+# cohort's divided among its members, and measures the latency if an objective
+# or a constraint names it.
 MEASURED_COSTS = ("latency_ms", "train_seconds")
 
 

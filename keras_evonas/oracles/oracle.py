@@ -45,8 +45,8 @@ class EvoOracle(RecordedOracle):
             `get_pareto_trials`), and the first of them that training reports
             is the score. Costs may be among them: `"params"`,
             `"multiply_adds"`, `"flops"`, `"weight_bytes"`,
-            `"training_bytes"`, `"depth"`; with `EvoTuner` `"train_seconds"`;
-            and `"latency_ms"` if the training reports it.
+            `"training_bytes"`, `"depth"`; and with `EvoTuner`
+            `"train_seconds"` and `"latency_ms"`.
         max_trials: Integer, the total number of trials to test at most, or
             `None` to stop by `max_seconds` or `patience` alone. Raising it
             continues a finished search.

@@ -54,6 +54,7 @@ class Outcome:
             candidates ran out of memory, or `None`.
         has_checkpoint: Whether the weights were written.
         build_config: What `model.build_from_config` takes, or `None`.
+        costs: Mapping from names to what the trained network costs.
     """
 
     name: str
@@ -67,3 +68,4 @@ class Outcome:
     cohort_limit: int | None = None
     has_checkpoint: bool = False
     build_config: Mapping[str, Any] | None = None
+    costs: Mapping[str, float] = dataclasses.field(default_factory=dict)

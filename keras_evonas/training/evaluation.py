@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ class Task:
             takes, in bytes, or `None` where nobody knows. Defaults to not
             asking.
         memory: Integer, bytes that a cohort may take together, or `None`.
+        costs: Tells by name what a trained model costs. Defaults to nothing.
         infeasible: Exceptions of `build` that say that a network is not to
             be trained at all.
         fatal: Exceptions of `build` that are to end the search.
@@ -58,6 +60,7 @@ class Task:
     adapt_callbacks: Callable[[Candidate, list[Any]], list[Any]] | None = None
     training_bytes: Callable[[Candidate], int | None] | None = None
     memory: int | None = None
+    costs: Callable[[keras.Model], Mapping[str, float]] | None = None
     infeasible: tuple[type[BaseException], ...] = ()
     fatal: tuple[type[BaseException], ...] = ()
 
@@ -250,8 +253,10 @@ class _Evaluation:
             self._fail(member.name, member.error)
             return
         keeper = self._keepers.pop(member.name, None)
+        tell = self._task.costs
         try:
             written = keeper is not None and self._write(member.name, keeper)
+            costs = {} if tell is None else tell(member.model)
         except Exception as error:
             self._fail(member.name, error)
             return
@@ -262,6 +267,7 @@ class _Evaluation:
             params=member.model.count_params(),
             has_checkpoint=written,
             build_config=member.model.get_build_config(),
+            costs=costs,
         )
 
     def _write(self, name: str, keeper: BestWeights) -> bool:

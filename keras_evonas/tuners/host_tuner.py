@@ -21,6 +21,7 @@ from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
 from keras_evonas.training.checkpoints import read_weights
+from keras_evonas.tuners import sizing
 from keras_evonas.tuners.trial_files import TrialFiles
 from keras_evonas.tuners.trial_files import completed
 
@@ -72,7 +73,23 @@ class MendedTuner(keras_tuner.Tuner):
             executions_per_trial=executions_per_trial,
         )
         self._files = files(self.project_dir)
-        if getattr(oracle, "needed_costs", None) and oracle.costs is None:
+        self._provide_costs(oracle)
+
+    def _provide_costs(self, oracle: keras_tuner.Oracle) -> None:
+        """Lets an oracle judge networks before they are trained.
+
+        It costs a build for each candidate, so only where the search needs
+        it, or where the largest network might not fit into the memory.
+        """
+        if getattr(oracle, "costs", self) is not None:
+            return
+        is_new = not oracle.trials
+        if oracle.needed_costs or (
+            is_new
+            and sizing.may_exceed_memory(
+                self._checked_model, oracle.hyperparameters
+            )
+        ):
             oracle.costs = HypermodelCosts(self.hypermodel)
 
     @property

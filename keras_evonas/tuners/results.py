@@ -79,6 +79,13 @@ def best_loss_of(pairs: Sequence[Sequence[str]], curves: Curves) -> float:
     return math.inf if loss is None or math.isnan(loss) else loss
 
 
+def wants_latency(oracle: keras_tuner.Oracle) -> bool:
+    """Whether a search looks at how long its networks take to answer."""
+    wanted = [part.name for part in objectives.parts_of(oracle.objective)]
+    wanted += [one.name for one in getattr(oracle, "constraints", ())]
+    return "latency_ms" in wanted
+
+
 def check_objective(objective: keras_tuner.Objective) -> None:
     """Checks that there is something to look for in the logs of `fit`.
 

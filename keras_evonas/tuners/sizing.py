@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_tuner.engine import hyperparameters as hp_types
 
 from keras_evonas.models.costs import costs_of_build
+from keras_evonas.models.costs.device import memory_for_training
 from keras_evonas.training import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
 from keras_evonas.training.memory import usable_bytes
@@ -71,7 +72,7 @@ class MemoryPlan:
     ) -> None:
         self._build = build
         self._arguments = arguments
-        self._input_shapes = _shapes_of(arguments.x)
+        self._input_shapes = shapes_of(arguments.x)
         has_accelerator = any(
             device.device_type != "CPU"
             for device in tf.config.list_physical_devices()
@@ -79,7 +80,7 @@ class MemoryPlan:
         self.memory = None if has_accelerator else usable_bytes()
         self.asks = False
         if self.memory is not None:
-            most = self.training_bytes(_largest(space), {})
+            most = self.training_bytes(largest(space), {})
             self.asks = most is None or most * size > self.memory
 
     def training_bytes(
@@ -96,21 +97,50 @@ class MemoryPlan:
             or self._arguments.batch_size
             or DEFAULT_BATCH_SIZE
         )
-        hp = hp.copy()
-        try:
-            return costs_of_build(
-                lambda: self._build(hp),
-                batch_size=batch_size,
-                input_shapes=self._input_shapes,
-            ).training_bytes
-        except Exception:
-            # Some models cannot be built without values, for example those
-            # that read weights from a file. Errors of the model itself come
-            # up again when it is built in earnest, and are reported then.
-            return None
+        return training_bytes_of(
+            self._build, hp, batch_size, self._input_shapes
+        )
 
 
-def _largest(
+def may_exceed_memory(
+    build: Callable[[keras_tuner.HyperParameters], keras.Model],
+    space: keras_tuner.HyperParameters,
+) -> bool:
+    """Whether the largest network of a space is too large for the device."""
+    limit = memory_for_training()
+    most = training_bytes_of(build, largest(space))
+    return None not in (limit, most) and most > limit
+
+
+def training_bytes_of(
+    build: Callable[[keras_tuner.HyperParameters], keras.Model],
+    hp: keras_tuner.HyperParameters,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    input_shapes: Any = None,
+) -> int | None:
+    """Bytes that training takes, or `None` if they cannot be told.
+
+    Args:
+        build: Builds and compiles the model of some hyperparameters.
+        hp: The hyperparameters. They are not changed.
+        batch_size: Integer, the batch size of the training.
+        input_shapes: As in `costs_of_build`.
+    """
+    hp = hp.copy()
+    try:
+        return costs_of_build(
+            lambda: build(hp),
+            batch_size=batch_size,
+            input_shapes=input_shapes,
+        ).training_bytes
+    except Exception:
+        # Some models cannot be built without values, for example those that
+        # read weights from a file. Errors of the model itself come up again
+        # when it is built in earnest, and are reported then.
+        return None
+
+
+def largest(
     space: keras_tuner.HyperParameters,
 ) -> keras_tuner.HyperParameters:
     """The corner of the space where networks should be largest."""
@@ -128,7 +158,7 @@ def _largest(
     return largest
 
 
-def _shapes_of(x: Any) -> Any:
+def shapes_of(x: Any) -> Any:
     """Shapes of one example, as `costs_of_build` takes them, or `None`."""
     if isinstance(x, tf.data.Dataset):
         x = x.element_spec

@@ -8,6 +8,7 @@ import keras
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas.models.costs import ModelCosts
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.oracles.host import INFEASIBLE
@@ -19,6 +20,7 @@ from keras_evonas.training import Task
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
 from keras_evonas.training import evaluate
+from keras_evonas.tuners import results
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners.host_tuner import FitArgumentsOf
 from keras_evonas.tuners.host_tuner import MendedTuner
@@ -215,6 +217,10 @@ class EvoTuner(MendedTuner):
             adapt_callbacks=self._adapted_callbacks,
             training_bytes=training_bytes if plan and plan.asks else None,
             memory=plan and plan.memory,
+            costs=ModelCosts(
+                latency=results.wants_latency(self._local_oracle),
+                input_shapes=sizing.shapes_of(arguments.x),
+            ),
             infeasible=(keras_tuner.errors.FailedTrialError,),
             fatal=(keras_tuner.errors.FatalError,),
         )
@@ -281,6 +287,9 @@ class EvoTuner(MendedTuner):
             )
             metrics, step = metrics_of(curves, self.oracle.objective)
             metrics["train_seconds"] = sum(o.seconds for o in executions)
+            for name, cost in executions[0].costs.items():
+                if not trial.metrics.exists(name):
+                    metrics[name] = cost
             message = never_finite(curves, self.oracle.objective)
         if message is None:
             self._keep_best(trial, executions)

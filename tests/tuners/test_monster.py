@@ -26,7 +26,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_evonas import EvoOracle, HypermodelCosts, at_most
+from keras_evonas import EvoOracle, EvoTuner, HypermodelCosts, at_most
 
 
 def build(hp):
@@ -54,12 +54,12 @@ oracle = EvoOracle(
     # All first proposals are oversized.
     initial_population=[{"layers": n, **oversized} for n in (4, 3, 2)],
     constraints=[at_most("training_bytes", float(limit))] if limit else [],
-    costs=HypermodelCosts(build),
+    # `EvoTuner` looks after the memory by itself.
+    costs=HypermodelCosts(build) if limit else None,
     seed=0,
 )
-tuner = keras_tuner.Tuner(
-    oracle, build, directory=folder, project_name="monster"
-)
+Tuner = keras_tuner.Tuner if limit else EvoTuner
+tuner = Tuner(oracle, build, directory=folder, project_name="monster")
 rng = np.random.default_rng(0)
 x, y = rng.random((64, 784), np.float32), rng.integers(10, size=64)
 tuner.search(x, y, epochs=1, validation_data=(x, y), verbose=0)

@@ -1,8 +1,10 @@
 """Several objectives, constraints and rungs, searched by EvoTuner."""
 
+import keras
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_evonas import EvolutionarySearch
 from keras_evonas import at_most
@@ -10,6 +12,7 @@ from keras_evonas.evolution import random_search
 from keras_evonas.evolution import successive_halving
 from keras_evonas.models import Classification
 from keras_evonas.models import DenseNetwork
+from keras_evonas.models.costs import costs_of
 from keras_evonas.training import curves
 
 pytestmark = pytest.mark.keras
@@ -64,6 +67,51 @@ def test_a_front_of_small_and_good_networks_within_a_limit(tmp_path):
     assert [model.count_params() for model in tuner.get_pareto_models()] == [
         points[trial.trial_id][1] for trial in oracle.get_pareto_trials()
     ]
+
+
+def test_every_trial_tells_what_its_network_costs(tmp_path):
+    tuner = searched(
+        tmp_path,
+        objective=["val_accuracy", keras_tuner.Objective("latency_ms", "min")],
+        max_trials=4,
+    )
+    for trial in tuner.oracle.trials.values():
+        costs = costs_of(tuner.hypermodel.build(trial.hyperparameters))
+        for name in ("params", "weight_bytes", "multiply_adds", "flops"):
+            recorded = trial.metrics.get_last_value(name)
+            assert recorded == getattr(costs, name)
+        assert trial.metrics.get_last_value("latency_ms") > 0
+    assert tuner.oracle.get_pareto_trials()
+
+
+def test_a_model_of_unknown_arithmetic_still_counts_its_parameters(tmp_path):
+    class Opaque(keras.Model):
+        def __init__(self, units):
+            super().__init__()
+            self.inner = keras.layers.Dense(units)
+            self.last = keras.layers.Dense(3)
+
+        def call(self, x, training=False):
+            if not training and not tf.executing_eagerly() and x.shape[0] == 1:
+                raise NotImplementedError("not one at a time")
+            return self.last(self.inner(x))
+
+    def build(hp):
+        model = Opaque(hp.Choice("units", [2, 4]))
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True))
+        return model
+
+    tuner = EvolutionarySearch(
+        build, "val_loss", max_trials=2, directory=tmp_path, verbose=0
+    )
+    with pytest.warns(UserWarning, match="costs of the model"):
+        tuner.search(*data(), validation_split=0.25)
+    for trial in tuner.oracle.trials.values():
+        units = trial.hyperparameters.values["units"]
+        assert trial.metrics.get_last_value("params") == 7 * units + (
+            3 * units + 3
+        )
+        assert not trial.metrics.exists("flops")
 
 
 def test_promoted_trials_go_on_from_their_weights(tmp_path):

@@ -5,10 +5,12 @@ from keras_evonas.models.costs.estimates import costs_of
 from keras_evonas.models.costs.estimates import costs_of_build
 from keras_evonas.models.costs.hypermodel import HypermodelCosts
 from keras_evonas.models.costs.latency import latency_ms
+from keras_evonas.models.costs.measured import ModelCosts
 
 __all__ = [
     "Costs",
     "HypermodelCosts",
+    "ModelCosts",
     "costs_of",
     "costs_of_build",
     "latency_ms",

@@ -191,13 +191,21 @@ def _slot_bytes(optimizer: Any, weights: list[keras.Variable]) -> int:
         return _bytes_of(optimizer.variables)
     if tf.executing_eagerly():
         maker = _unbuilt(optimizer)
-        return without_allocation(lambda: _slot_bytes(maker, weights))
+        return without_allocation(lambda: _slot_bytes(maker, _like(weights)))
     if isinstance(optimizer, functools.partial):
         optimizer = optimizer()
     optimizer = keras.optimizers.get(optimizer)
     if not optimizer.built:
         optimizer.build(weights)
     return _bytes_of(optimizer.variables)
+
+
+def _like(weights: list[keras.Variable]) -> list[keras.Variable]:
+    """The same in the current graph, where slots are placed beside them."""
+    return [
+        keras.Variable("zeros", shape=one.shape, dtype=one.dtype)
+        for one in weights
+    ]
 
 
 def _training_bytes(
