@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_tuner.engine import hyperparameters as hp_types
 
 from keras_evonas.models.costs import costs_of_build
+from keras_evonas.models.costs.device import gpu_bytes
 from keras_evonas.models.costs.device import memory_for_training
 from keras_evonas.training import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
@@ -18,6 +19,8 @@ from keras_evonas.training.memory import usable_bytes
 # Evolution learns from every result, so a cohort is a small part of a search.
 _LARGEST = 8
 _SHARE = 8
+# What is left to the libraries and to what an estimate may miss.
+_SHARE_OF_GPU = 0.7
 
 
 def check_cohort_size(cohort_size: Any) -> None:
@@ -57,8 +60,8 @@ class MemoryPlan:
 
     Attributes:
         memory: Integer, the bytes that may be taken, or `None` if nobody
-            knows. On a GPU it is `None`: what does not fit raises an error
-            there that does no harm, and the cohort is halved.
+            knows. What does not fit all the same raises an error on a GPU,
+            which does no harm, and the cohort is halved.
         asks: Whether single networks must be asked for. They need not if the
             largest network of the space fits as often as there are members.
     """
@@ -73,11 +76,7 @@ class MemoryPlan:
         self._build = build
         self._arguments = arguments
         self._input_shapes = shapes_of(arguments.x)
-        has_accelerator = any(
-            device.device_type != "CPU"
-            for device in tf.config.list_physical_devices()
-        )
-        self.memory = None if has_accelerator else usable_bytes()
+        self.memory = _memory_of_device()
         self.asks = False
         if self.memory is not None:
             most = self.training_bytes(largest(space), {})
@@ -100,6 +99,15 @@ class MemoryPlan:
         return training_bytes_of(
             self._build, hp, batch_size, self._input_shapes
         )
+
+
+def _memory_of_device() -> int | None:
+    kinds = {one.device_type for one in tf.config.list_physical_devices()}
+    if "GPU" in kinds:
+        # TensorFlow takes the whole GPU for itself.
+        memory = gpu_bytes()
+        return None if memory is None else int(_SHARE_OF_GPU * memory)
+    return usable_bytes() if kinds == {"CPU"} else None
 
 
 def may_exceed_memory(

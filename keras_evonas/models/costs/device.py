@@ -31,7 +31,7 @@ def memory_for_training() -> int | None:
         Number of bytes, or `None` if the system does not tell.
     """
     is_gpu = bool(tf.config.list_physical_devices("GPU"))
-    memory = _gpu_memory() if is_gpu else _host_memory()
+    memory = gpu_bytes() if is_gpu else _host_memory()
     if memory is None:
         return None
     return memory // (_SHARE_OF_GPU if is_gpu else _SHARE_OF_HOST)
@@ -48,7 +48,8 @@ def _host_memory() -> int | None:
     return memory
 
 
-def _gpu_memory() -> int | None:
+def gpu_bytes() -> int | None:
+    """Bytes of the smallest GPU, or `None` if NVIDIA's tool does not tell."""
     # TensorFlow (2.21) tells what it has taken of a GPU, not what there is.
     try:
         listed = subprocess.run(
