@@ -6,6 +6,7 @@ one. A row has a code for silent genes too, which does not matter until a
 change switches them on; `activity` tells which genes are active.
 """
 
+import bisect
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -39,6 +40,10 @@ class _Column:
     Args:
         gene: The gene.
         optional: Whether it is silent in some genomes.
+
+    Attributes:
+        table: `(levels + 1, width)` array, the features of each code, those of
+            a silent gene last.
     """
 
     def __init__(self, gene: Gene, optional: bool) -> None:
@@ -50,17 +55,22 @@ class _Column:
         self._code_of = {value: code for code, value in enumerate(self.values)}
         if isinstance(domain, Interval | Grid):
             self._positions = np.array([*map(domain.position, self.values)])
-            self._table = _ordered_features(self._positions, optional)
+            self.table = _ordered_features(self._positions, optional)
             self.wide = not self.values or self.levels > _MAX_ALL_VALUES
         else:
             self._positions = np.zeros(0)
-            self._table = _unordered_features(self.levels, optional)
+            self.table = _unordered_features(self.levels, optional)
             self.wide = False
-        self.width = self._table.shape[1]
+        if not self.values:
+            # Active, where the first feature is the code itself; and silent.
+            self.table = np.stack([np.zeros(1 + optional), self.table[-1]])
         # Halfway between neighbouring positions.
-        self._borders = (self._positions[:-1] + self._positions[1:]) / 2
-        codes = np.arange(self.levels, dtype=float)
-        self._others = [codes[codes != code] for code in codes]
+        borders = (self._positions[:-1] + self._positions[1:]) / 2
+        self._borders = borders.tolist()
+        self._others = [
+            [float(other) for other in range(self.levels) if other != code]
+            for code in range(0 if self.wide else self.levels)
+        ]
 
     def encode(self, value: Value) -> float:
         """Code of a value of the domain."""
@@ -73,14 +83,6 @@ class _Column:
         if self._interval and not self.values:
             return self._interval.at(float(code))
         return self.values[int(code)]
-
-    def features(self, codes: np.ndarray, active: np.ndarray) -> np.ndarray:
-        """`(n, width)` array of the features of `(n,)` codes."""
-        if self.values:
-            return self._table[np.where(active, codes, -1).astype(np.intp)]
-        found = np.where(active[:, None], 0.0, self._table[-1])
-        found[:, 0] = np.where(active, codes, found[:, 0])
-        return found
 
     def encoded(self, genomes: Sequence[Genome]) -> list[float]:
         """Codes of the gene in genomes, NaN where they lack it."""
@@ -96,27 +98,31 @@ class _Column:
             for genome in genomes
         ]
 
-    def others(self, code: float, steps: np.ndarray) -> np.ndarray:
+    def others(self, code: float, steps: Sequence[float]) -> list[float]:
         """Codes to try instead of `code`.
 
         Args:
             code: The code.
-            steps: Array of moves on the scale of positions.
+            steps: Moves on the scale of positions.
 
         Returns:
-            Array of all other codes where they are few, and else of those that
-            the steps lead to.
+            All other codes where they are few, and else those that the steps
+            lead to.
         """
         if not self.wide:
             return self._others[int(code)]
         if not self.values:
-            moved = np.clip(code + steps, 0.0, 1.0)
-            return moved[moved != code]
-        moved = self._positions[int(code)] + steps
-        codes = np.searchsorted(self._borders, moved)
-        # At least to the next value.
-        codes = np.where(codes == code, code + np.sign(steps), codes)
-        return codes[(codes >= 0) & (codes < self.levels)]
+            moved = [min(max(code + step, 0.0), 1.0) for step in steps]
+            return [other for other in moved if other != code]
+        start = self._positions[int(code)]
+        codes = []
+        for step in steps:
+            found = bisect.bisect_left(self._borders, start + step)
+            if found == code:  # At least to the next value.
+                found += 1 if step > 0 else -1
+            if 0 <= found < self.levels:
+                codes.append(float(found))
+        return codes
 
 
 def _listed(domain: Domain) -> tuple[Value, ...]:
@@ -171,9 +177,23 @@ class Encoding:
         self.size = len(self._columns)
         self._some_wide = any(column.wide for column in self._columns)
         self._levels = np.array([column.levels for column in self._columns])
-        widths = [column.width for column in self._columns]
+        self._listed = self._levels > 0
+        tables = [column.table for column in self._columns]
+        widths = [table.shape[1] for table in tables]
         self.gene_of_feature = np.repeat(np.arange(self.size), widths)
+        # All tables in one array, a feature after another: where each begins,
+        # the row of silence in each, and those that are codes themselves.
+        self._features = np.concatenate([t.T.ravel() for t in tables])
+        lengths = np.repeat([len(table) for table in tables], widths)
+        self._starts = np.cumsum(lengths) - lengths
+        self._silent = np.array([len(table) - 1 for table in tables])
+        firsts = np.cumsum(widths) - widths
+        self._unlisted = np.flatnonzero(~self._listed)
+        self._firsts = firsts[self._unlisted]
         self._conditions = [self._compiled(gene) for gene in self._genes]
+        # For each gene the first one that has the same conditions.
+        conditions = [gene.conditions for gene in self._genes]
+        self._alike = [conditions.index(own) for own in conditions]
 
     def _compiled(self, gene: Gene) -> list[list[tuple[int, _Allowed]]]:
         """For each condition: what it asks of the genes of that name."""
@@ -234,25 +254,44 @@ class Encoding:
     def activity(self, codes: np.ndarray) -> np.ndarray:
         """`(n, size)` boolean array, which genes of `codes` are active."""
         active = np.ones(codes.shape, dtype=bool)
+        whole = codes.astype(np.intp)
+        # Genes of one layer ask for the same.
+        known: dict[int, np.ndarray] = {}
         for index, optional in enumerate(self._optional):
             if not optional:
                 continue
-            for owners in self._conditions[index]:
-                holds = np.zeros(len(codes), dtype=bool)
-                for owner, allowed in owners:
-                    met = self._met(owner, allowed, codes[:, owner])
-                    holds |= active[:, owner] & met
-                active[:, index] &= holds
+            alike = self._alike[index]
+            if alike not in known:
+                known[alike] = self._holds(alike, codes, whole, active)
+            active[:, index] = known[alike]
             for earlier in self._of_name[self._genes[index].name]:
                 if earlier < index:
                     active[:, index] &= ~active[:, earlier]
         return active
 
-    def _met(
-        self, owner: int, allowed: _Allowed, codes: np.ndarray
+    def _holds(
+        self,
+        index: int,
+        codes: np.ndarray,
+        whole: np.ndarray,
+        active: np.ndarray,
     ) -> np.ndarray:
-        if isinstance(allowed, np.ndarray):
-            return allowed[codes.astype(np.intp)]
+        """`(n,)` boolean array, whether all conditions of a gene hold."""
+        all_hold = np.ones(len(codes), dtype=bool)
+        for owners in self._conditions[index]:
+            holds = np.zeros(len(codes), dtype=bool)
+            for owner, allowed in owners:
+                if isinstance(allowed, np.ndarray):
+                    met = allowed[whole[:, owner]]
+                else:
+                    met = self._met(owner, allowed, codes[:, owner])
+                holds |= active[:, owner] & met
+            all_hold &= holds
+        return all_hold
+
+    def _met(
+        self, owner: int, allowed: tuple[Value, ...], codes: np.ndarray
+    ) -> np.ndarray:
         decode = self._columns[owner].decode
         return np.array([decode(code) in allowed for code in codes], bool)
 
@@ -269,18 +308,17 @@ class Encoding:
         Returns:
             `(n, f)` array.
         """
-        return np.concatenate(
-            [
-                column.features(codes[:, index], active[:, index])
-                for index, column in enumerate(self._columns)
-            ],
-            axis=1,
-        )
+        rows = np.where(active & self._listed, codes, 0.0).astype(np.intp)
+        np.copyto(rows, self._silent, where=~active)
+        found = self._features[rows[:, self.gene_of_feature] + self._starts]
+        for index, first in zip(self._unlisted, self._firsts, strict=True):
+            np.copyto(found[:, first], codes[:, index], where=active[:, index])
+        return found
 
     def sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Draws `(count, size)` codes, each from its own domain."""
         drawn = rng.random((count, self.size))
-        listed = self._levels > 0
+        listed = self._listed
         drawn[:, listed] = np.floor(drawn[:, listed] * self._levels[listed])
         return drawn
 
@@ -297,6 +335,7 @@ class Encoding:
         codes: np.ndarray,
         active: np.ndarray,
         rng: np.random.Generator,
+        limit: int | None = None,
     ) -> np.ndarray:
         """All rows that differ from a row in one active gene.
 
@@ -304,6 +343,8 @@ class Encoding:
             codes: `(size,)` array.
             active: `(size,)` boolean array.
             rng: Generator for the genes that a change switches on.
+            limit: Integer, returns a random part if there are more rows.
+                Defaults to `None`: all of them.
 
         Returns:
             `(n, size)` array.
@@ -311,16 +352,24 @@ class Encoding:
         steps = np.zeros((self.size, len(_STEPS)))
         if self._some_wide:
             steps = _STEPS * 10.0 ** rng.uniform(*_STEP_SIZES, steps.shape)
+        genes = np.flatnonzero(active)
         others = [
-            (index, self._columns[index].others(codes[index], steps[index]))
-            for index in np.flatnonzero(active)
+            self._columns[gene].others(code, pair)
+            for gene, code, pair in zip(
+                genes,
+                codes[genes].tolist(),
+                steps[genes].tolist(),
+                strict=True,
+            )
         ]
-        count = sum(len(values) for _, values in others)
+        changed = np.repeat(genes, [len(values) for values in others])
+        values = np.array([code for some in others for code in some])
+        if limit is not None and len(values) > limit:
+            chosen = rng.choice(len(values), limit, replace=False)
+            changed, values = changed[chosen], values[chosen]
+        count = len(values)
         rows = np.tile(codes, (count, 1))
         if count and not active.all():
             rows = self.filled(rows, np.tile(active, (count, 1)), rng)
-        start = 0
-        for index, values in others:
-            rows[start : start + len(values), index] = values
-            start += len(values)
+        rows[np.arange(count), changed] = values
         return rows

@@ -232,8 +232,11 @@ class ScreenedEvolution:
         encoding = surrogate.encoding
         codes, origins, counts = [], [], []
         for index in surrogate.elites(_ELITES):
-            near = _near(
-                encoding, surrogate.codes[index], surrogate.active[index], rng
+            near = encoding.neighbours(
+                surrogate.codes[index],
+                surrogate.active[index],
+                rng,
+                _NEIGHBOURS,
             )
             birth = surrogate.individuals[index].birth
             codes.append(near)
@@ -262,19 +265,6 @@ def _middle(space: SearchSpace) -> dict[str, Value]:
         for gene in space.genes
         if isinstance(gene.domain, Grid | Interval)
     }
-
-
-def _near(
-    encoding: Encoding,
-    codes: np.ndarray,
-    active: np.ndarray,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """The neighbours of a row, a random part of them if they are many."""
-    rows = encoding.neighbours(codes, active, rng)
-    if len(rows) <= _NEIGHBOURS:
-        return rows
-    return rows[rng.choice(len(rows), _NEIGHBOURS, replace=False)]
 
 
 def _says_defaults(space: SearchSpace) -> bool:
@@ -311,7 +301,7 @@ class _Pool:
         for _ in range(_ROUNDS):
             active = encoding.activity(top.codes)
             near = [
-                _near(encoding, codes, genes, rng)
+                encoding.neighbours(codes, genes, rng, _NEIGHBOURS)
                 for codes, genes in zip(top.codes, active, strict=True)
             ]
             counts = [len(rows) for rows in near]

@@ -98,7 +98,7 @@ def surrogate_of(space: SearchSpace, history: History) -> Surrogate:
     encoding = encoding_of(space.genes)
     parameters, trust = _fitted(encoding, space.genes, history)
     kept = _kept(history.ended, MAX_DATA)
-    codes, active, data = _data(encoding, kept)
+    codes, active, data = _data(encoding, kept, _rows_of(history))
     pending = [one.genome for one in history.pending.values()]
     busy = encoding.features(*encoding.encode(pending))
     models, bests, expected = [], [], np.zeros(len(kept))
@@ -140,7 +140,8 @@ def _fitted(
     known = _FITS.get(history)
     if known is not None and known[0] == key:
         return known[1]
-    _, _, data = _data(encoding, _kept(history.ended[:number], MAX_FIT_DATA))
+    kept = _kept(history.ended[:number], MAX_FIT_DATA)
+    _, _, data = _data(encoding, kept, _rows_of(history))
     posterior = Posterior(data, PRIOR)
     densest = posterior.fit(FIT_EVALUATIONS)
     count = next((c for limit, c in SAMPLES if number <= limit), 1)
@@ -175,10 +176,32 @@ def _kept(ended: Sequence[Individual], limit: int) -> list[Individual]:
     return [ended[index] for index in np.sort(chosen)]
 
 
+_Rows = dict[tuple[Encoding, int], tuple[np.ndarray, np.ndarray]]
+# Codes of the individuals of each history, since they stay what they are.
+_ROWS: weakref.WeakKeyDictionary[History, _Rows] = weakref.WeakKeyDictionary()
+
+
+def _rows_of(history: History) -> _Rows:
+    return _ROWS.setdefault(history, {})
+
+
+def _encoded(
+    encoding: Encoding, individuals: Sequence[Individual], rows: _Rows
+) -> tuple[np.ndarray, np.ndarray]:
+    """Encodes those individuals that were not encoded before."""
+    new = [one for one in individuals if (encoding, one.birth) not in rows]
+    if new:
+        codes, active = encoding.encode([one.genome for one in new])
+        for one, row, mask in zip(new, codes, active, strict=True):
+            rows[encoding, one.birth] = row, mask
+    found = [rows[encoding, one.birth] for one in individuals]
+    return np.array([row for row, _ in found]), np.array([m for _, m in found])
+
+
 def _data(
-    encoding: Encoding, individuals: Sequence[Individual]
+    encoding: Encoding, individuals: Sequence[Individual], rows: _Rows
 ) -> tuple[np.ndarray, np.ndarray, Data]:
-    codes, active = encoding.encode([one.genome for one in individuals])
+    codes, active = _encoded(encoding, individuals, rows)
     features = encoding.features(codes, active)
     losses = half_ranked(_losses(individuals))
     data = Data(features, losses, encoding.gene_of_feature, encoding.size)
