@@ -131,6 +131,11 @@ class FrontSurrogate:
         order = pareto.order(self.expected)
         return np.asarray(order[viable[order]][:count])
 
+    def is_stuck(self, births: int) -> bool:
+        """Never: a front grows somewhere, and asks for no better best."""
+        del births
+        return False
+
     def worth(self, codes: np.ndarray) -> np.ndarray:
         """Log of the expected gain of hypervolume, averaged over samples.
 

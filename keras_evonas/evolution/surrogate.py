@@ -30,6 +30,10 @@ FIT_ALWAYS = 40
 # the more is known, the less the samples differ.
 SAMPLES = ((60, 4), (120, 2))
 PRIOR = Prior()
+# So many births without a better one are long, and a share of the variance
+# that is little noise.
+_PATIENCE = 20
+_LITTLE_NOISE = 0.1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,6 +52,8 @@ class Surrogate:
         individuals: The individuals it learnt from.
         trust: Float, rank correlation of losses with their predictions by
             all others.
+        noise: Float, the variance of losses, which is 1, that no gene
+            explains.
     """
 
     encoding: Encoding
@@ -58,12 +64,28 @@ class Surrogate:
     expected: np.ndarray
     individuals: Sequence[Individual]
     trust: float
+    noise: float
 
     def elites(self, count: int) -> np.ndarray:
         """Indices of viable individuals that are expected to be best."""
         viable = np.array([one.viable for one in self.individuals])
         order = np.argsort(self.expected, kind="stable")
         return order[viable[order]][:count]
+
+    def is_stuck(self, births: int) -> bool:
+        """Whether nothing better was born for long, where runs are reliable.
+
+        Then it may err about what it has not seen. Where they are noisy, the
+        best one may just have been lucky.
+
+        Args:
+            births: Integer, the number of births so far.
+        """
+        if self.noise > _LITTLE_NOISE:
+            return False
+        viable = [one for one in self.individuals if one.viable]
+        best = min(viable, key=lambda one: (one.losses or (), one.birth))
+        return births - best.birth > _PATIENCE
 
     def worth(self, codes: np.ndarray) -> np.ndarray:
         """Log of the expected improvement, averaged over the models.
@@ -109,7 +131,15 @@ def surrogate_of(space: SearchSpace, history: History) -> Surrogate:
         bests.append(float(mean.min()))
         models.append(model.believing(busy))
     return Surrogate(
-        encoding, models, bests, codes, active, expected, kept, trust
+        encoding,
+        models,
+        bests,
+        codes,
+        active,
+        expected,
+        kept,
+        trust,
+        noise=float(np.mean([np.exp(values[-1]) for values in parameters])),
     )
 
 
