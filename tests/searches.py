@@ -13,6 +13,7 @@ from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import local_search
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import regularized_evolution
+from keras_evonas.evolution import screened_evolution
 from keras_evonas.evolution import successive_halving
 from keras_evonas.oracles.oracle import EvoOracle
 
@@ -27,6 +28,7 @@ STRATEGIES = {
     "successive_halving": successive_halving(
         genetic_algorithm(population_size=6), max_epochs=9
     ),
+    "screened_evolution": screened_evolution(),
 }
 
 

@@ -306,10 +306,11 @@ class RecordedOracle(JudgedOracle):
         ended = set(self.end_order)
         unfinished = [t for t in self.start_order if t not in ended]
         for trial_id in unfinished:
-            # They are built again, so their spaces are watched for changes.
+            # They are built again, so their spaces are watched for changes;
+            # but they know no more of the space than when they were born.
             trial = self.trials[trial_id]
-            trial.hyperparameters = self._hyperparameters_of(
-                trial.hyperparameters.values
+            trial.hyperparameters = hp_lib.SharedHyperParameters(
+                trial.hyperparameters, self._on_space_change, self._registered
             )
         # The host takes them from the end: the first born first.
         self._retry_queue = unfinished[::-1]

@@ -13,6 +13,11 @@ from tests.searches import oracle_in
 pytestmark = pytest.mark.keras
 
 _TRIALS = 40
+NAMES = [
+    # Each proposal fits a Gaussian process.
+    pytest.param(name, marks=[pytest.mark.slow] * name.startswith("screened"))
+    for name in sorted(STRATEGIES)
+]
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +26,7 @@ def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
-@pytest.mark.parametrize("name", sorted(STRATEGIES))
+@pytest.mark.parametrize("name", NAMES)
 def test_cut_after_every_trial_proposes_the_same(
     name: str, tmp_path: pathlib.Path
 ) -> None:
@@ -47,7 +52,7 @@ def test_cut_after_every_trial_proposes_the_same(
         assert cut.runs == uncut.runs, f"cut after {after} runs"
 
 
-@pytest.mark.parametrize("name", sorted(STRATEGIES))
+@pytest.mark.parametrize("name", NAMES)
 def test_several_tuners_cut_every_time_propose_the_same(
     name: str, tmp_path: pathlib.Path
 ) -> None:
