@@ -24,6 +24,7 @@ from keras_evonas.evolution.multiobjective import nsga2
 from keras_evonas.evolution.screening import ScreenedEvolution
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
+from keras_evonas.evolution.surrogate import half_ranked
 from keras_evonas.evolution.surrogate import surrogate_of
 
 # How far beyond the worst the reference point lies, as a share of the range.
@@ -170,7 +171,9 @@ def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
     Returns:
         The surrogate. It depends on its arguments only.
     """
-    parts = [surrogate_of(space, view) for view in _views(history)]
+    parts = [
+        surrogate_of(space, part, (half_ranked,)) for part in _views(history)
+    ]
     # Each learnt from those that matter for its objective; all are compared.
     everyone = history.ended
     encoding = parts[0].encoding

@@ -3,7 +3,9 @@
 import dataclasses
 import functools
 import weakref
+from collections.abc import Callable
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from scipy import special
@@ -26,14 +28,20 @@ MAX_FIT_DATA = 80
 FIT_EVALUATIONS = 16
 # Parameters are fitted at each end up to so many, later at each twentieth.
 FIT_ALWAYS = 40
-# Number of samples of the parameters up to a number of ends, and 1 later:
-# the more is known, the less the samples differ.
+# Number of samples of the parameters up to a number of ends, shared among the
+# views, and 1 for each later: the more is known, the less the samples differ.
 SAMPLES = ((60, 4), (120, 2))
 PRIOR = Prior()
+# So many times as far from the median as the better half is, on average.
+_FAR = 30.0
 # So many births without a better one are long, and a share of the variance
 # that is little noise.
 _PATIENCE = 20
 _LITTLE_NOISE = 0.1
+
+
+# Puts losses on a scale with mean 0 and variance 1.
+View: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,39 +115,46 @@ class Surrogate:
         return np.asarray(special.logsumexp(logs, axis=0))
 
 
-def surrogate_of(space: SearchSpace, history: History) -> Surrogate:
+def surrogate_of(
+    space: SearchSpace, history: History, views: Sequence[View] | None = None
+) -> Surrogate:
     """Learns from a history; failures count as the worst loss.
 
     Args:
         space: The space.
         history: The history, at least one individual viable.
+        views: Ways to look at the losses, each with Gaussian processes of its
+            own. Defaults to `half_ranked` and `capped`.
 
     Returns:
         The surrogate. It depends on its arguments only.
     """
+    views = views or (half_ranked, capped)
     encoding = encoding_of(space.genes)
-    parameters, trust = _fitted(encoding, space.genes, history)
+    fits = _fitted(encoding, space.genes, history, tuple(views))
     kept = _kept(history.ended, MAX_DATA)
-    codes, active, data = _data(encoding, kept, _rows_of(history))
+    codes, active = _encoded(encoding, kept, _rows_of(history))
     pending = [one.genome for one in history.pending.values()]
     busy = encoding.features(*encoding.encode(pending))
-    models, bests, expected = [], [], np.zeros(len(kept))
-    for values in parameters:
-        model = GaussianProcess(data, values)
-        mean, _ = model.predict(data.features)
-        expected += mean / len(parameters)
-        bests.append(float(mean.min()))
-        models.append(model.believing(busy))
+    models, bests, means = [], [], []
+    for view, fit in zip(views, fits, strict=True):
+        data = _data(encoding, kept, codes, active, view)
+        for values in fit.samples:
+            model = GaussianProcess(data, values)
+            mean, _ = model.predict(data.features)
+            means.append(mean)
+            bests.append(float(mean.min()))
+            models.append(model.believing(busy))
     return Surrogate(
-        encoding,
-        models,
-        bests,
-        codes,
-        active,
-        expected,
-        kept,
-        trust,
-        noise=float(np.mean([np.exp(values[-1]) for values in parameters])),
+        encoding=encoding,
+        models=models,
+        bests=bests,
+        codes=codes,
+        active=active,
+        expected=np.mean(means, axis=0),
+        individuals=kept,
+        trust=float(np.mean([fit.trust for fit in fits])),
+        noise=float(np.exp([values[-1] for values in fits[0].samples]).mean()),
     )
 
 
@@ -149,37 +164,57 @@ def encoding_of(genes: tuple[Gene, ...]) -> Encoding:
     return Encoding(SearchSpace(genes))
 
 
-_Fit = tuple[list[np.ndarray], float]
-# The last fit of each history. It follows from the history alone and only
-# saves time.
-_FITS: weakref.WeakKeyDictionary[History, tuple[object, _Fit]] = (
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Fit:
+    """Samples of the parameters, and how well the densest ones predict."""
+
+    samples: Sequence[np.ndarray]
+    trust: float
+
+
+# The last fits of each history. They follow from the history alone and only
+# save time.
+_FITS: weakref.WeakKeyDictionary[History, tuple[object, list[_Fit]]] = (
     weakref.WeakKeyDictionary()
 )
 
 
 def _fitted(
-    encoding: Encoding, genes: tuple[Gene, ...], history: History
-) -> _Fit:
-    """Samples of the parameters, and how well they predict.
+    encoding: Encoding,
+    genes: tuple[Gene, ...],
+    history: History,
+    views: tuple[View, ...],
+) -> list[_Fit]:
+    """A fit for each view.
 
     With much data they change little, so they are fitted again only when a
     twentieth more has come in.
     """
     number = _fitted_number(len(history.ended))
-    key = (number, genes)
+    key = (number, genes, views)
     known = _FITS.get(history)
     if known is not None and known[0] == key:
         return known[1]
     kept = _kept(history.ended[:number], MAX_FIT_DATA)
-    _, _, data = _data(encoding, kept, _rows_of(history))
+    codes, active = _encoded(encoding, kept, _rows_of(history))
+    count = next((c for limit, c in SAMPLES if number <= limit), 1)
+    fits = [
+        _fit(
+            _data(encoding, kept, codes, active, view),
+            max(1, count // len(views)),
+        )
+        for view in views
+    ]
+    _FITS[history] = (key, fits)
+    return fits
+
+
+def _fit(data: Data, count: int) -> _Fit:
     posterior = Posterior(data, PRIOR)
     densest = posterior.fit(FIT_EVALUATIONS)
-    count = next((c for limit, c in SAMPLES if number <= limit), 1)
     samples = posterior.sample(densest, count) if count > 1 else [densest]
     predicted = GaussianProcess(data, densest).leave_one_out()
-    fit = samples, _rank_correlation(data.losses, predicted)
-    _FITS[history] = (key, fit)
-    return fit
+    return _Fit(samples, _rank_correlation(data.losses, predicted))
 
 
 def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -229,13 +264,15 @@ def _encoded(
 
 
 def _data(
-    encoding: Encoding, individuals: Sequence[Individual], rows: _Rows
-) -> tuple[np.ndarray, np.ndarray, Data]:
-    codes, active = _encoded(encoding, individuals, rows)
+    encoding: Encoding,
+    individuals: Sequence[Individual],
+    codes: np.ndarray,
+    active: np.ndarray,
+    view: View,
+) -> Data:
     features = encoding.features(codes, active)
-    losses = half_ranked(_losses(individuals))
-    data = Data(features, losses, encoding.gene_of_feature, encoding.size)
-    return codes, active, data
+    losses = view(_losses(individuals))
+    return Data(features, losses, encoding.gene_of_feature, encoding.size)
 
 
 def _losses(individuals: Sequence[Individual]) -> np.ndarray:
@@ -270,6 +307,25 @@ def half_ranked(losses: np.ndarray) -> np.ndarray:
         kept = (losses - middle) / spread
         ranks = np.where(better, kept, np.maximum(ranks, 0.0))
     return _standardised(ranks)
+
+
+def capped(losses: np.ndarray) -> np.ndarray:
+    """Keeps losses as they are, but for those that are far off.
+
+    What is bad is told from what is worse here, which ranks do not tell.
+
+    Args:
+        losses: `(n,)` array.
+
+    Returns:
+        `(n,)` array with mean 0 and, unless all are equal, variance 1.
+    """
+    middle = np.median(losses)
+    better = losses[losses <= middle]
+    spread = np.sqrt(np.mean((better - middle) ** 2))
+    if spread > 0:
+        losses = np.minimum(losses, middle + _FAR * spread)
+    return _standardised(losses)
 
 
 def _normal_ranks(losses: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from keras_evonas.evolution.screening import screened_evolution
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import genetic_algorithm
 from keras_evonas.evolution.strategies import random_search
+from keras_evonas.evolution.surrogate import capped
 from keras_evonas.evolution.surrogate import half_ranked
 from keras_evonas.evolution.surrogate import surrogate_of
 from keras_evonas.testing import StrategyConformance
@@ -293,6 +294,18 @@ def test_half_ranked():
     np.testing.assert_array_equal(half_ranked(np.ones(4)), np.zeros(4))
     mostly = half_ranked(np.array([0.0, 0, 0, 1, 2]))
     assert mostly[0] == mostly[1] == mostly[2] < mostly[3] < mostly[4]
+
+
+def test_capped_keeps_proportions_but_for_what_is_far_off():
+    losses = np.array([1.0, 2.0, 3.0, 4.0, 9.0])
+    expected = (losses - losses.mean()) / losses.std()
+    np.testing.assert_allclose(capped(losses), expected)
+    far, farther = (
+        capped(np.array([1.0, 2.0, 3.0, 4.0, far])) for far in (1e6, 1e30)
+    )
+    np.testing.assert_allclose(far, farther)
+    assert far[4] > far[3] > far[2]
+    np.testing.assert_array_equal(capped(np.ones(4)), np.zeros(4))
 
 
 @pytest.mark.parametrize("seed", range(20))
