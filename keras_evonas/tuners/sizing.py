@@ -53,6 +53,7 @@ class MemoryPlan:
         arguments: The arguments of `fit`.
         space: The search space.
         size: Integer, how many networks are to be trained together.
+        share: Float, the part of the memory that may be taken. Defaults to 1.
 
     Attributes:
         memory: Integer, the bytes that may be taken, or `None` if nobody
@@ -68,6 +69,7 @@ class MemoryPlan:
         arguments: FitArguments,
         space: keras_tuner.HyperParameters,
         size: int,
+        share: float = 1.0,
     ) -> None:
         self._build = build
         self._arguments = arguments
@@ -76,7 +78,8 @@ class MemoryPlan:
             device.device_type != "CPU"
             for device in tf.config.list_physical_devices()
         )
-        self.memory = None if has_accelerator else usable_bytes()
+        usable = None if has_accelerator else usable_bytes()
+        self.memory = None if usable is None else int(share * usable)
         self.asks = False
         if self.memory is not None:
             most = self.training_bytes(_largest(space), {})
