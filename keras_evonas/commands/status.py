@@ -3,7 +3,6 @@
 It may be running, finished or dead; the folder is only read.
 """
 
-import collections
 import datetime
 from collections.abc import Sequence
 
@@ -22,13 +21,11 @@ def main(argv: Sequence[str]) -> None:
 def status_of(folder: str) -> str:
     """Says in a few lines how the search of a folder is doing."""
     search = load(folder)
-    lines = [_state(search, holder_of(folder)), _trials(search)]
-    best = search.best
-    if best is not None:
-        scores = zip(search.objectives, best.scores or (), strict=True)
-        words = ", ".join(f"{one.name} {score:.4g}" for one, score in scores)
-        lines.append(f"best so far: trial {best.trial_id}, {words}")
-    return "\n".join([*lines, *(f"note: {note}" for note in search.notes)])
+    lines = [_state(search, holder_of(folder)), search.headline()]
+    if search.best is not None:
+        best = f"trial {search.best.trial_id}, {search.describe(search.best)}"
+        lines.append(f"Best so far: {best}")
+    return "\n".join([*lines, *(f"Note: {note}" for note in search.notes)])
 
 
 def _state(search: Search, holder: Holder | None) -> str:
@@ -37,18 +34,8 @@ def _state(search: Search, holder: Holder | None) -> str:
         if holder.since is not None:
             began = datetime.datetime.fromtimestamp(holder.since)
             since = f" since {began:%Y-%m-%d %H:%M}"
-        return f"running in {holder}{since}"
+        return f"Running in {holder}{since}."
     ended = sum(t.completed or t.failed for t in search.trials)
     if search.max_trials is not None and ended >= search.max_trials:
-        return "finished"
-    return "not running; `python -m keras_evonas resume FOLDER` tells more"
-
-
-def _trials(search: Search) -> str:
-    counts = collections.Counter(
-        "completed" if t.completed else "failed" if t.failed else "unfinished"
-        for t in search.trials
-    )
-    words = ", ".join(f"{counts[name]} {name}" for name in sorted(counts))
-    of = "" if search.max_trials is None else f" of {search.max_trials}"
-    return f"{len(search.trials)}{of} trials: {words or 'none has begun'}"
+        return "Finished."
+    return "Not running. `python -m keras_evonas resume FOLDER` tells more."

@@ -32,7 +32,9 @@ def build(hp: Any) -> keras.Model:
         model.add(keras.layers.Dropout(hp.Float("dropout", 0.1, 0.4)))
     model.add(keras.layers.Dense(3, activation="softmax"))
     rate = hp.Float("rate", 1e-3, 1e-1, sampling="log")
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+    model.compile(
+        keras.optimizers.Adam(rate), "sparse_categorical_crossentropy"
+    )
     return model
 
 
