@@ -124,6 +124,11 @@ class SearchRecord:
     def __init__(self, folder: str | pathlib.Path) -> None:
         self._journal = Journal(pathlib.Path(folder) / JOURNAL_NAME)
 
+    @property
+    def path(self) -> pathlib.Path:
+        """The file."""
+        return self._journal.path
+
     def salvage(self) -> tuple[list[dict[str, Any]], int]:
         """Reads raw entries for a report, and changes nothing.
 

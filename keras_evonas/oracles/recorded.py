@@ -109,6 +109,8 @@ class RecordedOracle(JudgedOracle):
         if self._take_folder():
             self._engine = self._started = None
         if self._started is None:
+            if not self._record.exists() and self._engine is None:
+                self._check_beginning()
             self._record.repair()
             if self._engine is None:
                 self._begin_or_reload()
@@ -123,8 +125,6 @@ class RecordedOracle(JudgedOracle):
             # Killed before the tuner had saved itself for the first time.
             self.reload()
             return
-        if os.path.exists(self._get_oracle_fname()):
-            self._check_unused(self._saved_state())
         can_grow = self.allow_new_entries and self.tune_new_entries
         if not self.hyperparameters.space and not can_grow:
             raise ValueError(self._no_hyperparameters())
@@ -354,12 +354,17 @@ class RecordedOracle(JudgedOracle):
             )
         return state
 
+    def _check_beginning(self) -> None:
+        if os.path.exists(self._get_oracle_fname()):
+            self._check_unused(self._saved_state())
+
     def _check_unused(self, state: Mapping[str, Any]) -> None:
         if state["start_order"]:
             raise ValueError(
                 f"The project folder '{self._project_dir}' must hold a search "
                 "of EvoOracle to be continued. Received: one of another "
-                f"oracle. {project.WAY_OUT}"
+                f"oracle, or one whose '{self._record.path}' is lost. "
+                f"{project.WAY_OUT}"
             )
 
     def _on_space_change(self, change: str) -> None:

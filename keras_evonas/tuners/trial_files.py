@@ -117,7 +117,14 @@ class TrialFiles:
         path = self.folder_of(trial_id) / _BUILD_CONFIG
         if not path.exists():
             return None
-        return json.loads(path.read_text(encoding="utf-8"))
+        try:
+            return json.loads(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(
+                f"'{path}' must hold the shapes of trial '{trial_id}' as "
+                f"JSON. Received: {error!r}. The file is damaged. Restore it, "
+                "or build the model anew."
+            ) from error
 
 
 def completed(trials: Iterable[trial_lib.Trial]) -> list[trial_lib.Trial]:
