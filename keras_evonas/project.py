@@ -7,9 +7,11 @@ runs no code.
 """
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -78,6 +80,34 @@ def write_bytes(
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)  # It takes room on a disk that is full.
+        raise WriteError.of(path, error) from error
+
+
+def check_room(path: str | os.PathLike[str], size: int) -> None:
+    """Checks that a file can be written, before a library tries to.
+
+    HDF5 (1.14 and 2.0) crashes the process when the disk is full.
+
+    Args:
+        path: The file. Its folder must exist.
+        size: Integer, how many bytes it takes.
+
+    Raises:
+        WriteError: If there is no room.
+    """
+    trial = f"{os.fspath(path)}.{os.getpid()}.room.tmp"
+    try:
+        if not hasattr(os, "posix_fallocate"):
+            if shutil.disk_usage(os.path.dirname(trial) or ".").free < size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return
+        try:
+            with open(trial, "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(trial)
+    except OSError as error:
         raise WriteError.of(path, error) from error
 
 

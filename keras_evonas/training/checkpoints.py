@@ -13,6 +13,8 @@ import numpy as np
 from keras_evonas import project
 
 _SIGN = {"min": 1.0, "max": -1.0}
+# What a file takes beside the weights themselves, at most.
+_OVERHEAD, _HEADERS = 1.05, 1 << 17
 
 
 def loss_of(
@@ -102,6 +104,8 @@ class BestWeights(keras.callbacks.Callback):
         self.model.optimizer = None
         # A name of its own: a process that was given up may still be at it.
         temporary = f"{path}.{os.getpid()}.tmp.weights.h5"
+        size = sum(value.nbytes for value in self._values)
+        project.check_room(path, int(_OVERHEAD * size) + _HEADERS)
         try:
             self.model.save_weights(temporary)
             os.replace(temporary, path)
