@@ -1,4 +1,4 @@
-"""The command line: `python -m keras_evonas report FOLDER`."""
+"""The command line: `python -m keras_evonas COMMAND FOLDER`."""
 
 import importlib
 import sys
@@ -7,7 +7,10 @@ from absl import app
 
 # Each module defines its own flags and a `main(argv)`.
 _MODULE_OF = {
+    "export": "keras_evonas.commands.export",
     "report": "keras_evonas.reports.command",
+    "resume": "keras_evonas.commands.resume",
+    "status": "keras_evonas.commands.status",
 }
 
 

@@ -64,6 +64,14 @@ PUBLIC = {
         "successive_halving",
         "screened_nsga2",
     },
+    "keras_evonas.execution": {
+        "Crew",
+        "Ended",
+        "Executor",
+        "InProcess",
+        "Processes",
+        "Ray",
+    },
     "keras_evonas.testing": {
         "CrossoverConformance",
         "MutationConformance",

@@ -71,6 +71,16 @@ def test_reports_need_no_keras():
     assert not _offences("reports", lambda name: _is_within(name, *HEAVY))
 
 
+def test_executors_know_nothing_of_what_they_run():
+    assert not _offences(
+        "execution",
+        lambda name: (
+            _is_within(name, "keras_evonas", *HEAVY)
+            and not _is_within(name, "keras_evonas.execution")
+        ),
+    )
+
+
 def test_only_public_names_of_the_host_are_imported():
     private = {"keras.src", "keras_tuner.src", "tensorflow.python"}
     everything = [
@@ -96,7 +106,13 @@ def test_the_light_parts_load_no_keras():
         for module in MODULES
         if module
         in ("keras_evonas.__init__", "keras_evonas.benchmarks.__init__")
-        or _is_within(module, "keras_evonas.evolution", "keras_evonas.reports")
+        or _is_within(
+            module,
+            "keras_evonas.commands",
+            "keras_evonas.evolution",
+            "keras_evonas.execution",
+            "keras_evonas.reports",
+        )
         or (
             _is_within(module, "keras_evonas.testing")
             and module != "keras_evonas.testing.oracles"

@@ -12,6 +12,7 @@ _MODULE_OF = {
     "pareto": "keras_evonas.benchmarks.pareto",
     "search": "keras_evonas.benchmarks.search",
     "throughput": "keras_evonas.benchmarks.throughput",
+    "workers": "keras_evonas.benchmarks.workers",
 }
 
 

@@ -10,9 +10,8 @@ evolution.
 import bisect
 import itertools
 import operator
-import os
+import pathlib
 import threading
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -109,6 +108,7 @@ class MendedOracle(keras_tuner.Oracle):
             is_new = tuner_id not in self.ongoing_trials
             is_retry = is_new and bool(self._retry_queue)
             trial = super().create_trial(tuner_id)
+            self._raise_failure()
             if is_retry:
                 _forget_run(trial)
             if trial.status == Status.RUNNING:
@@ -283,6 +283,21 @@ class MendedOracle(keras_tuner.Oracle):
     # Files.
 
     def _save_trial(self, trial: Trial) -> None:
+        try:
+            self._write_trial(trial)
+        except OSError as error:
+            self._stop_writing(error)
+
+    def _stop_writing(self, error: OSError) -> None:
+        """Gives up what is in memory, since the disk does not hold it.
+
+        The host calls this with its lock held, and must not be interrupted by
+        an exception. What it has changed by then is read from the disk again
+        when somebody asks for a trial.
+        """
+        self._failure = error
+
+    def _write_trial(self, trial: Trial) -> None:
         if trial.status != Status.RUNNING:
             self._on_end(trial)
         elif len(self.start_order) > self._births_saved:
@@ -295,30 +310,18 @@ class MendedOracle(keras_tuner.Oracle):
         path = self._trial_file(trial.trial_id)
         project.write_json(path, trial.get_state(), durable=False)
 
-    def _trial_file(self, trial_id: str) -> str:
-        return os.path.join(self._get_trial_dir(trial_id), "trial.json")
-
-    def _load_trial(self, trial_id: str) -> Trial | None:
-        # `Trial.load` draws from Python's global generator.
-        path = self._trial_file(trial_id)
-        if not os.path.exists(path):
-            return None
-        if not os.path.getsize(path):
-            # A power cut, for which nobody waited; see `_save_trial`.
-            warnings.warn(
-                f"'{path}' is empty. The trial is restored without its "
-                "metrics.",
-                stacklevel=2,
-            )
-            return None
-        trial = Trial(hyperparameters=None, trial_id=trial_id)
-        trial.set_state(project.read_json(path))
-        return trial
+    def _trial_file(self, trial_id: str) -> pathlib.Path:
+        return pathlib.Path(
+            self._project_dir, f"trial_{trial_id}", "trial.json"
+        )
 
     def save(self) -> None:
         """Writes the host's state file, if the search has grown enough."""
-        if len(self.end_order) >= self._snapshot_due:
-            self._snapshot()
+        if self._failure is None and len(self.end_order) >= self._snapshot_due:
+            try:
+                self._snapshot()
+            except OSError as error:
+                self._stop_writing(error)
 
     def _snapshot(self) -> None:
         """Writes the host's state file unless it is up to date."""

@@ -138,6 +138,16 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
         self._not_looked_at = {_identity(hp) for hp in self._overridden}
         self._space_json = getattr(source, "_space_json", (0, "[]"))
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody looks for changes."""
+        return self._on_change is not None
+
+    @property
+    def overridden(self) -> tuple[Any, ...]:
+        """What stands in for what the model asks for."""
+        return self._overridden
+
     def copy(self) -> "SharedHyperParameters":
         """Returns an independent copy that shares the hyperparameters."""
         return SharedHyperParameters(self, self._on_change, self._overridden)

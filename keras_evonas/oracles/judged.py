@@ -14,18 +14,18 @@ from keras_evonas.oracles.constraints import at_most
 from keras_evonas.oracles.feasibility import CostFunction
 from keras_evonas.oracles.feasibility import Feasibility
 from keras_evonas.oracles.feasibility import memory_for_training
-from keras_evonas.oracles.host import MendedOracle
 from keras_evonas.oracles.host import Trial
+from keras_evonas.oracles.leases import LeasedOracle
 
 
-class JudgedOracle(MendedOracle):
+class JudgedOracle(LeasedOracle):
     """An Oracle to derive from, which judges networks before and after.
 
     Args:
         constraints: Constraints of the search.
         costs: Computes the costs of hyperparameters before training, or
             `None`.
-        **host_arguments: As for `MendedOracle`.
+        **host_arguments: As for `LeasedOracle`.
     """
 
     def __init__(

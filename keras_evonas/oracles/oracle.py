@@ -215,6 +215,8 @@ class EvoOracle(RecordedOracle):
     ) -> Trial:
         """Records metrics of a running trial; see `keras_tuner.Oracle`."""
         trial = super().update_trial(trial_id, metrics, step)
+        if not metrics:
+            return trial  # A sign of life.
         fidelity.check_epochs(trial.hyperparameters.values, step)
         return trial
 

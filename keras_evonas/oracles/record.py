@@ -81,6 +81,8 @@ class End:
         losses: List of floats, one an objective, or `None` if it failed.
         violation: Float, how far it was outside of the constraints that only
             training tells.
+        worker: String, the tuner or worker that ran it, or `None` if it is
+            not known.
     """
 
     trial_id: str
@@ -92,6 +94,7 @@ class End:
     elapsed: float
     losses: list[float] | None = None
     violation: float = 0.0
+    worker: str | None = None
 
 
 Event: TypeAlias = tuple[str, Individual] | End
@@ -121,6 +124,11 @@ class SearchRecord:
     def __init__(self, folder: str | pathlib.Path) -> None:
         self._journal = Journal(pathlib.Path(folder) / JOURNAL_NAME)
 
+    @property
+    def path(self) -> pathlib.Path:
+        """The file."""
+        return self._journal.path
+
     def salvage(self) -> tuple[list[dict[str, Any]], int]:
         """Reads raw entries for a report, and changes nothing.
 
@@ -136,6 +144,10 @@ class SearchRecord:
     def exists(self) -> bool:
         """Whether a search was begun here."""
         return self._journal.exists()
+
+    def signature(self) -> tuple[int, ...] | None:
+        """Changes whenever somebody adds to the record or replaces it."""
+        return self._journal.signature()
 
     def repair(self) -> None:
         """Removes what a kill left half-written; needed before writing.

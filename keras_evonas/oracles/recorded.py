@@ -17,13 +17,13 @@ from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.oracles import fidelity
 from keras_evonas.oracles import hyperparameters as hp_lib
 from keras_evonas.oracles import objectives
+from keras_evonas.oracles import saved
 from keras_evonas.oracles.arguments import describe_strategy
 from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
 from keras_evonas.oracles.judged import JudgedOracle
 from keras_evonas.oracles.record import End
 from keras_evonas.oracles.record import Event
-from keras_evonas.oracles.record import SearchRecord
 from keras_evonas.oracles.record import Terms
 
 
@@ -106,10 +106,15 @@ class RecordedOracle(JudgedOracle):
 
     def _prepare(self) -> None:
         self._check_costs()
+        if self._take_folder():
+            self._engine = self._started = None
         if self._started is None:
+            if not self._record.exists() and self._engine is None:
+                self._check_beginning()
             self._record.repair()
             if self._engine is None:
                 self._begin_or_reload()
+            self._set_aside()
             self._started = time.monotonic()
         if self.end_order and not self.hyperparameters.space:
             raise ValueError(self._no_hyperparameters())
@@ -120,8 +125,6 @@ class RecordedOracle(JudgedOracle):
             # Killed before the tuner had saved itself for the first time.
             self.reload()
             return
-        if os.path.exists(self._get_oracle_fname()):
-            self._check_unused(self._saved_state())
         can_grow = self.allow_new_entries and self.tune_new_entries
         if not self.hyperparameters.space and not can_grow:
             raise ValueError(self._no_hyperparameters())
@@ -176,10 +179,6 @@ class RecordedOracle(JudgedOracle):
     # Recording, and taking up again.
 
     @property
-    def _record(self) -> SearchRecord:
-        return SearchRecord(self._project_dir)
-
-    @property
     def _terms(self) -> Terms:
         return Terms(
             seed=self.seed,
@@ -213,6 +212,7 @@ class RecordedOracle(JudgedOracle):
             elapsed=self._elapsed,
             losses=None if losses is None else list(losses),
             violation=violation,
+            worker=self._holder_of(trial.trial_id),
         )
         self._record.end(end)
         if trial.status != Status.INVALID:
@@ -278,13 +278,18 @@ class RecordedOracle(JudgedOracle):
             self._replay(entries.events)
 
     def _take_space(self, state: Mapping[str, Any]) -> None:
-        saved = keras_tuner.HyperParameters.from_config(
-            state["hyperparameters"]
-        )
-        self._refuse(hp_lib.describe_changes(saved, self.hyperparameters))
-        self._display.set_state(state["display"])
+        try:
+            known = saved.hyperparameters_from(state["hyperparameters"])
+            self._display.set_state(state["display"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"'{self._get_oracle_fname()}' must be the state of a "
+                f"keras-tuner oracle. Received: one whose parts do not fit: "
+                f"{error}. Restore it. {project.WAY_OUT}"
+            ) from error
+        self._refuse(hp_lib.describe_changes(known, self.hyperparameters))
         self.hyperparameters = hp_lib.SharedHyperParameters(
-            saved, self._on_space_change, self._registered
+            known, self._on_space_change, self._registered
         )
 
     def _replay(self, events: list[Event]) -> None:
@@ -316,6 +321,7 @@ class RecordedOracle(JudgedOracle):
         self._retry_queue = unfinished[::-1]
         for trial in self.trials.values():
             self._record_values(trial)
+        self._note_strangers()
 
     def _replay_end(self, end: End) -> None:
         trial = self.trials[end.trial_id]
@@ -349,12 +355,17 @@ class RecordedOracle(JudgedOracle):
             )
         return state
 
+    def _check_beginning(self) -> None:
+        if os.path.exists(self._get_oracle_fname()):
+            self._check_unused(self._saved_state())
+
     def _check_unused(self, state: Mapping[str, Any]) -> None:
         if state["start_order"]:
             raise ValueError(
                 f"The project folder '{self._project_dir}' must hold a search "
                 "of EvoOracle to be continued. Received: one of another "
-                f"oracle. {project.WAY_OUT}"
+                f"oracle, or one whose '{self._record.path}' is lost. "
+                f"{project.WAY_OUT}"
             )
 
     def _on_space_change(self, change: str) -> None:

@@ -1,6 +1,8 @@
 """The best weights of a member: in memory while it trains, written once."""
 
+import contextlib
 import math
+import os
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_evonas import project
+
 _SIGN = {"min": 1.0, "max": -1.0}
+# What a file takes beside the weights themselves, at most.
+_OVERHEAD, _HEADERS = 1.05, 1 << 17
 
 
 def loss_of(
@@ -85,14 +91,28 @@ class BestWeights(keras.callbacks.Callback):
         """Writes the best weights, and returns whether there were any.
 
         The optimizer's are left out: they would make the file up to three
-        times as large. The model is not to be trained again.
+        times as large. The model is not to be trained again. The file is
+        there as a whole or not at all.
+
+        Raises:
+            keras_evonas.project.WriteError: If the disk is full or broken.
         """
         if self._values is None:
             return False
         for weight, value in zip(self._weights, self._values, strict=True):
             weight.assign(value)
         self.model.optimizer = None
-        self.model.save_weights(path)
+        # A name of its own: a process that was given up may still be at it.
+        temporary = f"{path}.{os.getpid()}.tmp.weights.h5"
+        size = sum(value.nbytes for value in self._values)
+        project.check_room(path, int(_OVERHEAD * size) + _HEADERS)
+        try:
+            self.model.save_weights(temporary)
+            os.replace(temporary, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise project.WriteError.of(path, error) from error
         return True
 
 

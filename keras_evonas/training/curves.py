@@ -1,6 +1,5 @@
 """Learning curves of a trial, kept beside its other files."""
 
-import json
 import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -41,8 +40,20 @@ def write_curves(
 
 
 def read_curves(folder: str | pathlib.Path) -> list[dict[str, list[float]]]:
-    """Reads the curves of all executions of a trial; an empty list if none."""
+    """Reads the curves of all executions of a trial; an empty list if none.
+
+    Raises:
+        ValueError: If the file is damaged or of a newer version.
+    """
     path = pathlib.Path(folder) / FILE_NAME
     if not path.exists():
         return []
-    return json.loads(path.read_text(encoding="utf-8"))["executions"]
+    content = project.read_json(path)
+    version = content.get("version")
+    if version != _VERSION or not isinstance(content.get("executions"), list):
+        raise ValueError(
+            f"'{path}' must hold learning curves of version {_VERSION}. "
+            f"Received: {str(content)[:80]!r}. It is damaged, or "
+            "keras_evonas must be updated to read it."
+        )
+    return content["executions"]

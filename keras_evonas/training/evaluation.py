@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_evonas.project import WriteError
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.candidates import Candidate
@@ -257,6 +258,8 @@ class _Evaluation:
         try:
             written = keeper is not None and self._write(member.name, keeper)
             costs = {} if tell is None else tell(member.model)
+        except WriteError:
+            raise  # It is not the network's fault.
         except Exception as error:
             self._fail(member.name, error)
             return

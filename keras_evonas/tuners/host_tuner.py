@@ -9,6 +9,7 @@ cohorts.
 """
 
 import os
+import pathlib
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,8 @@ import keras
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas import project
+from keras_evonas import project_lock
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
@@ -58,6 +61,9 @@ class MendedTuner(keras_tuner.Tuner):
         self._execution = 0
         self._histories: list[dict[str, list[float]]] = []
         self._params: int | None = None
+        if overwrite:
+            name = project_name or "untitled_project"
+            project_lock.check_free(pathlib.Path(directory or ".", name))
         super().__init__(
             oracle=oracle,
             hypermodel=hypermodel,
@@ -97,6 +103,17 @@ class MendedTuner(keras_tuner.Tuner):
         if self._seed is not None:
             return self._seed
         return int(getattr(self._local_oracle, "seed", 0))
+
+    # Its own file.
+
+    def save(self) -> None:
+        """Saves the tuner and, where it is here, the oracle."""
+        if not self._is_worker():
+            self.oracle.save()
+        # keras-tuner 1.4.8 writes it in place.
+        project.write_json(
+            self._get_tuner_fname(), self.get_state(), durable=False
+        )
 
     # Building.
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras_tuner
 
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.execution import Executor
 from keras_evonas.oracles.arguments import Initial
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.feasibility import CostFunction
@@ -54,6 +55,7 @@ class EvolutionarySearch(EvoTuner):
         top_k: int = 10,
         fit_arguments: FitArgumentsOf | None = None,
         verbose: int | None = None,
+        executor: Executor | None = None,
         max_model_size: int | None = None,
         optimizer: Any = None,
         loss: Any = None,
@@ -89,6 +91,7 @@ class EvolutionarySearch(EvoTuner):
             top_k=top_k,
             fit_arguments=fit_arguments,
             verbose=verbose,
+            executor=executor,
             max_model_size=max_model_size,
             optimizer=optimizer,
             loss=loss,

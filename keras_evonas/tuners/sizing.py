@@ -57,6 +57,7 @@ class MemoryPlan:
         arguments: The arguments of `fit`.
         space: The search space.
         size: Integer, how many networks are to be trained together.
+        share: Float, the part of the memory that may be taken. Defaults to 1.
 
     Attributes:
         memory: Integer, the bytes that may be taken, or `None` if nobody
@@ -72,11 +73,13 @@ class MemoryPlan:
         arguments: FitArguments,
         space: keras_tuner.HyperParameters,
         size: int,
+        share: float = 1.0,
     ) -> None:
         self._build = build
         self._arguments = arguments
         self._input_shapes = shapes_of(arguments.x)
-        self.memory = _memory_of_device()
+        memory = _memory_of_device()
+        self.memory = None if memory is None else int(share * memory)
         self.asks = False
         if self.memory is not None:
             most = self.training_bytes(largest(space), {})

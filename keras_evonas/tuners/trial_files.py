@@ -35,6 +35,7 @@ class TrialFiles:
 
     def __init__(self, folder: str, policy: Policy, top_k: int) -> None:
         self._folder = pathlib.Path(folder)
+        self._settings = (policy, top_k)
         self._limit = {"best": 1, "top_k": top_k, "none": 0}.get(policy)
         self._written = {
             path.parent.name.removeprefix("trial_")
@@ -58,6 +59,17 @@ class TrialFiles:
         if execution is not None:
             name = f"execution{execution}.weights.h5"
         return os.path.join(self.folder_of(trial_id), name)
+
+    def in_folder(self, folder: str | os.PathLike[str]) -> "TrialFiles":
+        """The same policy in another folder."""
+        return TrialFiles(os.fspath(folder), *self._settings)
+
+    def of_parent(self, trial_id: str) -> list[pathlib.Path]:
+        """What a trial needs that goes on from the weights of another."""
+        return [
+            pathlib.Path(self.weights_of(trial_id)),
+            self.folder_of(trial_id) / _BUILD_CONFIG,
+        ]
 
     def bar(self, oracle: keras_tuner.Oracle) -> float | None:
         """The loss below which a trial's weights are worth writing."""
@@ -105,7 +117,14 @@ class TrialFiles:
         path = self.folder_of(trial_id) / _BUILD_CONFIG
         if not path.exists():
             return None
-        return json.loads(path.read_text(encoding="utf-8"))
+        try:
+            return json.loads(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(
+                f"'{path}' must hold the shapes of trial '{trial_id}' as "
+                f"JSON. Received: {error!r}. The file is damaged. Restore it, "
+                "or build the model anew."
+            ) from error
 
 
 def completed(trials: Iterable[trial_lib.Trial]) -> list[trial_lib.Trial]:

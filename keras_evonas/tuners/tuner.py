@@ -8,24 +8,24 @@ import keras
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas.models.costs import ModelCosts
+from keras_evonas.execution import Executor
+from keras_evonas.execution import InProcess
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.oracles.host import INFEASIBLE
 from keras_evonas.training import Candidate
-from keras_evonas.training import Data
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Outcome
-from keras_evonas.training import Task
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
-from keras_evonas.training import evaluate
-from keras_evonas.tuners import results
 from keras_evonas.tuners import sizing
+from keras_evonas.tuners.cohorts import CohortSearch
 from keras_evonas.tuners.host_tuner import FitArgumentsOf
 from keras_evonas.tuners.host_tuner import MendedTuner
+from keras_evonas.tuners.interrupts import interruptible
 from keras_evonas.tuners.lanes import Lanes
 from keras_evonas.tuners.lanes import is_chief
+from keras_evonas.tuners.lanes import warn_of_open_port
 from keras_evonas.tuners.progress import Progress
 from keras_evonas.tuners.results import TunerHooks
 from keras_evonas.tuners.results import best_loss_of
@@ -39,6 +39,19 @@ from keras_evonas.tuners.trial_files import completed
 
 Status = trial_lib.TrialStatus
 Trial = trial_lib.Trial
+
+
+def checked_executor(executor: Any) -> Executor:
+    """Checks `executor`, raising a `TypeError`, and fills in the default."""
+    if executor is None:
+        return InProcess()
+    if not isinstance(executor, Executor):
+        raise TypeError(
+            "`executor` must be one of `keras_evonas.execution`. Received: "
+            f"executor={executor!r} of type {type(executor).__name__}. Pass "
+            "for example `Processes(workers=2)`."
+        )
+    return executor
 
 
 class EvoTuner(MendedTuner):
@@ -76,6 +89,9 @@ class EvoTuner(MendedTuner):
             oracle.
         verbose: Integer, `0` for a silent search, or `1` for a line a trial.
             Defaults to what is passed to `search`, and to 1.
+        executor: Where networks are trained: `InProcess()`, or `Processes` or
+            `Ray` of `keras_evonas.execution`. With one worker the search is
+            the same everywhere. Defaults to `InProcess()`.
         max_model_size: As in `keras_tuner.Tuner`, and so are `optimizer`,
             `loss`, `metrics`, `distribution_strategy`, `directory`,
             `project_name`, `tuner_id` and `overwrite`.
@@ -107,6 +123,7 @@ class EvoTuner(MendedTuner):
         fit_arguments: FitArgumentsOf | None = None,
         seed: int | None = None,
         verbose: int | None = None,
+        executor: Executor | None = None,
         max_model_size: int | None = None,
         optimizer: Any = None,
         loss: Any = None,
@@ -123,6 +140,7 @@ class EvoTuner(MendedTuner):
         check_policy(keep_checkpoints, top_k, needs_all)
         self.cohort_size = cohort_size
         self.verbose = verbose
+        self.executor = checked_executor(executor)
         self._run_of: dict[str, tuple[Trial, int]] = {}
         policy = keep_checkpoints or ("all" if needs_all else "top_k")
         super().__init__(
@@ -159,13 +177,24 @@ class EvoTuner(MendedTuner):
             ValueError: If the oracle has no objective to look for in the logs.
         """
         if is_chief():
+            warn_of_open_port()
             super().search(*fit_args, **fit_kwargs)
             return
         self._progress = self._new_progress(fit_kwargs.get("verbose", "auto"))
         # keras-tuner would print tables of its own.
         self._local_oracle.verbose = 0
+        with interruptible(self):
+            self._search(*fit_args, **fit_kwargs)
+
+    def _search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
         self.on_search_begin()
         reason = self._why_one_after_another()
+        if reason is not None and self.executor.is_elsewhere:
+            raise ValueError(
+                "`executor` must be `InProcess()` where networks train one "
+                f"after another. Received: executor={self.executor}, and "
+                f"{reason}. Leave it out."
+            )
         if reason is None:
             self._search_together(FitArguments.of(*fit_args, **fit_kwargs))
         else:
@@ -179,57 +208,12 @@ class EvoTuner(MendedTuner):
     def _search_together(self, arguments: FitArguments) -> None:
         callback_lib.copied(arguments.callbacks)  # Raises before any training.
         check_objective(self.oracle.objective)
-        size = sizing.largest_cohort(self.cohort_size, self.oracle.max_trials)
-        task = self._task(arguments, size)
-        lanes = Lanes(
-            self.oracle,
-            self.tuner_id,
-            max(1, size // self.executions_per_trial),
-        )
-        while trials := lanes.ask(self.pre_create_trial):
-            for trial in trials:
-                self.on_trial_begin(trial)
-            candidates = self._candidates(trials)
-            self._progress.training(len(candidates))
-            outcomes = evaluate(candidates, task, cohort_size=size)
-            # What did not fit once will not fit the next time.
-            size = min([size, *(o.cohort_limit or size for o in outcomes)])
-            self._report_all(trials, outcomes)
-
-    def _task(self, arguments: FitArguments, size: int) -> Task:
-        plan = None
-        if self.cohort_size == "auto":
-            plan = sizing.MemoryPlan(
-                self._checked_model, arguments, self.oracle.get_space(), size
-            )
-
-        def training_bytes(candidate: Candidate) -> int | None:
-            hp = self._run_of[candidate.name][0].hyperparameters
-            return plan.training_bytes(hp, candidate.fit)
-
-        return Task(
-            build=self._build_candidate,
-            data=Data(arguments),
-            objective=[
-                (name, direction)
-                for name, direction in objectives.lead_of(self.oracle.objective)
-            ],
-            adapt_callbacks=self._adapted_callbacks,
-            training_bytes=training_bytes if plan and plan.asks else None,
-            memory=plan and plan.memory,
-            costs=ModelCosts(
-                latency=results.wants_latency(self._local_oracle),
-                input_shapes=sizing.shapes_of(arguments.x),
-            ),
-            infeasible=(keras_tuner.errors.FailedTrialError,),
-            fatal=(keras_tuner.errors.FatalError,),
-        )
+        CohortSearch(self, arguments).run()
 
     def _candidates(self, trials: Iterable[Trial]) -> list[Candidate]:
         bar = None
         if self.executions_per_trial == 1:
             bar = self._files.bar(self.oracle)
-        self._run_of.clear()
         candidates = []
         for trial in trials:
             changes = self._fit_changes(trial.hyperparameters)
@@ -270,6 +254,8 @@ class EvoTuner(MendedTuner):
                 # Too many failures; but the others have been trained too.
                 stop = stop or error
             self._show(trial, executions)
+            for outcome in executions:
+                del self._run_of[outcome.name]
         self._files.prune(self.oracle)
         if stop is not None:
             raise stop

@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 from keras_evonas.oracles.record import SearchRecord
+from keras_evonas.project_lock import LOCK_NAME
 from tests.searches import STRATEGIES
 from tests.searches import Search
 from tests.searches import oracle_in
@@ -210,5 +211,5 @@ def _contents(folder: pathlib.Path) -> dict[str, bytes]:
     return {
         str(path): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != LOCK_NAME
     }

@@ -1,0 +1,128 @@
+"""Worker processes: trials a minute of one and of several, and the driver.
+
+The networks are tiny and their batches come slowly, as from a disk or the
+network, so that one worker leaves the processors idle. Timed from the moment
+when all workers have begun to train to the last end. Then the memory that the
+process which searches takes for each trial.
+"""
+
+import pathlib
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from absl import flags
+
+from keras_evonas import EvoOracle
+from keras_evonas import EvoTuner
+from keras_evonas.evolution import random_search
+from keras_evonas.execution import Processes
+from keras_evonas.execution.processes import resident_bytes
+from keras_evonas.oracles.record import End
+from keras_evonas.oracles.record import SearchRecord
+
+_WORKERS = flags.DEFINE_integer("workers", 2, "How many, against one.")
+_TRIALS = flags.DEFINE_integer("trials", 10, "Trials of a timed search.")
+_REPEATS = flags.DEFINE_integer("repeats", 1, "How often each is timed.")
+_SECONDS = flags.DEFINE_float("seconds", 0.4, "What a batch waits for.")
+_LONG = flags.DEFINE_integer(
+    "long", 300, "Trials of the search whose memory is measured; 0 for none."
+)
+_BATCHES, _EPOCHS = 5, 3
+
+
+class SlowBatches(keras.utils.PyDataset):
+    """Batches that take their time and no processor."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+        rng = np.random.default_rng(0)
+        self._x = rng.random((8 * _BATCHES, 8), "float32")
+        self._y = rng.integers(0, 3, 8 * _BATCHES)
+
+    def __len__(self) -> int:
+        return _BATCHES
+
+    def __getitem__(self, index: int) -> Any:
+        time.sleep(self._seconds)
+        part = slice(8 * index, 8 * index + 8)
+        return self._x[part], self._y[part]
+
+
+class _Watched(EvoTuner):
+    """Notes the memory of this process at the end of each trial."""
+
+    resident: tuple[int, ...] = ()
+
+    def on_trial_end(self, trial: Any) -> None:
+        super().on_trial_end(trial)
+        self.resident += (resident_bytes(),)
+
+
+def build(hp: Any) -> keras.Model:
+    """A tiny network."""
+    model = keras.Sequential([keras.Input((8,))])
+    units = hp.Int("units", 2, 4000)
+    model.add(keras.layers.Dense(units % 8 + 2, activation="relu"))
+    model.add(keras.layers.Dense(3, activation="softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints the figures."""
+    del argv
+    rates: dict[int, list[float]] = {1: [], _WORKERS.value: []}
+    for _ in range(_REPEATS.value):
+        for workers in rates:  # In turns.
+            rates[workers].append(_rate(workers))
+    for workers, found in rates.items():
+        print(workers, "workers:", [round(rate, 1) for rate in found], "a min")
+    several, one = (sorted(rates[w]) for w in (_WORKERS.value, 1))
+    middle = len(one) // 2
+    print(f"ratio of medians: {several[middle] / one[middle]:.2f}")
+    if _LONG.value:
+        print(f"MB a trial, driver: {_growth(_LONG.value):.3f}")
+
+
+def _search(
+    folder: str, workers: int, trials: int, data: Any, **options: Any
+) -> _Watched:
+    tuner = _Watched(
+        EvoOracle("loss", trials, strategy=random_search(), seed=0),
+        build,
+        executor=Processes(workers=workers),
+        verbose=0,
+        directory=folder,
+        project_name="p",
+        **options,
+    )
+    tuner.search(*data, epochs=_EPOCHS)
+    return tuner
+
+
+def _rate(workers: int) -> float:
+    data = (SlowBatches(_SECONDS.value),)
+    with tempfile.TemporaryDirectory() as folder:
+        _search(folder, workers, _TRIALS.value, data, cohort_size=1)
+        events = SearchRecord(pathlib.Path(folder, "p")).read().events
+    ends = [event for event in events if isinstance(event, End)]
+    # Workers take their time to import Keras.
+    first = {end.worker: number for number, end in reversed([*enumerate(ends)])}
+    begun = max(first.values())
+    seconds = ends[-1].elapsed - ends[begun].elapsed
+    return 60 * (len(ends) - 1 - begun) / seconds
+
+
+def _growth(trials: int) -> float:
+    rng = np.random.default_rng(0)
+    data = (rng.random((64, 8), "float32"), rng.integers(0, 3, 64))
+    with tempfile.TemporaryDirectory() as folder:
+        tuner = _search(folder, _WORKERS.value, trials, data, cohort_size=10)
+    early = trials // 5  # The first ones load libraries and fill caches.
+    grown = tuner.resident[-1] - tuner.resident[early]
+    return grown / 1e6 / (len(tuner.resident) - 1 - early)

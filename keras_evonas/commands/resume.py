@@ -1,0 +1,26 @@
+"""Tells how a search goes on: `python -m keras_evonas resume FOLDER`.
+
+A search is made by a program of the user's. The folder says which one; this
+prints the command for the user to read and run, and runs nothing itself.
+"""
+
+from collections.abc import Sequence
+
+from keras_evonas.commands.folders import run_on_folder
+from keras_evonas.project_lock import holder_of
+from keras_evonas.reports.reading import load
+from keras_evonas.resuming import how_to_resume
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints how to take a search up again."""
+    run_on_folder(argv, _resume)
+
+
+def _resume(folder: str) -> None:
+    load(folder)  # Raises if it holds no search.
+    holder = holder_of(folder)
+    if holder is not None and holder.is_running:
+        print(f"The search is running, in {holder}.")
+    else:
+        print(how_to_resume(folder))

@@ -1,0 +1,41 @@
+"""How a search is doing: `python -m keras_evonas status FOLDER`.
+
+It may be running, finished or dead; the folder is only read.
+"""
+
+import datetime
+from collections.abc import Sequence
+
+from keras_evonas.commands.folders import run_on_folder
+from keras_evonas.project_lock import Holder
+from keras_evonas.project_lock import holder_of
+from keras_evonas.reports.reading import load
+from keras_evonas.reports.search import Search
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints how a search is doing."""
+    run_on_folder(argv, lambda folder: print(status_of(folder)))
+
+
+def status_of(folder: str) -> str:
+    """Says in a few lines how the search of a folder is doing."""
+    search = load(folder)
+    lines = [_state(search, holder_of(folder)), search.headline()]
+    if search.best is not None:
+        best = f"trial {search.best.trial_id}, {search.describe(search.best)}"
+        lines.append(f"Best so far: {best}")
+    return "\n".join([*lines, *(f"Note: {note}" for note in search.notes)])
+
+
+def _state(search: Search, holder: Holder | None) -> str:
+    if holder is not None and holder.is_running:
+        since = ""
+        if holder.since is not None:
+            began = datetime.datetime.fromtimestamp(holder.since)
+            since = f" since {began:%Y-%m-%d %H:%M}"
+        return f"Running in {holder}{since}."
+    ended = sum(t.completed or t.failed for t in search.trials)
+    if search.max_trials is not None and ended >= search.max_trials:
+        return "Finished."
+    return "Not running. `python -m keras_evonas resume FOLDER` tells more."

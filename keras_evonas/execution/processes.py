@@ -1,0 +1,226 @@
+"""Training in other processes of this machine, by loky."""
+
+import concurrent.futures
+import dataclasses
+import importlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from keras_evonas.execution.crew import Crew
+from keras_evonas.execution.crew import Ended
+from keras_evonas.execution.crew import Executor
+from keras_evonas.execution.crew import Worker
+from keras_evonas.execution.crew import cannot_be_sent
+from keras_evonas.execution.crew import check_number
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Processes(Executor):
+    """Trains in worker processes of this machine.
+
+    Each worker trains one cohort at a time, and gets the next one as soon as
+    it is done. The hypermodel and the data are sent to a worker once. A
+    worker that is killed, by the system for want of memory or by anybody,
+    costs its cohort a second attempt and nothing else. Needs loky:
+    `pip install "keras-evonas[processes]"`.
+
+    Args:
+        workers: Integer, how many processes. Defaults to 2.
+        gpus: What the workers train on: the number of GPUs, `0` for none, or
+            a list of what `CUDA_VISIBLE_DEVICES` may hold, such as `[0, 2]`.
+            Each worker sees one; if there are more workers than GPUs, some
+            share one. Defaults to `None`: every worker sees all of them.
+        max_growth_megabytes: Number. A worker whose memory has grown by more
+            since its first cohort is replaced by a new one. Defaults to 1000.
+
+    Raises:
+        ValueError: If an argument is out of its range, or there are not so
+            many GPUs.
+
+    Example:
+
+    ```python
+    tuner = EvoTuner(
+        oracle=EvoOracle("val_accuracy", max_trials=60, seed=0),
+        hypermodel=build_model,
+        executor=Processes(workers=2),
+    )
+    ```
+    """
+
+    workers: int = 2
+    gpus: int | Sequence[int | str] | None = None
+    max_growth_megabytes: float = 1000
+
+    def __post_init__(self) -> None:
+        check_number("workers", self.workers, least=1, whole=True)
+        check_number(
+            "max_growth_megabytes",
+            self.max_growth_megabytes,
+            least=1,
+            whole=False,
+        )
+        if isinstance(self.gpus, int):
+            check_number("gpus", self.gpus, least=0, whole=True)
+            found = _visible_gpus() if self.gpus else []
+            if self.gpus > len(found):
+                raise ValueError(
+                    "`gpus` must not exceed the GPUs of this machine. "
+                    f"Received: gpus={self.gpus}, and TensorFlow finds "
+                    f"{len(found)}. Lower it, or leave it out."
+                )
+        elif self.gpus is not None and not list(self.gpus):
+            raise ValueError(
+                "`gpus` must name at least one GPU. Received: "
+                f"gpus={self.gpus!r}. Pass 0 to train without."
+            )
+
+    def crew(self, worker: Worker) -> Crew:
+        """Begins to work; see `Executor`."""
+        loky = _loky()
+        for name, value in worker.parts().items():
+            try:
+                loky.backend.reduction.dumps(value)
+            except Exception as error:
+                raise cannot_be_sent(name, value, error) from error
+        return _ProcessCrew(self, worker, loky)
+
+    def environment(self, slot: int) -> dict[str, str]:
+        """The environment variables of a worker, set before it imports."""
+        changes = {
+            # loky's own limit would end a worker while it has a cohort.
+            "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",
+        }
+        if self.workers > 1 or self.gpus is not None:
+            # TensorFlow takes a whole GPU unless it is told not to.
+            changes["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+        if self.gpus == 0:
+            changes["CUDA_VISIBLE_DEVICES"] = "-1"
+        elif self.gpus is not None:
+            names = self.gpus
+            if isinstance(names, int):
+                names = _visible_gpus()[:names]
+            changes["CUDA_VISIBLE_DEVICES"] = str(names[slot % len(names)])
+        return changes
+
+
+class _ProcessCrew(Crew):
+    """One loky executor with one process for each slot.
+
+    A process that dies breaks the whole of its executor, so slots have their
+    own, as they have environments of their own.
+    """
+
+    def __init__(self, executor: Processes, worker: Worker, loky: Any) -> None:
+        self.slots = executor.workers
+        self._settings = executor
+        self._worker = worker
+        self._loky = loky
+        self._pools: dict[int, Any] = {}
+        self._begun: dict[int, concurrent.futures.Future[None]] = {}
+        self._running: dict[concurrent.futures.Future[Any], int] = {}
+
+    def start(self, slot: int, job: Any) -> None:
+        if slot not in self._pools:
+            pool = self._loky.ProcessPoolExecutor(
+                max_workers=1, env=self._settings.environment(slot)
+            )
+            self._pools[slot] = pool
+            self._begun[slot] = pool.submit(_begin, self._worker, os.getpid())
+        self._running[self._pools[slot].submit(_run, job)] = slot
+
+    def wait(self) -> Ended:
+        done, _ = concurrent.futures.wait(
+            self._running, return_when=concurrent.futures.FIRST_COMPLETED
+        )
+        future = min(done, key=self._running.__getitem__)
+        slot = self._running.pop(future)
+        try:
+            self._begun[slot].result()  # Raises what went wrong there.
+            result, growth = future.result()
+        except self._loky.process_executor.TerminatedWorkerError as error:
+            self._end(slot)
+            return Ended(slot=slot, death=str(error).strip())
+        if growth > self._settings.max_growth_megabytes * 1e6:
+            self._end(slot)
+        return Ended(slot=slot, result=result)
+
+    def close(self) -> None:
+        for slot in list(self._pools):
+            self._end(slot)
+
+    def _end(self, slot: int) -> None:
+        self._pools.pop(slot).shutdown(wait=True, kill_workers=True)
+
+
+# In the worker's process.
+
+_HERE: dict[str, Any] = {}
+
+
+def _begin(worker: Worker, parent: int) -> None:
+    # An interrupt from the keyboard reaches all processes; it is for the
+    # search to decide what becomes of its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if os.name != "nt":
+        watch = threading.Thread(
+            target=_end_with, args=(parent,), daemon=True, name="parent"
+        )
+        watch.start()
+    worker.begin()
+    _HERE["worker"] = worker
+
+
+def _run(job: Any) -> tuple[Any, int]:
+    result = _HERE["worker"].run(job)
+    now = resident_bytes()
+    return result, now - _HERE.setdefault("first", now)
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when the search is gone.
+
+    Otherwise it would train on, beside the search that is taken up again.
+    """
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def resident_bytes() -> int:
+    """The memory of this process in bytes; where nobody tells, the most."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except FileNotFoundError:
+        if os.name == "nt":
+            return 0
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _visible_gpus() -> list[str]:
+    """What `CUDA_VISIBLE_DEVICES` can hold, one GPU each."""
+    tf = importlib.import_module("tensorflow")
+    number = len(tf.config.list_physical_devices("GPU"))
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named:
+        return [name.strip() for name in named.split(",")][:number]
+    return [str(index) for index in range(number)]
+
+
+def _loky() -> Any:
+    try:
+        importlib.import_module("loky.backend.reduction")
+        importlib.import_module("loky.process_executor")
+        return importlib.import_module("loky")
+    except ImportError as error:
+        raise ImportError(
+            "`Processes` needs loky. Received: an environment without it. "
+            'Install it with `pip install "keras-evonas[processes]"`.'
+        ) from error

@@ -1,0 +1,274 @@
+"""One search a folder: a lock that a dead process does not hold.
+
+The lock is the operating system's, on a file that stays in the folder and says
+who searches there, or who did last. What the file says is for people; whether
+somebody holds the lock is what counts.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import sys
+import time
+import weakref
+from typing import Any
+
+from keras_evonas import project
+
+LOCK_NAME = "search.lock"
+
+# Looking whether a lock is held takes it for an instant.
+_TRIES, _PAUSE = 20, 0.05
+# Far behind what the file says: Windows lets nobody read what is locked.
+_LOCKED_BYTE = 1 << 30
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Holder:
+    """Who searches in a folder, or did last.
+
+    Args:
+        is_running: Whether the search is going on.
+        pid: Its process, or `None` if nobody knows.
+        host: The name of its machine.
+        since: When it began, in seconds since 1970.
+        command: The command line as it was given, the interpreter first. It
+            is for people to read: nothing here runs it.
+        directory: The directory that it was started in.
+    """
+
+    is_running: bool
+    pid: int | None = None
+    host: str | None = None
+    since: float | None = None
+    command: tuple[str, ...] = ()
+    directory: str | None = None
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "another process"
+        return f"process {self.pid} on {self.host}"
+
+
+class FolderLock:
+    """The right to search in a project folder.
+
+    Within a process the last to ask has it: a cell of a notebook that is run
+    again makes a second tuner on the folder of the first.
+
+    Args:
+        folder: The project folder. It must exist when the lock is taken.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._path = os.path.join(os.path.realpath(folder), LOCK_NAME)
+        self._is_mine = False
+
+    def take(self) -> bool:
+        """Takes the lock unless it is held already.
+
+        Returns:
+            Boolean, whether it was not held before.
+
+        Raises:
+            RuntimeError: If another search has the folder, or if the folder
+                was replaced by another one.
+            keras_evonas.project.WriteError: If the file cannot be written.
+        """
+        held = _held_here(self._path)
+        if self._is_mine:
+            if held is None or held.owner() is not self:
+                self._is_mine = False
+                raise RuntimeError(
+                    f"'{os.path.dirname(self._path)}' must belong to one "
+                    "search. Received: a second tuner of this process, which "
+                    "has gone on with the search. Go on with that one, or make "
+                    "a new tuner."
+                )
+            if not _is_same_file(self._path, held.descriptor):
+                self.release()
+                raise RuntimeError(
+                    f"'{os.path.dirname(self._path)}' was removed or replaced "
+                    "while a search ran in it. The search stops. Was another "
+                    "one started with `overwrite=True`?"
+                )
+            return False
+        if held is not None:
+            held.close()
+        descriptor = _opened(self._path)
+        if not _locked(descriptor):
+            os.close(descriptor)
+            raise RuntimeError(_in_use(self._path))
+        held = _Held(weakref.ref(self), descriptor, os.getpid())
+        _HELD[self._path] = held
+        # Who lets go of the search lets go of the folder.
+        weakref.finalize(self, _forget, self._path, held).atexit = False
+        self._is_mine = True
+        _write_holder(self._path, descriptor)
+        return True
+
+    def release(self) -> None:
+        """Lets others search in the folder."""
+        held = _held_here(self._path)
+        if held is not None and held.owner() is self:
+            _forget(self._path, held)
+        self._is_mine = False
+
+
+def holder_of(folder: str | os.PathLike[str]) -> Holder | None:
+    """Tells who searches in a folder or did last; `None` if nobody ever did.
+
+    Nothing is changed, and whatever the file says is taken as text.
+    """
+    path = os.path.join(os.path.realpath(folder), LOCK_NAME)
+    if not os.path.exists(path):
+        return None
+    is_running = _held_here(path) is not None
+    if not is_running:
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            is_running = not _try_lock(descriptor)
+        finally:
+            os.close(descriptor)  # It lets go of the lock, too.
+    return _read_holder(path, is_running)
+
+
+def check_free(folder: str | os.PathLike[str]) -> None:
+    """Checks that no other process searches in a folder.
+
+    Raises:
+        RuntimeError: If one does.
+    """
+    path = os.path.join(os.path.realpath(folder), LOCK_NAME)
+    if _held_here(path) is None:
+        holder = holder_of(folder)
+        if holder is not None and holder.is_running:
+            raise RuntimeError(_in_use(path))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Held:
+    owner: "weakref.ref[FolderLock]"
+    descriptor: int
+    pid: int
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+# The locks of this process by path. POSIX forgets a lock as soon as the
+# process closes any descriptor of the file, so it is opened once only.
+_HELD: dict[str, _Held] = {}
+
+
+def _held_here(path: str) -> _Held | None:
+    held = _HELD.get(path)
+    # A forked child inherits the table, but not the locks.
+    return held if held is not None and held.pid == os.getpid() else None
+
+
+def _forget(path: str, held: _Held) -> None:
+    if _held_here(path) is held:
+        held.close()
+        del _HELD[path]
+
+
+def _opened(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise project.WriteError.of(path, error) from error
+
+
+def _locked(descriptor: int) -> bool:
+    for _ in range(_TRIES):
+        if _try_lock(descriptor):
+            return True
+        time.sleep(_PAUSE)
+    return False
+
+
+if os.name == "nt":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        # Not `flock`: children that were forked for a data pipeline would
+        # hold it on when this process is killed.
+        try:
+            fcntl.lockf(
+                descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LOCKED_BYTE
+            )
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+
+def _is_same_file(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _in_use(path: str) -> str:
+    holder = _read_holder(path, True)
+    return (
+        f"'{os.path.dirname(path)}' must belong to one search. Received: a "
+        f"second one, while {holder} searches there. Wait until it ends, or "
+        "pass another `project_name`. (Several processes can share a search: "
+        "see `executor`, or keras-tuner's chief and workers.)"
+    )
+
+
+def _write_holder(path: str, descriptor: int) -> None:
+    content = {
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "since": time.time(),
+        "command": sys.orig_argv,
+        "directory": os.getcwd(),
+    }
+    try:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.ftruncate(descriptor, 0)
+        project.write_all(descriptor, json.dumps(content).encode())
+    except OSError as error:
+        raise project.WriteError.of(path, error) from error
+
+
+def _read_holder(path: str, is_running: bool) -> Holder:
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
+        content: Any = json.loads(text)
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        content = {}
+    command = content.get("command")
+    return Holder(
+        is_running=is_running,
+        pid=_typed(content.get("pid"), int),
+        host=_typed(content.get("host"), str),
+        since=_typed(content.get("since"), float),
+        command=tuple(x for x in command if isinstance(x, str))
+        if isinstance(command, list)
+        else (),
+        directory=_typed(content.get("directory"), str),
+    )
+
+
+def _typed(value: Any, kind: type) -> Any:
+    return value if isinstance(value, kind) else None

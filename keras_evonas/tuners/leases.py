@@ -1,0 +1,82 @@
+"""Signs of life of a worker under keras-tuner's chief."""
+
+import threading
+import types
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+from keras_tuner.engine import trial as trial_lib
+
+from keras_evonas.oracles.leases import LeasedOracle
+from keras_evonas.oracles.leases import lease_seconds
+
+# So many signs may be lost before a lease ends.
+_BEATS = 4
+
+
+class Heartbeat:
+    """Renews the leases of running trials while they are trained.
+
+    It does nothing unless this process is a worker of a chief with an oracle
+    that gives leases. Use it in a `with` statement.
+
+    Args:
+        tuner: The tuner.
+    """
+
+    def __init__(self, tuner: Any) -> None:
+        self._oracle = tuner.oracle
+        self._is_needed = tuner._is_worker() and isinstance(
+            tuner._local_oracle, LeasedOracle
+        )
+        self._lock = threading.Lock()
+        self._running: set[str] = set()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(
+            target=self._beat, name="heartbeat", daemon=True
+        )
+
+    def __enter__(self) -> "Heartbeat":
+        if self._is_needed:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        self._is_over.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=lease_seconds())
+
+    def add(self, trials: Iterable[trial_lib.Trial]) -> None:
+        """Begins to renew the leases of trials."""
+        trial_ids = {trial.trial_id for trial in trials}
+        with self._lock:
+            self._running |= trial_ids
+        if self._is_needed:
+            self._renew(trial_ids)
+
+    def remove(self, trials: Iterable[trial_lib.Trial]) -> None:
+        """Ends to renew them."""
+        with self._lock:
+            self._running -= {trial.trial_id for trial in trials}
+
+    def _beat(self) -> None:
+        while not self._is_over.wait(lease_seconds() / _BEATS):
+            with self._lock:
+                running = sorted(self._running)
+            self._renew(running)
+
+    def _renew(self, trial_ids: Iterable[str]) -> None:
+        for trial_id in trial_ids:
+            try:
+                # A report without metrics says that the trial still runs.
+                self._oracle.update_trial(trial_id, {})
+            except grpc.RpcError:
+                # The chief is away, or has begun anew and given the trial to
+                # somebody else. Whoever reports the trial's end learns of it.
+                continue

@@ -1,0 +1,101 @@
+"""Searches that are interrupted, or whose disk is full."""
+
+import os
+import pathlib
+import signal
+import threading
+from typing import Any
+
+import keras
+import pytest
+
+from keras_evonas import project
+from keras_evonas import project_lock
+from keras_evonas.execution import InProcess
+from keras_evonas.execution import Processes
+from tests.execution import networks
+from tests.execution.networks import record_of
+from tests.execution.networks import search
+
+pytestmark = pytest.mark.keras
+
+
+class Interrupting:
+    """Presses Ctrl-C while the third cohort is asked for."""
+
+    def __init__(self) -> None:
+        self.trials = 0
+
+    def __call__(self, trial: Any) -> None:
+        self.trials += 1
+        if self.trials == 5:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    "executor",
+    [
+        InProcess(),
+        pytest.param(Processes(workers=1), marks=pytest.mark.slow),
+    ],
+)
+def test_an_interrupted_search_goes_on(
+    executor: Any, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture
+) -> None:
+    if isinstance(executor, Processes):
+        pytest.importorskip("loky", reason="needs loky: [processes]")
+    folder = tmp_path / "cut"
+    tuner = networks.tuner_in(folder, executor=executor)
+    tuner.on_trial_begin = Interrupting()
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        tuner.search(networks.X, networks.Y, **networks.FIT)
+    assert threading.active_count() <= before + 1
+    printed = capsys.readouterr().out
+    assert f"Interrupted. 4 trials are saved in '{folder}'" in printed
+    assert "To go on, run:\n" in printed
+    assert not project_lock.holder_of(folder).is_running
+    search(folder, executor=executor)
+    search(tmp_path / "uncut")
+    assert record_of(folder) == record_of(tmp_path / "uncut")
+
+
+def test_the_same_tuner_goes_on_after_an_interrupt(
+    tmp_path: pathlib.Path,
+) -> None:
+    folder = tmp_path / "cut"
+    tuner = networks.tuner_in(folder)
+    tuner.on_trial_begin = Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        tuner.search(networks.X, networks.Y, **networks.FIT)
+    tuner.search(networks.X, networks.Y, **networks.FIT)
+    search(tmp_path / "uncut")
+    assert record_of(folder) == record_of(tmp_path / "uncut")
+
+
+class Large(keras.callbacks.Callback):
+    """Lets no file of this process grow beyond a few kilobytes."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6000, most))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs RLIMIT_FSIZE")
+def test_weights_that_do_not_fit_on_the_disk(tmp_path: pathlib.Path) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    folder = tmp_path / "cut"
+    try:
+        with pytest.raises(project.WriteError, match="Make room") as caught:
+            search(folder, fit={"callbacks": [Large()]})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "weights.h5" in str(caught.value)
+    assert not list(folder.rglob("*.tmp*"))
+    search(folder)
+    search(tmp_path / "uncut")
+    assert record_of(folder) == record_of(tmp_path / "uncut")
