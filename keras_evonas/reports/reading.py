@@ -272,12 +272,28 @@ def _finalists(folder: pathlib.Path, notes: list[str]) -> tuple[Finalist, ...]:
     `"honest_scores"`.
     """
     content = _json(folder / FINALISTS_NAME, notes)
-    finalists = []
-    for entry in content if isinstance(content, list) else ():
-        scores = entry.get("honest_scores") or ()
-        if scores and finite(scores):
-            name = entry.get("name") or f"trial {entry.get('trial_id', '?')}"
-            finalists.append(
-                Finalist(str(name), entry.get("search_score"), tuple(scores))
-            )
-    return tuple(finalists)
+    found = [finalist_of(entry) for entry in _objects(content)]
+    return tuple(one for one in found if one.honest_scores)
+
+
+def finalist_of(entry: Mapping[str, Any]) -> Finalist:
+    """Reads one entry of `finalists.json`."""
+    scores = [s for s in entry.get("honest_scores") or () if finite([s])]
+    messages = [run.get("message") for run in _objects(entry.get("runs"))]
+    params = [run.get("params") for run in _objects(entry.get("runs"))]
+    return Finalist(
+        name=str(entry.get("name") or f"trial {entry.get('trial_id', '?')}"),
+        search_score=entry.get("search_score"),
+        honest_scores=tuple(scores),
+        trial_id=entry.get("trial_id"),
+        values=entry.get("values") or {},
+        params=next((n for n in params if n is not None), None),
+        chosen=bool(entry.get("chosen")),
+        message=next((m for m in messages if m), None),
+    )
+
+
+def _objects(content: Any) -> list[dict[str, Any]]:
+    """The JSON objects of a list, if it is one."""
+    content = content if isinstance(content, list) else ()
+    return [entry for entry in content if isinstance(entry, dict)]

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 import pathlib
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,16 +106,33 @@ class Finalist:
         search_score: What the search believed.
         honest_scores: What it reached on data that the search never saw, one
             number a repeat.
+        trial_id: Its trial, if it was one of the search's.
+        values: Its hyperparameters.
+        params: Number of its parameters, if known.
+        chosen: Whether it was chosen.
+        message: Why a repeat failed, or `None` if none did.
     """
 
     name: str
     search_score: float | None
     honest_scores: tuple[float, ...]
+    trial_id: str | None = None
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    params: int | None = None
+    chosen: bool = False
+    message: str | None = None
 
     @property
     def mean(self) -> float:
         """Mean of the honest scores."""
         return sum(self.honest_scores) / len(self.honest_scores)
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the honest scores, `None` of a single one."""
+        if len(self.honest_scores) < 2:
+            return None
+        return statistics.stdev(self.honest_scores)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

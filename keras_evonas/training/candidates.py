@@ -54,6 +54,7 @@ class Outcome:
             candidates ran out of memory, or `None`.
         has_checkpoint: Whether the weights were written.
         build_config: What `model.build_from_config` takes, or `None`.
+        results: What `Task.after_training` returned.
     """
 
     name: str
@@ -67,3 +68,4 @@ class Outcome:
     cohort_limit: int | None = None
     has_checkpoint: bool = False
     build_config: Mapping[str, Any] | None = None
+    results: Mapping[str, float] = dataclasses.field(default_factory=dict)

@@ -91,9 +91,15 @@ class BestWeights(keras.callbacks.Callback):
             return False
         for weight, value in zip(self._weights, self._values, strict=True):
             weight.assign(value)
-        self.model.optimizer = None
-        self.model.save_weights(path)
+        write_weights(self.model, path)
         return True
+
+
+def write_weights(model: keras.Model, path: str) -> None:
+    """Writes the weights of a model without those of its optimizer."""
+    optimizer, model.optimizer = model.optimizer, None
+    model.save_weights(path)
+    model.optimizer = optimizer
 
 
 def read_weights(model: keras.Model, path: str) -> None:

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,6 +41,9 @@ class Task:
             right after the random seed was set.
         data: The arguments of `fit`, with the data.
         objective: Pairs of a metric's name and `"min"` or `"max"`.
+        after_training: Called with a candidate and its trained model, while
+            others may still be training. What it returns stands in the
+            outcome; if it raises, the candidate has failed.
         adapt_callbacks: Called with a candidate and its own copies of the
             callbacks; returns those to use. Defaults to using the copies,
             which write into a folder of the candidate's name.
@@ -55,6 +59,9 @@ class Task:
     build: Callable[[Candidate], keras.Model]
     data: Data
     objective: Sequence[tuple[str, str]]
+    after_training: (
+        Callable[[Candidate, keras.Model], Mapping[str, float]] | None
+    ) = None
     adapt_callbacks: Callable[[Candidate, list[Any]], list[Any]] | None = None
     training_bytes: Callable[[Candidate], int | None] | None = None
     memory: int | None = None
@@ -251,6 +258,7 @@ class _Evaluation:
             return
         keeper = self._keepers.pop(member.name, None)
         try:
+            results = self._after_training(member)
             written = keeper is not None and self._write(member.name, keeper)
         except Exception as error:
             self._fail(member.name, error)
@@ -262,10 +270,20 @@ class _Evaluation:
             params=member.model.count_params(),
             has_checkpoint=written,
             build_config=member.model.get_build_config(),
+            results=results,
         )
 
+    def _candidate(self, name: str) -> Candidate:
+        return next(c for c in self._candidates if c.name == name)
+
+    def _after_training(self, member: Member) -> Mapping[str, float]:
+        if self._task.after_training is None:
+            return {}
+        candidate = self._candidate(member.name)
+        return self._task.after_training(candidate, member.model)
+
     def _write(self, name: str, keeper: BestWeights) -> bool:
-        candidate = next(c for c in self._candidates if c.name == name)
+        candidate = self._candidate(name)
         if candidate.bar is not None and not keeper.loss < candidate.bar:
             return False
         return keeper.write(str(candidate.checkpoint))

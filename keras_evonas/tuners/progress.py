@@ -56,6 +56,7 @@ class Progress:
         self,
         score: float | None,
         *,
+        label: str = "",
         params: int | None = None,
         seconds: float = 0.0,
         message: str | None = None,
@@ -64,6 +65,7 @@ class Progress:
 
         Args:
             score: Float, or `None` if there is none.
+            label: String, what it is the score of.
             params: Integer, number of parameters of the network, if known.
             seconds: Float, how long it took.
             message: String, why there is no score.
@@ -75,9 +77,9 @@ class Progress:
             self._best = self._is_better([*known, score])
         parts = [self._count()]
         if message is None:
-            parts.append(f"{self._name} {_short(score)}")
+            parts.append(f"{label}{self._name} {_short(score)}")
         else:
-            parts.append(f"failed: {_gist(message)}")
+            parts.append(f"{label}failed: {_gist(message)}")
         if self._best is not None:
             parts.append(f"(best {_short(self._best)})")
         if params is not None:

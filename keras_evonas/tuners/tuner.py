@@ -20,8 +20,8 @@ from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
 from keras_evonas.training import evaluate
 from keras_evonas.tuners import sizing
+from keras_evonas.tuners.afterwards import AfterSearch
 from keras_evonas.tuners.host_tuner import FitArgumentsOf
-from keras_evonas.tuners.host_tuner import MendedTuner
 from keras_evonas.tuners.lanes import Lanes
 from keras_evonas.tuners.lanes import is_chief
 from keras_evonas.tuners.progress import Progress
@@ -30,6 +30,7 @@ from keras_evonas.tuners.results import best_loss_of
 from keras_evonas.tuners.results import check_objective
 from keras_evonas.tuners.results import metrics_of
 from keras_evonas.tuners.results import never_finite
+from keras_evonas.tuners.retraining import references
 from keras_evonas.tuners.trial_files import Policy
 from keras_evonas.tuners.trial_files import TrialFiles
 from keras_evonas.tuners.trial_files import check_policy
@@ -39,7 +40,7 @@ Status = trial_lib.TrialStatus
 Trial = trial_lib.Trial
 
 
-class EvoTuner(MendedTuner):
+class EvoTuner(AfterSearch):
     """Trains the networks of a search together, each exactly as if alone.
 
     It takes any keras-tuner oracle and any hypermodel, and is called as
@@ -159,6 +160,8 @@ class EvoTuner(MendedTuner):
         if is_chief():
             super().search(*fit_args, **fit_kwargs)
             return
+        validation_data = fit_kwargs.get("validation_data")
+        self._seen = references(fit_args, fit_kwargs.get("x"), validation_data)
         self._progress = self._new_progress(fit_kwargs.get("verbose", "auto"))
         # keras-tuner would print tables of its own.
         self._local_oracle.verbose = 0

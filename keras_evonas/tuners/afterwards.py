@@ -1,0 +1,97 @@
+"""What is done with a search that has ended: judged and looked at."""
+
+from typing import Any
+
+from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.tuners import finalists
+from keras_evonas.tuners.finals import Finals
+from keras_evonas.tuners.host_tuner import MendedTuner
+from keras_evonas.tuners.retraining import Retraining
+
+
+class AfterSearch(MendedTuner):
+    """A tuner to derive from; arguments as for `EvoTuner`."""
+
+    # Weak references to the inputs that the search saw in this process.
+    _seen: tuple[Any, ...] = ()
+
+    def finalize(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        validation_data: Any = None,
+        top_k: int = 5,
+        repeats: int = 3,
+        include_default: bool = True,
+        path: Any = None,
+        overwrite: bool = False,
+        **fit_kwargs: Any,
+    ) -> Finals:
+        """Judges the best networks anew, and saves the one that is best.
+
+        The best of many looks better than it is, because luck is selected
+        too. Here the best networks are trained from scratch, each several
+        times with seeds that the search did not use, and measured after their
+        last epoch on data that the search never saw. The network with the
+        best mean is chosen; with several objectives the candidates come from
+        all along the Pareto front, and the knee of the front of what was
+        measured is chosen. The best of its repeats is saved, loaded and
+        checked to predict the same.
+
+        Scores are written to `finalists.json` in the project folder, where the
+        report finds them. Whoever calls it again with the same data and
+        arguments trains only what is missing.
+
+        Args:
+            x: Input data to train on, as for `fit`: all that the search could
+                see, its validation data included.
+            y: Target data.
+            validation_data: Data to judge by, `(x, y)` or whatever `evaluate`
+                takes. The search must not have seen them, neither for
+                training nor to compare networks. No training sees them
+                here, either: to stop early, pass `validation_split`, too.
+            top_k: Integer, how many networks of the search. Defaults to 5.
+            repeats: Integer, how often each is trained. Defaults to 3.
+            include_default: Boolean, whether the network of all defaults is
+                judged, too. Defaults to `True`.
+            path: Where to save the model, ending in `.keras`. Defaults to
+                `winner.keras` in the project folder.
+            overwrite: Boolean, whether to train all anew. Defaults to `False`.
+            **fit_kwargs: Other arguments of `fit`, such as `epochs`, and
+                `verbose` as for `search`.
+
+        Returns:
+            The finalists with their scores, and where the model was saved.
+
+        Raises:
+            ValueError: If there is no completed trial, if the data were seen
+                by the search, or if nobody says for how many epochs to train.
+            RuntimeError: If all trainings fail, or if the saved model does
+                not predict the same.
+
+        Example:
+
+        ```python
+        tuner.search(x, y, epochs=10, validation_data=(x_val, y_val))
+        finals = tuner.finalize(
+            np.concatenate([x, x_val]),
+            np.concatenate([y, y_val]),
+            validation_data=(x_honest, y_honest),
+            epochs=20,
+        )
+        model = finals.load_model()
+        ```
+        """
+        check_positive_integer("top_k", top_k)
+        check_positive_integer("repeats", repeats)
+        if path is not None and not str(path).endswith(".keras"):
+            raise ValueError(
+                f"`path` must end in '.keras'. Received: path={str(path)!r}."
+            )
+        training = Retraining(self, x, y, validation_data, fit_kwargs)
+        networks, trial_of = finalists.candidates(self, top_k, include_default)
+        judging = finalists.Judging(
+            self, training, networks, trial_of, overwrite=overwrite
+        )
+        return judging.run(repeats, path)
