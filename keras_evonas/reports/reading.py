@@ -17,11 +17,13 @@ from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.oracles.record import SearchRecord
 from keras_evonas.reports import space as space_lib
 from keras_evonas.reports import trials as trials_lib
+from keras_evonas.reports.ablation import ABLATION_NAME
+from keras_evonas.reports.ablation import ablation_of
+from keras_evonas.reports.numbers import finite
 from keras_evonas.reports.search import Finalist
 from keras_evonas.reports.search import Objective
 from keras_evonas.reports.search import Search
 from keras_evonas.reports.search import Trial
-from keras_evonas.reports.search import finite
 
 FINALISTS_NAME = "finalists.json"
 CURVES_NAME = "learning_curves.json"
@@ -78,6 +80,7 @@ def load(folder: str | os.PathLike[str]) -> Search:
         constraints=tuple(map(str, terms.get("constraints") or ())),
         evolved=bool(record.births),
         finalists=_finalists(folder, notes),
+        ablation=ablation_of(_json(folder / ABLATION_NAME, notes)),
         notes=tuple(notes),
     )
 

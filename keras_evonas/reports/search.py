@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 import pathlib
 import statistics
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.reports import wording
+from keras_evonas.reports.ablation import AblationResult
 
 _SIGN = {"min": 1.0, "max": -1.0}
 
@@ -150,6 +150,7 @@ class Search:
         constraints: What networks had to keep, in words.
         evolved: Whether parents and operators were recorded.
         finalists: The networks that were judged again, best first.
+        ablation: What the genes of a network are worth, if it was measured.
         notes: What a reader should know about the data.
     """
 
@@ -163,6 +164,7 @@ class Search:
     constraints: tuple[str, ...] = ()
     evolved: bool = False
     finalists: tuple[Finalist, ...] = ()
+    ablation: AblationResult | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -357,11 +359,3 @@ def _covers(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
 def _last_line(message: str | None) -> str:
     lines = [line for line in (message or "").splitlines() if line.strip()]
     return lines[-1].strip() if lines else "no message"
-
-
-def finite(values: Any) -> bool:
-    """Whether all are finite numbers."""
-    return all(
-        isinstance(value, int | float) and math.isfinite(value)
-        for value in values
-    )

@@ -1,9 +1,13 @@
 """What is done with a search that has ended: judged and looked at."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.tuners import ablation
 from keras_evonas.tuners import finalists
+from keras_evonas.tuners.ablation import Ablation
+from keras_evonas.tuners.ablation import AblationPlan
 from keras_evonas.tuners.finals import Finals
 from keras_evonas.tuners.host_tuner import MendedTuner
 from keras_evonas.tuners.retraining import Retraining
@@ -95,3 +99,107 @@ class AfterSearch(MendedTuner):
             self, training, networks, trial_of, overwrite=overwrite
         )
         return judging.run(repeats, path)
+
+    def plan_ablation(
+        self,
+        *,
+        trial_id: str | None = None,
+        genes: Iterable[str] | None = None,
+        repeats: int = 3,
+        max_trainings: int | None = None,
+        epochs: int | None = None,
+    ) -> AblationPlan:
+        """Tells what `ablate` would train, and for about how long.
+
+        Args:
+            trial_id: As for `ablate`, and so are `genes`, `repeats` and
+                `max_trainings`.
+            genes: As for `ablate`.
+            repeats: As for `ablate`.
+            max_trainings: As for `ablate`.
+            epochs: Integer, the epochs of each training, for the estimate of
+                the seconds. It takes an epoch to be as long as one of the
+                search; data of other size change that.
+
+        Returns:
+            The plan: `genes`, `num_trainings` and `seconds`.
+
+        Raises:
+            ValueError: As for `ablate`.
+        """
+        check_positive_integer("repeats", repeats)
+        if max_trainings is not None:
+            check_positive_integer("max_trainings", max_trainings)
+        return ablation.plan(
+            self,
+            trial_id=trial_id,
+            genes=genes,
+            repeats=repeats,
+            max_trainings=max_trainings,
+            epochs=epochs,
+        )
+
+    def ablate(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        validation_data: Any = None,
+        trial_id: str | None = None,
+        genes: Iterable[str] | None = None,
+        repeats: int = 3,
+        max_trainings: int | None = None,
+        overwrite: bool = False,
+        **fit_kwargs: Any,
+    ) -> Ablation:
+        """Explains a network: what is each of its genes worth?
+
+        An ablation: each gene that is not at its default is put back to it,
+        one at a time, and the network is trained anew, several times with
+        seeds that the search did not use. The gain of a gene is by how much
+        the network itself does better under the same seed. A gene that others
+        depend on switches them on or off; those that appear have their
+        defaults. Genes that only matter together are not found.
+
+        It takes `(1 + number of genes) * repeats` trainings. What that costs
+        is printed before the first one begins; `plan_ablation` tells it
+        without beginning. The result is written to `ablation.json` in the
+        project folder, where the report finds it, and what was trained with
+        the same data and arguments is not trained again.
+
+        Args:
+            x: Input data to train on, as for `fit`.
+            y: Target data.
+            validation_data: Data to judge by that the search never saw, as
+                for `finalize`.
+            trial_id: String, which network. Defaults to the one that
+                `finalize` has chosen, else to the best of the search.
+            genes: List of the names of genes to put back. Defaults to all
+                that are not at their default.
+            repeats: Integer, how often each network is trained. Defaults to 3.
+            max_trainings: Integer, how many trainings at most. The genes that
+                the search found most important come first (it takes
+                scikit-learn and ten trials to tell), then the others in their
+                order. Defaults to `None`, no limit.
+            overwrite: Boolean, whether to train all anew. Defaults to `False`.
+            **fit_kwargs: Other arguments of `fit`, such as `epochs`, and
+                `verbose` as for `search`.
+
+        Returns:
+            The gains of the genes, the most valuable first.
+
+        Raises:
+            ValueError: If there is no such trial, no such gene, nothing to
+                put back, or too few trainings for one gene; and for data and
+                epochs as for `finalize`.
+            RuntimeError: If the network itself cannot be trained.
+        """
+        planned = self.plan_ablation(
+            trial_id=trial_id,
+            genes=genes,
+            repeats=repeats,
+            max_trainings=max_trainings,
+            epochs=fit_kwargs.get("epochs"),
+        )
+        training = Retraining(self, x, y, validation_data, fit_kwargs)
+        return ablation.run(self, training, planned, overwrite=overwrite)

@@ -20,6 +20,7 @@ from keras_evonas.oracles import objectives
 from keras_evonas.reports.reading import FINALISTS_NAME
 from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.training.checkpoints import write_weights
+from keras_evonas.tuners import honest
 from keras_evonas.tuners import retraining
 from keras_evonas.tuners.finals import Finals
 from keras_evonas.tuners.retraining import Retraining
@@ -259,7 +260,7 @@ class Judging:
     def _value(self, name: str, network: Network) -> float:
         """An objective: measured just now, told before training, or found."""
         scores = self._board.scores(network)
-        metric = retraining.metric_of(name)
+        metric = honest.metric_of(name)
         measured = [s.metrics[metric] for s in scores if metric in s.metrics]
         if name == "train_seconds":
             measured = [one.seconds for one in scores]

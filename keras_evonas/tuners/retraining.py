@@ -1,22 +1,16 @@
 """Networks trained anew, apart from the search, and judged on honest data."""
 
-import contextlib
 import dataclasses
-import hashlib
-import logging
 import math
 import time
 import traceback
-import weakref
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import keras_tuner
-import numpy as np
 
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.oracles import objectives
@@ -29,6 +23,7 @@ from keras_evonas.training import Outcome
 from keras_evonas.training import Task
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import evaluate
+from keras_evonas.tuners import honest as honest_lib
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners.progress import Progress
 
@@ -94,7 +89,7 @@ class Retraining:
     def __init__(
         self, tuner: Any, x: Any, y: Any, honest: Any, fit: Mapping[str, Any]
     ) -> None:
-        check_honest(tuner, x, honest)
+        honest_lib.check(honest, x, tuner._seen)
         self._tuner = tuner
         self._honest = honest
         self._given = (x,) if y is None else (x, y)
@@ -124,12 +119,11 @@ class Retraining:
             type(one).__qualname__
             for one in keras.tree.flatten(self.arguments.callbacks or [])
         ]
-        digest = hashlib.blake2b(digest_size=12)
-        digest.update(repr((sorted(plain.items()), kinds)).encode())
         weights = (self.arguments.sample_weight, self.arguments.class_weight)
-        for leaf in keras.tree.flatten([self._given, self._honest, *weights]):
-            _add(digest, leaf)
-        return digest.hexdigest()
+        return honest_lib.digest(
+            [repr((sorted(plain.items()), kinds))],
+            [self._given, self._honest, *weights],
+        )
 
     def progress(self, total: int, ended: int) -> Progress:
         """Makes what prints a line for each run.
@@ -263,37 +257,18 @@ class Retraining:
     def _judge(
         self, run: Run, model: keras.Model, on_trained: Trained | None
     ) -> dict[str, float]:
-        results = self.measured(model)
-        score = score_of(self._objective, results)
+        batch_size = (
+            self.arguments.validation_batch_size or self.arguments.batch_size
+        )
+        results = honest_lib.measured(model, self._honest, batch_size)
+        score = honest_lib.score_of(self._objective, results)
         if on_trained is not None and math.isfinite(score):
             on_trained(run, model, score)
         return results
 
-    def measured(self, model: keras.Model) -> dict[str, float]:
-        """Evaluates a model on the honest data."""
-        batch_size = (
-            self.arguments.validation_batch_size or self.arguments.batch_size
-        )
-        data = self._honest
-        if isinstance(data, tuple | list):
-            x, y, sample_weight = (*data, None)[:3]
-            options = {"sample_weight": sample_weight, "batch_size": batch_size}
-            data = (x, y)
-        else:
-            data, options = (data,), {}
-        with _no_advice_on_tracing():
-            found = model.evaluate(
-                *data, verbose=0, return_dict=True, **options
-            )
-        return {name: float(value) for name, value in found.items()}
-
     def examples(self, number: int) -> Any:
         """Returns inputs to predict from: the first of the honest data."""
-        data = self._honest
-        if isinstance(data, tuple | list):
-            return keras.tree.map_structure(lambda leaf: leaf[:number], data[0])
-        batch = data[0] if hasattr(data, "__getitem__") else next(iter(data))
-        return keras.utils.unpack_x_y_sample_weight(batch)[0]
+        return honest_lib.examples(self._honest, number)
 
     def _tell(
         self,
@@ -304,13 +279,15 @@ class Retraining:
     ) -> None:
         message, value = outcome.message, None
         if message is None:
-            value = score_of(self._objective, outcome.results)
+            value = honest_lib.score_of(self._objective, outcome.results)
             if not math.isfinite(value):
                 message = f"Its score on the honest data was {value}."
         score = Score(
             seed=run.seed,
             score=None if message else value,
-            metrics={n: v for n, v in outcome.results.items() if finite(v)},
+            metrics={
+                n: v for n, v in outcome.results.items() if honest_lib.finite(v)
+            },
             seconds=outcome.seconds,
             params=outcome.params,
             message=message,
@@ -362,106 +339,7 @@ def epochs_of(hp: keras_tuner.HyperParameters) -> int | None:
     return hp.values.get(f"{PREFIX}epochs")
 
 
-def metric_of(name: str) -> str:
-    """What `evaluate` calls an objective."""
-    return name.removeprefix("val_")
-
-
-def score_of(
-    objective: keras_tuner.Objective, results: Mapping[str, float]
-) -> float:
-    """The objective's value in the results of `evaluate`.
-
-    Raises:
-        ValueError: If it is not among them.
-    """
-    names = [name for name, _ in objectives.lead_of(objective)]
-    missing = [name for name in names if metric_of(name) not in results]
-    if missing:
-        raise ValueError(
-            "`objective` must be something that `evaluate` measures. "
-            f"Received: {metric_of(missing[0])!r}, and it measured "
-            f"{sorted(results)}. Compile the model with the metric."
-        )
-    if len(names) == 1:
-        return results[metric_of(names[0])]
-    # keras-tuner's list of objectives, which is a sum.
-    return objective.get_value({n: results[metric_of(n)] for n in names})
-
-
 def seeds_after_search(tuner: Any, number: int) -> list[int]:
     """The first seeds that no training of the search began with."""
     first = tuner._training_seed + tuner.executions_per_trial
     return list(range(first, first + number))
-
-
-def finite(value: Any) -> bool:
-    """Whether it is a finite number."""
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def check_honest(tuner: Any, x: Any, honest: Any) -> None:
-    """Checks that there are data that nothing was chosen by.
-
-    Raises:
-        ValueError: If there are none, or they are those of the search or of
-            the training.
-    """
-    way_out = (
-        "Hold out a part of the data before the search, for example with "
-        "`sklearn.model_selection.train_test_split`, and pass it here as "
-        "`validation_data=(x_honest, y_honest)`."
-    )
-    if honest is None:
-        raise ValueError(
-            "`validation_data` must be data that the search never saw, "
-            "neither to train nor to compare networks. Received: None. "
-            f"{way_out}"
-        )
-    inputs = keras.tree.flatten(honest)[0]
-    seen = keras.tree.flatten([x, *(reference() for reference in tuner._seen)])
-    if any(inputs is one for one in seen if one is not None):
-        raise ValueError(
-            "`validation_data` must be data that the search never saw. "
-            "Received: the very data that networks were trained on or "
-            f"compared by. {way_out}"
-        )
-
-
-def references(*data: Any) -> tuple[Any, ...]:
-    """Weak references to the arrays and data sets in arguments of `fit`."""
-    leaves = [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
-    return tuple(
-        weakref.ref(leaf)
-        for leaf in leaves
-        if getattr(type(leaf), "__weakrefoffset__", 0)
-    )
-
-
-@contextlib.contextmanager
-def _no_advice_on_tracing() -> Iterator[None]:
-    # TensorFlow 2.21 takes the functions of several models for one function
-    # that is traced again and again, and warns.
-    logger = logging.getLogger("tensorflow")
-
-    def is_other(record: logging.LogRecord) -> bool:
-        return "triggered tf.function retracing" not in record.getMessage()
-
-    logger.addFilter(is_other)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_other)
-
-
-def _add(digest: Any, leaf: Any) -> None:
-    if hasattr(leaf, "numpy") and not hasattr(leaf, "element_spec"):
-        leaf = leaf.numpy()
-    if isinstance(leaf, np.ndarray) and leaf.dtype.kind != "O":
-        digest.update(f"{leaf.shape} {leaf.dtype}".encode())
-        digest.update(np.ascontiguousarray(leaf).view(np.uint8).data)
-    elif isinstance(leaf, int | float | str | None):
-        digest.update(repr(leaf).encode())
-    else:
-        spec = getattr(leaf, "element_spec", type(leaf).__qualname__)
-        digest.update(repr(spec).encode())

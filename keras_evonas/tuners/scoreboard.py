@@ -132,6 +132,7 @@ class Scoreboard:
             "name": network.name,
             **network.notes,
             "values": dict(network.values),
+            "epochs": network.epochs,
             "honest_scores": [
                 one.score for one in scores if one.score is not None
             ],
@@ -147,7 +148,8 @@ class Scoreboard:
         if entry.get("settings") != self._settings:
             return
         for network in self._networks:
-            if dict(network.values) == entry["values"]:
+            same = (dict(network.values), network.epochs)
+            if same == (entry["values"], entry.get("epochs")):
                 self._scores[network.name] = {
                     run["seed"]: Score(**run) for run in entry["runs"]
                 }

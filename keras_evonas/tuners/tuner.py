@@ -21,6 +21,7 @@ from keras_evonas.training import curves as curves_lib
 from keras_evonas.training import evaluate
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners.afterwards import AfterSearch
+from keras_evonas.tuners.honest import references
 from keras_evonas.tuners.host_tuner import FitArgumentsOf
 from keras_evonas.tuners.lanes import Lanes
 from keras_evonas.tuners.lanes import is_chief
@@ -30,7 +31,6 @@ from keras_evonas.tuners.results import best_loss_of
 from keras_evonas.tuners.results import check_objective
 from keras_evonas.tuners.results import metrics_of
 from keras_evonas.tuners.results import never_finite
-from keras_evonas.tuners.retraining import references
 from keras_evonas.tuners.trial_files import Policy
 from keras_evonas.tuners.trial_files import TrialFiles
 from keras_evonas.tuners.trial_files import check_policy
