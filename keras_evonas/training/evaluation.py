@@ -204,7 +204,7 @@ class _Evaluation:
         """Builds and traces a member, and hands it to those who train it."""
         data = self._task.data
         try:
-            arguments = data.arguments.with_changes(**candidate.fit)
+            arguments = data.arguments_of(candidate)
             arrays = data.arrays(arguments)
             orders = arrays and data.orders(candidate.seed, arrays[0])
 

@@ -19,8 +19,12 @@ from keras_evonas.training import Task
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
 from keras_evonas.training import evaluate
+from keras_evonas.training.folds import check_cv
+from keras_evonas.training.folds import folds_of
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners.afterwards import AfterSearch
+from keras_evonas.tuners.arguments import check_can_fold
+from keras_evonas.tuners.arguments import check_cv_with
 from keras_evonas.tuners.honest import references
 from keras_evonas.tuners.host_tuner import FitArgumentsOf
 from keras_evonas.tuners.lanes import Lanes
@@ -31,6 +35,7 @@ from keras_evonas.tuners.results import best_loss_of
 from keras_evonas.tuners.results import check_objective
 from keras_evonas.tuners.results import metrics_of
 from keras_evonas.tuners.results import never_finite
+from keras_evonas.tuners.results import spreads_of
 from keras_evonas.tuners.trial_files import Policy
 from keras_evonas.tuners.trial_files import TrialFiles
 from keras_evonas.tuners.trial_files import check_policy
@@ -71,6 +76,16 @@ class EvoTuner(AfterSearch):
             dictionary of arguments of `fit` that are the trial's own, such as
             `lambda hp: {"batch_size": hp.Choice("batch_size", [16, 64])}`.
             Defaults to `None`.
+        cv: Cross-validation: every network is trained once for each fold, in
+            one cohort, and its score is the mean over the folds. An integer
+            of 2 or more cuts the shuffled examples into so many parts; a
+            splitter of scikit-learn, such as `StratifiedKFold(5)`, or a list
+            of pairs of index arrays says it in detail. `search` then takes
+            arrays and no validation data. The spread over the folds stands
+            among the metrics of a trial, as `val_accuracy_std` for the
+            objective `val_accuracy`; the checkpoint is that of the best fold.
+            It takes the memory of as many copies of the data. Defaults to
+            `None`.
         seed: Integer, the seed of the training. Defaults to that of the
             oracle.
         verbose: Integer, `0` for a silent search, or `1` for a line a trial.
@@ -104,6 +119,7 @@ class EvoTuner(AfterSearch):
         keep_checkpoints: Policy | None = None,
         top_k: int = 10,
         fit_arguments: FitArgumentsOf | None = None,
+        cv: Any = None,
         seed: int | None = None,
         verbose: int | None = None,
         max_model_size: int | None = None,
@@ -120,8 +136,11 @@ class EvoTuner(AfterSearch):
         sizing.check_cohort_size(cohort_size)
         needs_all = goes_on_from_weights(oracle)
         check_policy(keep_checkpoints, top_k, needs_all)
+        check_cv_with(cv, needs_all)
         self.cohort_size = cohort_size
+        self.cv = check_cv(cv)
         self.verbose = verbose
+        self._folds: list[FitArguments] = []
         self._run_of: dict[str, tuple[Trial, int]] = {}
         policy = keep_checkpoints or ("all" if needs_all else "top_k")
         super().__init__(
@@ -170,6 +189,7 @@ class EvoTuner(AfterSearch):
         if reason is None:
             self._search_together(FitArguments.of(*fit_args, **fit_kwargs))
         else:
+            check_can_fold(self.cv, reason)
             self._progress.say(f"Networks train one after another: {reason}.")
             self._search_one_after_another(*fit_args, **fit_kwargs)
         stop_reason = getattr(self._local_oracle, "stop_reason", None)
@@ -180,13 +200,14 @@ class EvoTuner(AfterSearch):
     def _search_together(self, arguments: FitArguments) -> None:
         callback_lib.copied(arguments.callbacks)  # Raises before any training.
         check_objective(self.oracle.objective)
-        size = sizing.largest_cohort(self.cohort_size, self.oracle.max_trials)
-        task = self._task(arguments, size)
-        lanes = Lanes(
-            self.oracle,
-            self.tuner_id,
-            max(1, size // self.executions_per_trial),
+        if self.cv is not None:
+            self._folds = folds_of(arguments, self.cv, seed=self._training_seed)
+        runs = self.executions_per_trial * max(1, len(self._folds))
+        size = sizing.largest_cohort(
+            self.cohort_size, self.oracle.max_trials, len(self._folds)
         )
+        task = self._task(arguments, size)
+        lanes = Lanes(self.oracle, self.tuner_id, max(1, size // runs))
         while trials := lanes.ask(self.pre_create_trial):
             for trial in trials:
                 self.on_trial_begin(trial)
@@ -210,7 +231,7 @@ class EvoTuner(AfterSearch):
 
         return Task(
             build=self._build_candidate,
-            data=Data(arguments),
+            data=Data(arguments, self._folds),
             objective=[
                 (name, direction)
                 for name, direction in objectives.lead_of(self.oracle.objective)
@@ -224,14 +245,20 @@ class EvoTuner(AfterSearch):
 
     def _candidates(self, trials: Iterable[Trial]) -> list[Candidate]:
         bar = None
-        if self.executions_per_trial == 1:
+        folds: list[int | None] = [*range(len(self._folds))] or [None]
+        places = [
+            (seed, fold)
+            for seed in range(self.executions_per_trial)
+            for fold in folds
+        ]
+        if len(places) == 1:
             bar = self._files.bar(self.oracle)
         self._run_of.clear()
         candidates = []
         for trial in trials:
             changes = self._fit_changes(trial.hyperparameters)
             parent = trial.hyperparameters.values.get("tuner/trial_id")
-            for execution in range(self.executions_per_trial):
+            for execution, (seed, fold) in enumerate(places):
                 # Also the folder for the files of callbacks, as in keras-tuner.
                 name = f"{trial.trial_id}/execution{execution}"
                 self._run_of[name] = (trial, execution)
@@ -239,8 +266,9 @@ class EvoTuner(AfterSearch):
                 candidates.append(
                     Candidate(
                         name=name,
-                        seed=self._training_seed + execution,
+                        seed=self._training_seed + seed,
                         fit=changes,
+                        fold=fold,
                         initial_weights=self._files.weights_of(parent)
                         if parent
                         else None,
@@ -283,6 +311,8 @@ class EvoTuner(AfterSearch):
                 initial_epoch=values.get("tuner/initial_epoch", 0),
             )
             metrics, step = metrics_of(curves, self.oracle.objective)
+            if self._folds:
+                metrics |= spreads_of(curves, self.oracle.objective)
             metrics["train_seconds"] = sum(o.seconds for o in executions)
             message = never_finite(curves, self.oracle.objective)
         if message is None:
