@@ -119,8 +119,8 @@ def _check(folder: pathlib.Path) -> None:
             f"`folder` must be a project folder. Received: '{folder}', which "
             "is not there. It is `directory/project_name` of the tuner."
         )
-    inside = [path for path in folder.iterdir() if _is_project(path)]
-    if _is_project(folder):
+    inside = [path for path in folder.iterdir() if is_project(path)]
+    if is_project(folder):
         return
     hint = "It is `directory/project_name` of the tuner."
     if inside:
@@ -134,7 +134,8 @@ def _check(folder: pathlib.Path) -> None:
     )
 
 
-def _is_project(path: pathlib.Path) -> bool:
+def is_project(path: pathlib.Path) -> bool:
+    """Whether a folder holds a search."""
     return path.is_dir() and (
         (path / "oracle.json").exists()
         or SearchRecord(path).exists()

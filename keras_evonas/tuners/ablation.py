@@ -202,7 +202,7 @@ def run(
             f"again. It failed with:\n{message}"
         )
     ablation = Ablation.of(result)
-    progress.say(repr(ablation))
+    progress.conclude(ablation)
     return ablation
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
+from keras_evonas import reports
 from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.reports.notebook import Page
+from keras_evonas.reports.page import render_to
 from keras_evonas.tuners import ablation
 from keras_evonas.tuners import finalists
 from keras_evonas.tuners.ablation import Ablation
@@ -203,3 +206,25 @@ class AfterSearch(MendedTuner):
         )
         training = Retraining(self, x, y, validation_data, fit_kwargs)
         return ablation.run(self, training, planned, overwrite=overwrite)
+
+    def report(self, path: Any = None) -> Page:
+        """Writes the report of the search as one HTML page.
+
+        It may be called while the search runs in another process, and shows
+        the finalists and the ablation, too, once they are there.
+
+        Args:
+            path: Where to write. Defaults to `report.html` in the project
+                folder.
+
+        Returns:
+            Where it was written: a path for `open` and the like, which shows
+            the best trials in a notebook.
+
+        Raises:
+            ValueError: If the search has not begun.
+            ImportError: If the packages of `keras-evonas[reports]` are
+                missing.
+        """
+        search = reports.load(self.project_dir)
+        return Page(render_to(search, path), search)

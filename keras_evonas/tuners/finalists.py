@@ -173,7 +173,7 @@ class Judging:
             seed=score.seed,
             score=score.score,
         )
-        progress.say(str(finals))
+        progress.conclude(finals)
         return finals
 
     def _train(self, runs: Sequence[Run], progress: Any) -> None:

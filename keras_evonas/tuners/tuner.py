@@ -26,6 +26,8 @@ from keras_evonas.tuners.afterwards import AfterSearch
 from keras_evonas.tuners.arguments import check_can_fold
 from keras_evonas.tuners.arguments import check_cv_with
 from keras_evonas.tuners.honest import references
+from keras_evonas.tuners.hooks import CheckedHook
+from keras_evonas.tuners.hooks import TrialHook
 from keras_evonas.tuners.host_tuner import FitArgumentsOf
 from keras_evonas.tuners.lanes import Lanes
 from keras_evonas.tuners.lanes import is_chief
@@ -86,6 +88,13 @@ class EvoTuner(AfterSearch):
             objective `val_accuracy`; the checkpoint is that of the best fold.
             It takes the memory of as many copies of the data. Defaults to
             `None`.
+        on_trial_end: Callable that takes each trial that has completed or
+            failed for good, once, such as `lambda trial: log(trial.trial_id,
+            trial.score)`. It is called in the process that has trained it,
+            in the thread of `search`, after the trial was recorded. If it
+            raises, the others of the cohort are recorded and told before the
+            search ends with the error; run again, it goes on behind them.
+            Defaults to `None`.
         seed: Integer, the seed of the training. Defaults to that of the
             oracle.
         verbose: Integer, `0` for a silent search, or `1` for a line a trial.
@@ -120,6 +129,7 @@ class EvoTuner(AfterSearch):
         top_k: int = 10,
         fit_arguments: FitArgumentsOf | None = None,
         cv: Any = None,
+        on_trial_end: TrialHook | None = None,
         seed: int | None = None,
         verbose: int | None = None,
         max_model_size: int | None = None,
@@ -139,6 +149,7 @@ class EvoTuner(AfterSearch):
         check_cv_with(cv, needs_all)
         self.cohort_size = cohort_size
         self.cv = check_cv(cv)
+        self._hook = CheckedHook(on_trial_end)
         self.verbose = verbose
         self._folds: list[FitArguments] = []
         self._run_of: dict[str, tuple[Trial, int]] = {}
@@ -298,6 +309,7 @@ class EvoTuner(AfterSearch):
         self._files.prune(self.oracle)
         if stop is not None:
             raise stop
+        self._hook.raise_error()
 
     def _report(self, trial: Trial, executions: list[Outcome]) -> None:
         curves = [outcome.curves for outcome in executions]
@@ -405,6 +417,7 @@ class EvoTuner(AfterSearch):
             finally:
                 self._show(trial, [outcome])
             self._files.prune(self.oracle)
+            self._hook.raise_error()
 
     # Bits.
 
@@ -435,3 +448,4 @@ class EvoTuner(AfterSearch):
             seconds=sum(outcome.seconds for outcome in executions),
             message=message,
         )
+        self._hook(trial)
