@@ -80,11 +80,11 @@ def search_space(images: image_data.Images) -> keras_tuner.HyperModel:
 class CosineDecay(keras.callbacks.Callback):
     """Lets the learning rate fall to zero over the epochs."""
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: D102
         del logs
         self.rate = float(self.model.optimizer.learning_rate)
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
         del logs
         share = 0.5 * (1 + np.cos(np.pi * epoch / self.params["epochs"]))
         self.model.optimizer.learning_rate = self.rate * share
@@ -118,7 +118,8 @@ def main(argv: Sequence[str]) -> None:
     )
 
     # What the search could see is divided anew: most of it to train on, the
-    # rest to choose by. The held-out images are not seen by the choice either.
+    # rest to choose by, which no training sees. The held-out images stay
+    # unseen by the search and by the choice.
     training, judging = images.search_split(seed=FLAGS.seed)
     # No search compares epochs any longer, so training may last longer, as
     # the learning rate falls.

@@ -16,7 +16,8 @@ from keras_evonas.tuners.progress import Progress
 progress = Progress("loss", "min", verbose=1, total=40)
 for number in range(40):
     progress.training(2)
-    progress.ended(number / 10, params=number, message="<b>" if number == 39 else None)
+    progress.ended(number / 10, params=number)
+progress.say("<b>")
 progress.training(1)
 progress.conclude("what the cell returns")
 Progress("loss", "min", verbose=0).say("silent")
@@ -45,10 +46,10 @@ def test_a_notebook_has_one_display_that_is_updated(monkeypatch):
     (output,) = notebook.cells[0].outputs
     assert output.output_type == "display_data"
     text = output.data["text/plain"]
-    assert text.splitlines()[0] == "(25 lines above)"
+    assert text.splitlines()[0] == "(26 lines above)"
     assert "[39/40] loss 3.8 (best 0) 38 params" in text
     assert text.splitlines()[-1] == "training 1 network ..."
     assert "what the cell returns" not in text
     html = output.data["text/html"]
     assert html.startswith("<pre>")
-    assert "failed: &lt;b&gt;" in html
+    assert "&lt;b&gt;" in html
