@@ -1,4 +1,4 @@
-"""Evolves a network for images of digits, retrains it and judges it honestly.
+"""Evolves a network for images of digits, and judges the best ones honestly.
 
 Without flags: fully connected networks for scikit-learn's digits. With
 `--dataset=fashion_mnist` or `--data=images.npz`: convolutional networks for
@@ -9,6 +9,7 @@ import os
 import pathlib
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -47,6 +48,8 @@ flags.DEFINE_enum(
 flags.DEFINE_string("dataset", None, "Data set of keras.datasets instead.")
 flags.DEFINE_string("data", None, "Path of an .npz of images instead.")
 flags.DEFINE_bool("overwrite", False, "Begin anew in a folder that is in use.")
+flags.DEFINE_integer("finalists", 3, "Networks to judge.", lower_bound=1)
+flags.DEFINE_integer("repeats", 2, "Trainings of each.", lower_bound=1)
 flags.DEFINE_string("output", "best.keras", "Where the winner is saved.")
 
 
@@ -74,34 +77,17 @@ def search_space(images: image_data.Images) -> keras_tuner.HyperModel:
     return DenseNetwork(images.input_shape, head)
 
 
-def retrain(
-    hypermodel: keras_tuner.HyperModel,
-    values: keras_tuner.HyperParameters,
-    images: image_data.Images,
-) -> keras.Model:
-    """Trains the winner from scratch on all that the search could see."""
-    keras.utils.set_random_seed(FLAGS.seed)
-    model = hypermodel.build(values)
-    x, y = images.search_set
-    # No data is left to stop by, so it may train longer, as its learning
-    # rate falls.
-    epochs = 3 * FLAGS.epochs
-    rate = float(model.optimizer.learning_rate)
-    decay = keras.callbacks.LearningRateScheduler(
-        lambda epoch: rate * 0.5 * (1 + np.cos(np.pi * epoch / epochs))
-    )
-    model.fit(x, y, batch_size=32, epochs=epochs, callbacks=[decay], verbose=0)
-    return model
+class CosineDecay(keras.callbacks.Callback):
+    """Lets the learning rate fall to zero over the epochs."""
 
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: D102
+        del logs
+        self.rate = float(self.model.optimizer.learning_rate)
 
-def save_and_check(model: keras.Model, x: np.ndarray) -> None:
-    """Saves the model, reloads it and compares predictions."""
-    model.save(FLAGS.output)
-    reloaded = keras.models.load_model(FLAGS.output)
-    np.testing.assert_allclose(
-        reloaded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6
-    )
-    print(f"saved {FLAGS.output}; reloaded, it predicts the same")
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
+        del logs
+        share = 0.5 * (1 + np.cos(np.pi * epoch / self.params["epochs"]))
+        self.model.optimizer.learning_rate = self.rate * share
 
 
 def main(argv: Sequence[str]) -> None:
@@ -131,13 +117,26 @@ def main(argv: Sequence[str]) -> None:
         epochs=FLAGS.epochs,
     )
 
-    winner = tuner.get_best_hyperparameters()[0]
-    print(f"the winner: {winner.values}")
-    model = retrain(hypermodel, winner, images)
+    # What the search could see is divided anew: most of it to train on, the
+    # rest to choose by, which no training sees. The held-out images stay
+    # unseen by the search and by the choice.
+    training, judging = images.search_split(seed=FLAGS.seed)
+    # No search compares epochs any longer, so training may last longer, as
+    # the learning rate falls.
+    finals = tuner.finalize(
+        *training,
+        validation_data=judging,
+        batch_size=32,
+        epochs=3 * FLAGS.epochs,
+        callbacks=[CosineDecay()],
+        top_k=FLAGS.finalists,
+        repeats=FLAGS.repeats,
+        path=FLAGS.output,
+    )
+    print(f"the winner: {dict(finals.winner.values)}")
+    model = finals.load_model()
     model.summary()
-    x, y = images.held_out
-    _, accuracy = model.evaluate(x, y, verbose=0)
-    save_and_check(model, x)
+    _, accuracy = model.evaluate(*images.held_out, verbose=0)
     print(f"held-out accuracy: {accuracy:.4f}")
 
 

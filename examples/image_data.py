@@ -10,6 +10,8 @@ from sklearn.model_selection import train_test_split
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 _SEED = 42
 
+Part = tuple[np.ndarray, np.ndarray]
+
 
 @dataclasses.dataclass(frozen=True)
 class Images:
@@ -19,9 +21,9 @@ class Images:
     never sees `held_out`, which tells how good the winner really is.
     """
 
-    train: tuple[np.ndarray, np.ndarray]
-    validation: tuple[np.ndarray, np.ndarray]
-    held_out: tuple[np.ndarray, np.ndarray]
+    train: Part
+    validation: Part
+    held_out: Part
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -33,8 +35,16 @@ class Images:
         """Number of classes."""
         return self.train[1].shape[1]
 
+    def search_split(self, seed: int) -> tuple[Part, Part]:
+        """The search set, divided anew: four fifths and the rest."""
+        x, y = self.search_set
+        x, x_rest, y, y_rest = train_test_split(
+            x, y, test_size=0.2, random_state=seed, stratify=y
+        )
+        return (x, y), (x_rest, y_rest)
+
     @property
-    def search_set(self) -> tuple[np.ndarray, np.ndarray]:
+    def search_set(self) -> Part:
         """Both parts that the search may see."""
         x, y = zip(self.train, self.validation, strict=True)
         return np.concatenate(x), np.concatenate(y)
@@ -98,9 +108,7 @@ def _split(
     )
 
 
-def _encoded(
-    x: np.ndarray, y: np.ndarray, classes: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _encoded(x: np.ndarray, y: np.ndarray, classes: int) -> Part:
     if x.ndim == 3:
         x = x[..., None]
     return x.astype("float32"), keras.utils.to_categorical(y, classes)

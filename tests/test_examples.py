@@ -1,5 +1,6 @@
 """The examples, run as users run them, with small flags."""
 
+import csv
 import os
 import pathlib
 import re
@@ -68,3 +69,14 @@ def test_evolve_digits_takes_images_from_a_file(tmp_path):
     )
     assert "held-out accuracy:" in printed
     assert "stage_0/filters" in printed
+
+
+def test_track_trials_writes_a_table(tmp_path):
+    printed = run("track_trials.py", tmp_path, "--max_trials=2", "--epochs=1")
+    with open(tmp_path / "trials.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["trial"] for row in rows] == ["0", "1"]
+    scores = [float(row["score"]) for row in rows]
+    best = rows[scores.index(max(scores))]["trial"]
+    last = printed.strip().splitlines()[-1]
+    assert last == f"2 trials in trials.csv; the best is {best}"

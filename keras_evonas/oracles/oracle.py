@@ -279,6 +279,21 @@ class EvoOracle(RecordedOracle):
             volumes.append(pareto.hypervolume(front, corner) if front else 0.0)
         return volumes
 
+    def _repr_html_(self) -> str:
+        # Reports read folders that oracles write, and load no Keras.
+        from keras_evonas.reports.notebook import oracle_html
+
+        settings = {
+            "objective": str(objectives.describe(self.objective)),
+            "max_trials": self.max_trials,
+            "strategy": self.strategy,
+            "seed": self.seed,
+        }
+        # A tuner sets it; until then there is no folder.
+        has_folder = getattr(self, "_project_name", None) is not None
+        folder = self._project_dir if has_folder else None
+        return oracle_html(type(self).__name__, settings, folder)
+
     def _losses(self, trial: Trial) -> tuple[float, ...]:
         losses = self.individual(trial.trial_id).losses
         return () if losses is None else losses

@@ -12,6 +12,8 @@ or `python -m keras_evonas report searches/digits`. Nothing here imports Keras,
 so a report can be made while the search runs, after a crash, and elsewhere.
 """
 
+from keras_evonas.reports.ablation import AblationResult
+from keras_evonas.reports.ablation import GeneEffect
 from keras_evonas.reports.importance import Importance
 from keras_evonas.reports.importance import gene_importance
 from keras_evonas.reports.page import write_report
@@ -22,7 +24,9 @@ from keras_evonas.reports.search import Search
 from keras_evonas.reports.search import Trial
 
 __all__ = [
+    "AblationResult",
     "Finalist",
+    "GeneEffect",
     "Importance",
     "Objective",
     "Search",

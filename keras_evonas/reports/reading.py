@@ -17,11 +17,13 @@ from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.oracles.record import SearchRecord
 from keras_evonas.reports import space as space_lib
 from keras_evonas.reports import trials as trials_lib
+from keras_evonas.reports.ablation import ABLATION_NAME
+from keras_evonas.reports.ablation import ablation_of
+from keras_evonas.reports.numbers import finite
 from keras_evonas.reports.search import Finalist
 from keras_evonas.reports.search import Objective
 from keras_evonas.reports.search import Search
 from keras_evonas.reports.search import Trial
-from keras_evonas.reports.search import finite
 
 FINALISTS_NAME = "finalists.json"
 CURVES_NAME = "learning_curves.json"
@@ -78,6 +80,7 @@ def load(folder: str | os.PathLike[str]) -> Search:
         constraints=tuple(map(str, terms.get("constraints") or ())),
         evolved=bool(record.births),
         finalists=_finalists(folder, notes),
+        ablation=ablation_of(_json(folder / ABLATION_NAME, notes)),
         notes=tuple(notes),
     )
 
@@ -116,8 +119,8 @@ def _check(folder: pathlib.Path) -> None:
             f"`folder` must be a project folder. Received: '{folder}', which "
             "is not there. It is `directory/project_name` of the tuner."
         )
-    inside = [path for path in folder.iterdir() if _is_project(path)]
-    if _is_project(folder):
+    inside = [path for path in folder.iterdir() if is_project(path)]
+    if is_project(folder):
         return
     hint = "It is `directory/project_name` of the tuner."
     if inside:
@@ -131,7 +134,8 @@ def _check(folder: pathlib.Path) -> None:
     )
 
 
-def _is_project(path: pathlib.Path) -> bool:
+def is_project(path: pathlib.Path) -> bool:
+    """Whether a folder holds a search."""
     return path.is_dir() and (
         (path / "oracle.json").exists()
         or SearchRecord(path).exists()
@@ -272,12 +276,28 @@ def _finalists(folder: pathlib.Path, notes: list[str]) -> tuple[Finalist, ...]:
     `"honest_scores"`.
     """
     content = _json(folder / FINALISTS_NAME, notes)
-    finalists = []
-    for entry in content if isinstance(content, list) else ():
-        scores = entry.get("honest_scores") or ()
-        if scores and finite(scores):
-            name = entry.get("name") or f"trial {entry.get('trial_id', '?')}"
-            finalists.append(
-                Finalist(str(name), entry.get("search_score"), tuple(scores))
-            )
-    return tuple(finalists)
+    found = [finalist_of(entry) for entry in _objects(content)]
+    return tuple(one for one in found if one.honest_scores)
+
+
+def finalist_of(entry: Mapping[str, Any]) -> Finalist:
+    """Reads one entry of `finalists.json`."""
+    scores = [s for s in entry.get("honest_scores") or () if finite([s])]
+    messages = [run.get("message") for run in _objects(entry.get("runs"))]
+    params = [run.get("params") for run in _objects(entry.get("runs"))]
+    return Finalist(
+        name=str(entry.get("name") or f"trial {entry.get('trial_id', '?')}"),
+        search_score=entry.get("search_score"),
+        honest_scores=tuple(scores),
+        trial_id=entry.get("trial_id"),
+        values=entry.get("values") or {},
+        params=next((n for n in params if n is not None), None),
+        chosen=bool(entry.get("chosen")),
+        message=next((m for m in messages if m), None),
+    )
+
+
+def _objects(content: Any) -> list[dict[str, Any]]:
+    """The JSON objects of a list, if it is one."""
+    content = content if isinstance(content, list) else ()
+    return [entry for entry in content if isinstance(entry, dict)]

@@ -2,13 +2,14 @@
 
 import dataclasses
 import functools
-import math
 import pathlib
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.reports import wording
+from keras_evonas.reports.ablation import AblationResult
 
 _SIGN = {"min": 1.0, "max": -1.0}
 
@@ -105,16 +106,33 @@ class Finalist:
         search_score: What the search believed.
         honest_scores: What it reached on data that the search never saw, one
             number a repeat.
+        trial_id: Its trial, if it was one of the search's.
+        values: Its hyperparameters.
+        params: Number of its parameters, if known.
+        chosen: Whether it was chosen.
+        message: Why a repeat failed, or `None` if none did.
     """
 
     name: str
     search_score: float | None
     honest_scores: tuple[float, ...]
+    trial_id: str | None = None
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    params: int | None = None
+    chosen: bool = False
+    message: str | None = None
 
     @property
     def mean(self) -> float:
         """Mean of the honest scores."""
         return sum(self.honest_scores) / len(self.honest_scores)
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the honest scores, `None` of a single one."""
+        if len(self.honest_scores) < 2:
+            return None
+        return statistics.stdev(self.honest_scores)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,6 +150,7 @@ class Search:
         constraints: What networks had to keep, in words.
         evolved: Whether parents and operators were recorded.
         finalists: The networks that were judged again, best first.
+        ablation: What the genes of a network are worth, if it was measured.
         notes: What a reader should know about the data.
     """
 
@@ -145,6 +164,7 @@ class Search:
     constraints: tuple[str, ...] = ()
     evolved: bool = False
     finalists: tuple[Finalist, ...] = ()
+    ablation: AblationResult | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -339,11 +359,3 @@ def _covers(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
 def _last_line(message: str | None) -> str:
     lines = [line for line in (message or "").splitlines() if line.strip()]
     return lines[-1].strip() if lines else "no message"
-
-
-def finite(values: Any) -> bool:
-    """Whether all are finite numbers."""
-    return all(
-        isinstance(value, int | float) and math.isfinite(value)
-        for value in values
-    )

@@ -6,12 +6,14 @@ from typing import Any
 from keras_evonas.reports import architecture
 from keras_evonas.reports import encoding
 from keras_evonas.reports import html
+from keras_evonas.reports import judged
 from keras_evonas.reports import lineage
 from keras_evonas.reports import pieces
 from keras_evonas.reports import verdict
 from keras_evonas.reports import wording
 from keras_evonas.reports.figures import ancestry
 from keras_evonas.reports.figures import genes
+from keras_evonas.reports.figures import judged as judged_figures
 from keras_evonas.reports.figures import progress
 from keras_evonas.reports.figures.base import Figure
 from keras_evonas.reports.html import Markup
@@ -80,6 +82,7 @@ class Report:
             self._curves(),
             self._costs(),
             self._finalists(),
+            self._ablation(),
             self._failures(),
             self._about(),
         ]
@@ -317,9 +320,25 @@ class Report:
         return Section(
             "finalists",
             "Search score and honest score",
-            "The best of many looks better than it is, because luck is "
-            "selected too. These networks were judged again.",
-            [progress.finalists(self.search)],
+            judged.finalists_lead(self.search),
+            [
+                judged_figures.finalists(self.search),
+                judged.finalists_table(self.search),
+            ],
+        )
+
+    def _ablation(self) -> Section | None:
+        result = self.search.ablation
+        if result is None:
+            return None
+        content: list[Any] = [judged.ablation_table(result)]
+        if any(one.gains for one in result.effects):
+            content.insert(0, judged_figures.ablation(result))
+        return Section(
+            "ablation",
+            f"What the genes of {result.network} are worth",
+            judged.ablation_lead(result),
+            content,
         )
 
     def _failures(self) -> Section | None:

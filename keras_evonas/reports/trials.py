@@ -7,10 +7,10 @@ from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.reports import space as space_lib
+from keras_evonas.reports.numbers import finite
 from keras_evonas.reports.search import Curve
 from keras_evonas.reports.search import Objective
 from keras_evonas.reports.search import Trial
-from keras_evonas.reports.search import finite
 
 # Costs that stand among the metrics.
 COSTS = (

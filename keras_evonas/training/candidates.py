@@ -25,6 +25,8 @@ class Candidate:
             as `epochs`, `initial_epoch` and `batch_size`.
         initial_weights: Path of a weights file to begin with, or `None`.
         checkpoint: Path to write the weights of the best epoch to, or `None`.
+        fold: Integer, which of the folds of the data it is trained on, or
+            `None` for the data as they are.
         bar: Float. The checkpoint is only written if the best epoch's loss is
             below: the objective, its sign turned if it is maximised. `None`
             writes it always.
@@ -35,6 +37,7 @@ class Candidate:
     fit: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     initial_weights: str | None = None
     checkpoint: str | None = None
+    fold: int | None = None
     bar: float | None = None
 
 
@@ -54,7 +57,7 @@ class Outcome:
             candidates ran out of memory, or `None`.
         has_checkpoint: Whether the weights were written.
         build_config: What `model.build_from_config` takes, or `None`.
-        costs: Mapping from names to what the trained network costs.
+        results: What `Task.after_training` returned.
     """
 
     name: str
@@ -68,4 +71,4 @@ class Outcome:
     cohort_limit: int | None = None
     has_checkpoint: bool = False
     build_config: Mapping[str, Any] | None = None
-    costs: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    results: Mapping[str, float] = dataclasses.field(default_factory=dict)

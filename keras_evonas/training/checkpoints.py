@@ -101,19 +101,32 @@ class BestWeights(keras.callbacks.Callback):
             return False
         for weight, value in zip(self._weights, self._values, strict=True):
             weight.assign(value)
-        self.model.optimizer = None
-        # A name of its own: a process that was given up may still be at it.
-        temporary = f"{path}.{os.getpid()}.tmp.weights.h5"
-        size = sum(value.nbytes for value in self._values)
-        project.check_room(path, int(_OVERHEAD * size) + _HEADERS)
-        try:
-            self.model.save_weights(temporary)
-            os.replace(temporary, path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise project.WriteError.of(path, error) from error
+        write_weights(self.model, path)
         return True
+
+
+def write_weights(model: keras.Model, path: str) -> None:
+    """Writes the weights of a model without those of its optimizer.
+
+    The file is there as a whole or not at all.
+
+    Raises:
+        keras_evonas.project.WriteError: If the disk is full or broken.
+    """
+    # A name of its own: a process that was given up may still be at it.
+    temporary = f"{path}.{os.getpid()}.tmp.weights.h5"
+    size = sum(weight.numpy().nbytes for weight in model.weights)
+    project.check_room(path, int(_OVERHEAD * size) + _HEADERS)
+    optimizer, model.optimizer = model.optimizer, None
+    try:
+        model.save_weights(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise project.WriteError.of(path, error) from error
+    finally:
+        model.optimizer = optimizer
 
 
 def read_weights(model: keras.Model, path: str) -> None:

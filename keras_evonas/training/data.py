@@ -1,6 +1,7 @@
 """The data of a search, converted and shuffled once for all candidates."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
 from keras_evonas.training.arrays import arrays_of
 from keras_evonas.training.arrays import is_in_memory
+from keras_evonas.training.candidates import Candidate
 
 # Arguments that do not change what the data are.
 _HARMLESS = frozenset(
@@ -26,13 +28,25 @@ class Data:
 
     Args:
         arguments: The arguments that all candidates share.
+        folds: The same arguments with the data of each fold, if candidates
+            are trained on folds.
     """
 
-    def __init__(self, arguments: FitArguments) -> None:
+    def __init__(
+        self, arguments: FitArguments, folds: Sequence[FitArguments] = ()
+    ) -> None:
         self.arguments = arguments
-        self._is_converted = False
-        self._arrays: tuple[Arrays, Arrays | None] | None = None
+        self._folds = tuple(folds)
+        self._known = self._folds or (arguments,)
+        self._arrays: dict[int, tuple[Arrays, Arrays | None] | None] = {}
         self._orders: dict[tuple[int, int, bool], Orders] = {}
+
+    def arguments_of(self, candidate: Candidate) -> FitArguments:
+        """The arguments of one candidate."""
+        arguments = self.arguments
+        if candidate.fold is not None:
+            arguments = self._folds[candidate.fold]
+        return arguments.with_changes(**candidate.fit)
 
     def arrays(
         self, arguments: FitArguments
@@ -42,14 +56,15 @@ class Data:
         Args:
             arguments: The arguments of one candidate.
         """
-        if not self._has_same_data(arguments):
+        place = self._place(arguments)
+        if place is None:
             return arrays_of(arguments)
-        if not self._is_converted:
-            self._arrays = arrays_of(self.arguments)
-            self._is_converted = True
-        if self._arrays is None:
+        if place not in self._arrays:
+            self._arrays[place] = arrays_of(self._known[place])
+        converted = self._arrays[place]
+        if converted is None:
             return None
-        training, held_out = self._arrays
+        training, held_out = converted
         batch_size = arguments.batch_size or DEFAULT_BATCH_SIZE
         training = dataclasses.replace(training, batch_size=batch_size)
         if held_out is not None:
@@ -86,10 +101,14 @@ class Data:
             ),
         )
 
-    def _has_same_data(self, arguments: FitArguments) -> bool:
-        return all(
-            getattr(arguments, field.name)
-            is getattr(self.arguments, field.name)
+    def _place(self, arguments: FitArguments) -> int | None:
+        """Which of the known arguments have the same data, if any."""
+        names = [
+            field.name
             for field in dataclasses.fields(arguments)
             if field.name not in _HARMLESS
-        )
+        ]
+        for place, known in enumerate(self._known):
+            if all(getattr(arguments, n) is getattr(known, n) for n in names):
+                return place
+        return None

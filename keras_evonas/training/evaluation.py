@@ -42,6 +42,9 @@ class Task:
             right after the random seed was set.
         data: The arguments of `fit`, with the data.
         objective: Pairs of a metric's name and `"min"` or `"max"`.
+        after_training: Called with a candidate and its trained model, while
+            others may still be training. What it returns stands in the
+            outcome; if it raises, the candidate has failed.
         adapt_callbacks: Called with a candidate and its own copies of the
             callbacks; returns those to use. Defaults to using the copies,
             which write into a folder of the candidate's name.
@@ -49,7 +52,6 @@ class Task:
             takes, in bytes, or `None` where nobody knows. Defaults to not
             asking.
         memory: Integer, bytes that a cohort may take together, or `None`.
-        costs: Tells by name what a trained model costs. Defaults to nothing.
         infeasible: Exceptions of `build` that say that a network is not to
             be trained at all.
         fatal: Exceptions of `build` that are to end the search.
@@ -58,10 +60,12 @@ class Task:
     build: Callable[[Candidate], keras.Model]
     data: Data
     objective: Sequence[tuple[str, str]]
+    after_training: (
+        Callable[[Candidate, keras.Model], Mapping[str, float]] | None
+    ) = None
     adapt_callbacks: Callable[[Candidate, list[Any]], list[Any]] | None = None
     training_bytes: Callable[[Candidate], int | None] | None = None
     memory: int | None = None
-    costs: Callable[[keras.Model], Mapping[str, float]] | None = None
     infeasible: tuple[type[BaseException], ...] = ()
     fatal: tuple[type[BaseException], ...] = ()
 
@@ -201,7 +205,7 @@ class _Evaluation:
         """Builds and traces a member, and hands it to those who train it."""
         data = self._task.data
         try:
-            arguments = data.arguments.with_changes(**candidate.fit)
+            arguments = data.arguments_of(candidate)
             arrays = data.arrays(arguments)
             orders = arrays and data.orders(candidate.seed, arrays[0])
 
@@ -254,10 +258,9 @@ class _Evaluation:
             self._fail(member.name, member.error)
             return
         keeper = self._keepers.pop(member.name, None)
-        tell = self._task.costs
         try:
+            results = self._after_training(member)
             written = keeper is not None and self._write(member.name, keeper)
-            costs = {} if tell is None else tell(member.model)
         except WriteError:
             raise  # It is not the network's fault.
         except Exception as error:
@@ -270,11 +273,20 @@ class _Evaluation:
             params=member.model.count_params(),
             has_checkpoint=written,
             build_config=member.model.get_build_config(),
-            costs=costs,
+            results=results,
         )
 
+    def _candidate(self, name: str) -> Candidate:
+        return next(c for c in self._candidates if c.name == name)
+
+    def _after_training(self, member: Member) -> Mapping[str, float]:
+        if self._task.after_training is None:
+            return {}
+        candidate = self._candidate(member.name)
+        return self._task.after_training(candidate, member.model)
+
     def _write(self, name: str, keeper: BestWeights) -> bool:
-        candidate = next(c for c in self._candidates if c.name == name)
+        candidate = self._candidate(name)
         if candidate.bar is not None and not keeper.loss < candidate.bar:
             return False
         return keeper.write(str(candidate.checkpoint))

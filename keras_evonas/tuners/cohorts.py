@@ -59,7 +59,7 @@ class CohortSearch:
         self._arguments = arguments
         self._folder = pathlib.Path(tuner.project_dir)
         self._size = sizing.largest_cohort(
-            tuner.cohort_size, tuner.oracle.max_trials
+            tuner.cohort_size, tuner.oracle.max_trials, len(tuner._folds)
         )
         self._cohorts: dict[int, _Cohort] = {}
 
@@ -86,8 +86,9 @@ class CohortSearch:
         name = self._tuner.tuner_id
         if slots > 1:
             name = f"{name}-worker{slot}"
-        number = max(1, self._size // self._tuner.executions_per_trial)
-        return Lanes(self._tuner.oracle, name, number)
+        folds = max(1, len(self._tuner._folds))
+        runs = self._tuner.executions_per_trial * folds
+        return Lanes(self._tuner.oracle, name, max(1, self._size // runs))
 
     def _fill(self, crew: Crew, lanes: list[Lanes], heart: Heartbeat) -> None:
         """Gives every free slot a cohort, as long as there are trials."""

@@ -2,13 +2,14 @@
 
 import math
 import re
-import sys
+
+from keras_evonas.tuners.screens import screen
 
 _ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
 
 
 class Progress:
-    """Prints a line for each ended trial.
+    """Prints a line for each ended trial; in a notebook, in one display.
 
     Args:
         name: String, the objective's name.
@@ -43,19 +44,19 @@ class Progress:
         self._ended_before = ended
         self._best = best
         self._seconds = 0.0
-        self._has_status = False
+        self._screen = screen()
 
     def training(self, number: int) -> None:
-        """Says on a terminal, until the next line, what is being done."""
-        if self._verbose and sys.stdout.isatty():
+        """Says, until the next line, what is being done; not to a file."""
+        if self._verbose:
             noun = "network" if number == 1 else "networks"
-            print(f"training {number} {noun} ...", end="", flush=True)
-            self._has_status = True
+            self._screen.status(f"training {number} {noun} ...")
 
     def ended(
         self,
         score: float | None,
         *,
+        label: str = "",
         params: int | None = None,
         seconds: float = 0.0,
         message: str | None = None,
@@ -64,6 +65,7 @@ class Progress:
 
         Args:
             score: Float, or `None` if there is none.
+            label: String, what it is the score of.
             params: Integer, number of parameters of the network, if known.
             seconds: Float, how long it took.
             message: String, why there is no score.
@@ -75,9 +77,9 @@ class Progress:
             self._best = self._is_better([*known, score])
         parts = [self._count()]
         if message is None:
-            parts.append(f"{self._name} {_short(score)}")
+            parts.append(f"{label}{self._name} {_short(score)}")
         else:
-            parts.append(f"failed: {_gist(message)}")
+            parts.append(f"{label}failed: {_gist(message)}")
         if self._best is not None:
             parts.append(f"(best {_short(self._best)})")
         if params is not None:
@@ -87,12 +89,13 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Prints any line, unless the search is to be silent."""
-        if not self._verbose:
-            return
-        if self._has_status:
-            print("\r\033[K", end="")
-            self._has_status = False
-        print(line, flush=True)
+        if self._verbose:
+            self._screen.line(line)
+
+    def conclude(self, result: object) -> None:
+        """Prints a result, unless a notebook displays it anyway."""
+        if self._verbose:
+            self._screen.result(result)
 
     def _count(self) -> str:
         if self._total is None:

@@ -59,6 +59,31 @@ def metrics_of(
     return metrics, int(statistics.mean(epochs))
 
 
+def spreads_of(
+    executions: Sequence[Curves], objective: keras_tuner.Objective
+) -> dict[str, float]:
+    """The standard deviations of the objectives over folds.
+
+    Args:
+        executions: The learning curves of each fold.
+        objective: The oracle's objective.
+
+    Returns:
+        For each objective that training reports, under its name with `_std`
+        appended, the spread of the values at the best epochs.
+    """
+    pairs = objectives.lead_of(objective)
+    epochs = [best_epoch_of(pairs, curves) for curves in executions]
+    return {
+        f"{part.name}_std": statistics.stdev(
+            float(curves[part.name][epoch])
+            for epoch, curves in zip(epochs, executions, strict=True)
+        )
+        for part in objectives.parts_of(objective)
+        if part.name in executions[0]
+    }
+
+
 def never_finite(
     executions: Sequence[Curves], objective: keras_tuner.Objective
 ) -> str | None:

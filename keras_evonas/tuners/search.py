@@ -11,6 +11,7 @@ from keras_evonas.oracles.arguments import Initial
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.feasibility import CostFunction
 from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.tuners.hooks import TrialHook
 from keras_evonas.tuners.host_tuner import FitArgumentsOf
 from keras_evonas.tuners.trial_files import Policy
 from keras_evonas.tuners.tuner import EvoTuner
@@ -54,6 +55,8 @@ class EvolutionarySearch(EvoTuner):
         keep_checkpoints: Policy | None = None,
         top_k: int = 10,
         fit_arguments: FitArgumentsOf | None = None,
+        cv: Any = None,
+        on_trial_end: TrialHook | None = None,
         verbose: int | None = None,
         executor: Executor | None = None,
         max_model_size: int | None = None,
@@ -90,6 +93,8 @@ class EvolutionarySearch(EvoTuner):
             keep_checkpoints=keep_checkpoints,
             top_k=top_k,
             fit_arguments=fit_arguments,
+            cv=cv,
+            on_trial_end=on_trial_end,
             verbose=verbose,
             executor=executor,
             max_model_size=max_model_size,

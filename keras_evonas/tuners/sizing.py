@@ -40,13 +40,22 @@ def check_cohort_size(cohort_size: Any) -> None:
         )
 
 
-def largest_cohort(cohort_size: Any, max_trials: int | None) -> int:
-    """How many trials to ask for at a time, before memory is considered."""
+def largest_cohort(
+    cohort_size: Any, max_trials: int | None, folds: int = 0
+) -> int:
+    """How many networks to train at a time, before memory is considered.
+
+    Args:
+        cohort_size: What the user asked for.
+        max_trials: Integer, how many trials the search has, or `None`.
+        folds: Integer, how many networks belong to one trial.
+    """
     if cohort_size != "auto":
         return int(cohort_size)
     if not max_trials:
         return _LARGEST
-    return max(1, min(_LARGEST, max_trials // _SHARE))
+    # The folds of a trial learn nothing from each other.
+    return max(1, min(_LARGEST, max(max_trials // _SHARE, folds)))
 
 
 class MemoryPlan:

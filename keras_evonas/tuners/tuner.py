@@ -18,10 +18,17 @@ from keras_evonas.training import FitArguments
 from keras_evonas.training import Outcome
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
+from keras_evonas.training.folds import check_cv
+from keras_evonas.training.folds import folds_of
 from keras_evonas.tuners import sizing
+from keras_evonas.tuners.afterwards import AfterSearch
+from keras_evonas.tuners.arguments import check_can_fold
+from keras_evonas.tuners.arguments import check_cv_with
 from keras_evonas.tuners.cohorts import CohortSearch
+from keras_evonas.tuners.honest import references
+from keras_evonas.tuners.hooks import CheckedHook
+from keras_evonas.tuners.hooks import TrialHook
 from keras_evonas.tuners.host_tuner import FitArgumentsOf
-from keras_evonas.tuners.host_tuner import MendedTuner
 from keras_evonas.tuners.interrupts import interruptible
 from keras_evonas.tuners.lanes import Lanes
 from keras_evonas.tuners.lanes import is_chief
@@ -32,6 +39,7 @@ from keras_evonas.tuners.results import best_loss_of
 from keras_evonas.tuners.results import check_objective
 from keras_evonas.tuners.results import metrics_of
 from keras_evonas.tuners.results import never_finite
+from keras_evonas.tuners.results import spreads_of
 from keras_evonas.tuners.trial_files import Policy
 from keras_evonas.tuners.trial_files import TrialFiles
 from keras_evonas.tuners.trial_files import check_policy
@@ -54,7 +62,7 @@ def checked_executor(executor: Any) -> Executor:
     return executor
 
 
-class EvoTuner(MendedTuner):
+class EvoTuner(AfterSearch):
     """Trains the networks of a search together, each exactly as if alone.
 
     It takes any keras-tuner oracle and any hypermodel, and is called as
@@ -84,6 +92,23 @@ class EvoTuner(MendedTuner):
         fit_arguments: Callable that takes hyperparameters and returns a
             dictionary of arguments of `fit` that are the trial's own, such as
             `lambda hp: {"batch_size": hp.Choice("batch_size", [16, 64])}`.
+            Defaults to `None`.
+        cv: Cross-validation: every network is trained once for each fold, in
+            one cohort, and its score is the mean over the folds. An integer
+            of 2 or more cuts the shuffled examples into so many parts; a
+            splitter of scikit-learn, such as `StratifiedKFold(5)`, or a list
+            of pairs of index arrays says it in detail. `search` then takes
+            arrays and no validation data. The spread over the folds stands
+            among the metrics of a trial, as `val_accuracy_std` for the
+            objective `val_accuracy`; the checkpoint is that of the best fold.
+            It takes the memory of as many copies of the data. Defaults to
+            `None`.
+        on_trial_end: Callable that takes each trial that has completed or
+            failed for good, once, such as `lambda trial: log(trial.trial_id,
+            trial.score)`. It is called in the process that has trained it,
+            in the thread of `search`, after the trial was recorded. If it
+            raises, the others of the cohort are recorded and told before the
+            search ends with the error; run again, it goes on behind them.
             Defaults to `None`.
         seed: Integer, the seed of the training. Defaults to that of the
             oracle.
@@ -121,6 +146,8 @@ class EvoTuner(MendedTuner):
         keep_checkpoints: Policy | None = None,
         top_k: int = 10,
         fit_arguments: FitArgumentsOf | None = None,
+        cv: Any = None,
+        on_trial_end: TrialHook | None = None,
         seed: int | None = None,
         verbose: int | None = None,
         executor: Executor | None = None,
@@ -138,9 +165,13 @@ class EvoTuner(MendedTuner):
         sizing.check_cohort_size(cohort_size)
         needs_all = goes_on_from_weights(oracle)
         check_policy(keep_checkpoints, top_k, needs_all)
+        check_cv_with(cv, needs_all)
         self.cohort_size = cohort_size
+        self.cv = check_cv(cv)
+        self._hook = CheckedHook(on_trial_end)
         self.verbose = verbose
         self.executor = checked_executor(executor)
+        self._folds: list[FitArguments] = []
         self._run_of: dict[str, tuple[Trial, int]] = {}
         policy = keep_checkpoints or ("all" if needs_all else "top_k")
         super().__init__(
@@ -180,6 +211,8 @@ class EvoTuner(MendedTuner):
             warn_of_open_port()
             super().search(*fit_args, **fit_kwargs)
             return
+        validation_data = fit_kwargs.get("validation_data")
+        self._seen = references(fit_args, fit_kwargs.get("x"), validation_data)
         self._progress = self._new_progress(fit_kwargs.get("verbose", "auto"))
         # keras-tuner would print tables of its own.
         self._local_oracle.verbose = 0
@@ -198,6 +231,7 @@ class EvoTuner(MendedTuner):
         if reason is None:
             self._search_together(FitArguments.of(*fit_args, **fit_kwargs))
         else:
+            check_can_fold(self.cv, reason)
             self._progress.say(f"Networks train one after another: {reason}.")
             self._search_one_after_another(*fit_args, **fit_kwargs)
         stop_reason = getattr(self._local_oracle, "stop_reason", None)
@@ -208,17 +242,25 @@ class EvoTuner(MendedTuner):
     def _search_together(self, arguments: FitArguments) -> None:
         callback_lib.copied(arguments.callbacks)  # Raises before any training.
         check_objective(self.oracle.objective)
+        if self.cv is not None:
+            self._folds = folds_of(arguments, self.cv, seed=self._training_seed)
         CohortSearch(self, arguments).run()
 
     def _candidates(self, trials: Iterable[Trial]) -> list[Candidate]:
         bar = None
-        if self.executions_per_trial == 1:
+        folds: list[int | None] = [*range(len(self._folds))] or [None]
+        places = [
+            (seed, fold)
+            for seed in range(self.executions_per_trial)
+            for fold in folds
+        ]
+        if len(places) == 1:
             bar = self._files.bar(self.oracle)
         candidates = []
         for trial in trials:
             changes = self._fit_changes(trial.hyperparameters)
             parent = trial.hyperparameters.values.get("tuner/trial_id")
-            for execution in range(self.executions_per_trial):
+            for execution, (seed, fold) in enumerate(places):
                 # Also the folder for the files of callbacks, as in keras-tuner.
                 name = f"{trial.trial_id}/execution{execution}"
                 self._run_of[name] = (trial, execution)
@@ -226,8 +268,9 @@ class EvoTuner(MendedTuner):
                 candidates.append(
                     Candidate(
                         name=name,
-                        seed=self._training_seed + execution,
+                        seed=self._training_seed + seed,
                         fit=changes,
+                        fold=fold,
                         initial_weights=self._files.weights_of(parent)
                         if parent
                         else None,
@@ -259,6 +302,7 @@ class EvoTuner(MendedTuner):
         self._files.prune(self.oracle)
         if stop is not None:
             raise stop
+        self._hook.raise_error()
 
     def _report(self, trial: Trial, executions: list[Outcome]) -> None:
         curves = [outcome.curves for outcome in executions]
@@ -272,8 +316,10 @@ class EvoTuner(MendedTuner):
                 initial_epoch=values.get("tuner/initial_epoch", 0),
             )
             metrics, step = metrics_of(curves, self.oracle.objective)
+            if self._folds:
+                metrics |= spreads_of(curves, self.oracle.objective)
             metrics["train_seconds"] = sum(o.seconds for o in executions)
-            for name, cost in executions[0].costs.items():
+            for name, cost in executions[0].results.items():
                 if not trial.metrics.exists(name):
                     metrics[name] = cost
             message = never_finite(curves, self.oracle.objective)
@@ -367,6 +413,7 @@ class EvoTuner(MendedTuner):
             finally:
                 self._show(trial, [outcome])
             self._files.prune(self.oracle)
+            self._hook.raise_error()
 
     # Bits.
 
@@ -397,3 +444,4 @@ class EvoTuner(MendedTuner):
             seconds=sum(outcome.seconds for outcome in executions),
             message=message,
         )
+        self._hook(trial)

@@ -26,11 +26,17 @@ from keras_evonas.training import FitArguments
 from keras_evonas.training import Outcome
 from keras_evonas.training import Task
 from keras_evonas.training import evaluate
+from keras_evonas.training.folds import folds_of
 from keras_evonas.tuners import results
 from keras_evonas.tuners import sizing
 
 # Arguments that may be functions which make the data.
 _DATA = ("x", "validation_data")
+# What a tuner has for searching, and leaves behind when it goes to train.
+_AT_HOME = (
+    *("oracle", "_local_oracle", "executor", "_progress"),
+    *("_hook", "_seen"),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,7 +121,8 @@ class CohortWorker:
         tuner = copy.copy(self._tuner)
         tuner._seed = tuner._training_seed
         tuner._run_of = {}
-        for name in ("oracle", "_local_oracle", "executor", "_progress"):
+        tuner._folds = []
+        for name in _AT_HOME:
             vars(tuner).pop(name, None)
         return {
             **vars(self),
@@ -148,20 +155,28 @@ class CohortWorker:
             trial, _ = self._tuner._run_of[candidate.name]
             return plan.training_bytes(trial.hyperparameters, candidate.fit)
 
+        costs_of = ModelCosts(
+            latency=self._wants_latency,
+            input_shapes=sizing.shapes_of(arguments.x),
+        )
         self._task = Task(
             build=self._tuner._build_candidate,
-            data=Data(arguments),
+            data=Data(arguments, self._folds(arguments)),
             objective=self._objective,
             adapt_callbacks=self._tuner._adapted_callbacks,
             training_bytes=training_bytes if plan and plan.asks else None,
             memory=plan and plan.memory,
-            costs=ModelCosts(
-                latency=self._wants_latency,
-                input_shapes=sizing.shapes_of(arguments.x),
-            ),
+            after_training=lambda _, model: costs_of(model),
             infeasible=(keras_tuner.errors.FailedTrialError,),
             fatal=(keras_tuner.errors.FatalError,),
         )
+
+    def _folds(self, arguments: FitArguments) -> list[FitArguments]:
+        """The folds; each worker makes them from the data that it has."""
+        tuner = self._tuner
+        if tuner.cv is None or not self._is_copy:
+            return tuner._folds
+        return folds_of(arguments, tuner.cv, seed=tuner._training_seed)
 
     def run(self, job: Job) -> Result:
         """Trains a cohort; see `Worker`."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 
@@ -212,3 +213,72 @@ def forty(tmp_path_factory):
     """The folder of a search of forty trials, three of them failed."""
     folder = tmp_path_factory.mktemp("searches") / "forty"
     return Project(folder).run(40, fails=(3, 17, 30))
+
+
+def judge(folder, name="trial 07", gene="units"):
+    """Writes what `finalize` and `ablate` write."""
+
+    def runs(scores, message=None):
+        found = [
+            {"seed": seed, "score": score, "message": None, "params": 1234}
+            for seed, score in enumerate(scores, start=1)
+        ]
+        if message:
+            found.append({"seed": 9, "score": None, "message": message})
+        return found
+
+    def finalist(name, search, scores, **more):
+        return {
+            "name": name,
+            "search_score": search,
+            "honest_scores": scores,
+            "runs": runs(scores),
+            **more,
+        }
+
+    write_json(
+        folder / "finalists.json",
+        [
+            finalist(name, 0.02, [0.03, 0.05], trial_id="07", chosen=True),
+            finalist("trial 12", 0.01, [0.06, 0.09, 0.06], trial_id="12"),
+            finalist("the default", None, [0.4]),
+            finalist("trial 20", 0.05, []),
+        ],
+    )
+
+    def variant(gene, scores, message=None):
+        return {
+            "name": f"{gene} put back",
+            "of": name,
+            "gene": gene,
+            "value": 256,
+            "default": 32,
+            "runs": runs(scores, message),
+        }
+
+    write_json(
+        folder / "ablation.json",
+        [
+            {
+                "name": name,
+                "gene": None,
+                "changed": [gene, "rate", "momentum", "broken", "left_out"],
+                "objective": "val_loss",
+                "direction": "min",
+                "runs": runs([0.03, 0.05]),
+            },
+            variant("broken", [], "ValueError: no"),
+            variant("momentum", [0.01, 0.03]),
+            variant("rate", [0.04, 0.04]),
+            variant(gene, [0.13, 0.25]),
+            {**variant("elsewhere", [9.0, 9.0]), "of": "trial 12"},
+        ],
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def judged(forty, tmp_path_factory):
+    """The folder of a search whose best networks were judged again."""
+    folder = tmp_path_factory.mktemp("judged") / "forty"
+    return judge(shutil.copytree(forty, folder))

@@ -42,9 +42,9 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def small(forty, tmp_path_factory):
+def small(judged, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    return reports.write_report(forty, path)
+    return reports.write_report(judged, path)
 
 
 def show(browser, path, size=DESKTOP, dark=False):

@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Sequence
 
-from keras_evonas.reports import wording
 from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures.base import Figure
 from keras_evonas.reports.search import Search
@@ -145,61 +144,6 @@ def costs(search: Search) -> list[Figure]:
         if len(values) > 1:
             found.append(_cost_figure(search, name, trials, read))
     return found[:_MOST_FIGURES]
-
-
-def finalists(search: Search) -> Figure:
-    """The search's score beside what the finalists really reach."""
-    ones = search.finalists[::-1]
-    names = [wording.escape(wording.shorten(one.name, 30)) for one in ones]
-    spreads = [
-        (
-            sum((s - one.mean) ** 2 for s in one.honest_scores)
-            / max(1, len(one.honest_scores) - 1)
-        )
-        ** 0.5
-        for one in ones
-    ]
-    objective = search.objectives[0].name if search.objectives else "score"
-    return Figure(
-        "finalists",
-        "Is the best really the best?",
-        "Open circles: what the search believed. Filled: what the same network "
-        "reaches on data that the search never saw, retrained with new seeds; "
-        "bars are one standard deviation. A filled circle far on the worse "
-        "side means that the search was lucky there.",
-        [
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": "the search's score",
-                "x": base.rounded([one.search_score for one in ones]),
-                "y": names,
-                "marker": {
-                    "symbol": "circle-open",
-                    "size": 12,
-                    "color": base.theme("orange"),
-                },
-            },
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": "the honest score",
-                "x": base.rounded([one.mean for one in ones]),
-                "y": names,
-                "error_x": {
-                    "type": "data",
-                    "array": base.rounded(spreads),
-                    "color": base.theme("blue"),
-                },
-                "marker": {"size": 11, "color": base.theme("blue")},
-            },
-        ],
-        {
-            "xaxis": base.axis(objective),
-            "yaxis": {"type": "category", "automargin": True},
-        },
-        height=150 + 36 * len(ones),
-    )
 
 
 def _cost(name: str):

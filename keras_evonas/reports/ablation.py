@@ -1,0 +1,118 @@
+"""What each gene of a network is worth: the result of an ablation."""
+
+import dataclasses
+import statistics
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from keras_evonas.reports.numbers import finite
+
+ABLATION_NAME = "ablation.json"
+_SIGN = {"min": -1.0, "max": 1.0}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GeneEffect:
+    """What one gene of a network is worth.
+
+    Args:
+        gene: The gene's name.
+        value: Its value in the network.
+        default: The default that it was put back to.
+        gains: By how much the network does better than the one with the
+            default, one number a seed, positive if its own value is better.
+        message: Why a training failed, or `None` if none did.
+    """
+
+    gene: str
+    value: Any
+    default: Any
+    gains: tuple[float, ...]
+    message: str | None = None
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the gains."""
+        return statistics.fmean(self.gains) if self.gains else None
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the gains, `None` of a single one."""
+        return statistics.stdev(self.gains) if len(self.gains) > 1 else None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AblationResult:
+    """What each gene of a network is worth.
+
+    Args:
+        network: How the network is called.
+        objective: What was measured.
+        direction: `"min"` or `"max"`.
+        scores: The scores of the network itself, one number a seed.
+        effects: Of each gene that was put back, the most valuable first;
+            those that could not be trained come last.
+        skipped: Genes that are not at their default and were left out.
+    """
+
+    network: str
+    objective: str
+    direction: str
+    scores: tuple[float, ...]
+    effects: tuple[GeneEffect, ...]
+    skipped: tuple[str, ...] = ()
+
+
+def ablation_of(content: Any) -> AblationResult | None:
+    """Reads the content of `ablation.json`; `None` if there is no result.
+
+    A list of objects, one for each network that was trained, the whole one
+    first: `"name"`, `"of"` (the name of the whole one), `"gene"`, `"value"`,
+    `"default"` and `"runs"`, a list of objects with `"seed"`, `"score"` and
+    `"message"`.
+    """
+    entries = [e for e in content or () if isinstance(e, dict)]
+    whole = next((e for e in entries if e.get("gene") is None), None)
+    if whole is None:
+        return None
+    scores = _scores(whole)
+    direction = whole.get("direction", "min")
+    sign = _SIGN[direction]
+    effects = [
+        GeneEffect(
+            gene=str(entry["gene"]),
+            value=entry.get("value"),
+            default=entry.get("default"),
+            gains=tuple(
+                sign * (scores[seed] - score)
+                for seed, score in _scores(entry).items()
+                if seed in scores
+            ),
+            message=_message(entry),
+        )
+        for entry in entries
+        if entry.get("gene") is not None and entry.get("of") == whole["name"]
+    ]
+    effects.sort(key=lambda one: (one.mean is None, -(one.mean or 0.0)))
+    if not scores and not effects:
+        return None
+    done = {one.gene for one in effects}
+    return AblationResult(
+        network=str(whole["name"]),
+        objective=str(whole.get("objective", "score")),
+        direction=direction,
+        scores=tuple(scores.values()),
+        effects=tuple(effects),
+        skipped=tuple(g for g in whole.get("changed", ()) if g not in done),
+    )
+
+
+def _scores(entry: Mapping[str, Any]) -> dict[int, float]:
+    runs: Sequence[Any] = entry.get("runs") or ()
+    return {r["seed"]: r["score"] for r in runs if finite([r.get("score")])}
+
+
+def _message(entry: Mapping[str, Any]) -> str | None:
+    messages = (run.get("message") for run in entry.get("runs") or ())
+    return next((message for message in messages if message), None)

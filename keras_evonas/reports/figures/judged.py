@@ -1,0 +1,129 @@
+"""Networks that were trained again: finalists, and genes put back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_evonas.reports import wording
+from keras_evonas.reports.ablation import AblationResult
+from keras_evonas.reports.figures import base
+from keras_evonas.reports.figures.base import Figure
+from keras_evonas.reports.search import Search
+
+_NAME_WIDTH = 30
+
+
+def finalists(search: Search) -> Figure:
+    """The search's score beside what the finalists really reach."""
+    ones = search.finalists[::-1]
+    names = [
+        _name(f"{one.name} (chosen)" if one.chosen else one.name)
+        for one in ones
+    ]
+    objective = search.objectives[0].name if search.objectives else "score"
+    return Figure(
+        "finalists",
+        "Is the best really the best?",
+        "Open circles: what the search believed. Filled: what the same network "
+        "reaches on data that the search never saw, retrained with new seeds; "
+        "dots are single trainings, bars one standard deviation. A filled "
+        "circle far on the worse side means that the search was lucky there.",
+        [
+            _single_runs([one.honest_scores for one in ones], names),
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "the search's score",
+                "x": base.rounded([one.search_score for one in ones]),
+                "y": names,
+                "marker": {
+                    "symbol": "circle-open",
+                    "size": 12,
+                    "color": base.theme("orange"),
+                    "line": {"width": 2},
+                },
+            },
+            _means(
+                [one.mean for one in ones],
+                [one.spread for one in ones],
+                names,
+                "the honest score",
+            ),
+        ],
+        {
+            "xaxis": base.axis(objective),
+            "yaxis": {"type": "category", "automargin": True},
+        },
+        height=190 + 36 * len(ones),
+    )
+
+
+def ablation(result: AblationResult) -> Figure:
+    """What each gene of a network is worth."""
+    effects = [one for one in result.effects if one.gains][::-1]
+    names = [_name(one.gene) for one in effects]
+    return Figure(
+        "ablation",
+        "What each gene is worth",
+        f"How much better {result.network} does with its own value of a gene "
+        "than with the default, trained with the same seeds. To the right of "
+        "zero the value is worth having. Dots are single trainings, bars one "
+        "standard deviation; where they reach across zero it may be chance.",
+        [
+            _single_runs([one.gains for one in effects], names),
+            _means(
+                [one.mean for one in effects],
+                [one.spread for one in effects],
+                names,
+                "mean gain",
+            ),
+        ],
+        {
+            "xaxis": base.axis(
+                f"gain in {result.objective}", zeroline=True, zerolinewidth=2
+            ),
+            "yaxis": {"type": "category", "automargin": True},
+        },
+        height=180 + 32 * len(effects),
+    )
+
+
+def _name(text: str) -> str:
+    return wording.escape(wording.shorten(text, _NAME_WIDTH))
+
+
+def _single_runs(
+    groups: Sequence[Sequence[float]], names: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "single trainings",
+        "x": base.rounded([value for group in groups for value in group]),
+        "y": [
+            name
+            for name, group in zip(names, groups, strict=True)
+            for _ in group
+        ],
+        "marker": {"size": 6, "color": base.theme("sky"), "opacity": 0.8},
+    }
+
+
+def _means(
+    means: Sequence[float | None],
+    spreads: Sequence[float | None],
+    names: Sequence[str],
+    title: str,
+) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": title,
+        "x": base.rounded(means),
+        "y": list(names),
+        "error_x": {
+            "type": "data",
+            "array": [spread or 0.0 for spread in base.rounded(spreads)],
+            "color": base.theme("blue"),
+        },
+        "marker": {"size": 11, "color": base.theme("blue")},
+    }

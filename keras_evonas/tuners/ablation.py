@@ -1,0 +1,295 @@
+"""What each gene of a network is worth: put back to its default, retrained."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+
+from keras_evonas import reports
+from keras_evonas.reports import wording
+from keras_evonas.reports.ablation import ABLATION_NAME
+from keras_evonas.reports.ablation import AblationResult
+from keras_evonas.reports.ablation import ablation_of
+from keras_evonas.reports.html import table
+from keras_evonas.reports.html import tag
+from keras_evonas.reports.reading import FINALISTS_NAME
+from keras_evonas.tuners import retraining
+from keras_evonas.tuners.retraining import Retraining
+from keras_evonas.tuners.scoreboard import Network
+from keras_evonas.tuners.scoreboard import Scoreboard
+from keras_evonas.tuners.trial_files import completed
+
+_FOLDER = "ablation"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AblationPlan:
+    """What an ablation is going to cost.
+
+    Args:
+        network: The network, as it stands, and its name.
+        variants: The network with one gene put back, for each of `genes`.
+        changed: All genes of the network that are not at their default.
+        repeats: How often each is trained.
+        seconds: About how long it takes, from what the trial took; `None` if
+            nobody knows.
+    """
+
+    network: Network
+    variants: tuple[Network, ...]
+    changed: tuple[str, ...]
+    repeats: int
+    seconds: float | None
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """The genes that are put back, one at a time."""
+        return tuple(one.notes["gene"] for one in self.variants)
+
+    @property
+    def num_trainings(self) -> int:
+        """How many trainings it takes."""
+        return (1 + len(self.variants)) * self.repeats
+
+    def __str__(self) -> str:
+        time = (
+            "nobody knows how long that takes"
+            if self.seconds is None
+            else f"about {wording.duration(self.seconds)}"
+        )
+        return (
+            f"Ablation of {self.network.name}: "
+            f"{wording.plural(len(self.variants), 'gene')} of "
+            f"{len(self.changed)} that are not at their default, and the whole "
+            f"network, {self.repeats} times each: "
+            f"{wording.plural(self.num_trainings, 'training')}, {time}."
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Ablation(AblationResult):
+    """What each gene of a network is worth, to be looked at."""
+
+    @classmethod
+    def of(cls, result: AblationResult) -> "Ablation":
+        """Makes it of what the report reads."""
+        fields = dataclasses.fields(result)
+        return cls(**{one.name: getattr(result, one.name) for one in fields})
+
+    def __repr__(self) -> str:
+        rows = [_HEADER, *self._rows()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows
+        ]
+        return "\n".join([self._title(), *lines])
+
+    def _repr_html_(self) -> str:
+        return tag("div", tag("b", self._title()), table(_HEADER, self._rows()))
+
+    def _title(self) -> str:
+        return (
+            f"What the genes of {self.network} are worth, in {self.objective}:"
+        )
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                one.gene,
+                wording.gene_value(one.value),
+                wording.gene_value(one.default),
+                wording.MISSING
+                if one.mean is None
+                else wording.signed(one.mean),
+                wording.number(one.spread, 3),
+                str(len(one.gains)) + ", then failed" * bool(one.message),
+            )
+            for one in self.effects
+        ]
+
+
+_HEADER = ("gene", "value", "default", "worth", "spread", "runs")
+
+
+def plan(
+    tuner: Any,
+    *,
+    trial_id: str | None,
+    genes: Iterable[str] | None,
+    repeats: int,
+    max_trainings: int | None,
+    epochs: int | None,
+) -> AblationPlan:
+    """Plans an ablation; see `EvoTuner.plan_ablation`."""
+    trial = _trial(tuner, trial_id)
+    space = retraining.space_of(tuner.oracle)
+    genome = space.complete(trial.hyperparameters.values)
+    defaults = {g.name: g.default for g in space.active(genome)}
+    changed = [name for name in genome if genome[name] != defaults[name]]
+    wanted = _wanted(changed, genes)
+    if max_trainings is not None:
+        wanted = _affordable(tuner, wanted, repeats, max_trainings)
+    name = f"trial {trial.trial_id}"
+    own_epochs = retraining.epochs_of(trial.hyperparameters)
+    objective = tuner.oracle.objective
+    whole = Network(
+        name=name,
+        values=genome,
+        epochs=own_epochs,
+        notes={
+            "trial_id": trial.trial_id,
+            "gene": None,
+            "changed": changed,
+            "objective": objective.name,
+            "direction": objective.direction,
+        },
+    )
+    variants = tuple(
+        Network(
+            name=f"{gene}={defaults[gene]}",
+            values=space.complete({**genome, gene: defaults[gene]}),
+            epochs=own_epochs,
+            notes={
+                "of": name,
+                "gene": gene,
+                "value": genome[gene],
+                "default": defaults[gene],
+            },
+        )
+        for gene in wanted
+    )
+    number = (1 + len(variants)) * repeats
+    each = _seconds(tuner, trial, epochs or own_epochs)
+    return AblationPlan(
+        network=whole,
+        variants=variants,
+        changed=tuple(changed),
+        repeats=repeats,
+        seconds=None if each is None else number * each,
+    )
+
+
+def run(
+    tuner: Any, training: Retraining, planned: AblationPlan, *, overwrite: bool
+) -> Ablation:
+    """Trains what a plan says and is missing."""
+    folder = pathlib.Path(tuner.project_dir)
+    board = Scoreboard(
+        folder / ABLATION_NAME,
+        training.settings,
+        [planned.network, *planned.variants],
+        overwrite=overwrite,
+    )
+    seeds = retraining.seeds_after_search(tuner, planned.repeats)
+    runs = board.missing(seeds, _FOLDER, by_seed=True)
+    total = planned.num_trainings
+    progress = training.progress(total, total - len(runs))
+    progress.say(str(planned))
+    training.run(
+        runs,
+        on_score=lambda run, score: board.add(run.network, score),
+        progress=progress,
+    )
+    board.write()
+    path = folder / ABLATION_NAME
+    result = ablation_of(json.loads(path.read_text(encoding="utf-8")))
+    if not result.scores:
+        message = board.scores(planned.network)[0].message
+        raise RuntimeError(
+            f"The network of {planned.network.name} could not be trained "
+            f"again. It failed with:\n{message}"
+        )
+    ablation = Ablation.of(result)
+    progress.conclude(ablation)
+    return ablation
+
+
+def _trial(tuner: Any, trial_id: str | None) -> Any:
+    """The trial that is asked for, the chosen finalist, or the best one."""
+    if trial_id is None:
+        trial_id = _chosen_finalist(pathlib.Path(tuner.project_dir))
+    best = completed(tuner.oracle.get_best_trials(10**9))
+    if trial_id is None and best:
+        return best[0]
+    found = [trial for trial in best if trial.trial_id == trial_id]
+    if not found:
+        raise ValueError(
+            "`trial_id` must be that of a completed trial. Received: "
+            f"trial_id={trial_id!r}, and the search has "
+            f"{[trial.trial_id for trial in best]}."
+        )
+    return found[0]
+
+
+def _chosen_finalist(folder: pathlib.Path) -> str | None:
+    if not (folder / FINALISTS_NAME).exists():
+        return None
+    chosen = [one for one in reports.load(folder).finalists if one.chosen]
+    if chosen and chosen[0].trial_id is None:
+        raise ValueError(
+            "`trial_id` must be that of a trial whose genes are not all at "
+            "their defaults. Received: None, and `finalize` has chosen the "
+            "network of all defaults. Name another trial."
+        )
+    return chosen[0].trial_id if chosen else None
+
+
+def _wanted(changed: list[str], genes: Iterable[str] | None) -> list[str]:
+    if not changed:
+        raise ValueError(
+            "`trial_id` must be that of a trial whose genes are not all at "
+            "their defaults. Received: one where nothing can be put back."
+        )
+    if genes is None:
+        return changed
+    asked = [genes] if isinstance(genes, str) else list(genes)
+    unknown = [name for name in asked if name not in changed]
+    if unknown or not asked:
+        raise ValueError(
+            "`genes` must be genes of the network that are not at their "
+            f"default. Received: genes={asked}; there are {changed}."
+        )
+    return asked
+
+
+def _affordable(
+    tuner: Any, genes: list[str], repeats: int, max_trainings: int
+) -> list[str]:
+    number = max_trainings // repeats - 1
+    if number < 1:
+        raise ValueError(
+            "`max_trainings` must be enough for the network itself and one "
+            f"gene. Received: max_trainings={max_trainings} with "
+            f"repeats={repeats}, which needs {2 * repeats}. Raise it, or "
+            "lower `repeats`."
+        )
+    if number >= len(genes):
+        return genes
+    order = _by_importance(pathlib.Path(tuner.project_dir), genes)
+    kept = set(order[:number])
+    return [name for name in genes if name in kept]
+
+
+def _by_importance(folder: pathlib.Path, genes: list[str]) -> list[str]:
+    """The most important first; as they are if nobody can tell."""
+    try:
+        importance = reports.gene_importance(reports.load(folder))
+    except ImportError:  # It needs scikit-learn, which nothing else here does.
+        importance = None
+    if importance is None or not importance.reliable:
+        return genes
+    total: Mapping[str, float] = importance.total
+    return sorted(genes, key=lambda name: -total.get(name, 0.0))
+
+
+def _seconds(tuner: Any, trial: Any, epochs: int | None) -> float | None:
+    """About how long a training takes, from what the trial took."""
+    metrics = trial.metrics
+    curves = tuner.learning_curves(trial.trial_id)
+    trained = sum(len(next(iter(one.values()), ())) for one in curves)
+    if not (epochs and trained and metrics.exists("train_seconds")):
+        return None
+    taken = metrics.get_best_value("train_seconds")
+    return float(taken) / trained * epochs

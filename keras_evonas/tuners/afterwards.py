@@ -1,0 +1,230 @@
+"""What is done with a search that has ended: judged and looked at."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from keras_evonas import reports
+from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.reports.notebook import Page
+from keras_evonas.reports.page import render_to
+from keras_evonas.tuners import ablation
+from keras_evonas.tuners import finalists
+from keras_evonas.tuners.ablation import Ablation
+from keras_evonas.tuners.ablation import AblationPlan
+from keras_evonas.tuners.finals import Finals
+from keras_evonas.tuners.host_tuner import MendedTuner
+from keras_evonas.tuners.retraining import Retraining
+
+
+class AfterSearch(MendedTuner):
+    """A tuner to derive from; arguments as for `EvoTuner`."""
+
+    # Weak references to the inputs that the search saw in this process.
+    _seen: tuple[Any, ...] = ()
+
+    def finalize(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        validation_data: Any = None,
+        top_k: int = 5,
+        repeats: int = 3,
+        include_default: bool = True,
+        path: Any = None,
+        overwrite: bool = False,
+        **fit_kwargs: Any,
+    ) -> Finals:
+        """Judges the best networks anew, and saves the one that is best.
+
+        The best of many looks better than it is, because luck is selected
+        too. Here the best networks are trained from scratch, each several
+        times with seeds that the search did not use, and measured after their
+        last epoch on data that the search never saw. The network with the
+        best mean is chosen; with several objectives the candidates come from
+        all along the Pareto front, and the knee of the front of what was
+        measured is chosen. The best of its repeats is saved, loaded and
+        checked to predict the same.
+
+        Scores are written to `finalists.json` in the project folder, where the
+        report finds them. Whoever calls it again with the same data and
+        arguments trains only what is missing.
+
+        Args:
+            x: Input data to train on, as for `fit`: all that the search could
+                see, its validation data included.
+            y: Target data.
+            validation_data: Data to judge by, `(x, y)` or whatever `evaluate`
+                takes. The search must not have seen them, neither for
+                training nor to compare networks. No training sees them
+                here, either: to stop early, pass `validation_split`, too.
+            top_k: Integer, how many networks of the search. Defaults to 5.
+            repeats: Integer, how often each is trained. Defaults to 3.
+            include_default: Boolean, whether the network of all defaults is
+                judged, too. Defaults to `True`.
+            path: Where to save the model, ending in `.keras`. Defaults to
+                `winner.keras` in the project folder.
+            overwrite: Boolean, whether to train all anew. Defaults to `False`.
+            **fit_kwargs: Other arguments of `fit`, such as `epochs`, and
+                `verbose` as for `search`.
+
+        Returns:
+            The finalists with their scores, and where the model was saved.
+
+        Raises:
+            ValueError: If there is no completed trial, if the data were seen
+                by the search, or if nobody says for how many epochs to train.
+            RuntimeError: If all trainings fail, or if the saved model does
+                not predict the same.
+
+        Example:
+
+        ```python
+        tuner.search(x, y, epochs=10, validation_data=(x_val, y_val))
+        finals = tuner.finalize(
+            np.concatenate([x, x_val]),
+            np.concatenate([y, y_val]),
+            validation_data=(x_honest, y_honest),
+            epochs=20,
+        )
+        model = finals.load_model()
+        ```
+        """
+        check_positive_integer("top_k", top_k)
+        check_positive_integer("repeats", repeats)
+        if path is not None and not str(path).endswith(".keras"):
+            raise ValueError(
+                f"`path` must end in '.keras'. Received: path={str(path)!r}."
+            )
+        training = Retraining(self, x, y, validation_data, fit_kwargs)
+        networks, trial_of = finalists.candidates(self, top_k, include_default)
+        judging = finalists.Judging(
+            self, training, networks, trial_of, overwrite=overwrite
+        )
+        return judging.run(repeats, path)
+
+    def plan_ablation(
+        self,
+        *,
+        trial_id: str | None = None,
+        genes: Iterable[str] | None = None,
+        repeats: int = 3,
+        max_trainings: int | None = None,
+        epochs: int | None = None,
+    ) -> AblationPlan:
+        """Tells what `ablate` would train, and for about how long.
+
+        Args:
+            trial_id: As for `ablate`, and so are `genes`, `repeats` and
+                `max_trainings`.
+            genes: As for `ablate`.
+            repeats: As for `ablate`.
+            max_trainings: As for `ablate`.
+            epochs: Integer, the epochs of each training, for the estimate of
+                the seconds. It takes an epoch to be as long as one of the
+                search; data of other size change that.
+
+        Returns:
+            The plan: `genes`, `num_trainings` and `seconds`.
+
+        Raises:
+            ValueError: As for `ablate`.
+        """
+        check_positive_integer("repeats", repeats)
+        if max_trainings is not None:
+            check_positive_integer("max_trainings", max_trainings)
+        return ablation.plan(
+            self,
+            trial_id=trial_id,
+            genes=genes,
+            repeats=repeats,
+            max_trainings=max_trainings,
+            epochs=epochs,
+        )
+
+    def ablate(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        validation_data: Any = None,
+        trial_id: str | None = None,
+        genes: Iterable[str] | None = None,
+        repeats: int = 3,
+        max_trainings: int | None = None,
+        overwrite: bool = False,
+        **fit_kwargs: Any,
+    ) -> Ablation:
+        """Explains a network: what is each of its genes worth?
+
+        An ablation: each gene that is not at its default is put back to it,
+        one at a time, and the network is trained anew, several times with
+        seeds that the search did not use. The gain of a gene is by how much
+        the network itself does better under the same seed. A gene that others
+        depend on switches them on or off; those that appear have their
+        defaults. Genes that only matter together are not found.
+
+        It takes `(1 + number of genes) * repeats` trainings. What that costs
+        is printed before the first one begins; `plan_ablation` tells it
+        without beginning. The result is written to `ablation.json` in the
+        project folder, where the report finds it, and what was trained with
+        the same data and arguments is not trained again.
+
+        Args:
+            x: Input data to train on, as for `fit`.
+            y: Target data.
+            validation_data: Data to judge by that the search never saw, as
+                for `finalize`.
+            trial_id: String, which network. Defaults to the one that
+                `finalize` has chosen, else to the best of the search.
+            genes: List of the names of genes to put back. Defaults to all
+                that are not at their default.
+            repeats: Integer, how often each network is trained. Defaults to 3.
+            max_trainings: Integer, how many trainings at most. The genes that
+                the search found most important come first (it takes
+                scikit-learn and ten trials to tell), then the others in their
+                order. Defaults to `None`, no limit.
+            overwrite: Boolean, whether to train all anew. Defaults to `False`.
+            **fit_kwargs: Other arguments of `fit`, such as `epochs`, and
+                `verbose` as for `search`.
+
+        Returns:
+            The gains of the genes, the most valuable first.
+
+        Raises:
+            ValueError: If there is no such trial, no such gene, nothing to
+                put back, or too few trainings for one gene; and for data and
+                epochs as for `finalize`.
+            RuntimeError: If the network itself cannot be trained.
+        """
+        planned = self.plan_ablation(
+            trial_id=trial_id,
+            genes=genes,
+            repeats=repeats,
+            max_trainings=max_trainings,
+            epochs=fit_kwargs.get("epochs"),
+        )
+        training = Retraining(self, x, y, validation_data, fit_kwargs)
+        return ablation.run(self, training, planned, overwrite=overwrite)
+
+    def report(self, path: Any = None) -> Page:
+        """Writes the report of the search as one HTML page.
+
+        It may be called while the search runs in another process, and shows
+        the finalists and the ablation, too, once they are there.
+
+        Args:
+            path: Where to write. Defaults to `report.html` in the project
+                folder.
+
+        Returns:
+            Where it was written: a path for `open` and the like, which shows
+            the best trials in a notebook.
+
+        Raises:
+            ValueError: If the search has not begun.
+            ImportError: If the packages of `keras-evonas[reports]` are
+                missing.
+        """
+        search = reports.load(self.project_dir)
+        return Page(render_to(search, path), search)

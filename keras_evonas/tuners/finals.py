@@ -1,0 +1,87 @@
+"""What `finalize` returns."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import keras
+
+from keras_evonas.reports import wording
+from keras_evonas.reports.html import table
+from keras_evonas.reports.html import tag
+from keras_evonas.reports.search import Finalist
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Finals:
+    """The finalists of a search and the one that was chosen.
+
+    Args:
+        objective: String, what was measured on the honest data.
+        finalists: The networks that were judged, the chosen one first, then
+            by the means of their honest scores.
+        path: Where the chosen one was saved.
+        seed: Integer, the seed of the saved training.
+        score: Float, the honest score of the saved training: the best of its
+            repeats, so that the mean tells better what to expect.
+    """
+
+    objective: str
+    finalists: tuple[Finalist, ...]
+    path: pathlib.Path
+    seed: int
+    score: float
+
+    @property
+    def winner(self) -> Finalist:
+        """The network that was chosen."""
+        return self.finalists[0]
+
+    def load_model(self) -> Any:
+        """Loads the model that was saved."""
+        return keras.models.load_model(self.path)
+
+    def __repr__(self) -> str:
+        rows = [_HEADER, *map(_cells, self.finalists)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width)
+                for cell, width in zip(row, widths, strict=True)
+            ).rstrip()
+            for row in rows
+        ]
+        lines.insert(0, f"Finalists by their honest {self.objective}:")
+        return "\n".join([*lines, self._saved()])
+
+    def _repr_html_(self) -> str:
+        return tag(
+            "div",
+            tag("b", f"Finalists by their honest {self.objective}"),
+            table(_HEADER, map(_cells, self.finalists)),
+            tag("p", self._saved()),
+        )
+
+    def _saved(self) -> str:
+        return (
+            f"Saved {self.winner.name} as {self.path} (seed {self.seed}, "
+            f"honest score {wording.number(self.score)}); reloaded, it "
+            "predicts the same."
+        )
+
+
+_HEADER = ("network", "search", "honest", "spread", "runs", "params")
+
+
+def _cells(one: Finalist) -> tuple[str, ...]:
+    runs = str(len(one.honest_scores))
+    if one.message:
+        runs += ", then failed"
+    return (
+        f"{one.name} (chosen)" if one.chosen else one.name,
+        wording.number(one.search_score),
+        wording.number(one.mean if one.honest_scores else None),
+        wording.number(one.spread),
+        runs,
+        wording.number(one.params),
+    )

@@ -1,0 +1,163 @@
+"""Data that the search never saw: checked, measured by, and told apart."""
+
+import contextlib
+import hashlib
+import logging
+import math
+import weakref
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from keras_evonas.oracles import objectives
+
+
+def metric_of(name: str) -> str:
+    """What `evaluate` calls an objective."""
+    return name.removeprefix("val_")
+
+
+def score_of(
+    objective: keras_tuner.Objective, results: Mapping[str, float]
+) -> float:
+    """The objective's value in the results of `evaluate`.
+
+    Raises:
+        ValueError: If it is not among them.
+    """
+    names = [name for name, _ in objectives.lead_of(objective)]
+    missing = [name for name in names if metric_of(name) not in results]
+    if missing:
+        raise ValueError(
+            "`objective` must be something that `evaluate` measures. "
+            f"Received: {metric_of(missing[0])!r}, and it measured "
+            f"{sorted(results)}. Compile the model with the metric."
+        )
+    if len(names) == 1:
+        return results[metric_of(names[0])]
+    # keras-tuner's list of objectives, which is a sum.
+    return objective.get_value({n: results[metric_of(n)] for n in names})
+
+
+def finite(value: Any) -> bool:
+    """Whether it is a finite number."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def measured(
+    model: keras.Model, data: Any, batch_size: int | None
+) -> dict[str, float]:
+    """Evaluates a model.
+
+    Args:
+        model: A compiled model.
+        data: A tuple `(x, y)` or `(x, y, sample_weight)`, or a data set.
+        batch_size: Integer, for tuples.
+    """
+    options: dict[str, Any] = {}
+    given: tuple[Any, ...] = (data,)
+    if isinstance(data, tuple | list):
+        x, y, sample_weight = (*data, None)[:3]
+        options = {"sample_weight": sample_weight, "batch_size": batch_size}
+        given = (x, y)
+    with _no_advice_on_tracing():
+        found = model.evaluate(*given, verbose=0, return_dict=True, **options)
+    return {name: float(value) for name, value in found.items()}
+
+
+def examples(data: Any, number: int) -> Any:
+    """Returns the first inputs: `number` of a tuple, a batch of others."""
+    if isinstance(data, tuple | list):
+        return keras.tree.map_structure(lambda leaf: leaf[:number], data[0])
+    batch = data[0] if hasattr(data, "__getitem__") else next(iter(data))
+    return keras.utils.unpack_x_y_sample_weight(batch)[0]
+
+
+def digest(words: Iterable[str], data: Any) -> str:
+    """Returns a digest of words and of what is in arrays.
+
+    Data that are no arrays count by the shapes of their examples.
+    """
+    made = hashlib.blake2b(digest_size=12)
+    for word in words:
+        made.update(word.encode())
+    for leaf in keras.tree.flatten(data):
+        _add(made, leaf)
+    return made.hexdigest()
+
+
+def check(honest: Any, x: Any, seen: Iterable[Any]) -> None:
+    """Checks that there are data that nothing was chosen by.
+
+    Args:
+        honest: The data.
+        x: What is to be trained on.
+        seen: Weak references to what the search saw.
+
+    Raises:
+        ValueError: If there are none, or they are those of the search or of
+            the training.
+    """
+    way_out = (
+        "Hold out a part of the data before the search, for example with "
+        "`sklearn.model_selection.train_test_split`, and pass it here as "
+        "`validation_data=(x_honest, y_honest)`."
+    )
+    if honest is None:
+        raise ValueError(
+            "`validation_data` must be data that the search never saw, "
+            "neither to train nor to compare networks. Received: None. "
+            f"{way_out}"
+        )
+    inputs = keras.tree.flatten(honest)[0]
+    known = keras.tree.flatten([x, *(reference() for reference in seen)])
+    if any(inputs is one for one in known if one is not None):
+        raise ValueError(
+            "`validation_data` must be data that the search never saw. "
+            "Received: the very data that networks were trained on or "
+            f"compared by. {way_out}"
+        )
+
+
+def references(*data: Any) -> tuple[Any, ...]:
+    """Weak references to the arrays and data sets in arguments of `fit`."""
+    leaves = [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
+    return tuple(
+        weakref.ref(leaf)
+        for leaf in leaves
+        if getattr(type(leaf), "__weakrefoffset__", 0)
+    )
+
+
+@contextlib.contextmanager
+def _no_advice_on_tracing() -> Iterator[None]:
+    # TensorFlow 2.21 takes the functions of several models for one function
+    # that is traced again and again, and warns.
+    logger = logging.getLogger("tensorflow")
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
+
+
+def _add(digest: Any, leaf: Any) -> None:
+    if hasattr(leaf, "numpy") and not hasattr(leaf, "element_spec"):
+        leaf = leaf.numpy()
+    if isinstance(leaf, np.ndarray) and leaf.dtype.kind != "O":
+        digest.update(f"{leaf.shape} {leaf.dtype}".encode())
+        digest.update(np.ascontiguousarray(leaf).view(np.uint8).data)
+    elif isinstance(leaf, int | float | str | None):
+        digest.update(repr(leaf).encode())
+    else:
+        spec = getattr(leaf, "element_spec", type(leaf).__qualname__)
+        digest.update(repr(spec).encode())
