@@ -1,6 +1,7 @@
 """The examples, run as users run them, with small flags."""
 
 import csv
+import json
 import os
 import pathlib
 import re
@@ -80,3 +81,83 @@ def test_track_trials_writes_a_table(tmp_path):
     best = rows[scores.index(max(scores))]["trial"]
     last = printed.strip().splitlines()[-1]
     assert last == f"2 trials in trials.csv; the best is {best}"
+
+
+# What each prints last with a few flags, as a pattern.
+SMALL = {
+    "pareto_digits": (
+        ("--max_trials=3", "--epochs=1"),
+        r"<- the knee[\s\S]*saved the front's models in front",
+    ),
+    "existing_hypermodel": (
+        ("--max_trials=2", "--epochs=1"),
+        r"the best of 2: 0\.\d{4}[\s\S]*held-out accuracy: 0\.\d{4}",
+    ),
+    "own_operator": (
+        ("--max_trials=4", "--epochs=1", "--population_size=2"),
+        r"the family of trial \d, the oldest first:\n  birth \d",
+    ),
+    "cohorts": (
+        ("--max_trials=2", "--epochs=1", "--cohort_size=2"),
+        "every loss of every epoch is equal",
+    ),
+    "rungs": (
+        (
+            *("--max_trials=4", "--min_epochs=1", "--max_epochs=2"),
+            "--factor=2",
+        ),
+        r"3 networks were trained up to epoch 1\n"
+        r"1 networks were trained up to epoch 2",
+    ),
+}
+# Runs examples one after another in one process, since importing TensorFlow
+# takes longer than they do.
+_RUN_ALL = """
+import contextlib, importlib, io, json, os, pathlib, sys
+from absl import flags
+sys.path.insert(0, sys.argv[1])
+printed = {}
+for name, small in json.loads(sys.argv[2]).items():
+    folder = pathlib.Path.cwd() / name
+    folder.mkdir()
+    os.chdir(folder)
+    before = set(flags.FLAGS)
+    example = importlib.import_module(name)
+    flags.FLAGS([name, *small])
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        example.main([name])
+    printed[name] = out.getvalue()
+    for flag in set(flags.FLAGS) - before:
+        delattr(flags.FLAGS, flag)
+    os.chdir(folder.parent)
+print(json.dumps(printed))
+"""
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    small = {name: arguments for name, (arguments, _) in SMALL.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN_ALL, str(EXAMPLES), json.dumps(small)],
+        cwd=tmp_path_factory.mktemp("examples"),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_example_says_what_it_did(name, printed):
+    _, pattern = SMALL[name]
+    assert re.search(pattern, printed[name]), printed[name]
+
+
+def test_every_example_is_run():
+    here = pathlib.Path(__file__).read_text(encoding="utf-8")
+    for path in EXAMPLES.glob("*.py"):
+        if "app.run" in path.read_text(encoding="utf-8"):
+            assert f'"{path.stem}' in here
