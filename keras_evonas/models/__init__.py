@@ -2,6 +2,8 @@
 
 from keras_evonas.models.conv import ConvNetwork
 from keras_evonas.models.dense import DenseNetwork
+from keras_evonas.models.explanation import SpaceExplanation
+from keras_evonas.models.explanation import explain_space
 from keras_evonas.models.heads import Binary
 from keras_evonas.models.heads import Classification
 from keras_evonas.models.heads import Head
@@ -10,6 +12,9 @@ from keras_evonas.models.heads import Regression
 from keras_evonas.models.optimizers import tuned_adam
 from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.optimizers import tuned_sgd_or_adam
+from keras_evonas.models.scopes import block
+from keras_evonas.models.scopes import layer_choice
+from keras_evonas.models.scopes import repeated
 
 __all__ = [
     "Binary",
@@ -19,6 +24,11 @@ __all__ = [
     "Head",
     "MultiLabel",
     "Regression",
+    "SpaceExplanation",
+    "block",
+    "explain_space",
+    "layer_choice",
+    "repeated",
     "tuned_adam",
     "tuned_sgd",
     "tuned_sgd_or_adam",
