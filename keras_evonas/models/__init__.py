@@ -2,6 +2,8 @@
 
 from keras_evonas.models.conv import ConvNetwork
 from keras_evonas.models.dense import DenseNetwork
+from keras_evonas.models.evolvable import EvolvableModel
+from keras_evonas.models.evolvable import evolvable
 from keras_evonas.models.explanation import SpaceExplanation
 from keras_evonas.models.explanation import explain_space
 from keras_evonas.models.heads import Binary
@@ -21,11 +23,13 @@ __all__ = [
     "Classification",
     "ConvNetwork",
     "DenseNetwork",
+    "EvolvableModel",
     "Head",
     "MultiLabel",
     "Regression",
     "SpaceExplanation",
     "block",
+    "evolvable",
     "explain_space",
     "layer_choice",
     "repeated",
