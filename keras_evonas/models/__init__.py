@@ -1,5 +1,6 @@
 """Search spaces of Keras models, and what models cost."""
 
+from keras_evonas.models.cells import CellNetwork
 from keras_evonas.models.conv import ConvNetwork
 from keras_evonas.models.dense import DenseNetwork
 from keras_evonas.models.evolvable import EvolvableModel
@@ -11,6 +12,7 @@ from keras_evonas.models.heads import Classification
 from keras_evonas.models.heads import Head
 from keras_evonas.models.heads import MultiLabel
 from keras_evonas.models.heads import Regression
+from keras_evonas.models.mobile import MobileNetwork
 from keras_evonas.models.optimizers import tuned_adam
 from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.optimizers import tuned_sgd_or_adam
@@ -20,11 +22,13 @@ from keras_evonas.models.scopes import repeated
 
 __all__ = [
     "Binary",
+    "CellNetwork",
     "Classification",
     "ConvNetwork",
     "DenseNetwork",
     "EvolvableModel",
     "Head",
+    "MobileNetwork",
     "MultiLabel",
     "Regression",
     "SpaceExplanation",

@@ -96,8 +96,8 @@ def test_the_default_child_is_the_model(name):
 
 @pytest.mark.parametrize("name", sorted({*ARCHITECTURES} - {"mobile_net"}))
 def test_random_and_bred_children_build(name):
-    genomes = count_builds(evolvable(ARCHITECTURES[name]()), 5, 5)
-    assert len(genomes) == 10
+    genomes = count_builds(evolvable(ARCHITECTURES[name]()), 2, 2)
+    assert len(genomes) == 4
 
 
 @pytest.mark.slow
@@ -105,8 +105,10 @@ def test_random_and_bred_children_build(name):
 def test_300_random_and_300_bred_children_build(name):
     hypermodel = evolvable(ARCHITECTURES[name](), repeats=(0, 3))
     _, space = space_of(hypermodel)
-    genomes = count_builds(hypermodel, 300, 300)
-    assert len(genomes) == min(600, space.size)
+    # A MobileNetV2 takes seconds to build, even without its weights.
+    half = 20 if name == "mobile_net" else 300
+    genomes = count_builds(hypermodel, half, half)
+    assert len(genomes) == min(2 * half, space.size)
 
 
 def test_genes_are_those_of_the_table():
