@@ -13,9 +13,15 @@ from keras_evonas.models.heads import Head
 from keras_evonas.models.heads import MultiLabel
 from keras_evonas.models.heads import Regression
 from keras_evonas.models.mobile import MobileNetwork
+from keras_evonas.models.net2net import Inheritance
+from keras_evonas.models.net2net import inherit_weights
 from keras_evonas.models.optimizers import tuned_adam
 from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.optimizers import tuned_sgd_or_adam
+from keras_evonas.models.scaling import CompoundSpace
+from keras_evonas.models.scaling import ScaledNetwork
+from keras_evonas.models.scaling import compound_scale
+from keras_evonas.models.scaling import compound_space
 from keras_evonas.models.scopes import block
 from keras_evonas.models.scopes import layer_choice
 from keras_evonas.models.scopes import repeated
@@ -24,17 +30,23 @@ __all__ = [
     "Binary",
     "CellNetwork",
     "Classification",
+    "CompoundSpace",
     "ConvNetwork",
     "DenseNetwork",
     "EvolvableModel",
     "Head",
+    "Inheritance",
     "MobileNetwork",
     "MultiLabel",
     "Regression",
+    "ScaledNetwork",
     "SpaceExplanation",
     "block",
+    "compound_scale",
+    "compound_space",
     "evolvable",
     "explain_space",
+    "inherit_weights",
     "layer_choice",
     "repeated",
     "tuned_adam",

@@ -9,6 +9,7 @@ import keras_tuner
 import numpy as np
 
 from keras_evonas.models.costs.isolation import without_allocation
+from keras_evonas.oracles.hyperparameters import SharedHyperParameters
 from keras_evonas.oracles.hyperparameters import to_space
 
 # Keras-tuner explores as long as it takes; a scope that nothing can open, such
@@ -137,7 +138,7 @@ def explored(hypermodel: Any) -> keras_tuner.HyperParameters:
     Raises:
         ValueError: If the model goes on opening new scopes for ever.
     """
-    hp = keras_tuner.HyperParameters()
+    hp = SharedHyperParameters(keras_tuner.HyperParameters())
     opened: list[str] = []
     for _ in range(_EXPLORATIONS):
         _build(hypermodel, hp)
@@ -147,9 +148,8 @@ def explored(hypermodel: Any) -> keras_tuner.HyperParameters:
             for scope in hp.inactive_scopes
             if _identity(scope) not in opened
         ]
-        fresh = keras_tuner.HyperParameters.from_config(hp.get_config())
-        fresh.inactive_scopes = closed
-        hp = fresh
+        hp = SharedHyperParameters(hp)
+        hp.inactive_scopes = closed
         if not closed:
             return hp
         # A scope that stays closed with these values is not tried again.
