@@ -8,9 +8,11 @@ from typing import Any
 import keras_tuner
 
 from keras_evonas.evolution import Evolution
+from keras_evonas.evolution import ProgressiveSearch
 from keras_evonas.evolution import generational_genetic_algorithm
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import local_search
+from keras_evonas.evolution import policy_gradient
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import regularized_evolution
 from keras_evonas.evolution import screened_evolution
@@ -24,6 +26,9 @@ STRATEGIES = {
     "regularized_evolution": regularized_evolution(population_size=8),
     "local_search": local_search(initial_size=6),
     "random_search": random_search(),
+    "policy_gradient": policy_gradient(),
+    # Its surrogate takes time, so that it is asked at the end only.
+    "progressive_search": ProgressiveSearch(initial_size=36),
     "composed": Evolution(population_size=7, brood_size=3),
     "successive_halving": successive_halving(
         genetic_algorithm(population_size=6), max_epochs=9

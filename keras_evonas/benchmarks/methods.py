@@ -12,6 +12,8 @@ from keras_evonas.evolution import strategies
 from keras_evonas.evolution.defaults import default_strategy
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.policy_gradient import policy_gradient
+from keras_evonas.evolution.progressive import progressive_search
 from keras_evonas.evolution.screening import screened_evolution
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
@@ -65,6 +67,8 @@ _STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
         strategies.generational_genetic_algorithm
     ),
     "local_search": strategies.local_search,
+    "policy_gradient": policy_gradient,
+    "progressive_search": progressive_search,
     "random": strategies.random_search,
     "regularized_evolution": _paper_regularized_evolution,
     "screened_evolution": screened_evolution,

@@ -3,8 +3,9 @@
 The pieces, from the ground up: `genes` and `space` say what a network may be,
 `history` who was born of whom, `selection`, `crossover`, `mutation` and
 `replacement` are operators, `strategies` compose them, `screening` lets a
-surrogate choose among children, `rungs` spends more epochs on the better
-networks, and `engine` runs a strategy by ask and tell.
+surrogate choose among children, `progressive` opens the space step by step,
+`policy_gradient` learns a distribution, `rungs` spends more epochs on the
+better networks, and `engine` runs a strategy by ask and tell.
 """
 
 from keras_evonas.evolution.crossover import BlockCrossover
@@ -26,6 +27,10 @@ from keras_evonas.evolution.mutation import SelfAdaptive
 from keras_evonas.evolution.mutation import Step
 from keras_evonas.evolution.pareto_screening import ScreenedParetoEvolution
 from keras_evonas.evolution.pareto_screening import screened_nsga2
+from keras_evonas.evolution.policy_gradient import PolicyGradient
+from keras_evonas.evolution.policy_gradient import policy_gradient
+from keras_evonas.evolution.progressive import ProgressiveSearch
+from keras_evonas.evolution.progressive import progressive_search
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.replacement import Generational
 from keras_evonas.evolution.replacement import OldestDies
@@ -67,6 +72,8 @@ __all__ = [
     "LocalSearch",
     "OldestDies",
     "PointCrossover",
+    "PolicyGradient",
+    "ProgressiveSearch",
     "RandomSearch",
     "RandomSelection",
     "RankRoulette",
@@ -87,6 +94,8 @@ __all__ = [
     "genetic_algorithm",
     "local_search",
     "nsga2",
+    "policy_gradient",
+    "progressive_search",
     "random_search",
     "regularized_evolution",
     "rng_at",

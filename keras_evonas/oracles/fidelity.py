@@ -1,6 +1,6 @@
-"""Trials of different lengths, told as keras-tuner's Hyperband tells them.
+"""Trials of different lengths and origins, as keras-tuner's Hyperband says it.
 
-Three values of a trial are no hyperparameters of the search space, but say how
+Some values of a trial are no hyperparameters of the search space, but say how
 it is to be trained. keras-tuner 1.4.8 documents them at `HyperbandOracle`:
 
 | name | meaning |
@@ -8,8 +8,12 @@ it is to be trained. keras-tuner 1.4.8 documents them at `HyperbandOracle`:
 | `"tuner/epochs"` | the epochs at its end, counted from its very beginning |
 | `"tuner/initial_epoch"` | the epochs that it has behind it |
 | `"tuner/trial_id"` | the trial whose weights it begins with, if any |
+
+A fourth one is ours. `"tuner/inherits"` names the trial from whose weights
+those of another network are made; see `keras_evonas.models.inherit_weights`.
 """
 
+import dataclasses
 import warnings
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -17,10 +21,12 @@ from typing import Any
 
 import keras_tuner
 
+from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
 
 PREFIX = "tuner/"
+INHERITS = f"{PREFIX}inherits"
 
 
 def epochs_of_rungs(strategy: Strategy) -> tuple[int, ...]:
@@ -31,13 +37,54 @@ def epochs_of_rungs(strategy: Strategy) -> tuple[int, ...]:
 def goes_on_from_weights(oracle: keras_tuner.Oracle) -> bool:
     """Whether some trials of an oracle begin with the weights of others."""
     strategy = getattr(oracle, "strategy", None)
-    return isinstance(oracle, keras_tuner.oracles.HyperbandOracle) or bool(
-        strategy and epochs_of_rungs(strategy)
+    return (
+        isinstance(oracle, keras_tuner.oracles.HyperbandOracle)
+        or bool(getattr(oracle, "inheritance", None))
+        or bool(strategy and epochs_of_rungs(strategy))
     )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inheritance:
+    """Children begin with the weights of their first parent.
+
+    Args:
+        epochs: Integer, how long they train, or `None` for as long as others.
+    """
+
+    epochs: int | None = None
+
+
+def checked_inheritance(
+    inherit_weights: bool, inherited_epochs: int | None, strategy: Strategy
+) -> Inheritance | None:
+    """Returns how children inherit, or `None` if they do not.
+
+    Raises:
+        ValueError: If the arguments contradict each other.
+    """
+    if inherited_epochs is not None:
+        check_positive_integer("inherited_epochs", inherited_epochs)
+        if not inherit_weights:
+            raise ValueError(
+                "`inherited_epochs` is for children that inherit. Received: "
+                f"inherited_epochs={inherited_epochs} with "
+                "inherit_weights=False. Pass `inherit_weights=True`, too."
+            )
+        if epochs_of_rungs(strategy):
+            raise ValueError(
+                "`inherited_epochs` must be None with a strategy that says "
+                "how long trials are. Received: "
+                f"inherited_epochs={inherited_epochs}. Leave it out."
+            )
+    return Inheritance(epochs=inherited_epochs) if inherit_weights else None
+
+
 def training_values(
-    individual: Individual, epochs: Sequence[int], trial_ids: Sequence[str]
+    individual: Individual,
+    epochs: Sequence[int],
+    trial_ids: Sequence[str],
+    inheritance: Inheritance | None = None,
 ) -> dict[str, Any]:
     """Says how an individual is to be trained.
 
@@ -45,19 +92,24 @@ def training_values(
         individual: The individual.
         epochs: The epochs of each rung; empty if all trials are alike.
         trial_ids: The trials in the order of births.
+        inheritance: How children inherit weights. Defaults to `None`: they do
+            not.
 
     Returns:
         Dictionary of values that are no hyperparameters.
     """
-    if not epochs:
-        return {}
     rung, parent = individual.rung, individual.continues
-    values: dict[str, Any] = {
-        f"{PREFIX}epochs": epochs[rung],
-        f"{PREFIX}initial_epoch": epochs[rung - 1] if rung else 0,
-    }
+    values: dict[str, Any] = {}
+    if epochs:
+        values[f"{PREFIX}epochs"] = epochs[rung]
+        values[f"{PREFIX}initial_epoch"] = epochs[rung - 1] if rung else 0
     if parent is not None:
         values[f"{PREFIX}trial_id"] = trial_ids[parent]
+    elif inheritance is not None and individual.parents:
+        values[INHERITS] = trial_ids[individual.parents[0]]
+        if inheritance.epochs is not None:
+            values[f"{PREFIX}epochs"] = inheritance.epochs
+            values[f"{PREFIX}initial_epoch"] = 0
     return values
 
 

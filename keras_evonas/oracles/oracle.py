@@ -73,6 +73,15 @@ class EvoOracle(RecordedOracle):
             values, of `HyperParameters`, or of the word `"default"` for the
             hypermodel's own defaults. Missing values are filled with their
             defaults. Defaults to none.
+        inherit_weights: Boolean, whether a child begins with the weights of
+            its first parent, as far as they fit (see
+            `keras_evonas.models.inherit_weights`), when `EvoTuner` trains it.
+            Scores are then not those of training from scratch: the values of
+            a trial that inherited name its parent as `"tuner/inherits"`.
+            Defaults to `False`.
+        inherited_epochs: Integer, how many epochs a child that inherits
+            trains, its parent having trained before. Defaults to `None`, as
+            many as all others.
         max_seconds: Number, no trial starts after the search has taken so
             many seconds, those before an interruption included. Defaults to
             `None`, no limit.
@@ -118,6 +127,8 @@ class EvoOracle(RecordedOracle):
         constraints: Iterable[Constraint] | None = None,
         costs: CostFunction | None = None,
         initial_population: Iterable[Initial] | None = None,
+        inherit_weights: bool = False,
+        inherited_epochs: int | None = None,
         max_seconds: float | None = None,
         patience: int | None = None,
         hyperparameters: keras_tuner.HyperParameters | None = None,
@@ -129,9 +140,11 @@ class EvoOracle(RecordedOracle):
     ) -> None:
         check_stops(max_trials, max_seconds, patience)
         check_failures(max_retries_per_trial, max_consecutive_failed_trials)
+        checked = checked_strategy(strategy, objectives.are_several(objective))
         super().__init__(
-            strategy=checked_strategy(
-                strategy, objectives.are_several(objective)
+            strategy=checked,
+            inheritance=fidelity.checked_inheritance(
+                inherit_weights, inherited_epochs, checked
             ),
             constraints=checked_constraints(constraints),
             costs=costs,

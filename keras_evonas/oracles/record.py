@@ -39,6 +39,7 @@ class Terms:
         constraints: List of constraints in words.
         guard_bytes: The memory that training may take by default, on the
             machine where the search was begun, or `None` without that guard.
+        inheritance: How children inherit weights, or `None`.
     """
 
     seed: int
@@ -48,6 +49,7 @@ class Terms:
     max_trials: int | None
     constraints: list[str] = dataclasses.field(default_factory=list)
     guard_bytes: float | None = None
+    inheritance: str | None = None
 
     def differences(self, now: "Terms", *, seed_given: bool) -> list[str]:
         """Names what `now` asks for that these terms do not hold.
@@ -56,6 +58,7 @@ class Terms:
         `guard_bytes`, on another machine.
         """
         names = ["objective", "strategy", "initial_population", "constraints"]
+        names += ["inheritance"]
         names += ["seed"] * seed_given
         return [
             f"`{name}` was {getattr(self, name)} and is now "

@@ -35,6 +35,7 @@ class RecordedOracle(JudgedOracle):
     Args:
         strategy: The strategy of the engine.
         initial_population: List of dictionaries of values to try first.
+        inheritance: How children inherit weights, or `None`.
         seed: Non-negative integer, or `None` for a random one.
         **host_arguments: As for `JudgedOracle`.
     """
@@ -44,12 +45,14 @@ class RecordedOracle(JudgedOracle):
         *,
         strategy: Strategy,
         initial_population: list[dict[str, Any]],
+        inheritance: fidelity.Inheritance | None,
         seed: int | None,
         **host_arguments: Any,
     ) -> None:
         super().__init__(seed=seed, **host_arguments)
         self._strategy = strategy
         self._initial_population = initial_population
+        self.inheritance = inheritance
         self._seed_given = seed is not None
         # What the user registered in advance, and may differ from what the
         # model asks for.
@@ -188,6 +191,7 @@ class RecordedOracle(JudgedOracle):
             max_trials=self.max_trials,
             constraints=[str(one) for one in self.constraints],
             guard_bytes=self._guard_bytes,
+            inheritance=self.inheritance and repr(self.inheritance),
         )
 
     def _on_birth(self, trial: Trial) -> None:
@@ -248,6 +252,7 @@ class RecordedOracle(JudgedOracle):
             individual,
             fidelity.epochs_of_rungs(self._strategy),
             self.start_order,
+            self.inheritance,
         )
 
     def reload(self) -> None:

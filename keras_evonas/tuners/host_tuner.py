@@ -21,6 +21,8 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas import project
 from keras_evonas import project_lock
 from keras_evonas.models.costs import HypermodelCosts
+from keras_evonas.models.net2net import inherit_weights
+from keras_evonas.oracles.fidelity import INHERITS
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
 from keras_evonas.training.checkpoints import read_weights
@@ -147,6 +149,22 @@ class MendedTuner(keras_tuner.Tuner):
         if parent and not model.built:
             model.build_from_config(self._files.build_config_of(parent))
 
+    def _inherit(
+        self, model: keras.Model, hp: keras_tuner.HyperParameters, seed: int
+    ) -> None:
+        """Gives a child the weights of its parent, if it inherits."""
+        parent = hp.values.get(INHERITS)
+        if not parent:
+            return
+        if not model.built:
+            raise keras_tuner.errors.FatalValueError(
+                "`inherit_weights` needs models that know the shape of their "
+                f"input. Received: {model.name!r}, which is not built. Begin "
+                "it with `keras.Input`."
+            )
+        trained = self.load_model(self.oracle.get_trial(parent))
+        inherit_weights(trained, model, seed=seed)
+
     def _fit_changes(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
         """The arguments of `fit` that are a trial's own."""
         changes: dict[str, Any] = {}
@@ -188,6 +206,7 @@ class MendedTuner(keras_tuner.Tuner):
         if parent:
             self._build_from_parent(model, hp)
             read_weights(model, self._files.weights_of(parent))
+        self._inherit(model, hp, self._training_seed)
         results = self.hypermodel.fit(hp, model, *args, **kwargs)
         self._params = model.count_params() if model.built else None
         if isinstance(results, keras.callbacks.History):

@@ -87,7 +87,8 @@ class EvoTuner(AfterSearch):
         keep_checkpoints: The weights of which trials stay on the disk:
             `"best"`, `"top_k"`, `"all"` or `"none"`. Defaults to `"top_k"`,
             and to `"all"` with an oracle whose trials go on from them: a
-            `HyperbandOracle`, or `EvoOracle` with `successive_halving`.
+            `HyperbandOracle`, or `EvoOracle` with `successive_halving` or
+            `inherit_weights`.
         top_k: Integer, how many checkpoints `"top_k"` keeps. Defaults to 10.
         fit_arguments: Callable that takes hyperparameters and returns a
             dictionary of arguments of `fit` that are the trial's own, such as
@@ -354,6 +355,7 @@ class EvoTuner(AfterSearch):
         trial, _ = self._run_of[candidate.name]
         model = self._checked_model(trial.hyperparameters)
         self._build_from_parent(model, trial.hyperparameters)
+        self._inherit(model, trial.hyperparameters, candidate.seed)
         return model
 
     # Callbacks.

@@ -25,6 +25,7 @@ from keras_evonas.evolution import WorstDies
 from keras_evonas.evolution import generational_genetic_algorithm
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import local_search
+from keras_evonas.evolution import policy_gradient
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import regularized_evolution
 from keras_evonas.evolution import successive_halving
@@ -72,6 +73,7 @@ STRATEGIES = {
     "genetic_algorithm, self-adaptive": genetic_algorithm(self_adaptive=True),
     "generational_genetic_algorithm": generational_genetic_algorithm(),
     "local_search": local_search(),
+    "policy_gradient": policy_gradient(),
     "regularized_evolution": regularized_evolution(),
     "Evolution": Evolution(
         population_size=5,
@@ -174,7 +176,11 @@ def test_every_public_operator_is_enrolled(kind):
 def test_every_public_strategy_is_enrolled():
     enrolled = {*STRATEGIES.values(), random_search()}
     classes = {type(one).__name__ for one in enrolled}
-    public = {**_public("strategies"), **_public("multiobjective")}
+    public = {
+        **_public("strategies"),
+        **_public("multiobjective"),
+        **_public("policy_gradient"),
+    }
     for name, piece in public.items():
         if inspect.isfunction(piece):
             assert piece() in enrolled, name

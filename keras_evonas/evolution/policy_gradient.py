@@ -1,0 +1,203 @@
+"""Policy gradient: a distribution over networks that learns from rewards."""
+
+import dataclasses
+from typing import TypeAlias
+
+import numpy as np
+
+from keras_evonas.evolution.checks import check_integer
+from keras_evonas.evolution.checks import check_range
+from keras_evonas.evolution.genes import Domain
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.genes import Interval
+from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.history import Draft
+from keras_evonas.evolution.history import History
+from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.mutation import ResampleOne
+from keras_evonas.evolution.space import SearchSpace
+
+# Rewards are measured in deviations from the baseline, and cut off here.
+_LARGEST_ADVANTAGE = 3.0
+
+Preferences: TypeAlias = dict[Gene, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PolicyGradient:
+    """REINFORCE over the genes, with a moving baseline (Zoph & Le, 2017).
+
+    A network is drawn gene by gene from a softmax over preferences. After its
+    evaluation the preferences for its values rise by how much better it was
+    than the moving average of those before, or fall.
+
+    Deviations from the paper: each gene has a table of preferences, instead of
+    a recurrent network for all; the conditions of the space decide which genes
+    are drawn. Losses are divided by their moving deviation, so that the
+    learning rate does not hang on their unit. Continuous genes are drawn from
+    one of `bins` equal parts, evenly within. Of several losses only the first
+    counts. A failure counts as a loss of one deviation above the baseline.
+
+    Args:
+        learning_rate: Float, how far preferences move. Defaults to 0.5.
+        decay: Float in `[0, 1)`, how much the past weighs in the baseline.
+            Defaults to 0.8.
+        bins: Integer of at least 2. Defaults to 8.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    learning_rate: float = 0.5
+    decay: float = 0.8
+    bins: int = 8
+
+    def __post_init__(self) -> None:
+        check_range(
+            "learning_rate", self.learning_rate, 0.0, 100.0, low_open=True
+        )
+        check_range("decay", self.decay, 0.0, 0.999)
+        check_integer("bins", self.bins, lowest=2)
+
+    def configure(self, max_trials: int | None) -> "PolicyGradient":
+        """Has nothing to resolve; see `Strategy`."""
+        del max_trials
+        return self
+
+    def begin(self) -> tuple[Individual, ...]:
+        """Remembers nobody; see `Strategy`."""
+        return ()
+
+    def absorb(
+        self, state: tuple[Individual, ...], individual: Individual
+    ) -> tuple[Individual, ...]:
+        """Remembers who ended, in order; see `Strategy`."""
+        if not individual.viable:
+            individual = dataclasses.replace(individual, losses=None)
+        return (*state, individual)
+
+    def propose(
+        self,
+        state: tuple[Individual, ...],
+        space: SearchSpace,
+        history: History,
+        rng: np.random.Generator,
+    ) -> Draft:
+        """Draws a network from the policy; see `Strategy`."""
+        del history
+        preferences = self.preferences(state, space)
+        genome: dict[str, Value] = {}
+        for gene in space.genes:
+            if gene.name in genome or not gene.is_active(genome):
+                continue
+            chances = _softmax(preferences[gene])
+            index = int(rng.choice(len(chances), p=chances))
+            genome[gene.name] = _value_of(gene.domain, index, len(chances), rng)
+        return Draft(genome=genome, operator="policy")
+
+    def vary(
+        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
+    ) -> Draft:
+        """Changes one gene; see `Strategy`."""
+        return ResampleOne()(draft, space, rng)
+
+    def preferences(
+        self, state: tuple[Individual, ...], space: SearchSpace
+    ) -> Preferences:
+        """The policy after some evaluations.
+
+        It is made from the beginning, since the space may have grown.
+
+        Args:
+            state: Who ended, in order.
+            space: The space.
+
+        Returns:
+            Dictionary from genes to arrays, a preference for each value or
+            part of an interval.
+        """
+        preferences = {
+            gene: np.zeros(_levels(gene.domain, self.bins))
+            for gene in space.genes
+        }
+        for one, advantage in zip(state, self._advantages(state), strict=True):
+            if advantage == 0:
+                continue
+            for gene in space.active(one.genome):
+                # The space may have grown since.
+                value = one.genome.get(gene.name)
+                if value is None or not gene.domain.contains(value):
+                    continue
+                table = preferences[gene]
+                gradient = -_softmax(table)
+                gradient[_index_of(gene.domain, value, len(table))] += 1.0
+                table += self.learning_rate * advantage * gradient
+        return preferences
+
+    def _advantages(self, state: tuple[Individual, ...]) -> list[float]:
+        """How much better each was than those before it, in deviations."""
+        baseline, variance, number = 0.0, 0.0, 0
+        advantages = []
+        for one in state:
+            if one.losses is None:
+                advantages.append(-1.0)
+                continue
+            loss = one.losses[0]
+            if not number:
+                baseline = loss
+            gain = baseline - loss
+            # The mean of few, and the moving average of many.
+            number += 1
+            weight = max(1.0 / number, 1.0 - self.decay)
+            variance += weight * (gain**2 - variance)
+            deviation = variance**0.5
+            advantage = gain / deviation if deviation > 0 else 0.0
+            advantages.append(
+                max(-_LARGEST_ADVANTAGE, min(advantage, _LARGEST_ADVANTAGE))
+            )
+            baseline -= weight * gain
+        return advantages
+
+
+def policy_gradient(
+    *, learning_rate: float = 0.5, decay: float = 0.8
+) -> PolicyGradient:
+    """REINFORCE over the genes; see `PolicyGradient`.
+
+    Args:
+        learning_rate: Float, how far preferences move. Defaults to 0.5.
+        decay: Float in `[0, 1)`, how much the past weighs in the baseline.
+            Defaults to 0.8.
+
+    Returns:
+        The strategy.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+    return PolicyGradient(learning_rate=learning_rate, decay=decay)
+
+
+def _softmax(table: np.ndarray) -> np.ndarray:
+    powers = np.exp(table - table.max())
+    return np.asarray(powers / powers.sum())
+
+
+def _levels(domain: Domain, bins: int) -> int:
+    if isinstance(domain, Interval):
+        return int(min(domain.size, bins))
+    return len(domain.values)
+
+
+def _index_of(domain: Domain, value: Value, levels: int) -> int:
+    if isinstance(domain, Interval):
+        return min(int(domain.position(value) * levels), levels - 1)
+    return domain.index(value)
+
+
+def _value_of(
+    domain: Domain, index: int, levels: int, rng: np.random.Generator
+) -> Value:
+    if isinstance(domain, Interval):
+        return domain.at((index + rng.random()) / levels)
+    return domain.values[index]

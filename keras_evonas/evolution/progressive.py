@@ -1,0 +1,276 @@
+"""Progressive search: simple networks first, and complex ones from them."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+
+from keras_evonas.evolution.checks import check_integer
+from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.evolution.genes import Categorical
+from keras_evonas.evolution.genes import Domain
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.genes import Grid
+from keras_evonas.evolution.genes import Interval
+from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.history import Draft
+from keras_evonas.evolution.history import History
+from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.evolution.strategies import Evolution
+from keras_evonas.evolution.strategies import EvolutionState
+from keras_evonas.evolution.strategies import genetic_algorithm
+from keras_evonas.evolution.surrogate import Surrogate
+from keras_evonas.evolution.surrogate import surrogate_of
+
+# Where the candidates of a step come from.
+_ELITES = 4
+_NEIGHBOURS = 32  # of each elite, at most
+_CHILDREN = 16
+_DRAWS = 64
+# Evaluated individuals without which a surrogate knows nothing.
+_LEAST_DATA = 3
+_REDRAWS = 50
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProgressiveSearch:
+    """Opens the space from simple to complex (PNAS, Liu et al., 2018).
+
+    At first only simple networks may be born, and level by level more complex
+    ones. A surrogate that learns from all of them is carried along: it chooses
+    among the neighbours of the best, one step more complex included, children
+    of the evolution and random draws.
+
+    What is simple follows from the space. Ordered genes that switch others
+    on, such as a number of layers, are opened from their lowest value on. In
+    a space without such genes, the genes are opened one after another in
+    their order, and the others keep their defaults.
+
+    Deviations from the paper: it expands all of the best of a level at once
+    and trains them together, while here each proposal is chosen anew and
+    nobody waits; and the surrogate is a Gaussian process that expects an
+    improvement, not a recurrent network that predicts an accuracy.
+
+    Args:
+        levels: Integer of at least 1, in how many steps the space is opened.
+            Defaults to 3.
+        opening: Integer, the number of births after which it is open, or
+            `"auto"`: half of the trials. Defaults to `"auto"`.
+        initial_size: Integer, random individuals before the surrogate is
+            asked. Defaults to 6.
+        evolution: The evolution that makes children. Defaults to
+            `genetic_algorithm()`.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    levels: int = 3
+    opening: int | Literal["auto"] = "auto"
+    initial_size: int = 6
+    evolution: Evolution = dataclasses.field(default_factory=genetic_algorithm)
+
+    def __post_init__(self) -> None:
+        check_positive_integer("levels", self.levels)
+        check_integer("initial_size", self.initial_size, lowest=1)
+        if self.opening != "auto":
+            check_positive_integer("opening", self.opening)
+
+    def configure(self, max_trials: int | None) -> "ProgressiveSearch":
+        """Resolves `"auto"`; see `Strategy`."""
+        opening = self.opening
+        if opening == "auto":
+            opening = 50 if max_trials is None else max(1, max_trials // 2)
+        evolution = self.evolution.configure(max_trials)
+        return dataclasses.replace(self, evolution=evolution, opening=opening)
+
+    def begin(self) -> EvolutionState:
+        """Returns the evolution's empty population; see `Strategy`."""
+        return self.evolution.begin()
+
+    def absorb(
+        self, state: EvolutionState, individual: Individual
+    ) -> EvolutionState:
+        """Lets an individual join the evolution; see `Strategy`."""
+        return self.evolution.absorb(state, individual)
+
+    def propose(
+        self,
+        state: EvolutionState,
+        space: SearchSpace,
+        history: History,
+        rng: np.random.Generator,
+    ) -> Draft:
+        """Proposes the best candidate of the open space; see `Strategy`."""
+        level = self.level(history.births)
+        viable = len(state.population)
+        if history.births < self.initial_size or viable < _LEAST_DATA:
+            part = opened(space, level, self.levels)
+            return Draft(genome=_unseen(part, space, history, rng))
+        surrogate = surrogate_of(space, history)
+        for wider in range(level, self.levels + 1):
+            part = opened(space, wider, self.levels)
+            drafts = self._candidates(surrogate, state, part, rng)
+            new = [
+                one
+                for one in drafts
+                if space.contains(one.genome)
+                and not history.seen(space.key(one.genome))
+            ]
+            if new:
+                return _best(new, surrogate, rng)
+        return Draft()
+
+    def vary(
+        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
+    ) -> Draft:
+        """Mutates as the evolution does; see `Strategy`."""
+        return self.evolution.vary(draft, space, rng)
+
+    def level(self, births: int) -> int:
+        """How far the space is open after a number of births, from 1 on.
+
+        Raises:
+            RuntimeError: If `opening` is still `"auto"`.
+        """
+        if self.opening == "auto":
+            raise RuntimeError(
+                "`opening='auto'` is not resolved yet. Call "
+                "`strategy.configure(max_trials)` first and use what it "
+                "returns."
+            )
+        return min(self.levels, 1 + births * self.levels // self.opening)
+
+    def _candidates(
+        self,
+        surrogate: Surrogate,
+        state: EvolutionState,
+        part: SearchSpace,
+        rng: np.random.Generator,
+    ) -> Iterator[Draft]:
+        for index in surrogate.elites(_ELITES):
+            elite = surrogate.individuals[index]
+            genome = part.express(elite.genome, rng)
+            near = list(part.neighbours(genome))
+            for place in rng.permutation(len(near))[:_NEIGHBOURS]:
+                yield Draft(
+                    genome=part.express(near[place], rng),
+                    parents=(elite.birth,),
+                    operator="progressive+neighbour",
+                )
+        for _ in range(_CHILDREN):
+            child = self.evolution.breed(state.population, part, rng)
+            yield dataclasses.replace(
+                child,
+                genome=part.express(child.genome, rng),
+                operator=f"progressive+{child.operator}",
+            )
+        for _ in range(_DRAWS):
+            yield Draft(genome=part.sample(rng), operator="progressive+random")
+
+
+def progressive_search(*, levels: int = 3) -> ProgressiveSearch:
+    """Simple networks first; see `ProgressiveSearch`.
+
+    Args:
+        levels: Integer of at least 1, in how many steps the space is opened.
+            Defaults to 3.
+
+    Returns:
+        The strategy.
+
+    Raises:
+        ValueError: If `levels` is out of range.
+    """
+    return ProgressiveSearch(levels=levels)
+
+
+def opened(space: SearchSpace, level: int, levels: int) -> SearchSpace:
+    """The part of a space that is open on a level.
+
+    Args:
+        space: The space.
+        level: Integer from 1 to `levels`.
+        levels: Integer, the level on which all is open.
+
+    Returns:
+        A space whose networks all lie in `space`.
+    """
+    return _opened(space.genes, level, levels)
+
+
+@functools.lru_cache(maxsize=32)
+def _opened(genes: tuple[Gene, ...], level: int, levels: int) -> SearchSpace:
+    if level >= levels:
+        return SearchSpace(genes)
+    parents = {c.parent for gene in genes for c in gene.conditions}
+    switches = {
+        gene
+        for gene in genes
+        if gene.name in parents and _is_ordered_list(gene.domain)
+    }
+    share = level / levels
+    if switches:
+        parts = [
+            _narrowed(gene, _lowest(gene.domain, share))
+            if gene in switches
+            else gene
+            for gene in genes
+        ]
+    else:
+        count = math.ceil(share * len(genes))
+        parts = [
+            gene
+            if index < count or gene.default is None
+            else _narrowed(gene, Categorical((gene.default,)))
+            for index, gene in enumerate(genes)
+        ]
+    return SearchSpace(parts)
+
+
+def _is_ordered_list(domain: Domain) -> bool:
+    if isinstance(domain, Interval):
+        return domain.integer
+    return isinstance(domain, Grid)
+
+
+def _lowest(domain: Domain, share: float) -> Domain:
+    """The lowest part of an ordered domain, at least one value."""
+    count = max(1, math.ceil(share * domain.size))
+    if isinstance(domain, Interval):
+        high = int(domain.low) + count - 1
+        return dataclasses.replace(domain, high=min(high, int(domain.high)))
+    return Grid(tuple(domain)[:count])
+
+
+def _narrowed(gene: Gene, domain: Domain) -> Gene:
+    default = gene.default if domain.contains(gene.default) else None
+    return dataclasses.replace(gene, domain=domain, default=default)
+
+
+def _unseen(
+    part: SearchSpace,
+    space: SearchSpace,
+    history: History,
+    rng: np.random.Generator,
+) -> dict[str, Value]:
+    """Draws from a part, again if that was seen: the engine would leave it."""
+    genome = part.sample(rng)
+    for _ in range(_REDRAWS):
+        if not history.seen(space.key(genome)):
+            break
+        genome = part.sample(rng)
+    return genome
+
+
+def _best(
+    drafts: list[Draft], surrogate: Surrogate, rng: np.random.Generator
+) -> Draft:
+    encoding = surrogate.encoding
+    coded = encoding.encode([draft.genome for draft in drafts])
+    worth = surrogate.worth(encoding.filled(*coded, rng))
+    return drafts[int(np.argmax(worth))]

@@ -1,0 +1,225 @@
+"""`CellNetwork`: one small cell is searched, and stacked many times."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+
+from keras_evonas.models import genes
+from keras_evonas.models.heads import Head
+from keras_evonas.models.optimizers import tuned_sgd
+
+L = keras.layers
+
+_CONVOLUTIONS = {"conv_1x1": 1, "conv_3x3": 3, "conv_5x5": 5}
+_SEPARABLE = {"separable_3x3": 3, "separable_5x5": 5}
+_POOLINGS = {
+    "average_pool_3x3": L.AveragePooling2D,
+    "max_pool_3x3": L.MaxPooling2D,
+}
+OPERATIONS = ("none", "skip", *_CONVOLUTIONS, *_SEPARABLE, *_POOLINGS)
+_REDUCTIONS = ("block", "cell")
+
+
+class CellNetwork(keras_tuner.HyperModel):
+    """Stacks of one cell, whose operations are searched.
+
+    A cell is a small graph: node 0 is its input, each later node is the sum
+    of an operation on each node before it, and the last is its output. The
+    skeleton is that of NAS-Bench-201 (Dong & Yang, 2020): a convolution, then
+    stages of equal cells at half the resolution and twice the filters of the
+    stage before. Operations are its, too: a convolution is ReLU, convolution
+    and batch normalization. Deviation: a cell whose output no path reaches is
+    the identity, instead of zeros that nothing can be learnt from.
+
+    With `reduction="cell"` the resolution is halved by a second kind of cell
+    with operations of its own, as in NASNet (Zoph et al., 2018); operations
+    on its input have a stride of 2.
+
+    | hyperparameter | values | active |
+    |---|---|---|
+    | `cell/edge_i_j` | `operations` on node `i` for node `j` | always |
+    | `reduction/edge_i_j` | the same | with `reduction="cell"` |
+    | `cells` | from `cells[0]` to `cells[1]` in each stage | always |
+    | `filters` | the powers of two in `filters`, in the first stage | always |
+    | those of `optimizer` | | always |
+
+    What has a single value is not asked for.
+
+    Args:
+        input_shape: Tuple of integers, `(height, width, channels)`.
+        head: What to predict, such as `Classification(classes=10)`.
+        nodes: Integer of at least 2, the nodes of a cell, its input included.
+            Defaults to 4.
+        operations: Names among `"none"`, `"skip"`, `"conv_1x1"`,
+            `"conv_3x3"`, `"conv_5x5"`, `"separable_3x3"`, `"separable_5x5"`,
+            `"average_pool_3x3"` and `"max_pool_3x3"`. Defaults to the five of
+            NAS-Bench-201.
+        stages: Integer, the number of stages. Defaults to 3.
+        cells: Pair of integers, the smallest and the largest number of cells
+            of a stage. Defaults to `(1, 3)`.
+        filters: Pair of integers, the smallest and the largest number of
+            filters of the first stage. Defaults to `(16, 16)`.
+        reduction: `"block"` for a residual block between stages, or `"cell"`
+            for a cell that is searched. Defaults to `"block"`.
+        optimizer: Function from `hp` to a Keras optimizer. Defaults to
+            `tuned_sgd`.
+        name: String, the name of the hypermodel. Defaults to `None`.
+        tunable: Boolean; see `keras_tuner.HyperModel`. Defaults to `True`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    ```python
+    hypermodel = CellNetwork((32, 32, 3), Classification(classes=10))
+    ```
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        head: Head,
+        *,
+        nodes: int = 4,
+        operations: Sequence[str] = (
+            *("none", "skip", "conv_1x1", "conv_3x3", "average_pool_3x3"),
+        ),
+        stages: int = 3,
+        cells: tuple[int, int] = (1, 3),
+        filters: tuple[int, int] = (16, 16),
+        reduction: str = "block",
+        optimizer: Callable[[keras_tuner.HyperParameters], Any] = tuned_sgd,
+        name: str | None = None,
+        tunable: bool = True,
+    ) -> None:
+        super().__init__(name=name, tunable=tunable)
+        self.input_shape = genes.check_shape(input_shape, rank=3)
+        self.head = head
+        self.nodes, _ = genes.check_bounds("nodes", (nodes, nodes), 2)
+        self.operations = genes.check_choices(
+            "operations", operations, OPERATIONS
+        )
+        self.stages, _ = genes.check_bounds("stages", (stages, stages), 1)
+        self.cells = genes.check_bounds("cells", cells, 1)
+        self.filters = genes.powers_of_two("filters", filters)
+        if reduction not in _REDUCTIONS:
+            raise ValueError(
+                f"`reduction` must be one of {_REDUCTIONS}. Received: "
+                f"reduction={reduction!r}."
+            )
+        self.reduction = reduction
+        self.optimizer = optimizer
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Builds and compiles a network; see `keras_tuner.HyperModel`."""
+        cell = self._ask_for_cell(hp, "cell")
+        reduction = None
+        if self.reduction == "cell" and self.stages > 1:
+            reduction = self._ask_for_cell(hp, "reduction")
+        low, high = self.cells
+        cells = genes.choice(hp, "cells", range(low, high + 1))
+        filters = genes.choice(hp, "filters", self.filters, near=16)
+        inputs = keras.Input(self.input_shape)
+        tensor = L.Conv2D(filters, 3, padding="same", use_bias=False)(inputs)
+        tensor = L.BatchNormalization()(tensor)
+        for stage in range(self.stages):
+            if stage > 0:
+                filters *= 2
+                tensor = (
+                    _reduction_block(tensor, filters)
+                    if reduction is None
+                    else self._cell(tensor, reduction, filters, strides=2)
+                )
+            for _ in range(cells):
+                tensor = self._cell(tensor, cell, filters)
+        tensor = L.BatchNormalization()(tensor)
+        tensor = L.GlobalAveragePooling2D()(L.ReLU()(tensor))
+        model = keras.Model(inputs, self.head(tensor), name=self.name)
+        model.compile(
+            optimizer=self.optimizer(hp),
+            loss=self.head.loss,
+            metrics=self.head.metrics,
+        )
+        return model
+
+    def _ask_for_cell(
+        self, hp: keras_tuner.HyperParameters, kind: str
+    ) -> dict[tuple[int, int], str]:
+        with hp.name_scope(kind):
+            return {
+                (i, j): genes.choice(hp, f"edge_{i}_{j}", self.operations)
+                for j in range(1, self.nodes)
+                for i in range(j)
+            }
+
+    def _cell(
+        self,
+        tensor: Any,
+        operation_of: dict[tuple[int, int], str],
+        filters: int,
+        strides: int = 1,
+    ) -> Any:
+        """Applies a cell; nodes that nothing reaches are `None`."""
+        nodes: list[Any] = [tensor]
+        for j in range(1, self.nodes):
+            terms = [
+                _operation(
+                    operation_of[i, j],
+                    nodes[i],
+                    filters,
+                    strides if i == 0 else 1,
+                )
+                for i in range(j)
+                if nodes[i] is not None and operation_of[i, j] != "none"
+            ]
+            nodes.append(
+                L.Add()(terms) if len(terms) > 1 else next(iter(terms), None)
+            )
+        if nodes[-1] is None:
+            return _operation("skip", tensor, filters, strides)
+        return nodes[-1]
+
+
+def _operation(name: str, tensor: Any, filters: int, strides: int) -> Any:
+    changes = strides != 1 or tensor.shape[-1] != filters
+    if name == "skip" and not changes:
+        return tensor
+    if name == "skip":
+        return _normal_convolution(tensor, filters, 1, strides)
+    if name in _POOLINGS:
+        if tensor.shape[-1] != filters:
+            tensor = _normal_convolution(tensor, filters, 1, 1)
+        return _POOLINGS[name](3, strides=strides, padding="same")(tensor)
+    if name in _SEPARABLE:
+        tensor = L.SeparableConv2D(
+            filters,
+            _SEPARABLE[name],
+            strides=strides,
+            padding="same",
+            use_bias=False,
+        )(L.ReLU()(tensor))
+        return L.BatchNormalization()(tensor)
+    return _normal_convolution(tensor, filters, _CONVOLUTIONS[name], strides)
+
+
+def _normal_convolution(
+    tensor: Any, filters: int, kernel: int, strides: int
+) -> Any:
+    """ReLU, convolution and batch normalization."""
+    tensor = L.Conv2D(
+        filters, kernel, strides=strides, padding="same", use_bias=False
+    )(L.ReLU()(tensor))
+    return L.BatchNormalization()(tensor)
+
+
+def _reduction_block(tensor: Any, filters: int) -> Any:
+    """The residual block between two stages of NAS-Bench-201."""
+    changed = _normal_convolution(tensor, filters, 3, 2)
+    changed = _normal_convolution(changed, filters, 3, 1)
+    shortcut = L.AveragePooling2D(2, padding="same")(tensor)
+    shortcut = L.Conv2D(filters, 1, use_bias=False)(shortcut)
+    return L.Add()([changed, shortcut])

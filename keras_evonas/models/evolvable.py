@@ -1,0 +1,305 @@
+"""`evolvable`: from a network that exists to a space around it."""
+
+import copy
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import tensorflow as tf
+
+from keras_evonas.models.costs.isolation import isolated
+from keras_evonas.models.costs.isolation import without_allocation
+from keras_evonas.models.genetics import checked_bounds
+from keras_evonas.models.genetics import genetics_of
+from keras_evonas.models.graphs import Graph
+from keras_evonas.models.graphs import graph_of
+from keras_evonas.models.graphs import layers_of
+from keras_evonas.models.growing import Blueprint
+from keras_evonas.models.growing import is_shared
+from keras_evonas.models.growing import remade
+from keras_evonas.models.regions import regions_of
+from keras_evonas.models.widths import Widths
+
+Compile = Callable[[keras.Model, keras_tuner.HyperParameters], None]
+
+
+def evolvable(
+    model: keras.Model,
+    *,
+    fixed: Iterable[str | keras.Layer] = (),
+    widths: tuple[float, float] = (0.5, 2.0),
+    kernels: tuple[int, int] = (1, 7),
+    repeats: tuple[int, int] = (0, 2),
+    activations: Sequence[str] = ("relu", "gelu", "tanh"),
+    normalizations: Sequence[str] = ("none", "batch", "layer"),
+    dropouts: Sequence[float] = (0.0, 0.1, 0.2, 0.3, 0.5),
+    keep_weights: bool = True,
+    compile_model: Compile | None = None,
+    name: str | None = None,
+) -> "EvolvableModel":
+    """Makes a search space of a model, with the model in its middle.
+
+    The default of the space is the model itself, weights included. The others
+    differ in what this table says. Widths that meet in an `Add` are one gene,
+    and what is not understood stays as it is, so that every child builds.
+
+    | hyperparameter | values | of |
+    |---|---|---|
+    | `LAYER/units`, `/filters`, `/output_dim` | `widths` times its own | all \
+widths that must be equal, named after the first layer |
+    | `LAYER/kernel_size` | its own and 2 less or more | convolutions with \
+padding |
+    | `LAYER/repeats` | `repeats`; 1 is the model, 0 without it | residual \
+blocks, named after their `Add`, and layers outside of them, with their \
+normalization and activation |
+    | `activation/NAME` | `NAME` and `activations` | all that have `NAME` |
+    | `normalization/NAME` | `NAME` and `normalizations` | all of that kind; \
+`normalization/none` puts some into a model that has none |
+    | `LAYER/dropout` | its own and `dropouts` | dropout layers, and before \
+the last Dense layers |
+
+    The hyperparameters of a part that is absent are not active.
+
+    These stay as they are, weights included: what is named in `fixed`, layers
+    whose `trainable` is `False`, models inside of the model, such as a
+    backbone that it calls, and layers that this function does not know.
+
+    Args:
+        model: A built Sequential or functional model, compiled or not. It is
+            not touched, and its weights are those of the moment.
+        fixed: Layers that stay as they are, or their names. Defaults to none.
+        widths: Pair of factors. `(1, 1)` keeps all widths. Defaults to
+            `(0.5, 2.0)`.
+        kernels: Pair of integers, the smallest and the largest side of a
+            kernel. Defaults to `(1, 7)`.
+        repeats: Pair of integers around 1. `(1, 1)` keeps all layers.
+            Defaults to `(0, 2)`.
+        activations: Names of Keras activations; empty to keep them. Defaults
+            to `("relu", "gelu", "tanh")`.
+        normalizations: Any of `"none"`, `"batch"` and `"layer"`; empty to
+            keep them. Defaults to all three.
+        dropouts: Rates of dropout; empty to keep them. Defaults to
+            `(0.0, 0.1, 0.2, 0.3, 0.5)`.
+        keep_weights: Boolean, whether a child begins with the model's weights
+            wherever their shapes agree. Otherwise only what is fixed does,
+            and all others, the default too, begin from initializers. Defaults
+            to `True`.
+        compile_model: Function of a child and `hp` that compiles it, and may
+            ask for more. Defaults to `None`: as the model is compiled, or not
+            at all.
+        name: String, the name of the hypermodel. Defaults to `None`.
+
+    Returns:
+        A `keras_tuner.HyperModel`.
+
+    Raises:
+        TypeError: If `model` is no Keras model.
+        ValueError: If its graph cannot be read, if a layer is shared or cannot
+            be made anew and is not fixed, if `fixed` names a layer that is
+            not there, or if a bound is out of its range.
+
+    Example:
+
+    ```python
+    hypermodel = evolvable(model, fixed=["backbone"], widths=(0.5, 1.5))
+    tuner = EvolutionarySearch(hypermodel, "val_accuracy", max_trials=60)
+    ```
+    """
+    bounds = checked_bounds(
+        widths=widths,
+        kernels=kernels,
+        repeats=repeats,
+        activations=activations,
+        normalizations=normalizations,
+        dropouts=dropouts,
+    )
+    graph = isolated(lambda: graph_of(model))
+    fixed_nodes = _fixed_nodes(graph, _names(graph, fixed))
+    without_allocation(lambda: _check_layers(graph, fixed_nodes))
+    widths_of = Widths(graph, fixed_nodes)
+    blueprint = Blueprint(
+        graph=graph,
+        genetics=genetics_of(
+            graph,
+            widths_of,
+            regions_of(graph, widths_of, fixed_nodes),
+            fixed_nodes,
+            bounds,
+        ),
+        fixed=fixed_nodes,
+    )
+    hypermodel = EvolvableModel(
+        blueprint,
+        compile_model=compile_model or _compiled_as(model),
+        keep_weights=keep_weights,
+        name=name,
+    )
+    without_allocation(
+        lambda: hypermodel.build(keras_tuner.HyperParameters()) and None
+    )
+    return hypermodel
+
+
+class EvolvableModel(keras_tuner.HyperModel):
+    """The space around a model; made by `evolvable`.
+
+    Args:
+        blueprint: The model's graph and genes.
+        compile_model: Function of a child and `hp` that compiles it.
+        keep_weights: See `evolvable`.
+        name: String, or `None`.
+    """
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        *,
+        compile_model: Compile,
+        keep_weights: bool,
+        name: str | None,
+    ) -> None:
+        super().__init__(name=name)
+        self._blueprint = blueprint
+        self._compile = compile_model
+        self._weights = {
+            index: [np.array(weight) for weight in node.layer.weights]
+            for index, node in enumerate(blueprint.graph.nodes)
+            if isinstance(node.layer, keras.Layer)
+            and node.layer.weights
+            and (keep_weights or index in blueprint.fixed)
+        }
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Builds a child; see `keras_tuner.HyperModel`."""
+        values = self._blueprint.genetics.ask(hp)
+        child, placed = self._blueprint.grow(values, self.name)
+        # In a graph of its own nothing has a value; see `costs_of_build`.
+        if tf.executing_eagerly():
+            self._hand_down(placed)
+        self._compile(child, hp)
+        return child
+
+    def _hand_down(self, placed: dict[int, Any]) -> None:
+        nodes = self._blueprint.graph.nodes
+        for index, layer in placed.items():
+            arrays = self._weights.get(index)
+            if (
+                arrays is None
+                or layer is nodes[index].layer
+                or type(layer) is not type(nodes[index].layer)
+                or len(arrays) != len(layer.weights)
+            ):
+                continue
+            for weight, array in zip(layer.weights, arrays, strict=True):
+                if tuple(weight.shape) == array.shape:
+                    weight.assign(array)
+
+
+def _names(graph: Graph, fixed: Any) -> set[str]:
+    known = {layer.name for layer in layers_of(graph.nodes)}
+    if isinstance(fixed, str | keras.Layer):
+        raise ValueError(
+            "`fixed` must be a list of layers or of their names. Received: "
+            f"fixed={fixed!r}. Put it in brackets."
+        )
+    names = {getattr(one, "name", one) for one in fixed}
+    if not names <= known:
+        raise ValueError(
+            "`fixed` must name layers of the model. Received: "
+            f"{sorted(map(str, names - known))}. The model has "
+            f"{sorted(known)}."
+        )
+    return names
+
+
+def _fixed_nodes(graph: Graph, names: set[str]) -> frozenset[int]:
+    def stays(layer: Any) -> bool:
+        return (
+            layer.name in names
+            or not isinstance(layer, keras.Layer)
+            or isinstance(layer, keras.Model)
+            or type(layer) is keras.layers.Lambda
+            or (not layer.trainable and bool(layer.weights))
+        )
+
+    return frozenset(
+        index for index, node in enumerate(graph.nodes) if stays(node.layer)
+    )
+
+
+def _check_layers(graph: Graph, fixed: frozenset[int]) -> None:
+    """Raises a `ValueError` that names the layer that stands in the way."""
+    calls: dict[int, list[int]] = {}
+    for index, node in enumerate(graph.nodes):
+        calls.setdefault(id(node.layer), []).append(index)
+    for indices in calls.values():
+        layer = graph.nodes[indices[0]].layer
+        if indices[0] not in fixed:
+            _check_free(layer, len(indices))
+        elif getattr(layer, "trainable_weights", []) and is_shared(layer):
+            raise ValueError(
+                f"The layer {layer.name!r} of `model` must be trainable no "
+                "more, or have a `get_config`: it cannot be made anew, so all "
+                "networks would train the same weights. Received: "
+                f"{_described(layer)}. Set `layer.trainable = False`, or give "
+                "its class a `get_config`."
+            )
+
+
+def _check_free(layer: Any, calls: int) -> None:
+    if calls > 1 and layer.weights:
+        raise ValueError(
+            f"The layer {layer.name!r} of `model` must be called once. "
+            f"Received: {_described(layer)}, which is shared by {calls} "
+            f"calls. Mark it fixed: `fixed=[{layer.name!r}]`."
+        )
+    try:
+        remade(layer)
+    except Exception as error:  # Whatever a user's class raises.
+        raise ValueError(
+            f"The layer {layer.name!r} of `model` must have a `get_config` "
+            "from which it can be made anew. Received: "
+            f"{_described(layer)}, which gives {type(error).__name__}: "
+            f"{str(error).strip().splitlines()[0]} Mark it fixed: "
+            f"`fixed=[{layer.name!r}]`, or give its class a `get_config`."
+        ) from error
+
+
+def _described(layer: Any) -> str:
+    return f"a {type(layer).__name__}"
+
+
+def _leave_uncompiled(
+    child: keras.Model, hp: keras_tuner.HyperParameters
+) -> None:
+    del child, hp
+
+
+def _compiled_as(model: keras.Model) -> Compile:
+    """Compiles children as a model is compiled, or not at all."""
+    if not model.compiled:
+        return _leave_uncompiled
+    config = model.get_compile_config()
+
+    def compile_model(
+        child: keras.Model, hp: keras_tuner.HyperParameters
+    ) -> None:
+        del hp
+        child.compile_from_config(copy.deepcopy(config))
+
+    try:
+        without_allocation(
+            lambda: compile_model(keras.Sequential([keras.Input((1,))]), None)
+        )
+    except Exception as error:  # Whatever a user's loss raises.
+        raise ValueError(
+            "`compile_model` must be given for a model whose loss, metrics or "
+            "optimizer cannot be made anew. Received: compile_model=None for "
+            f"{model.name!r}, which gives {type(error).__name__}: {error} "
+            "Pass `compile_model=lambda child, hp: child.compile(...)`."
+        ) from error
+    return compile_model

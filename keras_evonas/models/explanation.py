@@ -1,0 +1,231 @@
+"""`explain_space`: what a hypermodel asks for, and what it asks in vain."""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+import keras_tuner
+import numpy as np
+
+from keras_evonas.models.costs.isolation import without_allocation
+from keras_evonas.oracles.hyperparameters import SharedHyperParameters
+from keras_evonas.oracles.hyperparameters import to_space
+
+# Keras-tuner explores as long as it takes; a scope that nothing can open, such
+# as one for a value that a choice does not have, would keep it for ever.
+_EXPLORATIONS = 1000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Unscoped:
+    """A hyperparameter that is searched where the model does not ask for it.
+
+    Attributes:
+        name: Its name.
+        parent: Name of the hyperparameter whose value decides whether it is
+            asked for, or `None` if it is not a single one.
+        values: Values of `parent` with which it was asked for.
+    """
+
+    name: str
+    parent: str | None
+    values: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        if self.parent is None:
+            return f"'{self.name}' is not always asked for"
+        values = ", ".join(map(repr, self.values))
+        return f"'{self.name}' is asked for only if {self.parent} in ({values})"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpaceExplanation:
+    """What `explain_space` found.
+
+    Attributes:
+        genes: A line for each hyperparameter, with its condition.
+        size: Number of distinct networks, `inf` for continuous spaces.
+        unscoped: What lacks a conditional scope.
+        wasted: Share of the networks drawn at random in which a
+            hyperparameter was searched that the model did not ask for.
+        samples: Number of networks drawn.
+    """
+
+    genes: tuple[str, ...]
+    size: float
+    unscoped: tuple[Unscoped, ...]
+    wasted: float
+    samples: int
+
+    def __str__(self) -> str:
+        size = f"{self.size:.3g}" if self.size > 1e6 else f"{self.size:g}"
+        lines = [
+            f"{len(self.genes)} hyperparameters, {size} networks",
+            *(f"  {gene}" for gene in self.genes),
+        ]
+        if self.unscoped:
+            lines += [
+                "Warning: these are searched where they change nothing, in "
+                f"{self.wasted:.0%} of {self.samples} random networks:",
+                *(f"  {one}" for one in self.unscoped),
+                "Ask for them inside of `hp.conditional_scope`, or use "
+                "`repeated`, `layer_choice` and `block` of "
+                "keras_evonas.models.",
+            ]
+        return "\n".join(lines)
+
+
+def explain_space(
+    hypermodel: Any,
+    *,
+    samples: int = 50,
+    seed: int = 0,
+    verbose: bool = True,
+) -> SpaceExplanation:
+    """Explains the search space of a hypermodel, and what is wrong with it.
+
+    Networks are drawn at random and built without allocating weights, to see
+    which of their hyperparameters they ask for. Those that are active but not
+    asked for, as in a loop without scopes, make networks that are the same
+    count as different ones.
+
+    Args:
+        hypermodel: A `keras_tuner.HyperModel`, or a function that takes
+            hyperparameters and returns a model.
+        samples: Integer, how many networks to draw. Defaults to 50.
+        seed: Integer, the seed of the draws. Defaults to 0.
+        verbose: Boolean, whether to print the explanation. Defaults to
+            `True`.
+
+    Returns:
+        The explanation; `str` makes it text.
+    """
+    hp = explored(hypermodel)
+    rng = np.random.default_rng(seed)
+    drawn: list[tuple[dict[str, Any], frozenset[str]]] = []
+    for _ in range(samples):
+        genome = to_space(hp).sample(rng)
+        hp = _Listening(hp, genome)
+        _build(hypermodel, hp)
+        drawn.append((genome, frozenset(hp.asked)))
+    # What only some networks ask for has become known on the way.
+    space = to_space(hp)
+    seen = [(space.complete(genome), asked) for genome, asked in drawn]
+    silent = [set(genome) - asked for genome, asked in seen]
+    names = dict.fromkeys(gene.name for gene in space.genes)
+    explanation = SpaceExplanation(
+        genes=tuple(_described(gene) for gene in space.genes),
+        size=space.size,
+        unscoped=tuple(
+            _blamed(name, seen)
+            for name in names
+            if any(name in some for some in silent)
+        ),
+        wasted=sum(map(bool, silent)) / max(1, samples),
+        samples=samples,
+    )
+    if verbose:
+        print(explanation)
+    return explanation
+
+
+def explored(hypermodel: Any) -> keras_tuner.HyperParameters:
+    """Returns all hyperparameters of a hypermodel, as a tuner finds them.
+
+    Every conditional scope is opened once, without allocating anything.
+
+    Raises:
+        ValueError: If the model goes on opening new scopes for ever.
+    """
+    hp = SharedHyperParameters(keras_tuner.HyperParameters())
+    opened: list[str] = []
+    for _ in range(_EXPLORATIONS):
+        _build(hypermodel, hp)
+        opened += map(_identity, hp.active_scopes)
+        closed = [
+            scope
+            for scope in hp.inactive_scopes
+            if _identity(scope) not in opened
+        ]
+        hp = SharedHyperParameters(hp)
+        hp.inactive_scopes = closed
+        if not closed:
+            return hp
+        # A scope that stays closed with these values is not tried again.
+        opened.append(_identity(closed[0]))
+        for condition in closed[0]:
+            hp.values[condition.name] = condition.values[0]
+        hp.ensure_active_values()
+    raise ValueError(
+        "`hypermodel` must have a bounded number of conditional scopes. "
+        f"Received: one that still opens new ones after {_EXPLORATIONS} builds."
+    )
+
+
+class _Listening(keras_tuner.HyperParameters):
+    """Hyperparameters that note what is asked for."""
+
+    def __init__(
+        self, source: keras_tuner.HyperParameters, values: dict[str, Any]
+    ) -> None:
+        super().__init__()
+        for hp in source.space:
+            self._hps[hp.name].append(hp)
+            self._space.append(hp)
+        self.values = dict(values)
+        self.asked: set[str] = set()
+
+    def _retrieve(self, hp: Any) -> Any:
+        self.asked.add(hp.name)
+        return super()._retrieve(hp)
+
+    def get(self, name: str) -> Any:
+        """Returns a value; see `keras_tuner.HyperParameters`."""
+        self.asked.add(self._get_name(name))
+        return super().get(name)
+
+
+def _build(hypermodel: Any, hp: keras_tuner.HyperParameters) -> None:
+    build: Callable[[Any], Any] = getattr(hypermodel, "build", hypermodel)
+    without_allocation(lambda: build(hp) and None)
+
+
+def _identity(scope: Iterable[Any]) -> str:
+    return repr([(one.name, list(one.values)) for one in scope])
+
+
+def _described(gene: Any) -> str:
+    domain, conditions = gene.domain, gene.conditions
+    values = getattr(domain, "values", None)
+    if values is None:
+        kind = "whole numbers" if domain.integer else "numbers"
+        text = f"{kind} from {domain.low:g} to {domain.high:g}"
+        text += "" if domain.scale == "linear" else f", {domain.scale} scale"
+    elif len(values) > 12:
+        text = f"{values[0]!r}, {values[1]!r} ... {values[-1]!r}"
+    else:
+        text = ", ".join(map(repr, values))
+    when = " and ".join(
+        f"{one.parent} in ({', '.join(map(repr, one.values))})"
+        for one in conditions
+    )
+    return f"{gene.name}: {text}{when and f', if {when}'}"
+
+
+def _blamed(
+    name: str, seen: list[tuple[dict[str, Any], frozenset[str]]]
+) -> Unscoped:
+    """Finds the hyperparameter that decides whether another is asked for."""
+    active = [(g, name in asked) for g, asked in seen if name in g]
+    parents = {parent for genome, _ in active for parent in genome}
+    for parent in sorted(parents - {name}):
+        used = {g[parent] for g, asked in active if asked and parent in g}
+        idle = {g[parent] for g, asked in active if not asked and parent in g}
+        if used and idle and len(idle) + len(used) <= 20 and not used & idle:
+            return Unscoped(
+                name=name,
+                parent=parent,
+                values=tuple(sorted(used, key=lambda v: (str(type(v)), v))),
+            )
+    return Unscoped(name=name, parent=None, values=())

@@ -1,0 +1,284 @@
+"""A model as a graph of layers that can be run again on other tensors.
+
+Read with public functions of Keras only (3.10 to 3.15): `clone_model` walks
+the model and tells the arguments of every call.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Ref:
+    """A tensor of the graph, by its number."""
+
+    number: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Node:
+    """One call of a layer.
+
+    Args:
+        layer: The layer or, for a function of `keras.ops`, the operation.
+        args: The positional arguments, tensors as `Ref`.
+        kwargs: The arguments by name, tensors as `Ref`.
+        inputs: Numbers of the tensors among the arguments.
+        data: Those of them that are no masks.
+        outputs: Numbers of the tensors that it returns.
+    """
+
+    layer: Any
+    args: Any
+    kwargs: Any
+    inputs: tuple[int, ...]
+    data: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def call(self, layer: Any, tensors: dict[int, Any]) -> dict[int, Any]:
+        """Calls a layer in place of the node's own.
+
+        Args:
+            layer: What to call.
+            tensors: Mapping that holds the tensors of `inputs`.
+
+        Returns:
+            Mapping from the numbers of `outputs` to tensors.
+        """
+
+        def tensor_of(leaf: Any) -> Any:
+            return tensors[leaf.number] if isinstance(leaf, Ref) else leaf
+
+        args = keras.tree.map_structure(tensor_of, self.args)
+        kwargs = keras.tree.map_structure(tensor_of, self.kwargs)
+        results = keras.tree.flatten(layer(*args, **kwargs))
+        return dict(zip(self.outputs, results, strict=True))
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Graph:
+    """A model's calls, each after those that it depends on.
+
+    Args:
+        inputs: Structure of `Ref`s, as the model takes its inputs.
+        outputs: Structure of `Ref`s, as the model returns its outputs.
+        nodes: The calls.
+        specs: The symbolic tensors, by number.
+        name: String, the name of the model.
+    """
+
+    inputs: Any
+    outputs: Any
+    nodes: tuple[Node, ...]
+    specs: tuple[Any, ...]
+    name: str
+
+    @functools.cached_property
+    def output_numbers(self) -> frozenset[int]:
+        """Numbers of the tensors that the model returns."""
+        return frozenset(ref.number for ref in keras.tree.flatten(self.outputs))
+
+    @functools.cached_property
+    def input_numbers(self) -> frozenset[int]:
+        """Numbers of the tensors that the model takes."""
+        return frozenset(ref.number for ref in keras.tree.flatten(self.inputs))
+
+    def shape(self, number: int) -> tuple[int | None, ...]:
+        """The shape of a tensor, with the batch."""
+        return tuple(self.specs[number].shape)
+
+    @functools.cached_property
+    def consumers(self) -> dict[int, list[int]]:
+        """Indices of the nodes that take each tensor."""
+        found: dict[int, list[int]] = {n: [] for n in range(len(self.specs))}
+        for index, node in enumerate(self.nodes):
+            for number in node.inputs:
+                found[number].append(index)
+        return found
+
+    @functools.cached_property
+    def producers(self) -> dict[int, int]:
+        """Index of the node that returns each tensor but the inputs."""
+        return {
+            number: index
+            for index, node in enumerate(self.nodes)
+            for number in node.outputs
+        }
+
+    def fresh_inputs(self) -> Any:
+        """Returns new inputs in the structure that the model takes."""
+
+        def fresh(ref: Ref) -> Any:
+            spec = self.specs[ref.number]
+            return keras.Input(
+                batch_shape=spec.shape, dtype=spec.dtype, name=spec.name
+            )
+
+        return keras.tree.map_structure(fresh, self.inputs)
+
+
+def graph_of(model: Any, argument: str = "model") -> Graph:
+    """Reads the graph of a Sequential or functional model.
+
+    The model is not touched.
+
+    Args:
+        model: A built `keras.Model`.
+        argument: What the user calls it, for the error.
+
+    Returns:
+        The graph. A model inside of the model is one node.
+
+    Raises:
+        TypeError: If it is no Keras model.
+        ValueError: If its graph cannot be read: it is subclassed, or a
+            `Sequential` that does not know its input yet.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"`{argument}` must be a `keras.Model`. Received: {model!r}."
+        )
+    bare = _bare(model, argument)
+    reader = _Reader()
+    inputs = keras.tree.map_structure(reader.add, bare.input)
+    # `clone_model` makes new inputs; `call` meets those, in the same order.
+    copies = keras.tree.map_structure(
+        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name),
+        bare.input,
+    )
+    for spec, copy in zip(
+        keras.tree.flatten(bare.input),
+        keras.tree.flatten(copies),
+        strict=True,
+    ):
+        reader.alias(copy, spec)
+    walked = keras.models.clone_model(
+        bare,
+        input_tensors=copies,
+        clone_function=lambda layer: layer,
+        call_function=reader.call,
+    )
+    outputs = keras.tree.map_structure(reader.ref, walked.output)
+    return Graph(
+        inputs=inputs,
+        outputs=outputs,
+        nodes=tuple(reader.nodes),
+        specs=tuple(reader.specs),
+        name=model.name,
+    )
+
+
+def _bare(model: keras.Model, argument: str) -> keras.Model:
+    """The same graph without anything that a class or `compile` adds."""
+    inputs = getattr(model, "inputs", None)
+    outputs = getattr(model, "outputs", None)
+    if not inputs or not outputs:
+        if isinstance(model, keras.Sequential):
+            raise ValueError(
+                f"`{argument}` must know the shape of its input. Received: "
+                f"the Sequential {model.name!r}, which is not built. Begin it "
+                "with `keras.Input`, or call it on data once."
+            )
+        raise ValueError(
+            f"`{argument}` must be a Sequential or functional model, so that "
+            "its graph can be read. Received: the subclassed model "
+            f"{model.name!r} of {type(model).__name__}. Rebuild it as "
+            "`keras.Model(inputs, outputs)`, or put it into such a model as "
+            "a layer and mark it fixed."
+        )
+    if isinstance(model, keras.Sequential):
+        return keras.Model(inputs[0], outputs[0])
+    bare = keras.Model(model.input, model.output)
+    if type(model) is not type(bare):
+        raise ValueError(
+            f"`{argument}` must be a plain Sequential or functional model. "
+            f"Received: {model.name!r} of the class {type(model).__name__}, "
+            "whose own methods a network made of its graph would lack. Pass "
+            "`keras.Model(model.inputs, model.outputs)`."
+        )
+    return bare
+
+
+class _Reader:
+    """Notes each call while `clone_model` walks a model."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.specs: list[Any] = []
+        self._number_of: dict[int, int] = {}
+        self._kept: list[Any] = []  # An id is unique while its owner lives.
+
+    def add(self, tensor: Any) -> Ref:
+        self.specs.append(tensor)
+        self._kept.append(tensor)
+        self._number_of[id(tensor)] = len(self.specs) - 1
+        return Ref(len(self.specs) - 1)
+
+    def alias(self, tensor: Any, known: Any) -> None:
+        self._kept.append(tensor)
+        self._number_of[id(tensor)] = self._number_of[id(known)]
+
+    def ref(self, leaf: Any) -> Any:
+        if isinstance(leaf, keras.KerasTensor):
+            return Ref(self._number_of[id(leaf)])
+        return leaf
+
+    def call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+        arguments = (args, kwargs)
+        tensors = [
+            leaf
+            for leaf in keras.tree.flatten(arguments)
+            if isinstance(leaf, keras.KerasTensor)
+        ]
+        results = _StandIn(layer, arguments)(tensors)
+        outputs = [self.add(one).number for one in keras.tree.flatten(results)]
+        args, kwargs = keras.tree.map_structure(self.ref, arguments)
+        inputs = [self.ref(tensor).number for tensor in tensors]
+        masks = {
+            leaf.number
+            for leaf in keras.tree.flatten(kwargs.get("mask"))
+            if isinstance(leaf, Ref)
+        }
+        self.nodes.append(
+            Node(
+                layer=layer,
+                args=args,
+                kwargs=kwargs,
+                inputs=tuple(inputs),
+                data=tuple(n for n in inputs if n not in masks),
+                outputs=tuple(outputs),
+            )
+        )
+        return results
+
+
+class _StandIn(keras.layers.Layer):
+    """Returns tensors shaped as a layer's, without a call of that layer."""
+
+    def __init__(self, layer: Any, arguments: Any) -> None:
+        super().__init__()
+        # Wrapped, so that Keras does not track the layer.
+        self._spec_of = lambda: layer.compute_output_spec(
+            *arguments[0], **arguments[1]
+        )
+
+    def build(self, input_shape: Any) -> None:
+        """Has nothing to build."""
+
+    def call(self, inputs: Any) -> Any:
+        """Is never run."""
+        return inputs
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Tells what the layer would return."""
+        del args, kwargs
+        return self._spec_of()
+
+
+def layers_of(nodes: Iterable[Node]) -> list[Any]:
+    """The layers of nodes, each once."""
+    return list({id(node.layer): node.layer for node in nodes}.values())

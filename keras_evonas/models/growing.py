@@ -1,0 +1,288 @@
+"""Makes the children of a model's graph from the values of its genes."""
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_evonas.models.genetics import NORMALIZATION
+from keras_evonas.models.genetics import Genetics
+from keras_evonas.models.genetics import activation_of
+from keras_evonas.models.genetics import normalization_of
+from keras_evonas.models.genetics import takes_dropout
+from keras_evonas.models.genetics import takes_normalization
+from keras_evonas.models.graphs import Graph
+from keras_evonas.models.regions import Region
+from keras_evonas.models.widths import WIDTH_ARGUMENT
+
+L = keras.layers
+
+_NORMALIZATION_LAYERS = {
+    "batch": L.BatchNormalization,
+    "layer": L.LayerNormalization,
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Blueprint:
+    """A model, its genes, and what must stay.
+
+    Args:
+        graph: The graph.
+        genetics: Its genes.
+        fixed: Indices of the nodes that stay as they are.
+    """
+
+    graph: Graph
+    genetics: Genetics
+    fixed: frozenset[int]
+
+    def grow(
+        self, values: Mapping[str, Any], name: str | None
+    ) -> tuple[keras.Model, dict[int, Any]]:
+        """Builds a child.
+
+        Args:
+            values: Values of the genes.
+            name: String, the name of the child, or `None`.
+
+        Returns:
+            Pair of the child, and of a dictionary from indices of nodes to
+            the layers of the child that stand in their place.
+        """
+        growth = _Growth(self, values)
+        inputs = self.graph.fresh_inputs()
+        tensors = {
+            ref.number: tensor
+            for ref, tensor in zip(
+                keras.tree.flatten(self.graph.inputs),
+                keras.tree.flatten(inputs),
+                strict=True,
+            )
+        }
+        regions = [region for region, _ in self.genetics.repeats]
+        growth.emit(range(len(self.graph.nodes)), regions, tensors, "")
+        outputs = keras.tree.map_structure(
+            lambda ref: tensors[ref.number], self.graph.outputs
+        )
+        child = keras.Model(inputs, outputs, name=name or self.graph.name)
+        return child, growth.placed
+
+
+def remade(layer: Any) -> Any:
+    """Makes a layer, an operation or an inner model anew."""
+    if isinstance(layer, keras.Model) and getattr(layer, "inputs", None):
+        copy = keras.models.clone_model(layer)
+        copy.trainable = layer.trainable
+        _copy_trainability(layer, copy)
+        return copy
+    return type(layer).from_config(layer.get_config())
+
+
+def _copy_trainability(model: keras.Model, copy: keras.Model) -> None:
+    for layer, other in zip(model.layers, copy.layers, strict=True):
+        other.trainable = layer.trainable
+        if isinstance(layer, keras.Model):
+            _copy_trainability(layer, other)
+
+
+class _Growth:
+    """One child while it is built."""
+
+    def __init__(self, blueprint: Blueprint, values: Mapping[str, Any]) -> None:
+        self.placed: dict[int, Any] = {}
+        self._blueprint = blueprint
+        self._graph = blueprint.graph
+        self._values = values
+        self._made: dict[tuple[int, str], Any] = {}
+
+    def emit(
+        self,
+        nodes: Sequence[int],
+        regions: Sequence[Region],
+        tensors: dict[int, Any],
+        suffix: str,
+        copied: int | None = None,
+    ) -> None:
+        """Calls nodes, and regions as often as their genes say.
+
+        Args:
+            nodes: Indices of the nodes.
+            regions: The regions among them, larger ones first.
+            tensors: Mapping from numbers to tensors, which is filled.
+            suffix: String, what is added to names.
+            copied: Index of the node whose output is as its input, because
+                this is a copy of a unit.
+        """
+        inner = {
+            one.nodes[-1]: one
+            for one in reversed(regions)
+            if not any(set(one.nodes) < set(other.nodes) for other in regions)
+        }
+        hidden = {index for one in inner.values() for index in one.nodes}
+        for index in nodes:
+            if index in inner:
+                self._emit_region(inner[index], regions, tensors, suffix)
+            elif index not in hidden:
+                self._emit_node(index, tensors, suffix, index == copied)
+
+    def _emit_region(
+        self,
+        region: Region,
+        regions: Sequence[Region],
+        tensors: dict[int, Any],
+        suffix: str,
+    ) -> None:
+        count = self._values.get(f"{region.name}/repeats", 1)
+        inside = [one for one in regions if set(one.nodes) < set(region.nodes)]
+        tensor = tensors[region.entry]
+        for number in range(1, count + 1):
+            local = {**tensors, region.entry: tensor}
+            added = suffix if number == 1 else f"{suffix}_{number}"
+            is_copy = number > 1 and not region.is_block
+            copied = region.nodes[0] if is_copy else None
+            self.emit(region.nodes, inside, local, added, copied)
+            tensor = local[region.exit]
+        tensors[region.exit] = tensor
+
+    def _emit_node(
+        self,
+        index: int,
+        tensors: dict[int, Any],
+        suffix: str,
+        is_copy: bool,
+    ) -> None:
+        node = self._graph.nodes[index]
+        if index in self._blueprint.fixed:
+            tensors.update(node.call(self._fixed(index, suffix), tensors))
+            return
+        kind = normalization_of(node.layer)
+        if kind is not None:
+            wanted = self._values.get(f"{NORMALIZATION}/{kind}", kind)
+            if wanted is None or wanted == "none":
+                tensors[node.outputs[0]] = tensors[node.data[0]]
+                return
+            if wanted != kind:
+                layer = _normalization(wanted, f"{node.layer.name}{suffix}")
+                tensors[node.outputs[0]] = layer(tensors[node.data[0]])
+                return
+        entries = tensors
+        rate = self._values.get(f"{node.layer.name}/dropout")
+        if rate is not None and takes_dropout(self._graph, index):
+            if rate:
+                name = f"{node.layer.name}_dropout{suffix}"
+                (number,) = node.data
+                entry = L.Dropout(rate, name=name)(tensors[number])
+                entries = {**tensors, number: entry}
+        elif rate == 0.0:
+            tensors[node.outputs[0]] = tensors[node.data[0]]
+            return
+        tensors.update(self._evolved(index, entries, suffix, is_copy))
+
+    def _evolved(
+        self,
+        index: int,
+        tensors: dict[int, Any],
+        suffix: str,
+        is_copy: bool,
+    ) -> dict[int, Any]:
+        """Calls a node's layer as the genes have made it."""
+        node = self._graph.nodes[index]
+        config = self._config(index, tensors, suffix, is_copy)
+        wanted = self._values.get(f"{NORMALIZATION}/none")
+        if (
+            wanted in (None, "none")
+            or type(node.layer) not in WIDTH_ARGUMENT
+            or not takes_normalization(self._graph, index)
+        ):
+            return node.call(self._placed(index, suffix, config), tensors)
+        activation = config["activation"]
+        config["activation"] = "linear"
+        layer = self._placed(index, suffix, config)
+        (tensor,) = node.call(layer, tensors).values()
+        name = f"{node.layer.name}_normalization{suffix}"
+        tensor = _normalization(wanted, name)(tensor)
+        if activation != "linear":
+            name = f"{node.layer.name}_activation{suffix}"
+            tensor = L.Activation(activation, name=name)(tensor)
+        return {node.outputs[0]: tensor}
+
+    def _config(
+        self,
+        index: int,
+        tensors: Mapping[int, Any],
+        suffix: str,
+        is_copy: bool,
+    ) -> dict[str, Any]:
+        node = self._graph.nodes[index]
+        layer = node.layer
+        config = dict(layer.get_config())
+        config["name"] = f"{layer.name}{suffix}"
+        width = self._values.get(self._blueprint.genetics.width_of.get(index))
+        if width is not None:
+            config[WIDTH_ARGUMENT[type(layer)]] = width
+        kernel = self._values.get(f"{layer.name}/kernel_size")
+        if kernel is not None:
+            config["kernel_size"] = (kernel,) * len(layer.kernel_size)
+        if is_copy and "strides" in config:
+            config["strides"] = (1,) * len(layer.kernel_size)
+        if is_copy and config.get("padding") == "valid":
+            config["padding"] = "same"
+        if "rate" in config:
+            rate = self._values.get(f"{layer.name}/dropout")
+            config["rate"] = config["rate"] if rate is None else rate
+        name = activation_of(self._graph, index)
+        wanted = name and self._values.get(f"activation/{name}")
+        if wanted is not None and wanted != name:
+            if type(layer) is L.ReLU:
+                config = {"name": config["name"], "dtype": config["dtype"]}
+            config["activation"] = wanted
+        if type(layer) is L.Reshape:
+            config["target_shape"] = self._reshaped(node, tensors)
+        return config
+
+    def _reshaped(self, node: Any, tensors: Mapping[int, Any]) -> Any:
+        """The target of a `Reshape`, as wide as what it is given."""
+        target = tuple(node.layer.target_shape)
+        before = self._graph.shape(node.data[0])[-1]
+        width = tensors[node.data[0]].shape[-1]
+        return target if width == before else (*target[:-1], width)
+
+    def _placed(self, index: int, suffix: str, config: dict[str, Any]) -> Any:
+        layer = self._graph.nodes[index].layer
+        key = (id(layer), suffix)
+        if key not in self._made:
+            kind = type(layer)
+            if kind is L.ReLU and "activation" in config:
+                kind = L.Activation
+            self._made[key] = kind.from_config(config)
+        if not suffix:
+            self.placed[index] = self._made[key]
+        return self._made[key]
+
+    def _fixed(self, index: int, suffix: str) -> Any:
+        layer = self._graph.nodes[index].layer
+        key = (id(layer), suffix)
+        if key not in self._made:
+            self._made[key] = layer if is_shared(layer) else remade(layer)
+        if not suffix:
+            self.placed[index] = self._made[key]
+        return self._made[key]
+
+
+def is_shared(layer: Any) -> bool:
+    """Whether a fixed layer is used as it is, as it cannot be made anew."""
+    if type(layer) is L.Lambda or not isinstance(layer, keras.Layer):
+        return True
+    try:
+        if not isinstance(layer, keras.Model):
+            remade(layer)
+    except Exception:  # Whatever a user's `get_config` and `__init__` raise.
+        return True
+    return False
+
+
+def _normalization(kind: str, name: str) -> keras.Layer:
+    return _NORMALIZATION_LAYERS[kind](name=name)

@@ -1,0 +1,187 @@
+"""`MobileNetwork`: a search space of inverted residuals."""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+
+from keras_evonas.models import genes
+from keras_evonas.models import layers
+from keras_evonas.models.heads import Head
+from keras_evonas.models.optimizers import tuned_sgd
+
+L = keras.layers
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Stage:
+    filters: int
+    blocks: int
+    expansion: int
+    kernel: int
+    squeeze_excite: float
+
+
+class MobileNetwork(keras_tuner.HyperModel):
+    """Stages of inverted residuals, as MnasNet and ProxylessNAS search them.
+
+    A block widens its input, filters it depthwise, weighs its channels by
+    squeeze and excitation if asked to, and narrows it again (Sandler et al.,
+    2018; Tan et al., 2019). The first block of each stage halves the
+    resolution while there is any; the others have a shortcut.
+
+    | hyperparameter | values | active |
+    |---|---|---|
+    | `stages` | from `stages[0]` to `stages[1]` | always |
+    | `activation` | `activations` | always |
+    | `stem` | the powers of two in `filters` | always |
+    | `stage_i/filters` | the powers of two in `filters` | if `stages > i` |
+    | `stage_i/blocks` | from `blocks[0]` to `blocks[1]` | if `stages > i` |
+    | `stage_i/expansion` | `expansions` | if `stages > i` |
+    | `stage_i/kernel` | `kernels` | if `stages > i` |
+    | `stage_i/squeeze_excite` | `squeeze_excites` | if `stages > i` |
+    | `dropout` | `dropouts`, before the head | always |
+    | those of `optimizer` | | always |
+
+    What has a single value is not asked for.
+
+    Args:
+        input_shape: Tuple of integers, `(height, width, channels)`.
+        head: What to predict, such as `Classification(classes=10)`.
+        stages: Pair of integers, the smallest and the largest number of
+            stages. Defaults to `(2, 5)`.
+        blocks: Pair of integers, for each stage. Defaults to `(1, 4)`.
+        filters: Pair of integers, the smallest and the largest number of
+            filters between blocks. Defaults to `(8, 128)`.
+        expansions: Integers, how many times wider a block is inside. Defaults
+            to `(1, 3, 6)`.
+        kernels: Odd integers. Defaults to `(3, 5, 7)`.
+        squeeze_excites: Shares of the channels that the squeeze leaves; 0 for
+            none. Defaults to `(0.0, 0.25)`.
+        activations: Names of Keras activations. Defaults to
+            `("relu6", "silu")`.
+        dropouts: Rates of dropout. Defaults to `(0.0, 0.2, 0.5)`.
+        optimizer: Function from `hp` to a Keras optimizer. Defaults to
+            `tuned_sgd`.
+        name: String, the name of the hypermodel. Defaults to `None`.
+        tunable: Boolean; see `keras_tuner.HyperModel`. Defaults to `True`.
+
+    Raises:
+        ValueError: If a range or a choice is empty or out of order.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        head: Head,
+        *,
+        stages: tuple[int, int] = (2, 5),
+        blocks: tuple[int, int] = (1, 4),
+        filters: tuple[int, int] = (8, 128),
+        expansions: Sequence[int] = (1, 3, 6),
+        kernels: Sequence[int] = (3, 5, 7),
+        squeeze_excites: Sequence[float] = (0.0, 0.25),
+        activations: Sequence[str] = ("relu6", "silu"),
+        dropouts: Sequence[float] = (0.0, 0.2, 0.5),
+        optimizer: Callable[[keras_tuner.HyperParameters], Any] = tuned_sgd,
+        name: str | None = None,
+        tunable: bool = True,
+    ) -> None:
+        super().__init__(name=name, tunable=tunable)
+        self.input_shape = genes.check_shape(input_shape, rank=3)
+        self.head = head
+        self.stages = genes.check_bounds("stages", stages, 1)
+        self.blocks = genes.check_bounds("blocks", blocks, 1)
+        self.filters = genes.powers_of_two("filters", filters)
+        self.expansions = genes.check_choices(
+            "expansions", expansions, range(1, 17)
+        )
+        self.kernels = genes.check_choices("kernels", kernels, range(1, 32, 2))
+        self.squeeze_excites = genes.check_rates(
+            "squeeze_excites", squeeze_excites
+        )
+        self.activations = genes.check_choices("activations", activations)
+        self.dropouts = genes.check_rates("dropouts", dropouts)
+        self.optimizer = optimizer
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Builds and compiles a network; see `keras_tuner.HyperModel`."""
+        activation = genes.choice(hp, "activation", self.activations)
+        stem = genes.choice(hp, "stem", self.filters, near=16)
+        stages = self._ask_for_stages(hp)
+        dropout = genes.choice(hp, "dropout", self.dropouts)
+        inputs = keras.Input(self.input_shape)
+        tensor = _normal_convolution(inputs, stem, 3, activation)
+        for stage in stages:
+            for index in range(stage.blocks):
+                strides = 2 if index == 0 and min(tensor.shape[1:3]) > 1 else 1
+                tensor = _inverted_residual(tensor, stage, strides, activation)
+        top = 4 * tensor.shape[-1]
+        tensor = _normal_convolution(tensor, top, 1, activation)
+        tensor = L.GlobalAveragePooling2D()(tensor)
+        tensor = layers.dropped_out(tensor, dropout)
+        model = keras.Model(inputs, self.head(tensor), name=self.name)
+        model.compile(
+            optimizer=self.optimizer(hp),
+            loss=self.head.loss,
+            metrics=self.head.metrics,
+        )
+        return model
+
+    def _ask_for_stages(self, hp: keras_tuner.HyperParameters) -> list[_Stage]:
+        low, high = self.blocks
+
+        def ask(index: int) -> _Stage:
+            with hp.name_scope(f"stage_{index}"):
+                return _Stage(
+                    filters=genes.choice(
+                        hp, "filters", self.filters, near=16 * 2**index
+                    ),
+                    blocks=genes.choice(
+                        hp, "blocks", range(low, high + 1), near=2
+                    ),
+                    expansion=genes.choice(
+                        hp, "expansion", self.expansions, near=3
+                    ),
+                    kernel=genes.choice(hp, "kernel", self.kernels, near=3),
+                    squeeze_excite=genes.choice(
+                        hp, "squeeze_excite", self.squeeze_excites
+                    ),
+                )
+
+        return genes.repeated(hp, "stages", self.stages, ask, default=3)
+
+
+def _inverted_residual(
+    tensor: Any, stage: _Stage, strides: int, activation: str
+) -> Any:
+    entry = tensor
+    width = stage.expansion * entry.shape[-1]
+    if stage.expansion > 1:
+        tensor = _normal_convolution(tensor, width, 1, activation)
+    tensor = L.DepthwiseConv2D(
+        stage.kernel, strides=strides, padding="same", use_bias=False
+    )(tensor)
+    tensor = L.BatchNormalization()(tensor)
+    tensor = L.Activation(activation)(tensor)
+    if stage.squeeze_excite:
+        squeezed = max(1, round(width * stage.squeeze_excite))
+        weights = L.GlobalAveragePooling2D(keepdims=True)(tensor)
+        weights = L.Conv2D(squeezed, 1, activation=activation)(weights)
+        weights = L.Conv2D(width, 1, activation="sigmoid")(weights)
+        tensor = L.Multiply()([tensor, weights])
+    tensor = L.Conv2D(stage.filters, 1, use_bias=False)(tensor)
+    tensor = L.BatchNormalization()(tensor)
+    if entry.shape == tensor.shape:
+        tensor = L.Add()([entry, tensor])
+    return tensor
+
+
+def _normal_convolution(
+    tensor: Any, filters: int, kernel: int, activation: str
+) -> Any:
+    tensor = L.Conv2D(filters, kernel, padding="same", use_bias=False)(tensor)
+    return L.Activation(activation)(L.BatchNormalization()(tensor))

@@ -1,0 +1,195 @@
+"""Parts of a model that can be left out, or put in several times."""
+
+import dataclasses
+from collections.abc import Collection
+from typing import Any
+
+import keras
+
+from keras_evonas.models.graphs import Graph
+from keras_evonas.models.widths import NORMALIZATIONS
+from keras_evonas.models.widths import Widths
+
+L = keras.layers
+
+ACTIVATIONS = (L.Activation, L.ReLU, L.ELU, L.LeakyReLU)
+REPEATABLE = (
+    *(L.Conv1D, L.Conv2D, L.Conv3D, L.Dense),
+    *(L.SeparableConv1D, L.SeparableConv2D),
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Region:
+    """Nodes between one tensor that enters and one that leaves.
+
+    Args:
+        name: String, the layer that it is named after.
+        nodes: Indices of its nodes, in order.
+        entry: Number of the tensor that enters.
+        exit: Number of the tensor that leaves.
+        removable: Boolean, whether the model is whole without it.
+        is_block: Boolean, whether there is a shortcut around it.
+    """
+
+    name: str
+    nodes: tuple[int, ...]
+    entry: int
+    exit: int
+    removable: bool
+    is_block: bool
+
+
+def regions_of(
+    graph: Graph, widths: Widths, fixed: Collection[int]
+) -> list[Region]:
+    """Finds residual blocks, and layers with what belongs to them.
+
+    A block is all between a tensor and the `Add` where it is added to what
+    was made of it, with the activation that follows. Blocks are disjoint or
+    one inside of another. A unit is a layer with the normalization and
+    activation after it, outside of blocks.
+
+    Args:
+        graph: The graph.
+        widths: Its widths.
+        fixed: Indices of the nodes that stay as they are.
+
+    Returns:
+        List of regions.
+    """
+    blocks: list[Region] = []
+    for block in sorted(
+        _blocks(graph, fixed), key=lambda one: (len(one.nodes), one.nodes)
+    ):
+        inside = set(block.nodes)
+        if all(
+            set(other.nodes) < inside or not inside & set(other.nodes)
+            for other in blocks
+        ):
+            blocks.append(block)
+    taken = {index for block in blocks for index in block.nodes}
+    units = [
+        unit
+        for index in range(len(graph.nodes))
+        if index not in taken and index not in fixed
+        for unit in _unit(graph, widths, fixed, index)
+    ]
+    return sorted([*blocks, *units], key=lambda one: one.nodes[0])
+
+
+def chain_after(
+    graph: Graph, index: int, kinds: tuple[Any, ...], fixed: Collection[int]
+) -> list[int]:
+    """Nodes of some kinds that follow a node, one after another."""
+    consumers, chain = graph.consumers, []
+    outputs = graph.output_numbers
+    while True:
+        (number,) = graph.nodes[index].outputs
+        following = consumers[number]
+        if number in outputs or len(following) != 1:
+            return chain
+        (index,) = following
+        node = graph.nodes[index]
+        if (
+            index in fixed
+            or type(node.layer) not in kinds
+            or len(node.outputs) != 1
+        ):
+            return chain
+        chain.append(index)
+
+
+def _blocks(graph: Graph, fixed: Collection[int]) -> list[Region]:
+    producers = graph.producers
+    ancestors: list[frozenset[int]] = []  # numbers of tensors, by node
+    for node in graph.nodes:
+        before = set(node.inputs)
+        for number in node.inputs:
+            if number in producers:
+                before |= ancestors[producers[number]]
+        ancestors.append(frozenset(before))
+    found = []
+    for index, node in enumerate(graph.nodes):
+        if type(node.layer) is not L.Add or index in fixed:
+            continue
+        for entry in dict.fromkeys(node.inputs):
+            others = set(node.inputs) - {entry}
+            if others and all(
+                number in producers and entry in ancestors[producers[number]]
+                for number in others
+            ):
+                block = _between(graph, entry, index, ancestors, fixed)
+                found += [block] if block else []
+                break
+    return found
+
+
+def _between(
+    graph: Graph,
+    entry: int,
+    end: int,
+    ancestors: list[frozenset[int]],
+    fixed: Collection[int],
+) -> Region | None:
+    (exit_,) = graph.nodes[end].outputs
+    inside = {
+        index
+        for index in range(end + 1)
+        if entry in ancestors[index]
+        and (index == end or set(graph.nodes[index].outputs) & ancestors[end])
+    }
+    made = {n for index in inside for n in graph.nodes[index].outputs}
+    enters = {n for i in inside for n in graph.nodes[i].inputs} - made
+    consumers, outputs = graph.consumers, graph.output_numbers
+    leaks = any(
+        number in outputs or not inside.issuperset(consumers[number])
+        for number in made - {exit_}
+    )
+    if enters != {entry} or leaks or inside & set(fixed):
+        return None
+    if graph.shape(entry) != graph.shape(exit_):
+        return None
+    tail = chain_after(graph, end, ACTIVATIONS, fixed)[:1]
+    if tail:
+        inside |= set(tail)
+        (exit_,) = graph.nodes[tail[0]].outputs
+    if exit_ in outputs:
+        return None
+    return Region(
+        name=graph.nodes[end].layer.name,
+        nodes=tuple(sorted(inside)),
+        entry=entry,
+        exit=exit_,
+        removable=True,
+        is_block=True,
+    )
+
+
+def _unit(
+    graph: Graph, widths: Widths, fixed: Collection[int], index: int
+) -> list[Region]:
+    node = graph.nodes[index]
+    layer = node.layer
+    if type(layer) not in REPEATABLE or getattr(layer, "groups", 1) != 1:
+        return []
+    if len(node.data) != 1 or getattr(layer, "depth_multiplier", 1) != 1:
+        return []
+    if getattr(layer, "data_format", None) == "channels_first":
+        return []
+    chain = chain_after(graph, index, (*NORMALIZATIONS, *ACTIVATIONS), fixed)
+    last = chain[-1] if chain else index
+    (entry,), (exit_,) = node.data, graph.nodes[last].outputs
+    if exit_ in graph.output_numbers:
+        return []
+    return [
+        Region(
+            name=layer.name,
+            nodes=(index, *chain),
+            entry=entry,
+            exit=exit_,
+            removable=widths.is_alone(exit_)
+            and graph.shape(entry)[:-1] == graph.shape(exit_)[:-1],
+            is_block=False,
+        )
+    ]

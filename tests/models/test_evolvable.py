@@ -1,0 +1,310 @@
+"""Spaces made of models: the model in the middle, and children that build."""
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from keras_evonas.evolution import Engine
+from keras_evonas.evolution import genetic_algorithm
+from keras_evonas.models import EvolvableModel
+from keras_evonas.models import evolvable
+from keras_evonas.models.costs.isolation import without_allocation
+from keras_evonas.oracles.hyperparameters import to_space
+from tests.models.architectures import ARCHITECTURES
+
+pytestmark = pytest.mark.keras
+
+
+def shaken(model):
+    """Gives a model weights as if it had been trained."""
+    rng = np.random.default_rng(3)
+    for weight in model.weights:
+        weight.assign(rng.uniform(0.1, 0.5, weight.shape))
+    return model
+
+
+def data_for(model, count=4):
+    rng = np.random.default_rng(5)
+
+    def draw(tensor):
+        shape = (count, *tensor.shape[1:])
+        if tensor.dtype == "int32":
+            return rng.integers(0, 20, shape).astype("int32")
+        return rng.normal(size=shape).astype("float32")
+
+    if isinstance(model, keras.Sequential):
+        return draw(model.inputs[0])
+    return keras.tree.map_structure(draw, model.input)
+
+
+def space_of(hypermodel):
+    hp = keras_tuner.HyperParameters()
+    without_allocation(lambda: hypermodel.build(hp) and None)
+    return hp, to_space(hp)
+
+
+def count_builds(hypermodel, random, bred):
+    """Builds networks drawn at random, and bred ones; returns the genomes."""
+    hp, space = space_of(hypermodel)
+    engine = Engine(
+        space,
+        genetic_algorithm(population_size=random).configure(random + bred),
+        seed=1,
+    )
+    genomes = []
+
+    def build(genome):
+        asked = hp.copy()
+        asked.values = dict(genome)
+        model = hypermodel.build(asked)
+        assert asked.values == dict(genome)
+        assert len(asked.space) == len(hp.space)
+        return model.count_params()
+
+    for _ in range(random + bred):
+        one = engine.ask()
+        if one is None:
+            break
+        size = without_allocation(lambda genome=one.genome: build(genome))
+        engine.tell(one.birth, (abs(size - 500.0),))
+        genomes.append(one.genome)
+    return genomes
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_default_child_is_the_model(name):
+    model = shaken(ARCHITECTURES[name]())
+    before = [np.array(weight) for weight in model.weights]
+    hypermodel = evolvable(model)
+    assert isinstance(hypermodel, EvolvableModel)
+    child = hypermodel.build(keras_tuner.HyperParameters())
+    data = data_for(model)
+    wanted, found = model(data), child(data)
+    keras.tree.map_structure(
+        lambda a, b: np.testing.assert_array_equal(a, b), wanted, found
+    )
+    assert child.count_params() == model.count_params()
+    for weight, array in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, array)
+    # A child has weights of its own.
+    for weight in child.trainable_weights:
+        weight.assign(weight + 1.0)
+    for weight, array in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, array)
+
+
+@pytest.mark.parametrize("name", sorted({*ARCHITECTURES} - {"mobile_net"}))
+def test_random_and_bred_children_build(name):
+    genomes = count_builds(evolvable(ARCHITECTURES[name]()), 2, 2)
+    assert len(genomes) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_300_random_and_300_bred_children_build(name):
+    hypermodel = evolvable(ARCHITECTURES[name](), repeats=(0, 3))
+    _, space = space_of(hypermodel)
+    # A MobileNetV2 takes seconds to build, even without its weights.
+    half = 20 if name == "mobile_net" else 300
+    genomes = count_builds(hypermodel, half, half)
+    assert len(genomes) == min(2 * half, space.size)
+
+
+def test_genes_are_those_of_the_table():
+    _, space = space_of(evolvable(ARCHITECTURES["residual"]()))
+    domains = {gene.name: tuple(gene.domain) for gene in space.genes}
+    # Blocks two and four have shortcuts that are as wide as they are; the
+    # widths of a stage are one gene.
+    widths = {n: d for n, d in domains.items() if n.endswith("/filters")}
+    assert sorted(map(len, widths.values())) == [6, 6, 6, 6, 6]
+    repeats = [n for n in domains if n.endswith("/repeats")]
+    assert {n.partition("/")[0].rstrip("_0123456789") for n in repeats} == {
+        "conv2d",
+        "add",
+    }
+    assert domains["activation/relu"] == ("relu", "gelu", "tanh")
+    assert domains["normalization/batch"] == ("batch", "none", "layer")
+    assert domains[next(n for n in domains if n.endswith("dropout"))] == (
+        *(0.0, 0.1, 0.2),
+        *(0.3, 0.5),
+    )
+
+
+def test_absent_parts_have_no_genes():
+    model = ARCHITECTURES["mlp"]()
+    first = model.layers[0].name
+    _, space = space_of(evolvable(model))
+    rng = np.random.default_rng(0)
+    genome = space.express({f"{first}/repeats": 0}, rng)
+    assert f"{first}/units" not in genome
+    genome = space.express({f"{first}/repeats": 2}, rng)
+    assert f"{first}/units" in genome
+
+
+def test_weights_stay_where_shapes_agree():
+    model = shaken(ARCHITECTURES["mlp"]())
+    first, _, second, head = model.layers
+    hp = keras_tuner.HyperParameters()
+    hp.values = {f"{first.name}/units": 16}
+    child = evolvable(model).build(hp)
+    kept = {layer.name: layer for layer in child.layers}
+    assert kept[first.name].kernel.shape == (12, 16)
+    assert kept[second.name].kernel.shape == (16, 8)
+    np.testing.assert_array_equal(kept[second.name].bias, second.bias)
+    np.testing.assert_array_equal(kept[head.name].kernel, head.kernel)
+    fresh = evolvable(model, keep_weights=False).build(
+        keras_tuner.HyperParameters()
+    )
+    assert np.abs(fresh.layers[-1].kernel - head.kernel).max() > 0
+
+
+def test_repeated_and_removed_parts():
+    model = ARCHITECTURES["residual"]()
+    hypermodel = evolvable(model)
+    hp, space = space_of(hypermodel)
+    counts = {}
+    for number in (0, 1, 2):
+        genome = space.default
+        for name in genome:
+            if name.startswith("add") and name.endswith("/repeats"):
+                genome[name] = number
+        hp.values = space.complete(genome)
+        child = hypermodel.build(hp)
+        counts[number] = sum(
+            isinstance(layer, keras.layers.Conv2D) for layer in child.layers
+        )
+    # Two of the three blocks keep the shape, with two convolutions each.
+    assert counts == {0: 4, 1: 8, 2: 12}
+
+
+def test_what_is_fixed_stays():
+    model = shaken(ARCHITECTURES["cnn"]())
+    conv = model.layers[0]
+    frozen = model.layers[-1]
+    frozen.trainable = False
+    hypermodel = evolvable(model, fixed=[conv])
+    hp, space = space_of(hypermodel)
+    names = {gene.name.partition("/")[0] for gene in space.genes}
+    assert not names & {conv.name, frozen.name}
+    rng = np.random.default_rng(2)
+    for _ in range(3):
+        hp.values = space.sample(rng)
+        child = hypermodel.build(hp)
+        layers = {layer.name: layer for layer in child.layers}
+        np.testing.assert_array_equal(layers[conv.name].kernel, conv.kernel)
+        assert layers[frozen.name].trainable is False
+
+
+def test_a_frozen_backbone_stays_and_stays_frozen():
+    model = shaken(ARCHITECTURES["frozen_backbone"]())
+    backbone = next(x for x in model.layers if isinstance(x, keras.Model))
+    hypermodel = evolvable(model)
+    hp, space = space_of(hypermodel)
+    hp.values = space.sample(np.random.default_rng(0))
+    child = hypermodel.build(hp)
+    kept = child.get_layer(backbone.name)
+    assert kept is not backbone
+    assert kept.trainable_weights == []
+    for weight, other in zip(backbone.weights, kept.weights, strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
+def test_children_are_compiled_as_the_model_is():
+    model = ARCHITECTURES["mlp"]()
+    model.compile(keras.optimizers.SGD(0.25), "mse", metrics=["mae"])
+    child = evolvable(model).build(keras_tuner.HyperParameters())
+    logs = child.fit(np.ones((4, 12)), np.ones((4, 3)), verbose=0).history
+    assert set(logs) == {"loss", "mae"}
+    assert float(child.optimizer.learning_rate) == 0.25
+    bare = evolvable(ARCHITECTURES["mlp"]())
+    assert not bare.build(keras_tuner.HyperParameters()).compiled
+
+    def compile_model(child, hp):
+        child.compile(keras.optimizers.SGD(hp.Choice("rate", [0.5])), "mse")
+
+    own = evolvable(ARCHITECTURES["mlp"](), compile_model=compile_model)
+    hp = keras_tuner.HyperParameters()
+    assert float(own.build(hp).optimizer.learning_rate) == 0.5
+    assert hp.get("rate") == 0.5
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+class Functionally(keras.Model):
+    def train_step(self, data):
+        raise NotImplementedError
+
+
+class Configless(keras.layers.Layer):
+    def __init__(self, function):
+        super().__init__(name="configless")
+        self._function = function
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],))
+
+    def call(self, inputs):
+        return self._function(inputs) * self.scale
+
+
+def with_layer(layer, calls=1):
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(4, activation="relu")(inputs)
+    for _ in range(calls):
+        x = layer(x)
+    return keras.Model(inputs, keras.layers.Dense(2)(x))
+
+
+def test_bad_models_are_named_with_a_way_out():
+    with pytest.raises(TypeError, match="`model` must be a"):
+        evolvable("model")
+    with pytest.raises(ValueError, match=r"Subclassed.*mark it fixed"):
+        evolvable(Subclassed())
+    inputs = keras.Input((2,))
+    own = Functionally(inputs, keras.layers.Dense(1)(inputs))
+    with pytest.raises(ValueError, match=r"class Functionally.*keras.Model"):
+        evolvable(own)
+    with pytest.raises(ValueError, match=r"not built.*keras.Input"):
+        evolvable(keras.Sequential([keras.layers.Dense(2)]))
+    shared = keras.layers.Dense(4, name="twin")
+    with pytest.raises(ValueError, match=r"'twin'.*2 calls.*fixed=\['twin'\]"):
+        evolvable(with_layer(shared, calls=2))
+    custom = with_layer(Configless(lambda x: 2 * x))
+    with pytest.raises(ValueError, match=r"'configless'.*get_config.*fixed="):
+        evolvable(custom)
+    with pytest.raises(ValueError, match="trainable = False"):
+        evolvable(custom, fixed=["configless"])
+
+
+def test_the_way_out_works():
+    shared = keras.layers.Dense(4, name="twin")
+    custom = Configless(lambda x: 2 * x)
+    for layer, calls in ((shared, 2), (custom, 1)):
+        model = with_layer(layer, calls)
+        layer.trainable = layer is not custom
+        hypermodel = evolvable(model, fixed=[layer])
+        child = hypermodel.build(keras_tuner.HyperParameters())
+        x = np.ones((3, 4), "float32")
+        np.testing.assert_array_equal(child(x), model(x))
+        assert len(count_builds(hypermodel, 3, 3)) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"fixed": ["nobody"]}, "nobody"),
+        ({"fixed": "dense"}, "brackets"),
+        ({"widths": (1.5, 2)}, "`widths`"),
+        ({"repeats": (2, 3)}, "`repeats`"),
+        ({"kernels": (3, 1)}, "`kernels`"),
+        ({"normalizations": ["group"]}, "`normalizations`"),
+        ({"dropouts": [1.0]}, "`dropouts`"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        evolvable(ARCHITECTURES["mlp"](), **arguments)

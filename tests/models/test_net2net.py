@@ -1,0 +1,186 @@
+"""A child that inherits computes what its parent computes."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_evonas.models import evolvable
+from keras_evonas.models import inherit_weights
+from tests.models.architectures import residual
+from tests.models.test_evolvable import Subclassed
+from tests.models.test_evolvable import shaken
+from tests.models.test_evolvable import space_of
+
+pytestmark = pytest.mark.keras
+
+
+def dense(*units, normalized=True, activation="relu"):
+    def build():
+        model = keras.Sequential([keras.Input((6,))])
+        for width in units:
+            model.add(layers.Dense(width, use_bias=not normalized))
+            if normalized:
+                model.add(layers.BatchNormalization())
+            model.add(layers.Activation(activation))
+            model.add(layers.Dropout(0.3))
+        model.add(layers.Dense(3, activation="softmax"))
+        return model
+
+    return build
+
+
+def conv(*filters, kernel=3, strides=1, kind=layers.Conv2D, flat=True):
+    def build():
+        model = keras.Sequential([keras.Input((6, 5, 2))])
+        for index, width in enumerate(filters):
+            step = strides if index == 0 else 1
+            model.add(kind(width, kernel, strides=step, padding="same"))
+            model.add(layers.BatchNormalization())
+            model.add(layers.ReLU())
+        model.add(layers.MaxPooling2D())
+        model.add(layers.Flatten() if flat else layers.GlobalAveragePooling2D())
+        model.add(layers.Dense(4, activation="relu"))
+        model.add(layers.Dense(3))
+        return model
+
+    return build
+
+
+def branched(width, other):
+    def build():
+        inputs = keras.Input((6, 6, 2))
+        a = layers.Conv2D(width, 3, padding="same", activation="relu")(inputs)
+        b = layers.Conv2D(other, 1, activation="tanh")(inputs)
+        c = layers.Conv2D(width, 1)(layers.Concatenate()([a, b]))
+        c = layers.BatchNormalization()(layers.Add()([a, c]))
+        c = layers.DepthwiseConv2D(3, padding="same")(c)
+        c = layers.GlobalAveragePooling2D()(c)
+        return keras.Model(inputs, layers.Dense(2)(c))
+
+    return build
+
+
+PRESERVING = {
+    "dense wider": (dense(5, 4), dense(11, 7)),
+    "dense wider, bare": (
+        dense(5, 4, normalized=False, activation="gelu"),
+        dense(9, 13, normalized=False, activation="gelu"),
+    ),
+    "dense deeper": (dense(5), dense(5, 5)),
+    "dense deeper and wider": (dense(5), dense(7, 9, 20)),
+    "dense deeper, bare": (
+        dense(5, normalized=False),
+        dense(5, 6, normalized=False),
+    ),
+    "normalization added": (
+        dense(5, 4, normalized=False),
+        lambda: keras.Sequential(
+            [
+                keras.Input((6,)),
+                layers.Dense(5),
+                layers.BatchNormalization(),
+                layers.Activation("relu"),
+                layers.Dense(8),
+                layers.BatchNormalization(),
+                layers.Activation("relu"),
+                layers.Dense(3, activation="softmax"),
+            ]
+        ),
+    ),
+    "conv wider": (conv(3, 4), conv(5, 9)),
+    "conv wider, pooled": (conv(3, flat=False), conv(7, flat=False)),
+    "conv deeper": (conv(3), conv(3, 3, 5)),
+    "conv with larger kernels": (conv(3, 4), conv(3, 4, kernel=5)),
+    "conv with strides and larger kernels": (
+        conv(3, strides=2),
+        conv(4, strides=2, kernel=7),
+    ),
+    "separable wider": (
+        conv(3, 4, kind=layers.SeparableConv2D),
+        conv(7, 5, kind=layers.SeparableConv2D, kernel=5),
+    ),
+    "branches wider": (branched(4, 3), branched(6, 8)),
+    "the same": (residual, residual),
+}
+
+
+@pytest.mark.parametrize("name", PRESERVING)
+def test_the_function_is_preserved(name):
+    make_parent, make_child = PRESERVING[name]
+    parent, child = shaken(make_parent()), make_child()
+    before = [np.array(weight) for weight in parent.weights]
+    found = inherit_weights(parent, child, seed=1)
+    assert found.preserved == found.layers
+    shape = (8, *parent.inputs[0].shape[1:])
+    x = np.random.default_rng(0).normal(size=shape).astype("float32")
+    wanted, result = np.asarray(parent(x)), np.asarray(child(x))
+    scale = max(1.0, np.abs(wanted).max())
+    assert np.abs(wanted - result).max() <= 1e-5 * scale
+    for weight, array in zip(parent.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, array)
+
+
+def test_twins_learn_different_things():
+    parent, child = shaken(dense(4, normalized=False)()), dense(8)()
+    child = dense(8, normalized=False)()
+    inherit_weights(parent, child)
+    first = child.layers[0]
+    np.testing.assert_array_equal(first.kernel[:, :4], first.kernel[:, 4:])
+    rng = np.random.default_rng(0)
+    child.compile("sgd", "categorical_crossentropy")
+    x = rng.normal(size=(32, 6)).astype("float32")
+    child.fit(x, np.eye(3)[rng.integers(0, 3, 32)], verbose=0)
+    assert np.abs(first.kernel[:, :4] - first.kernel[:, 4:]).max() > 0
+
+
+def test_shared_widths_of_a_residual_network_grow_together():
+    model = shaken(residual())
+    hypermodel = evolvable(model, widths=(1, 2), keep_weights=False)
+    hp, space = space_of(hypermodel)
+    genome = space.default
+    for gene in space.genes:
+        if gene.name.endswith("/filters"):
+            genome[gene.name] = max(gene.domain)
+        if gene.name.endswith("/kernel_size"):
+            genome[gene.name] = 5 if 5 in tuple(gene.domain) else 3
+    hp.values = space.complete(genome)
+    child = hypermodel.build(hp)
+    found = inherit_weights(model, child)
+    assert found.preserved == found.layers
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
+    wanted, result = np.asarray(model(x)), np.asarray(child(x))
+    assert np.abs(wanted - result).max() <= 1e-5 * np.abs(wanted).max()
+
+
+def test_what_does_not_fit_takes_the_slices_that_match():
+    parent, child = shaken(dense(8, 6)()), dense(4)()
+    found = inherit_weights(parent, child)
+    assert found.preserved < found.layers
+    np.testing.assert_array_equal(
+        child.layers[0].kernel, parent.layers[0].kernel[:, :4]
+    )
+    np.testing.assert_array_equal(
+        child.layers[-1].kernel, parent.layers[-1].kernel[:4]
+    )
+
+
+def test_models_that_cannot_be_read_take_weights_in_order():
+    class Wide(Subclassed):
+        def __init__(self, units):
+            super().__init__()
+            self.dense = layers.Dense(units)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    parent, child = Wide(3), Wide(5)
+    for model in (parent, child):
+        model(np.ones((1, 2), "float32"))
+    found = inherit_weights(parent, child)
+    assert found.preserved == 0
+    np.testing.assert_array_equal(
+        child.dense.kernel[:, :3], parent.dense.kernel
+    )
+    with pytest.raises(ValueError, match="`child` must be built"):
+        inherit_weights(parent, Wide(2))
