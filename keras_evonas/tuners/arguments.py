@@ -1,6 +1,9 @@
-"""Arguments of tuners that do not go together."""
+"""Arguments of tuners: what they may be, and what does not go together."""
 
 from typing import Any
+
+from keras_evonas.execution import Executor
+from keras_evonas.execution import InProcess
 
 
 def check_cv_with(cv: Any, goes_on_from_weights: bool) -> None:
@@ -31,3 +34,16 @@ def check_can_fold(cv: Any, reason: str) -> None:
             f"are. Received: cv={cv!r}, and {reason}. Leave `cv` out and pass "
             "`validation_data` to `search`."
         )
+
+
+def checked_executor(executor: Any) -> Executor:
+    """Checks `executor`, raising a `TypeError`, and fills in the default."""
+    if executor is None:
+        return InProcess()
+    if not isinstance(executor, Executor):
+        raise TypeError(
+            "`executor` must be one of `keras_evonas.execution`. Received: "
+            f"executor={executor!r} of type {type(executor).__name__}. Pass "
+            "for example `Processes(workers=2)`."
+        )
+    return executor

@@ -9,7 +9,6 @@ import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.execution import Executor
-from keras_evonas.execution import InProcess
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.oracles.host import INFEASIBLE
@@ -24,6 +23,7 @@ from keras_evonas.tuners import sizing
 from keras_evonas.tuners.afterwards import AfterSearch
 from keras_evonas.tuners.arguments import check_can_fold
 from keras_evonas.tuners.arguments import check_cv_with
+from keras_evonas.tuners.arguments import checked_executor
 from keras_evonas.tuners.cohorts import CohortSearch
 from keras_evonas.tuners.honest import references
 from keras_evonas.tuners.hooks import CheckedHook
@@ -47,19 +47,6 @@ from keras_evonas.tuners.trial_files import completed
 
 Status = trial_lib.TrialStatus
 Trial = trial_lib.Trial
-
-
-def checked_executor(executor: Any) -> Executor:
-    """Checks `executor`, raising a `TypeError`, and fills in the default."""
-    if executor is None:
-        return InProcess()
-    if not isinstance(executor, Executor):
-        raise TypeError(
-            "`executor` must be one of `keras_evonas.execution`. Received: "
-            f"executor={executor!r} of type {type(executor).__name__}. Pass "
-            "for example `Processes(workers=2)`."
-        )
-    return executor
 
 
 class EvoTuner(AfterSearch):
