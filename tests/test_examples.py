@@ -15,6 +15,7 @@ pytestmark = pytest.mark.keras
 
 ROOT = pathlib.Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
+FEW_FINALISTS = ["--finalists=1", "--repeats=1"]
 
 
 def run(script, folder, *flags):
@@ -33,7 +34,7 @@ def run(script, folder, *flags):
 
 
 def test_evolve_digits_searches_saves_and_goes_on(tmp_path):
-    flags = ["--epochs=1", "--directory=here"]
+    flags = ["--epochs=1", "--directory=here", *FEW_FINALISTS]
     printed = run("evolve_digits.py", tmp_path, "--max_trials=2", *flags)
     assert printed.startswith("TensorFlow")
     assert re.findall(r"^\[(\d)/2\] val_accuracy \d", printed, re.M) == [
@@ -67,6 +68,7 @@ def test_evolve_digits_takes_images_from_a_file(tmp_path):
         "--max_trials=1",
         "--epochs=1",
         "--strategy=random_search",
+        *FEW_FINALISTS,
     )
     assert "held-out accuracy:" in printed
     assert "stage_0/filters" in printed

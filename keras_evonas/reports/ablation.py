@@ -39,7 +39,9 @@ class GeneEffect:
     @property
     def spread(self) -> float | None:
         """Standard deviation of the gains, `None` of a single one."""
-        return statistics.stdev(self.gains) if len(self.gains) > 1 else None
+        if len(self.gains) < 2:
+            return None
+        return round(statistics.stdev(self.gains), 12)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,8 @@ def ablation_of(content: Any) -> AblationResult | None:
             value=entry.get("value"),
             default=entry.get("default"),
             gains=tuple(
-                sign * (scores[seed] - score)
+                # Without the last digits, where 0.3 - 0.1 is not 0.2.
+                round(sign * (scores[seed] - score), 12)
                 for seed, score in _scores(entry).items()
                 if seed in scores
             ),

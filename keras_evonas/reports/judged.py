@@ -62,7 +62,8 @@ def ablation_lead(result: AblationResult) -> str:
     first, last = told[0], told[-1]
     if first.mean > 0:
         said += (
-            f" {result.network} owes most to {_named(first)}, which is worth "
+            f" {_capitalized(result.network)} owes most to {_named(first)}, "
+            "which is worth "
             f"{wording.signed(first.mean)}{_doubt(first)}."
         )
     else:
@@ -78,6 +79,10 @@ def ablation_lead(result: AblationResult) -> str:
             f"{', '.join(result.skipped[:10])}."
         )
     return said
+
+
+def _capitalized(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 def _named(one: GeneEffect) -> str:

@@ -12,6 +12,7 @@ from keras_evonas.tuners import finalists
 from keras_evonas.tuners.ablation import Ablation
 from keras_evonas.tuners.ablation import AblationPlan
 from keras_evonas.tuners.finals import Finals
+from keras_evonas.tuners.honest import Seen
 from keras_evonas.tuners.host_tuner import MendedTuner
 from keras_evonas.tuners.retraining import Retraining
 
@@ -19,8 +20,8 @@ from keras_evonas.tuners.retraining import Retraining
 class AfterSearch(MendedTuner):
     """A tuner to derive from; arguments as for `EvoTuner`."""
 
-    # Weak references to the inputs that the search saw in this process.
-    _seen: tuple[Any, ...] = ()
+    # What the search saw in this process.
+    _seen = Seen()
 
     def finalize(
         self,

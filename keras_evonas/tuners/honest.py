@@ -91,13 +91,13 @@ def digest(words: Iterable[str], data: Any) -> str:
     return made.hexdigest()
 
 
-def check(honest: Any, x: Any, seen: Iterable[Any]) -> None:
+def check(honest: Any, x: Any, seen: "Seen") -> None:
     """Checks that there are data that nothing was chosen by.
 
     Args:
         honest: The data.
         x: What is to be trained on.
-        seen: Weak references to what the search saw.
+        seen: What the search saw.
 
     Raises:
         ValueError: If there are none, or they are those of the search or of
@@ -115,7 +115,7 @@ def check(honest: Any, x: Any, seen: Iterable[Any]) -> None:
             f"{way_out}"
         )
     inputs = keras.tree.flatten(honest)[0]
-    known = keras.tree.flatten([x, *(reference() for reference in seen)])
+    known = keras.tree.flatten([x, *seen.leaves()])
     if any(inputs is one for one in known if one is not None):
         raise ValueError(
             "`validation_data` must be data that the search never saw. "
@@ -124,14 +124,27 @@ def check(honest: Any, x: Any, seen: Iterable[Any]) -> None:
         )
 
 
-def references(*data: Any) -> tuple[Any, ...]:
-    """Weak references to the arrays and data sets in arguments of `fit`."""
-    leaves = [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
-    return tuple(
-        weakref.ref(leaf)
-        for leaf in leaves
-        if getattr(type(leaf), "__weakrefoffset__", 0)
-    )
+class Seen:
+    """The arrays and data sets that a search was given, held weakly.
+
+    Args:
+        *data: Arguments of `fit`.
+    """
+
+    def __init__(self, *data: Any) -> None:
+        self._references = [
+            weakref.ref(leaf)
+            for leaf in keras.tree.flatten(data)
+            if leaf is not None and getattr(type(leaf), "__weakrefoffset__", 0)
+        ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # In another process there is nothing that could be the same.
+        return {"_references": []}
+
+    def leaves(self) -> list[Any]:
+        """Those that are still there."""
+        return [reference() for reference in self._references]
 
 
 @contextlib.contextmanager

@@ -155,8 +155,8 @@ class Retraining:
 
         Args:
             runs: What to train.
-            on_score: Called with what each run came to, a cohort after the
-                other.
+            on_score: Called with what each run came to as soon as it has
+                ended, and again when the seconds of its cohort are known.
             progress: Prints a line for each.
             on_trained: Called with each trained model and its score.
         """
@@ -167,7 +167,7 @@ class Retraining:
         progress.say(f"Networks train one after another: {reason}.")
         for run in runs:
             progress.training(1)
-            outcome = self._alone(run, on_trained)
+            outcome = self._alone(run, on_score, on_trained)
             self._tell(run, outcome, on_score, progress)
 
     def _together(
@@ -178,7 +178,7 @@ class Retraining:
         on_trained: Trained | None,
     ) -> None:
         size = sizing.largest_cohort(self._tuner.cohort_size, None)
-        task = self._task({run.name: run for run in runs}, size, on_trained)
+        task = self._task(runs, size, on_score, on_trained)
         rest = list(runs)
         while rest:
             cohort, rest = rest[:size], rest[size:]
@@ -193,9 +193,14 @@ class Retraining:
                 self._tell(run, outcome, on_score, progress)
 
     def _task(
-        self, runs: Mapping[str, Run], size: int, on_trained: Trained | None
+        self,
+        all_runs: Sequence[Run],
+        size: int,
+        on_score: Callable[[Run, Score], None],
+        on_trained: Trained | None,
     ) -> Task:
         tuner = self._tuner
+        runs = {run.name: run for run in all_runs}
         plan = None
         if tuner.cohort_size == "auto":
             plan = sizing.MemoryPlan(
@@ -216,7 +221,7 @@ class Retraining:
             data=Data(self.arguments),
             objective=objectives.lead_of(tuner.oracle.objective),
             after_training=lambda candidate, model: self._judge(
-                runs[candidate.name], model, on_trained
+                runs[candidate.name], model, on_score, on_trained
             ),
             training_bytes=training_bytes if plan and plan.asks else None,
             memory=plan and plan.memory,
@@ -224,7 +229,12 @@ class Retraining:
             fatal=(keras_tuner.errors.FatalError,),
         )
 
-    def _alone(self, run: Run, on_trained: Trained | None) -> Outcome:
+    def _alone(
+        self,
+        run: Run,
+        on_score: Callable[[Run, Score], None],
+        on_trained: Trained | None,
+    ) -> Outcome:
         tuner = self._tuner
         start = time.perf_counter()
         try:
@@ -236,7 +246,7 @@ class Retraining:
                 own = callback_lib.copied(self.arguments.callbacks)
                 fit["callbacks"] = callback_lib.placed(own, run.name)
             tuner.hypermodel.fit(hp, model, *self._given, **fit)
-            results = self._judge(run, model, on_trained)
+            results = self._judge(run, model, on_score, on_trained)
         except keras_tuner.errors.FatalError:
             raise
         except Exception as error:
@@ -255,15 +265,29 @@ class Retraining:
         )
 
     def _judge(
-        self, run: Run, model: keras.Model, on_trained: Trained | None
+        self,
+        run: Run,
+        model: keras.Model,
+        on_score: Callable[[Run, Score], None],
+        on_trained: Trained | None,
     ) -> dict[str, float]:
         batch_size = (
             self.arguments.validation_batch_size or self.arguments.batch_size
         )
         results = honest_lib.measured(model, self._honest, batch_size)
         score = honest_lib.score_of(self._objective, results)
-        if on_trained is not None and math.isfinite(score):
-            on_trained(run, model, score)
+        if math.isfinite(score):
+            if on_trained is not None:
+                on_trained(run, model, score)
+            # A kill before the others of the cohort have ended costs nothing.
+            params = model.count_params()
+            metrics = _finite_only(results)
+            on_score(
+                run,
+                Score(
+                    seed=run.seed, score=score, metrics=metrics, params=params
+                ),
+            )
         return results
 
     def examples(self, number: int) -> Any:
@@ -285,9 +309,7 @@ class Retraining:
         score = Score(
             seed=run.seed,
             score=None if message else value,
-            metrics={
-                n: v for n, v in outcome.results.items() if honest_lib.finite(v)
-            },
+            metrics=_finite_only(outcome.results),
             seconds=outcome.seconds,
             params=outcome.params,
             message=message,
@@ -343,3 +365,7 @@ def seeds_after_search(tuner: Any, number: int) -> list[int]:
     """The first seeds that no training of the search began with."""
     first = tuner._training_seed + tuner.executions_per_trial
     return list(range(first, first + number))
+
+
+def _finite_only(results: Mapping[str, float]) -> dict[str, float]:
+    return {n: v for n, v in results.items() if honest_lib.finite(v)}

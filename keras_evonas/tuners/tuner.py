@@ -25,7 +25,7 @@ from keras_evonas.tuners.arguments import check_can_fold
 from keras_evonas.tuners.arguments import check_cv_with
 from keras_evonas.tuners.arguments import checked_executor
 from keras_evonas.tuners.cohorts import CohortSearch
-from keras_evonas.tuners.honest import references
+from keras_evonas.tuners.honest import Seen
 from keras_evonas.tuners.hooks import CheckedHook
 from keras_evonas.tuners.hooks import TrialHook
 from keras_evonas.tuners.host_tuner import FitArgumentsOf
@@ -200,7 +200,7 @@ class EvoTuner(AfterSearch):
             super().search(*fit_args, **fit_kwargs)
             return
         validation_data = fit_kwargs.get("validation_data")
-        self._seen = references(fit_args, fit_kwargs.get("x"), validation_data)
+        self._seen = Seen(fit_args, fit_kwargs.get("x"), validation_data)
         self._progress = self._new_progress(fit_kwargs.get("verbose", "auto"))
         # keras-tuner would print tables of its own.
         self._local_oracle.verbose = 0

@@ -66,7 +66,7 @@ def test_the_page_tells_who_was_chosen_and_what_it_owes(judged, tmp_path):
     text = path.read_text(encoding="utf-8")
     assert "Chosen: trial 07, 0.04 ± 0.014 in 2 trainings." in text
     assert "The search believed 0.02." in text
-    assert "trial 07 owes most to units = 256, which is worth +0.15" in text
+    assert "Trial 07 owes most to units = 256, which is worth +0.15" in text
     assert "It would do better without momentum = 256 (\u22120.02)" in text
     assert "1 gene not measured: left_out." in text
     for anchor in ("finalists", "ablation"):

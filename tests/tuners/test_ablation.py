@@ -10,6 +10,8 @@ import pytest
 from keras_evonas import EvolutionarySearch
 from keras_evonas import reports
 from keras_evonas.training.threads import as_if_first
+from keras_evonas.tuners import ablation
+from tests.reports.conftest import Project
 
 pytestmark = pytest.mark.keras
 
@@ -138,6 +140,16 @@ def test_trainings_can_be_limited_and_nothing_is_trained_twice(folder, capsys):
     one = ablate(tuner, genes="rate", batch_size=16)
     assert one.effects == more.effects
     assert "\n[" not in capsys.readouterr().out
+
+
+def test_the_genes_that_mattered_most_come_first(tmp_path):
+    pytest.importorskip("sklearn")
+    genes = ["units", "learning_rate"]
+    few = Project(tmp_path / "few").run(3)
+    assert ablation._by_importance(few, genes) == genes
+    # The learning rate makes nearly all the difference there.
+    many = Project(tmp_path / "many").run(40)
+    assert ablation._by_importance(many, genes) == genes[::-1]
 
 
 def test_the_chosen_finalist_is_explained(folder, tmp_path):

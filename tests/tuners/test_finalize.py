@@ -178,6 +178,33 @@ def test_other_settings_begin_anew(folder):
     assert len(entry["runs"]) == 1
 
 
+def test_an_interrupt_costs_only_what_had_not_ended(folder):
+    ended = []
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            ended.append(1)
+            if len(ended) == 2:
+                raise KeyboardInterrupt
+
+    options = {
+        "callbacks": [Interrupt()],
+        "top_k": 1,
+        "include_default": False,
+        "epochs": 1,
+    }
+    with pytest.raises(KeyboardInterrupt):
+        finalize(tuner_in(folder, cohort_size=3), repeats=3, **options)
+    (entry,) = entries(folder)
+    assert len(entry["honest_scores"]) == 1
+    finals = finalize(tuner_in(folder), repeats=3, **options)
+    assert len(ended) == 4  # One, the one that was cut, and the two missing.
+    (entry,) = entries(folder)
+    assert finals.winner.honest_scores == tuple(entry["honest_scores"])
+    assert len(entry["honest_scores"]) == 3
+    assert all(run["seconds"] for run in entry["runs"][1:])
+
+
 def test_weights_that_are_gone_are_trained_again(folder):
     options = {"top_k": 1, "repeats": 1}
     first = finalize(tuner_in(folder), **options)

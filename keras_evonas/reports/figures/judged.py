@@ -25,10 +25,9 @@ def finalists(search: Search) -> Figure:
         "Is the best really the best?",
         "Open circles: what the search believed. Filled: what the same network "
         "reaches on data that the search never saw, retrained with new seeds; "
-        "dots are single trainings, bars one standard deviation. A filled "
+        "strokes are single trainings, bars one standard deviation. A filled "
         "circle far on the worse side means that the search was lucky there.",
         [
-            _single_runs([one.honest_scores for one in ones], names),
             {
                 "type": "scatter",
                 "mode": "markers",
@@ -48,11 +47,9 @@ def finalists(search: Search) -> Figure:
                 names,
                 "the honest score",
             ),
+            _single_runs([one.honest_scores for one in ones], names),
         ],
-        {
-            "xaxis": base.axis(objective),
-            "yaxis": {"type": "category", "automargin": True},
-        },
+        {"xaxis": base.axis(objective), "yaxis": _rows(names)},
         height=190 + 36 * len(ones),
     )
 
@@ -66,22 +63,22 @@ def ablation(result: AblationResult) -> Figure:
         "What each gene is worth",
         f"How much better {result.network} does with its own value of a gene "
         "than with the default, trained with the same seeds. To the right of "
-        "zero the value is worth having. Dots are single trainings, bars one "
+        "zero the value is worth having. Strokes: single trainings; bars: one "
         "standard deviation; where they reach across zero it may be chance.",
         [
-            _single_runs([one.gains for one in effects], names),
             _means(
                 [one.mean for one in effects],
                 [one.spread for one in effects],
                 names,
                 "mean gain",
             ),
+            _single_runs([one.gains for one in effects], names),
         ],
         {
             "xaxis": base.axis(
                 f"gain in {result.objective}", zeroline=True, zerolinewidth=2
             ),
-            "yaxis": {"type": "category", "automargin": True},
+            "yaxis": _rows(names),
         },
         height=180 + 32 * len(effects),
     )
@@ -89,6 +86,15 @@ def ablation(result: AblationResult) -> Figure:
 
 def _name(text: str) -> str:
     return wording.escape(wording.shorten(text, _NAME_WIDTH))
+
+
+def _rows(names: Sequence[str]) -> dict[str, Any]:
+    """An axis with a row for each name, and room above and below."""
+    return {
+        "type": "category",
+        "automargin": True,
+        "range": [-0.7, len(names) - 0.3],
+    }
 
 
 def _single_runs(
@@ -104,7 +110,11 @@ def _single_runs(
             for name, group in zip(names, groups, strict=True)
             for _ in group
         ],
-        "marker": {"size": 6, "color": base.theme("sky"), "opacity": 0.8},
+        "marker": {
+            "symbol": "line-ns",
+            "size": 12,
+            "line": {"width": 2, "color": base.theme("sky")},
+        },
     }
 
 
