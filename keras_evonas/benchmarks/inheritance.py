@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from absl import flags
+from absl import logging
 
 _IMAGES = flags.DEFINE_string(
     "images",
@@ -89,6 +90,7 @@ def main(argv: Sequence[str]) -> None:
                 _search(problem, seed, settings) for seed in range(_SEEDS.value)
             ]
             table += _row(problem, title, runs)
+            logging.info("%s", _row(problem, title, runs).strip())
     table += (
         f"\n{_SEEDS.value} seeds, {_TRIALS.value} trials of {epochs} epochs, "
         f"the winner {_RETRAINING.value} epochs; means with their standard "
@@ -169,9 +171,9 @@ def _row(problem: _Problem, title: str, runs: Sequence[_Run]) -> str:
 
 
 def _mean(values: Sequence[float]) -> str:
-    error = np.std(values, ddof=1) / len(values) ** 0.5
     if len(values) == 1:
         return f"{values[0]:.4f}"
+    error = np.std(values, ddof=1) / len(values) ** 0.5
     return f"{np.mean(values):.4f} ± {error:.4f}"
 
 

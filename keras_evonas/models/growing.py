@@ -97,6 +97,7 @@ class _Growth:
         self._graph = blueprint.graph
         self._values = values
         self._made: dict[tuple[int, str], Any] = {}
+        self._names = {node.layer.name for node in self._graph.nodes}
 
     def emit(
         self,
@@ -140,7 +141,7 @@ class _Growth:
         tensor = tensors[region.entry]
         for number in range(1, count + 1):
             local = {**tensors, region.entry: tensor}
-            added = suffix if number == 1 else f"{suffix}_{number}"
+            added = suffix if number == 1 else f"{suffix}_copy_{number}"
             is_copy = number > 1 and not region.is_block
             copied = region.nodes[0] if is_copy else None
             self.emit(region.nodes, inside, local, added, copied)
@@ -165,14 +166,14 @@ class _Growth:
                 tensors[node.outputs[0]] = tensors[node.data[0]]
                 return
             if wanted != kind:
-                layer = _normalization(wanted, f"{node.layer.name}{suffix}")
+                layer = _normalization(wanted, self._name(node.layer, suffix))
                 tensors[node.outputs[0]] = layer(tensors[node.data[0]])
                 return
         entries = tensors
         rate = self._values.get(f"{node.layer.name}/dropout")
         if rate is not None and takes_dropout(self._graph, index):
             if rate:
-                name = f"{node.layer.name}_dropout{suffix}"
+                name = self._name(node.layer, f"_dropout{suffix}")
                 (number,) = node.data
                 entry = L.Dropout(rate, name=name)(tensors[number])
                 entries = {**tensors, number: entry}
@@ -202,10 +203,10 @@ class _Growth:
         config["activation"] = "linear"
         layer = self._placed(index, suffix, config)
         (tensor,) = node.call(layer, tensors).values()
-        name = f"{node.layer.name}_normalization{suffix}"
+        name = self._name(node.layer, f"_normalization{suffix}")
         tensor = _normalization(wanted, name)(tensor)
         if activation != "linear":
-            name = f"{node.layer.name}_activation{suffix}"
+            name = self._name(node.layer, f"_activation{suffix}")
             tensor = L.Activation(activation, name=name)(tensor)
         return {node.outputs[0]: tensor}
 
@@ -219,7 +220,7 @@ class _Growth:
         node = self._graph.nodes[index]
         layer = node.layer
         config = dict(layer.get_config())
-        config["name"] = f"{layer.name}{suffix}"
+        config["name"] = self._name(layer, suffix)
         width = self._values.get(self._blueprint.genetics.width_of.get(index))
         if width is not None:
             config[WIDTH_ARGUMENT[type(layer)]] = width
@@ -249,6 +250,13 @@ class _Growth:
         before = self._graph.shape(node.data[0])[-1]
         width = tensors[node.data[0]].shape[-1]
         return target if width == before else (*target[:-1], width)
+
+    def _name(self, layer: Any, suffix: str) -> str:
+        """A name that no layer of the model has, unless it is its own."""
+        name = f"{layer.name}{suffix}"
+        while suffix and name in self._names:
+            name += "_"
+        return name
 
     def _placed(self, index: int, suffix: str, config: dict[str, Any]) -> Any:
         layer = self._graph.nodes[index].layer

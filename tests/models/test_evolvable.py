@@ -178,6 +178,18 @@ def test_repeated_and_removed_parts():
     assert counts == {0: 4, 1: 8, 2: 12}
 
 
+def test_copies_have_names_of_their_own():
+    # Keras counts layers: a copy of `dense` must not be called `dense_1`.
+    model = keras.Sequential([keras.Input((4,))])
+    for name in ("a", "a_2", "a_copy_2"):
+        model.add(keras.layers.Dense(4, "relu", name=name))
+    model.add(keras.layers.Dense(1))
+    hp = keras_tuner.HyperParameters()
+    hp.values = {f"{name}/repeats": 2 for name in ("a", "a_2", "a_copy_2")}
+    child = evolvable(model).build(hp)
+    assert len({layer.name for layer in child.layers}) == 8
+
+
 def test_what_is_fixed_stays():
     model = shaken(ARCHITECTURES["cnn"]())
     conv = model.layers[0]
