@@ -1,4 +1,4 @@
-"""Trains the same networks alone and together: equal figures, less time."""
+"""Trains the same networks alone and together: the figures are equal."""
 
 import os
 import time

@@ -151,6 +151,23 @@ def test_fact_13_silent_values_make_no_difference(
     assert search.oracle.stop_reason == "space exhausted: 14 of 14"
 
 
+def test_networks_from_before_the_space_grew_count_once(
+    tmp_path: pathlib.Path,
+) -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.Int("depth", 1, 2)
+    oracle = oracle_in(
+        tmp_path / "search", hyperparameters=hp.copy(), max_trials=20
+    )
+    _end(oracle, oracle.create_trial("tuner0"), 1.0)
+    hp.Choice("units", [16, 32])
+    oracle.update_space(hp)
+    while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
+        _end(oracle, trial, 1.0)
+    assert len(oracle.end_order) == 5  # the first came again, with units
+    assert oracle.stop_reason == "space exhausted: 4 of 4"
+
+
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_no_duplicates(name: str, tmp_path: pathlib.Path) -> None:
     hp = keras_tuner.HyperParameters()
