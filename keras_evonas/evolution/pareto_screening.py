@@ -132,9 +132,9 @@ class FrontSurrogate:
         order = pareto.order(self.expected)
         return np.asarray(order[viable[order]][:count])
 
-    def is_stuck(self, births: int) -> bool:
+    def is_stuck(self, ended: int) -> bool:
         """Never: a front grows somewhere, and asks for no better best."""
-        del births
+        del ended
         return False
 
     def worth(self, codes: np.ndarray) -> np.ndarray:

@@ -79,7 +79,7 @@ class ScreenedEvolution:
     Every `unscreened`-th child is born as evolution made it, whatever the
     surrogate thinks, and every second one while the surrogate predicts no
     better than chance. Where runs are hardly noisy and nothing better was
-    found for 20 births, every second individual is drawn at random, and the
+    found in 20 evaluations, every second individual is drawn at random, and the
     surrogate learns of what it has not seen. A search can therefore not get
     stuck where the surrogate errs.
 
@@ -159,7 +159,8 @@ class ScreenedEvolution:
         surrogate = self.learn(space, history)
         if births % 2 and surrogate.trust < _LEAST_TRUST:
             return self.evolution.breed(population, space, rng)
-        if births % 2 == 0 and surrogate.is_stuck(births):
+        ended = births - len(history.pending)
+        if births % 2 == 0 and surrogate.is_stuck(ended):
             return Draft(genome=space.sample(rng), operator="immigrant")
         pool = self._pool(surrogate, state, space, rng)
         return pool.climb(surrogate, rng).best_unseen(

@@ -34,7 +34,7 @@ SAMPLES = ((60, 4), (120, 2))
 PRIOR = Prior()
 # So many times as far from the median as the better half is, on average.
 _FAR = 30.0
-# So many births without a better one are long, and a share of the variance
+# So many evaluations without a better one are long, and a share of the variance
 # that is little noise.
 _PATIENCE = 20
 _LITTLE_NOISE = 0.1
@@ -80,20 +80,20 @@ class Surrogate:
         order = np.argsort(self.expected, kind="stable")
         return order[viable[order]][:count]
 
-    def is_stuck(self, births: int) -> bool:
-        """Whether nothing better was born for long, where runs are reliable.
+    def is_stuck(self, ended: int) -> bool:
+        """Whether nothing better was found for long, where runs are reliable.
 
         Then it may err about what it has not seen. Where they are noisy, the
         best one may just have been lucky.
 
         Args:
-            births: Integer, the number of births so far.
+            ended: Integer, the number of evaluations so far.
         """
         if self.noise > _LITTLE_NOISE:
             return False
         viable = [one for one in self.individuals if one.viable]
         best = min(viable, key=lambda one: (one.losses or (), one.birth))
-        return births - best.birth > _PATIENCE
+        return ended - best.birth > _PATIENCE
 
     def worth(self, codes: np.ndarray) -> np.ndarray:
         """Log of the expected improvement, averaged over the models.
