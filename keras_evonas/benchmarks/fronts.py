@@ -20,12 +20,12 @@ from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution import multiobjective
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution import pareto_screening
+from keras_evonas.evolution.baselines import random_search
 from keras_evonas.evolution.defaults import default_pareto_strategy
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
-from keras_evonas.evolution.strategies import random_search
 
 _STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "default": default_pareto_strategy,

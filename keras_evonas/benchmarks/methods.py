@@ -8,6 +8,7 @@ from typing import Any
 from typing import Protocol
 
 from keras_evonas.benchmarks import peers
+from keras_evonas.evolution import baselines
 from keras_evonas.evolution import strategies
 from keras_evonas.evolution.defaults import default_strategy
 from keras_evonas.evolution.engine import Engine
@@ -66,10 +67,10 @@ _STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
     "generational_genetic_algorithm": (
         strategies.generational_genetic_algorithm
     ),
-    "local_search": strategies.local_search,
+    "local_search": baselines.local_search,
     "policy_gradient": policy_gradient,
     "progressive_search": progressive_search,
-    "random": strategies.random_search,
+    "random": baselines.random_search,
     "regularized_evolution": _paper_regularized_evolution,
     "screened_evolution": screened_evolution,
 }

@@ -8,6 +8,10 @@ surrogate choose among children, `progressive` opens the space step by step,
 better networks, and `engine` runs a strategy by ask and tell.
 """
 
+from keras_evonas.evolution.baselines import LocalSearch
+from keras_evonas.evolution.baselines import RandomSearch
+from keras_evonas.evolution.baselines import local_search
+from keras_evonas.evolution.baselines import random_search
 from keras_evonas.evolution.crossover import BlockCrossover
 from keras_evonas.evolution.crossover import PointCrossover
 from keras_evonas.evolution.crossover import UniformCrossover
@@ -46,13 +50,9 @@ from keras_evonas.evolution.selection import Tournament
 from keras_evonas.evolution.selection import Truncation
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
-from keras_evonas.evolution.strategies import LocalSearch
-from keras_evonas.evolution.strategies import RandomSearch
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.evolution.strategies import generational_genetic_algorithm
 from keras_evonas.evolution.strategies import genetic_algorithm
-from keras_evonas.evolution.strategies import local_search
-from keras_evonas.evolution.strategies import random_search
 from keras_evonas.evolution.strategies import regularized_evolution
 
 __all__ = [

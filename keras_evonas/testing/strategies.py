@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keras_evonas.evolution.baselines import random_search
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Categorical
 from keras_evonas.evolution.genes import Gene
@@ -15,7 +16,6 @@ from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
-from keras_evonas.evolution.strategies import random_search
 from keras_evonas.testing.laws import check_is_value
 from keras_evonas.testing.laws import global_generators_untouched
 from keras_evonas.testing.spaces import conditional_trap

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from keras_evonas.evolution.baselines import random_search
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Grid
@@ -12,7 +13,6 @@ from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.screening import screened_evolution
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import genetic_algorithm
-from keras_evonas.evolution.strategies import random_search
 from keras_evonas.evolution.surrogate import capped
 from keras_evonas.evolution.surrogate import half_ranked
 from keras_evonas.evolution.surrogate import surrogate_of
