@@ -19,6 +19,8 @@ from keras_evonas.testing import StrategyConformance
 from keras_evonas.testing import conditional_trap
 from keras_evonas.testing import example_spaces
 
+pytestmark = pytest.mark.thorough
+
 
 class TestProgressiveSearch(StrategyConformance):
     learns = False  # see below, with fewer searches
