@@ -28,8 +28,9 @@ def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_cut_after_every_trial_proposes_the_same(
-    name: str, tmp_path: pathlib.Path
+@pytest.mark.parametrize("every", [13, pytest.param(1, marks=pytest.mark.slow)])
+def test_cut_after_any_run_proposes_the_same(
+    name: str, every: int, tmp_path: pathlib.Path
 ) -> None:
     settings = {
         "strategy": STRATEGIES[name],
@@ -38,16 +39,19 @@ def test_cut_after_every_trial_proposes_the_same(
         "max_retries_per_trial": 1,
     }
     uncut = Search(tmp_path / "uncut", **settings)
-    cuts = []
+    cuts = {}
     while uncut.step():
-        cuts.append(uncut.cut(tmp_path / f"cut{len(cuts)}"))
+        after = len(uncut.runs)
+        if after % every == 0:
+            cuts[after] = uncut.cut(tmp_path / f"cut{after}")
     assert len(uncut.proposed) == _TRIALS
     assert {status for _, status in uncut.runs} == {
         "COMPLETED",
         "FAILED",
         "INVALID",
     }
-    for after, cut in enumerate(cuts):
+    assert len(cuts) >= _TRIALS // every
+    for after, cut in cuts.items():
         cut.finish()
         assert cut.proposed == uncut.proposed, f"cut after {after} runs"
         assert cut.runs == uncut.runs, f"cut after {after} runs"
