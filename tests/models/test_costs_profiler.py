@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_evonas.models.costs import costs_of
 from keras_evonas.models.costs.isolation import without_allocation
+from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
 
@@ -116,7 +117,7 @@ def check_within_a_hundredth(name):
     assert not costs.unknown
 
 
-@pytest.mark.parametrize("name", [*SMALL, *APPLICATIONS])
+@pytest.mark.parametrize("name", everyday(*SMALL, of=[*SMALL, *APPLICATIONS]))
 def test_flops_agree_with_the_profiler(name):
     check_within_a_hundredth(name)
 

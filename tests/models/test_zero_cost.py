@@ -228,6 +228,7 @@ def test_networks_without_a_score_are_passed_over() -> None:
     assert all(values["units"] <= 32 for values in found)
 
 
+@pytest.mark.slow
 def test_an_oracle_begins_with_them(tmp_path: Any) -> None:
     initial = capable(_build, _size, count=3, draws=10, seed=0)
     oracle = EvoOracle("loss", max_trials=3, initial_population=initial, seed=0)

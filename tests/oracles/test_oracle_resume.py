@@ -7,6 +7,7 @@ import pytest
 
 from keras_evonas.oracles.record import SearchRecord
 from keras_evonas.project_lock import LOCK_NAME
+from tests.marks import everyday
 from tests.searches import STRATEGIES
 from tests.searches import Search
 from tests.searches import oracle_in
@@ -57,7 +58,9 @@ def test_cut_after_any_run_proposes_the_same(
         assert cut.runs == uncut.runs, f"cut after {after} runs"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", everyday("genetic_algorithm", "screened_evolution", of=STRATEGIES)
+)
 def test_several_tuners_cut_every_time_propose_the_same(
     name: str, tmp_path: pathlib.Path
 ) -> None:

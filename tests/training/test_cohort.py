@@ -11,6 +11,7 @@ from keras_evonas.training import FitArguments
 from keras_evonas.training import Task
 from keras_evonas.training import evaluate
 from keras_evonas.training.threads import as_if_first
+from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
 
@@ -112,7 +113,7 @@ DATA = {
 }
 
 
-@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("name", everyday("split", "weights", of=DATA))
 def test_every_epoch_is_that_of_training_alone(name):
     fit = {**DATA[name], "epochs": 3}
     seeds = [7, 7, 3, 7]
@@ -185,7 +186,11 @@ class Halves(keras.utils.PyDataset):
 
 
 @pytest.mark.parametrize(
-    "name", ["tf.data", "arrays", "even", "PyDataset", "generator"]
+    "name",
+    everyday(
+        *("tf.data", "generator"),
+        of=["tf.data", "arrays", "even", "PyDataset", "generator"],
+    ),
 )
 def test_streams_of_batches_give_what_training_alone_gives(name):
     make = dict(streams())[name]

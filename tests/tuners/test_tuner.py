@@ -16,6 +16,7 @@ from keras_evonas import EvolutionarySearch
 from keras_evonas import EvoOracle
 from keras_evonas import EvoTuner
 from keras_evonas.training.threads import as_if_first
+from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
 
@@ -72,7 +73,7 @@ ORACLES = {
 }
 
 
-@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("name", everyday("evolution", "bayesian", of=ORACLES))
 def test_trials_of_any_oracle_are_those_of_training_alone(tmp_path, name):
     tuner = search(tmp_path, ORACLES[name](), cohort_size=3, seed=3)
 
@@ -148,7 +149,14 @@ def test_best_models_have_the_weights_of_their_best_epochs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("policy", "kept"), [("best", 1), ("top_k", 2), ("all", 6), ("none", 0)]
+    ("policy", "kept"),
+    [
+        ("top_k", 2),
+        *(
+            pytest.param(policy, kept, marks=pytest.mark.slow)
+            for policy, kept in {"best": 1, "all": 6, "none": 0}.items()
+        ),
+    ],
 )
 def test_only_the_wanted_checkpoints_stay(tmp_path, policy, kept):
     oracle = EvoOracle("val_loss", max_trials=6, seed=0)
