@@ -19,7 +19,7 @@ from keras_evonas.testing import StrategyConformance
 from keras_evonas.testing import conditional_trap
 from keras_evonas.testing import example_spaces
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.slow]
 
 
 class TestProgressiveSearch(StrategyConformance):

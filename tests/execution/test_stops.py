@@ -4,6 +4,7 @@ import os
 import pathlib
 import signal
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -18,6 +19,14 @@ from tests.execution.networks import record_of
 from tests.execution.networks import search
 
 pytestmark = pytest.mark.keras
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    # A shell lets its background processes ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Interrupting:

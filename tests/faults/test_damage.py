@@ -80,6 +80,7 @@ def test_the_folder_itself_loads(
     assert _check(uncut, tmp_path / "p", "oracle.json", content) is None
 
 
+@pytest.mark.slow
 def test_every_file_cut_at_every_50th_byte(
     uncut: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

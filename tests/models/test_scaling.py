@@ -53,6 +53,7 @@ def test_zero_is_the_network_itself():
     assert scaled.values["stage_0/blocks"] == 2
 
 
+@pytest.mark.slow
 def test_each_step_costs_about_twice_as_much():
     flops = [
         costs_of_build(compound_scale(MOBILE, FOUND, phi).model).multiply_adds
@@ -63,6 +64,7 @@ def test_each_step_costs_about_twice_as_much():
     assert 2**4 / 3 < flops[3] / flops[1] < 2**4 * 3
 
 
+@pytest.mark.slow
 def test_images_are_resized_inside():
     grown = compound_scale(MOBILE, FOUND, 2).model()
     resizing = next(

@@ -218,6 +218,7 @@ def _data() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [_build, _build_late])
 def test_a_promoted_trial_goes_on_from_its_weights(
     build: Any, tmp_path: pathlib.Path

@@ -150,6 +150,7 @@ def test_differences_of_terms() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.keras
 def test_search_cut_at_every_byte_of_the_last_lines(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch

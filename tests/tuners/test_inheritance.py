@@ -98,6 +98,7 @@ def test_training_is_what_follows_inheriting(alone):
     assert curves["loss"] == logs["loss"]
 
 
+@pytest.mark.slow
 def test_a_cohort_inherits_as_one_alone_does(tmp_path):
     # The same trials, so what they are told is the same.
     settings = {"executions_per_trial": 2, "max_trials": 3}

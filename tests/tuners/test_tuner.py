@@ -89,6 +89,7 @@ def test_trials_of_any_oracle_are_those_of_training_alone(tmp_path, name):
     assert not tuner.oracle.tuner_ids
 
 
+@pytest.mark.slow
 def test_hyperband_goes_on_from_the_weights_of_its_trials(tmp_path):
     oracle = keras_tuner.oracles.HyperbandOracle(
         "val_loss", max_epochs=4, factor=2, seed=1
