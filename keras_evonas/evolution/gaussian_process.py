@@ -79,11 +79,11 @@ class GaussianProcess:
     def __init__(self, data: Data, parameters: np.ndarray) -> None:
         self._data = data
         self._parameters = parameters
-        weights, self._signal, noise = _natural(data, parameters)
+        weights, self._signal, self._noise = _natural(data, parameters)
         self._roots = np.sqrt(weights)
         self._scaled = data.features * self._roots
         covariance = self._covariance(self._scaled)
-        covariance[np.diag_indices_from(covariance)] += noise + _JITTER
+        covariance[np.diag_indices_from(covariance)] += self._noise + _JITTER
         self._lower = linalg.cholesky(
             covariance, lower=True, overwrite_a=True, check_finite=False
         )
@@ -106,11 +106,13 @@ class GaussianProcess:
         """
         cross = self._covariance(features * self._roots)
         mean = cross @ self._solved
-        explained = linalg.solve_triangular(
-            self._lower, cross.T, lower=True, check_finite=False
-        )
+        explained, _ = linalg.lapack.dtrtrs(self._lower, cross.T, lower=1)
         variance = self._signal + _CONSTANT - (explained**2).sum(axis=0)
         return mean, np.maximum(variance, _JITTER)
+
+    def smoothed(self) -> np.ndarray:
+        """`(n,)` array, what `predict` expects of the data's own genomes."""
+        return self._data.losses - (self._noise + _JITTER) * self._solved
 
     def believing(self, features: np.ndarray) -> "GaussianProcess":
         """Takes its own predictions for the losses of more genomes.

@@ -32,14 +32,11 @@ from keras_evonas.evolution.surrogate import Surrogate
 from keras_evonas.evolution.surrogate import encoding_of
 from keras_evonas.evolution.surrogate import surrogate_of
 
-# Where the children that are looked at come from.
+# From so many of the best of a pool a hill is climbed, so many steps at most.
 _ELITES = 3
-_NEIGHBOURS = 48  # of each elite and at each step uphill, at most
-_CHILDREN = 16
-_IMMIGRANTS = 100
-# From so many of the best of them a hill is climbed, so many steps at most.
-_CLIMBERS = 4
 _ROUNDS = 6
+# So many evaluations are much data.
+_MUCH_DATA = 100
 # Random draws of which the one farthest from all individuals is taken. Of many
 # it would be a corner of the space, where networks are bad and chance rules.
 _DRAWS = 8
@@ -49,6 +46,28 @@ _MORE_DRAWS = 5
 _LEAST_DATA = 3
 # Below this rank correlation every second child goes unscreened.
 _LEAST_TRUST = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Effort:
+    """How many children are looked at, by where they come from.
+
+    Args:
+        neighbours: Of each elite and at each step uphill, at most.
+        children: Of the evolution.
+        immigrants: Drawn at random.
+        climbers: The best of them, from which a hill is climbed.
+    """
+
+    neighbours: int
+    children: int
+    immigrants: int
+    climbers: int
+
+
+_THOROUGH = _Effort(neighbours=48, children=16, immigrants=100, climbers=4)
+# A look takes longer the more data there is, and finds less.
+_QUICK = _Effort(neighbours=24, children=8, immigrants=50, climbers=2)
 
 
 class Capability(Protocol):
@@ -162,8 +181,9 @@ class ScreenedEvolution:
         ended = births - len(history.pending)
         if births % 2 == 0 and surrogate.is_stuck(ended):
             return Draft(genome=space.sample(rng), operator="immigrant")
-        pool = self._pool(surrogate, state, space, rng)
-        return pool.climb(surrogate, rng).best_unseen(
+        effort = _THOROUGH if ended <= _MUCH_DATA else _QUICK
+        pool = self._pool(effort, surrogate, state, space, rng)
+        return pool.climb(effort, surrogate, rng).best_unseen(
             surrogate.encoding, space, history
         )
 
@@ -229,6 +249,7 @@ class ScreenedEvolution:
 
     def _pool(
         self,
+        effort: _Effort,
         surrogate: Surrogate,
         state: EvolutionState,
         space: SearchSpace,
@@ -241,7 +262,7 @@ class ScreenedEvolution:
                 surrogate.codes[index],
                 surrogate.active[index],
                 rng,
-                _NEIGHBOURS,
+                effort.neighbours,
             )
             birth = surrogate.individuals[index].birth
             codes.append(near)
@@ -249,15 +270,15 @@ class ScreenedEvolution:
             counts.append(len(near))
         children = [
             self.evolution.breed(state.population, space, rng)
-            for _ in range(_CHILDREN)
+            for _ in range(effort.children)
         ]
         genomes = [space.express(child.genome, rng) for child in children]
         codes.append(encoding.filled(*encoding.encode(genomes), rng))
         origins += children
         counts += [1] * len(children)
-        codes.append(encoding.sample(_IMMIGRANTS, rng))
+        codes.append(encoding.sample(effort.immigrants, rng))
         origins.append(Draft())
-        counts.append(_IMMIGRANTS)
+        counts.append(effort.immigrants)
         rows = np.concatenate(codes)
         origin = np.repeat(np.arange(len(origins)), counts)
         return _Pool(rows, surrogate.worth(rows), origin, origins)
@@ -298,15 +319,17 @@ class _Pool:
     origin: np.ndarray
     origins: Sequence[Draft]
 
-    def climb(self, surrogate: Surrogate, rng: np.random.Generator) -> "_Pool":
+    def climb(
+        self, effort: _Effort, surrogate: Surrogate, rng: np.random.Generator
+    ) -> "_Pool":
         """Adds what is met on the way uphill from the best."""
         encoding = surrogate.encoding
-        top = self._part(self._order()[:_CLIMBERS])
+        top = self._part(self._order()[: effort.climbers])
         met = [self]
         for _ in range(_ROUNDS):
             active = encoding.activity(top.codes)
             near = [
-                encoding.neighbours(codes, genes, rng, _NEIGHBOURS)
+                encoding.neighbours(codes, genes, rng, effort.neighbours)
                 for codes, genes in zip(top.codes, active, strict=True)
             ]
             counts = [len(rows) for rows in near]

@@ -110,9 +110,7 @@ class Surrogate:
             log_expected_improvement(*model.predict(features), best)
             for model, best in zip(self.models, self.bests, strict=True)
         ]
-        if len(logs) == 1:
-            return logs[0]
-        return np.asarray(special.logsumexp(logs, axis=0))
+        return np.asarray(np.logaddexp.reduce(logs, axis=0))
 
 
 def surrogate_of(
@@ -141,7 +139,7 @@ def surrogate_of(
         data = _data(encoding, kept, codes, active, view)
         for values in fit.samples:
             model = GaussianProcess(data, values)
-            mean, _ = model.predict(data.features)
+            mean = model.smoothed()
             means.append(mean)
             bests.append(float(mean.min()))
             models.append(model.believing(busy))

@@ -1,15 +1,20 @@
 import numpy as np
 import pytest
 from scipy import integrate
-from scipy import stats
 
 from keras_evonas.evolution.acquisition import log_expected_improvement
+
+
+LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
 
 def improvement(z):
     """Expectation of max(z - x, 0) for standard normal x, by quadrature."""
     value, _ = integrate.quad(
-        lambda x: (z - x) * stats.norm.pdf(x), -np.inf, z, epsabs=0
+        lambda x: (z - x) * np.exp(-(x**2) / 2 - LOG_SQRT_2PI),
+        -np.inf,
+        z,
+        epsabs=0,
     )
     return value
 
@@ -23,7 +28,7 @@ def test_agrees_with_quadrature(z):
 @pytest.mark.parametrize("z", [-50.0, -300.0, -9e3, -1e4, -1e6])
 def test_far_tail_follows_its_asymptote(z):
     # phi(z) / z**2 * (1 - 3 / z**2 + ...)
-    expected = stats.norm.logpdf(z) - 2 * np.log(-z) + np.log1p(-3 / z**2)
+    expected = -(z**2) / 2 - LOG_SQRT_2PI - 2 * np.log(-z) + np.log1p(-3 / z**2)
     found = log_expected_improvement(np.array([0.0]), np.array([1.0]), z)
     assert found[0] == pytest.approx(expected, rel=1e-6, abs=1e-4)
 

@@ -97,6 +97,16 @@ STRATEGIES = {
 }
 
 
+# One of each family is enough for a quick look.
+QUICK = {
+    "nsga2",
+    "generational_genetic_algorithm",
+    "regularized_evolution",
+    "genetic_algorithm",
+    "successive_halving",
+}
+
+
 class TestSelections(SelectionConformance):
     @pytest.fixture(params=SELECTIONS, ids=repr)
     def operator(self, request):
@@ -132,11 +142,23 @@ class TestAgeingReplacements(ReplacementConformance):
 
 
 class TestStrategies(StrategyConformance):
-    @pytest.fixture(params=STRATEGIES.values(), ids=STRATEGIES)
+    @pytest.fixture(
+        params=[
+            pytest.param(
+                strategy,
+                id=name,
+                marks=() if name in QUICK else pytest.mark.thorough,
+            )
+            for name, strategy in STRATEGIES.items()
+        ]
+    )
     def strategy(self, request):
         return request.param
 
     test_learns = pytest.mark.thorough(StrategyConformance.test_learns)
+    test_a_cut_search_goes_on_as_if_uncut = pytest.mark.thorough(
+        StrategyConformance.test_a_cut_search_goes_on_as_if_uncut
+    )
 
 
 class TestRandomSearch(StrategyConformance):

@@ -59,6 +59,14 @@ def test_prediction_agrees_with_the_textbook(seed):
     np.testing.assert_allclose(variance, expected, atol=1e-7)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_smoothed_is_the_prediction_of_its_own_data(seed):
+    data = some_data(seed)
+    process = GaussianProcess(data, some_parameters(seed))
+    expected, _ = process.predict(data.features)
+    np.testing.assert_allclose(process.smoothed(), expected, atol=1e-7)
+
+
 @pytest.mark.thorough
 def test_prediction_agrees_with_scikit_learn():
     gp = pytest.importorskip("sklearn.gaussian_process")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from keras_evonas.evolution import pareto
 
 INF, NAN = math.inf, math.nan
-SEEDS = range(200)
+SEEDS = range(60)
 
 
 # References, as plain as they can be.
