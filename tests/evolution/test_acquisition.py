@@ -4,7 +4,6 @@ from scipy import integrate
 
 from keras_evonas.evolution.acquisition import log_expected_improvement
 
-
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
 
