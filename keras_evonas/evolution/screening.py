@@ -7,15 +7,14 @@ et al., 2020, and White et al., 2021, where neural networks choose).
 """
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Literal
 from typing import Protocol
 
 import numpy as np
 
+from keras_evonas.evolution.candidates import most_promising
 from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.checks import check_positive_integer
-from keras_evonas.evolution.encoding import Encoding
 from keras_evonas.evolution.gaussian_process import squared_distances
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Grid
@@ -32,11 +31,6 @@ from keras_evonas.evolution.surrogate import Surrogate
 from keras_evonas.evolution.surrogate import encoding_of
 from keras_evonas.evolution.surrogate import surrogate_of
 
-# From so many of the best of a pool a hill is climbed, so many steps at most.
-_ELITES = 3
-_ROUNDS = 6
-# So many evaluations are much data.
-_MUCH_DATA = 100
 # Random draws of which the one farthest from all individuals is taken. Of many
 # it would be a corner of the space, where networks are bad and chance rules.
 _DRAWS = 8
@@ -44,30 +38,10 @@ _DRAWS = 8
 _MORE_DRAWS = 5
 # Evaluated individuals without which a surrogate knows nothing.
 _LEAST_DATA = 3
+# The last of so many goes unscreened while others are being evaluated.
+_TOGETHER = 8
 # Below this rank correlation every second child goes unscreened.
 _LEAST_TRUST = 0.0
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Effort:
-    """How many children are looked at, by where they come from.
-
-    Args:
-        neighbours: Of each elite and at each step uphill, at most.
-        children: Of the evolution.
-        immigrants: Drawn at random.
-        climbers: The best of them, from which a hill is climbed.
-    """
-
-    neighbours: int
-    children: int
-    immigrants: int
-    climbers: int
-
-
-_THOROUGH = _Effort(neighbours=48, children=16, immigrants=100, climbers=4)
-# A look takes longer the more data there is, and finds less.
-_QUICK = _Effort(neighbours=24, children=8, immigrants=50, climbers=2)
 
 
 class Capability(Protocol):
@@ -96,7 +70,8 @@ class ScreenedEvolution:
     Failures count as the worst loss.
 
     Every `unscreened`-th child is born as evolution made it, whatever the
-    surrogate thinks, and every second one while the surrogate predicts no
+    surrogate thinks, and so is every eighth while others are being evaluated,
+    when the surrogate knows less, and every second one while it predicts no
     better than chance. Where runs are hardly noisy and nothing better was
     found in 20 evaluations, every second individual is drawn at random, and the
     surrogate learns of what it has not seen. A search can therefore not get
@@ -171,21 +146,27 @@ class ScreenedEvolution:
                 "returns."
             )
         births, population = history.births, state.population
+
+        def breed() -> Draft:
+            return self.evolution.breed(population, space, rng)
+
         if births < self.initial_size or len(population) < _LEAST_DATA:
             return self._initial(space, history, rng)
-        if self.unscreened and births % self.unscreened == 0:
-            return self.evolution.breed(population, space, rng)
+        if self._is_unscreened(history):
+            return breed()
         surrogate = self.learn(space, history)
         if births % 2 and surrogate.trust < _LEAST_TRUST:
-            return self.evolution.breed(population, space, rng)
-        ended = births - len(history.pending)
-        if births % 2 == 0 and surrogate.is_stuck(ended):
+            return breed()
+        if births % 2 == 0 and surrogate.is_stuck(len(history.ended)):
             return Draft(genome=space.sample(rng), operator="immigrant")
-        effort = _THOROUGH if ended <= _MUCH_DATA else _QUICK
-        pool = self._pool(effort, surrogate, state, space, rng)
-        return pool.climb(effort, surrogate, rng).best_unseen(
-            surrogate.encoding, space, history
-        )
+        return most_promising(surrogate, breed, space, history, rng)
+
+    def _is_unscreened(self, history: History) -> bool:
+        births = history.births
+        if not self.unscreened:
+            return False
+        together = history.pending and births % _TOGETHER == _TOGETHER - 1
+        return bool(together) or births % self.unscreened == 0
 
     def learn(self, space: SearchSpace, history: History) -> Surrogate:
         """Makes the surrogate that screens, from a history."""
@@ -247,42 +228,6 @@ class ScreenedEvolution:
         genome = encoding.decode(codes[int(nearest.argmax())])
         return Draft(genome=genome, operator="space_filling")
 
-    def _pool(
-        self,
-        effort: _Effort,
-        surrogate: Surrogate,
-        state: EvolutionState,
-        space: SearchSpace,
-        rng: np.random.Generator,
-    ) -> "_Pool":
-        encoding = surrogate.encoding
-        codes, origins, counts = [], [], []
-        for index in surrogate.elites(_ELITES):
-            near = encoding.neighbours(
-                surrogate.codes[index],
-                surrogate.active[index],
-                rng,
-                effort.neighbours,
-            )
-            birth = surrogate.individuals[index].birth
-            codes.append(near)
-            origins.append(Draft(parents=(birth,), operator="neighbour"))
-            counts.append(len(near))
-        children = [
-            self.evolution.breed(state.population, space, rng)
-            for _ in range(effort.children)
-        ]
-        genomes = [space.express(child.genome, rng) for child in children]
-        codes.append(encoding.filled(*encoding.encode(genomes), rng))
-        origins += children
-        counts += [1] * len(children)
-        codes.append(encoding.sample(effort.immigrants, rng))
-        origins.append(Draft())
-        counts.append(effort.immigrants)
-        rows = np.concatenate(codes)
-        origin = np.repeat(np.arange(len(origins)), counts)
-        return _Pool(rows, surrogate.worth(rows), origin, origins)
-
 
 def _middle(space: SearchSpace) -> dict[str, Value]:
     """A draft in the middle of all ordered genes; the others are drawn."""
@@ -301,94 +246,6 @@ def _says_defaults(space: SearchSpace) -> bool:
     the space, not a suggestion.
     """
     return any(gene.default != next(iter(gene.domain)) for gene in space.genes)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Pool:
-    """Children that may be born.
-
-    Args:
-        codes: `(n, size)` array.
-        worth: `(n,)` array, what each promises.
-        origin: `(n,)` array of integers, where each comes from.
-        origins: Drafts with the parents and operators of each origin.
-    """
-
-    codes: np.ndarray
-    worth: np.ndarray
-    origin: np.ndarray
-    origins: Sequence[Draft]
-
-    def climb(
-        self, effort: _Effort, surrogate: Surrogate, rng: np.random.Generator
-    ) -> "_Pool":
-        """Adds what is met on the way uphill from the best."""
-        encoding = surrogate.encoding
-        top = self._part(self._order()[: effort.climbers])
-        met = [self]
-        for _ in range(_ROUNDS):
-            active = encoding.activity(top.codes)
-            near = [
-                encoding.neighbours(codes, genes, rng, effort.neighbours)
-                for codes, genes in zip(top.codes, active, strict=True)
-            ]
-            counts = [len(rows) for rows in near]
-            rows = np.concatenate(near)
-            if not len(rows):
-                break
-            climber = np.repeat(np.arange(len(near)), counts)
-            step = _Pool(
-                rows, surrogate.worth(rows), top.origin[climber], self.origins
-            )
-            met.append(step)
-            best = step._best_of_each(climber, len(near))
-            higher = step.worth[best] > top.worth[climber[best]] + 1e-9
-            if not higher.any():
-                break
-            top = step._part(best[higher])
-        return _Pool(
-            np.concatenate([pool.codes for pool in met]),
-            np.concatenate([pool.worth for pool in met]),
-            np.concatenate([pool.origin for pool in met]),
-            self.origins,
-        )
-
-    def best_unseen(
-        self, encoding: Encoding, space: SearchSpace, history: History
-    ) -> Draft:
-        """The most promising child that was not born before.
-
-        If all were, the engine is left to mutate the most promising one.
-        """
-        order = self._order()
-        chosen, genome = order[0], encoding.decode(self.codes[order[0]])
-        for index in order:
-            other = encoding.decode(self.codes[index])
-            if not history.seen(space.key(other)):
-                chosen, genome = index, other
-                break
-        origin = self.origins[self.origin[chosen]]
-        operator = f"screened+{origin.operator}"
-        return dataclasses.replace(origin, genome=genome, operator=operator)
-
-    def _order(self) -> np.ndarray:
-        return np.argsort(-self.worth, kind="stable")
-
-    def _part(self, indices: np.ndarray) -> "_Pool":
-        return _Pool(
-            self.codes[indices],
-            self.worth[indices],
-            self.origin[indices],
-            self.origins,
-        )
-
-    def _best_of_each(self, group: np.ndarray, groups: int) -> np.ndarray:
-        """Index of the most promising child of each group that has some."""
-        order = self._order()
-        first = np.full(groups, -1)
-        # Written backwards, so that the best of a group is what remains.
-        first[group[order[::-1]]] = order[::-1]
-        return first[first >= 0]
 
 
 def screened_evolution(

@@ -229,6 +229,20 @@ def test_some_children_go_unscreened():
     assert set(range(10, 50, 5)) <= set(free)
 
 
+def test_every_eighth_of_several_at_a_time_goes_unscreened():
+    def free(batch):
+        strategy = screened_evolution(unscreened=48)
+        engine = search(strategy, PLANE, bowl, 48, batch=batch)
+        return {
+            one.birth
+            for one in engine.history.ended[8:]
+            if "screened" not in one.operator and one.operator != "immigrant"
+        }
+
+    assert free(batch=1) == set()
+    assert free(batch=8) == {15, 23, 31, 39, 47}
+
+
 def test_while_it_predicts_nothing_evolution_goes_on():
     def noise(genome):
         return rng_at(0, genome["x"], genome["y"]).random()
