@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import keras_tuner
 from absl import flags
 
+from keras_evonas.evolution.strategies import genetic_algorithm
 from keras_evonas.oracles.oracle import EvoOracle
 
 _TRIALS = flags.DEFINE_integer(
@@ -19,6 +20,13 @@ _TRIALS = flags.DEFINE_integer(
 )
 _GENES = flags.DEFINE_integer(
     "genes", 10, "Number of layers of the space, 3 genes each.", lower_bound=1
+)
+_STRATEGY = flags.DEFINE_enum(
+    "strategy",
+    "genetic_algorithm",
+    ("genetic_algorithm", "default"),
+    "Who proposes. The time of the oracle itself shows with the former; the "
+    "default thinks for longer.",
 )
 # Trials around a point whose times are summed up.
 _WINDOW = 100
@@ -74,6 +82,9 @@ def _oracle(folder: str) -> EvoOracle:
         keras_tuner.Objective("score", "min"),
         max_trials=_TRIALS.value,
         hyperparameters=hp,
+        strategy=(
+            None if _STRATEGY.value == "default" else genetic_algorithm()
+        ),
         seed=0,
     )
     oracle.verbose = 0
