@@ -50,13 +50,14 @@ def test_two_workers_and_a_kill(tmp_path: pathlib.Path) -> None:
 def test_workers_make_the_data_of_a_function(tmp_path: pathlib.Path) -> None:
     made = {
         "data": (networks.make_dataset,),
-        "fit": {"validation_data": networks.make_validation},
+        "fit": {"validation_data": networks.make_validation, "shuffle": False},
         "oracle": {"max_trials": 2},
     }
     search(tmp_path / "made", executor=Processes(workers=1), **made)
     # The very same batches, in this process and not by a function.
     given = {
         "data": (networks.make_dataset(),),
+        "fit": {"shuffle": False},
         "oracle": {"max_trials": 2},
     }
     search(tmp_path / "given", executor=InProcess(), **given)
