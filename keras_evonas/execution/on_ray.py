@@ -35,8 +35,8 @@ class Ray(Executor):
             Defaults to 0.
         address: String, the address of a cluster, such as
             `"10.0.0.1:6379"` or `"ray://10.0.0.1:10001"`. Defaults to
-            `None`: the session that the program has begun with `ray.init`,
-            or else a new one on this machine.
+            `None`: a new session on this machine. A session that the program
+            has begun with `ray.init` is used, whatever the address.
         timeout: Number, how many seconds to wait for the cluster to answer,
             and for a first free slot. Defaults to 60.
 
@@ -83,6 +83,8 @@ class Ray(Executor):
                 ray.cloudpickle.dumps(value)
             except Exception as error:
                 raise cannot_be_sent(name, value, error) from error
+        if self.address is not None:
+            self._check_answer(self.address)
         is_ours = not ray.is_initialized()
         if is_ours:
             self._connect(ray)
@@ -105,7 +107,6 @@ class Ray(Executor):
                 namespace="keras_evonas",
             )
             return
-        self._check_answer(self.address)
         ray.init(address=self.address, log_to_driver=False)
 
     def _check_answer(self, address: str) -> None:

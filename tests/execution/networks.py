@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_evonas import EvoOracle
 from keras_evonas import EvoTuner
@@ -75,6 +76,15 @@ class Waiting(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> Any:
         time.sleep(self.seconds)
         return X[index * 8 : index * 8 + 8], Y[index * 8 : index * 8 + 8]
+
+
+def make_dataset() -> Any:
+    """A dataset, which cannot be pickled: workers make their own."""
+    return tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
+
+
+def make_validation() -> Any:
+    return X[:16], Y[:16]
 
 
 def tuner_in(

@@ -47,6 +47,25 @@ def test_two_workers_and_a_kill(tmp_path: pathlib.Path) -> None:
     assert read.ask() == known.ask()
 
 
+def test_workers_make_the_data_of_a_function(tmp_path: pathlib.Path) -> None:
+    made = {
+        "data": (networks.make_dataset,),
+        "fit": {"validation_data": networks.make_validation, "shuffle": False},
+        "oracle": {"max_trials": 2},
+    }
+    search(tmp_path / "made", executor=Processes(workers=1), **made)
+    # The very same batches, in this process and not by a function.
+    given = {
+        "data": (networks.make_dataset(),),
+        "fit": {"shuffle": False},
+        "oracle": {"max_trials": 2},
+    }
+    search(tmp_path / "given", executor=InProcess(), **given)
+    assert record_of(tmp_path / "made") == record_of(tmp_path / "given")
+    search(tmp_path / "here", executor=InProcess(), **made)
+    assert record_of(tmp_path / "here") == record_of(tmp_path / "given")
+
+
 @pytest.mark.slow
 def test_a_network_that_kills_fails_alone(tmp_path: pathlib.Path) -> None:
     killer = networks.Killer(tmp_path / "mark", always=True)

@@ -171,21 +171,26 @@ def _fuzz(folder: pathlib.Path, watch: _Watch, data: Any) -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs SIGALRM")
 @pytest.mark.parametrize(
-    "examples", [150, pytest.param(10_000, marks=pytest.mark.slow)]
+    ("examples", "seed"),
+    [
+        (150, 0),
+        *(pytest.param(1000, n, marks=pytest.mark.slow) for n in range(1, 11)),
+    ],
 )
 def test_fuzzed_folders(
     examples: int,
+    seed: int,
     folder: pathlib.Path,
     watch: _Watch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
+    @hypothesis.seed(seed)
     @hypothesis.settings(
         max_examples=examples,
         deadline=None,
         database=None,
-        derandomize=True,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     @hypothesis.given(st.data())

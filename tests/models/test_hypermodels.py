@@ -19,6 +19,7 @@ from keras_evonas.models import tuned_adam
 from keras_evonas.models import tuned_sgd_or_adam
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.oracles.hyperparameters import to_space
+from tests.models.test_evolvable import count_builds
 
 pytestmark = pytest.mark.keras
 
@@ -77,6 +78,12 @@ def test_random_and_bred_networks_build_and_use_exactly_their_genes(name):
         individual = engine.ask()
         text = description(hypermodel, hp, individual.genome)
         engine.tell(individual.birth, (float(len(text)),))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPACES)
+def test_300_random_and_300_bred_networks_build(name):
+    assert len(count_builds(SPACES[name](), 300, 300)) == 600
 
 
 @pytest.mark.parametrize("name", SPACES)
