@@ -16,6 +16,7 @@ from typing import TypeAlias
 from typing import TypeVar
 
 from keras_evonas.evolution.history import Individual
+from keras_evonas.oracles import entry_types
 from keras_evonas.project import JOURNAL_NAME
 from keras_evonas.project import WAY_OUT
 from keras_evonas.project import Journal
@@ -243,15 +244,22 @@ class SearchRecord:
 
 def _terms(entry: dict[str, Any]) -> Terms:
     del entry["kind"], entry["version"]
+    entry_types.check_fields(entry, entry_types.TERMS)
     return Terms(**entry)
 
 
 def _event(entry: dict[str, Any]) -> Event:
     kind = entry.pop("kind")
     if kind == "birth":
+        entry_types.check_fields(entry, entry_types.BIRTH)
+        if any(parent >= entry["birth"] for parent in entry["parents"]):
+            raise ValueError("'parents' must have been born before")
+        if entry.get("rung") and not entry["parents"]:
+            raise ValueError("'parents' must name whose training goes on")
         trial_id = entry.pop("trial_id")
         entry["parents"] = tuple(entry["parents"])
         return trial_id, Individual(**entry)
     if kind == "end":
+        entry_types.check_fields(entry, entry_types.END)
         return End(**entry)
     raise ValueError(f"a kind of 'birth' or 'end', not {kind!r}")

@@ -26,6 +26,9 @@ from keras_evonas.oracles.record import End
 from keras_evonas.oracles.record import Event
 from keras_evonas.oracles.record import Terms
 
+# What reading raises where parts are sound, but do not fit each other.
+_MISFITS = (ArithmeticError, AttributeError, LookupError, TypeError)
+
 
 class RecordedOracle(JudgedOracle):
     """An Oracle to derive from, whose proposals come from an `Engine`.
@@ -280,19 +283,29 @@ class RecordedOracle(JudgedOracle):
             self._guard_bytes, self._judge = entries.terms.guard_bytes, None
             self._engine = self._new_engine(entries.terms.max_trials)
             self._started = None
-            self._replay(entries.events)
+            try:
+                self._replay(entries.events)
+            except _MISFITS as error:
+                raise ValueError(
+                    f"'{self._record.path}' must be the record of this "
+                    "search. Received: one whose entries do not fit each "
+                    f"other or the space: {error!r}. Restore it. "
+                    f"{project.WAY_OUT}"
+                ) from error
 
     def _take_space(self, state: Mapping[str, Any]) -> None:
         try:
             known = saved.hyperparameters_from(state["hyperparameters"])
             self._display.set_state(state["display"])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            hp_lib.to_space(known)
+            changes = hp_lib.describe_changes(known, self.hyperparameters)
+        except (*_MISFITS, ValueError) as error:
             raise ValueError(
                 f"'{self._get_oracle_fname()}' must be the state of a "
                 f"keras-tuner oracle. Received: one whose parts do not fit: "
                 f"{error}. Restore it. {project.WAY_OUT}"
             ) from error
-        self._refuse(hp_lib.describe_changes(known, self.hyperparameters))
+        self._refuse(changes)
         self.hyperparameters = hp_lib.SharedHyperParameters(
             known, self._on_space_change, self._registered
         )
