@@ -64,8 +64,10 @@ def main(argv: Sequence[str]) -> None:
         *images.search_set, top_k=FLAGS.finalists, **training
     )
     print(finals)
-    if finals.winner.name == "the default":
-        print("The default network won: there is nothing to explain.")
+    try:
+        tuner.plan_ablation()
+    except ValueError as error:  # nothing can be put back
+        print(f"The default network won: {error}")
     else:
         print(
             tuner.ablate(
