@@ -50,6 +50,9 @@ flags.DEFINE_string("data", None, "Path of an .npz of images instead.")
 flags.DEFINE_bool("overwrite", False, "Begin anew in a folder that is in use.")
 flags.DEFINE_integer("finalists", 3, "Networks to judge.", lower_bound=1)
 flags.DEFINE_integer("repeats", 2, "Trainings of each.", lower_bound=1)
+flags.DEFINE_integer(
+    "ablation", 0, "Trainings at most to explain the winner.", lower_bound=0
+)
 flags.DEFINE_string("output", "best.keras", "Where the winner is saved.")
 
 
@@ -123,16 +126,20 @@ def main(argv: Sequence[str]) -> None:
     training, judging = images.search_split(seed=FLAGS.seed)
     # No search compares epochs any longer, so training may last longer, as
     # the learning rate falls.
+    retraining = {
+        "validation_data": judging,
+        "batch_size": 32,
+        "epochs": 3 * FLAGS.epochs,
+        "callbacks": [CosineDecay()],
+        "repeats": FLAGS.repeats,
+    }
     finals = tuner.finalize(
-        *training,
-        validation_data=judging,
-        batch_size=32,
-        epochs=3 * FLAGS.epochs,
-        callbacks=[CosineDecay()],
-        top_k=FLAGS.finalists,
-        repeats=FLAGS.repeats,
-        path=FLAGS.output,
+        *training, top_k=FLAGS.finalists, path=FLAGS.output, **retraining
     )
+    if FLAGS.ablation:
+        print(
+            tuner.ablate(*training, max_trainings=FLAGS.ablation, **retraining)
+        )
     print(f"the winner: {dict(finals.winner.values)}")
     model = finals.load_model()
     model.summary()

@@ -85,6 +85,31 @@ def test_track_trials_writes_a_table(tmp_path):
     assert last == f"2 trials in trials.csv; the best is {best}"
 
 
+@pytest.mark.parametrize(
+    "executor", ["processes", pytest.param("ray", marks=pytest.mark.slow)]
+)
+def test_workers_go_on_elsewhere(executor, tmp_path):
+    pytest.importorskip("ray" if executor == "ray" else "loky")
+    run(
+        "workers.py",
+        tmp_path,
+        "--executor=in_process",
+        "--epochs=1",
+        "--max_trials=1",
+    )
+    printed = run(
+        "workers.py",
+        tmp_path,
+        f"--executor={executor}",
+        "--workers=1",
+        "--epochs=1",
+        "--max_trials=2",
+    )
+    assert re.findall(r"^\[(\d)/2\]", printed, re.M) == ["2"]
+    assert "2 networks by " in printed
+    assert re.search(r"the best: 0\.\d{4}, trial \d", printed)
+
+
 # What each prints last with a few flags, as a pattern.
 SMALL = {
     "pareto_digits": (
@@ -94,6 +119,25 @@ SMALL = {
     "existing_hypermodel": (
         ("--max_trials=2", "--epochs=1"),
         r"the best of 2: 0\.\d{4}[\s\S]*held-out accuracy: 0\.\d{4}",
+    ),
+    "without_keras": (
+        ("--max_trials=40", "--seeds=2"),
+        r"evolution +best loss [01]\.\d{3}, mean of 2 seeds",
+    ),
+    "around_a_network": (
+        ("--max_trials=2", "--epochs=1"),
+        r"\d+ hyperparameters, [\s\S]*"
+        r"the best around it, held-out accuracy: [01]\.\d{4}",
+    ),
+    "cross_validation": (
+        (
+            *("--max_trials=2", "--epochs=1", "--folds=2"),
+            *("--finalists=1", "--repeats=1", "--max_trainings=2"),
+        ),
+        r"the best: 0\.\d{4} ± 0\.\d{4} over 2 folds[\s\S]*"
+        r"Finalists by their honest val_accuracy:[\s\S]*"
+        r"(What the genes of .* are worth|The default network won)[\s\S]*"
+        r"report: .*report\.html",
     ),
     "own_operator": (
         ("--max_trials=4", "--epochs=1", "--population_size=2"),

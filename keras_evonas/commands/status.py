@@ -4,6 +4,7 @@ It may be running, finished or dead; the folder is only read.
 """
 
 import datetime
+import shlex
 from collections.abc import Sequence
 
 from keras_evonas.commands.folders import run_on_folder
@@ -21,14 +22,15 @@ def main(argv: Sequence[str]) -> None:
 def status_of(folder: str) -> str:
     """Says in a few lines how the search of a folder is doing."""
     search = load(folder)
-    lines = [_state(search, holder_of(folder)), search.headline()]
+    state = _state(search, holder_of(folder), folder)
+    lines = [state, search.headline()]
     if search.best is not None:
         best = f"trial {search.best.trial_id}, {search.describe(search.best)}"
         lines.append(f"Best so far: {best}")
     return "\n".join([*lines, *(f"Note: {note}" for note in search.notes)])
 
 
-def _state(search: Search, holder: Holder | None) -> str:
+def _state(search: Search, holder: Holder | None, folder: str) -> str:
     if holder is not None and holder.is_running:
         since = ""
         if holder.since is not None:
@@ -38,4 +40,5 @@ def _state(search: Search, holder: Holder | None) -> str:
     ended = sum(t.completed or t.failed for t in search.trials)
     if search.max_trials is not None and ended >= search.max_trials:
         return "Finished."
-    return "Not running. `python -m keras_evonas resume FOLDER` tells more."
+    command = f"python -m keras_evonas resume {shlex.quote(str(folder))}"
+    return f"Not running. To go on: `{command}`"
