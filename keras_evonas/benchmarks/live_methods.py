@@ -11,6 +11,7 @@ import functools
 import gc
 import os
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -296,7 +297,11 @@ def search(
     for key, end in zip(stopwatch.keys, stopwatch.ends, strict=True):
         if end.score is not None and end.score > best:
             best = end.score
-            end = end.tested_with(_accuracy(load(key), problem))
+            with warnings.catch_warnings():
+                # Optimizers are not needed to test.
+                warnings.filterwarnings("ignore", "Skipping variable loading")
+                model = load(key)
+            end = end.tested_with(_accuracy(model, problem))
         ends.append(end)
     return ends
 
