@@ -8,6 +8,7 @@ from absl import app
 # Each module defines its own flags and a `main(argv)`.
 _MODULE_OF = {
     "inheritance": "keras_evonas.benchmarks.inheritance",
+    "live": "keras_evonas.benchmarks.live",
     "memory": "keras_evonas.benchmarks.memory",
     "oracle": "keras_evonas.benchmarks.oracle",
     "pareto": "keras_evonas.benchmarks.pareto",
