@@ -22,6 +22,8 @@ _STATUSES = frozenset(
     if not name.startswith("_")
 )
 
+_NO_HYPERPARAMETERS = keras_tuner.HyperParameters().get_config()
+
 
 def hyperparameters_from(config: Any) -> keras_tuner.HyperParameters:
     """Makes hyperparameters from their configuration in a file.
@@ -69,7 +71,9 @@ def trial_from(path: pathlib.Path, trial_id: str) -> trial_lib.Trial:
         hp = hyperparameters_from(dict(state["hyperparameters"]))
         if state["trial_id"] != trial_id or state["status"] not in _STATUSES:
             raise ValueError(f"it is of trial {state['trial_id']!r}")
-        trial.set_state({**state, "hyperparameters": hp.get_config()})
+        # Reading hyperparameters is what takes long: once is enough.
+        trial.set_state({**state, "hyperparameters": _NO_HYPERPARAMETERS})
+        trial.hyperparameters = hp
     except Exception as error:  # As above.
         raise ValueError(
             f"'{path}' must hold the state of trial '{trial_id}'. Received: "
