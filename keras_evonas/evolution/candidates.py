@@ -164,7 +164,7 @@ class _Pool:
             if not history.seen(space.key(other)):
                 chosen, genome = index, other
                 break
-        origin = self.origins[self.origin[chosen]]
+        origin = self.origins[int(self.origin[chosen])]
         operator = f"screened+{origin.operator}"
         return dataclasses.replace(origin, genome=genome, operator=operator)
 
