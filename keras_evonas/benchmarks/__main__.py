@@ -4,8 +4,9 @@ import importlib
 import sys
 
 from absl import app
+from absl import flags
 
-# Each module defines its own flags and a `main(argv)`.
+# Each module defines flags, absl's or in `FLAGS` of its own, and `main(argv)`.
 _MODULE_OF = {
     "inheritance": "keras_evonas.benchmarks.inheritance",
     "live": "keras_evonas.benchmarks.live",
@@ -28,6 +29,9 @@ def main() -> None:
             f"{name!r}. Add --help after the name for its flags."
         )
     module = importlib.import_module(_MODULE_OF[name])
+    if hasattr(module, "FLAGS"):
+        flags.FLAGS.append_flag_values(module.FLAGS)
+        module.FLAGS.mark_as_parsed()  # By `app.run`, which is next.
     app.run(module.main, argv=[f"benchmarks {name}", *sys.argv[2:]])
 
 

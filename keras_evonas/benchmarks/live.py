@@ -41,59 +41,101 @@ from keras_evonas.benchmarks.live_runs import LiveRun
 from keras_evonas.benchmarks.live_runs import read_run
 
 _DEFAULT_METHODS = [name for name in LIVE_METHODS if name != "evo_oracle"]
+# Apart from absl's own, so that another benchmark may have flags of these names
+# in the same program.
+FLAGS = flags.FlagValues()
 _DATASETS = flags.DEFINE_list(
-    "datasets", list(DATASETS), f"Among {', '.join(DATASETS)}."
+    "datasets",
+    list(DATASETS),
+    f"Among {', '.join(DATASETS)}.",
+    flag_values=FLAGS,
 )
 _METHODS = flags.DEFINE_list(
-    "methods", _DEFAULT_METHODS, f"Among {', '.join(LIVE_METHODS)}."
+    "methods",
+    _DEFAULT_METHODS,
+    f"Among {', '.join(LIVE_METHODS)}.",
+    flag_values=FLAGS,
 )
 _SEEDS = flags.DEFINE_integer(
-    "seeds", 5, "Number of seeds, from 0 on.", lower_bound=1
+    "seeds", 5, "Number of seeds, from 0 on.", lower_bound=1, flag_values=FLAGS
 )
 _TRIALS = flags.DEFINE_integer(
-    "trials", 10, "Trials of a search at least.", lower_bound=1
+    "trials",
+    10,
+    "Trials of a search at least.",
+    lower_bound=1,
+    flag_values=FLAGS,
 )
 _SECONDS = flags.DEFINE_float(
-    "seconds", 30.0, "Seconds of a search at least.", lower_bound=0.0
+    "seconds",
+    30.0,
+    "Seconds of a search at least.",
+    lower_bound=0.0,
+    flag_values=FLAGS,
 )
 _LIMIT = flags.DEFINE_float(
-    "limit", 50.0, "Seconds to end a search after with fewer trials, too."
+    "limit",
+    50.0,
+    "Seconds to end a search after with fewer trials, too.",
+    flag_values=FLAGS,
 )
 _EPOCHS = flags.DEFINE_integer(
     "epochs",
     None,
     "Epochs of a trial. Defaults to each data set's own.",
     lower_bound=1,
+    flag_values=FLAGS,
 )
 _DATA = flags.DEFINE_string(
     "data",
     None,
     "An `.npz` file with x_train, y_train, x_test and y_test to take for "
     "Fashion-MNIST. Defaults to `keras.datasets.fashion_mnist`.",
+    flag_values=FLAGS,
 )
 _EXAMPLES = flags.DEFINE_integer(
-    "examples", 2000, "How many of its images to train on.", lower_bound=1
+    "examples",
+    2000,
+    "How many of its images to train on.",
+    lower_bound=1,
+    flag_values=FLAGS,
 )
 _JOBS = flags.DEFINE_integer(
-    "jobs", 1, "Searches side by side, each on its own core.", lower_bound=1
+    "jobs",
+    1,
+    "Searches side by side, each on its own core.",
+    lower_bound=1,
+    flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string(
-    "out", "live", "Folder for a file of each finished search."
+    "out",
+    "live",
+    "Folder for a file of each finished search.",
+    flag_values=FLAGS,
 )
 _STOP = flags.DEFINE_float(
     "stop_after_seconds",
     None,
     "Begin no further search after so long; run it again to go on.",
+    flag_values=FLAGS,
 )
 _AT = flags.DEFINE_list(
-    "at", ["2", "4", "8"], "Numbers of trials to show, up to `--trials`."
+    "at",
+    ["2", "4", "8"],
+    "Numbers of trials to show, up to `--trials`.",
+    flag_values=FLAGS,
 )
 _MARKDOWN = flags.DEFINE_string(
-    "markdown", None, "File to write the tables to, beside printing them."
+    "markdown",
+    None,
+    "File to write the tables to, beside printing them.",
+    flag_values=FLAGS,
 )
-_PLOT = flags.DEFINE_string("plot", None, "Picture to draw, .png or .svg.")
+_PLOT = flags.DEFINE_string(
+    "plot", None, "Picture to draw, .png or .svg.", flag_values=FLAGS
+)
 _MEASURE = flags.DEFINE_list(
-    "measure", None, "Run one search; for internal use."
+    "measure", None, "Run one search; for internal use.", flag_values=FLAGS
 )
 
 # What must be the same for searches to be compared.

@@ -1,12 +1,12 @@
 """The live comparison: arithmetic, files, errors, and a tiny run of each."""
 
+import contextlib
 import math
 import os
 
 import numpy as np
 import pytest
 from absl import app
-from absl import flags
 from absl.testing import flagsaver
 
 from keras_evonas.benchmarks import live
@@ -24,10 +24,21 @@ from keras_evonas.evolution.randomness import rng_at
 BUDGET = Budget(trials=4, seconds=10.0, limit=20.0, epochs=3)
 
 
+@contextlib.contextmanager
+def flags_set(**values):
+    saved = flagsaver.save_flag_values(live.FLAGS)
+    live.FLAGS.mark_as_parsed()
+    try:
+        for name, value in values.items():
+            setattr(live.FLAGS, name, value)
+        yield
+    finally:
+        flagsaver.restore_flag_values(saved, live.FLAGS)
+
+
 @pytest.fixture(autouse=True)
 def parsed_flags():
-    flags.FLAGS(["live"], known_only=True)
-    with flagsaver.flagsaver():
+    with flags_set():
         yield
 
 
@@ -194,7 +205,7 @@ def test_unknown_names_list_the_known_ones():
 @pytest.mark.parametrize("flag", ["methods", "datasets"])
 def test_the_command_refuses_unknown_names(flag, tmp_path):
     with (
-        flagsaver.flagsaver(**{flag: ["nobody"], "out": str(tmp_path)}),
+        flags_set(**{flag: ["nobody"], "out": str(tmp_path)}),
         pytest.raises(app.UsageError, match=rf"`{flag}`.*'nobody'"),
     ):
         live.main([])
@@ -203,9 +214,7 @@ def test_the_command_refuses_unknown_names(flag, tmp_path):
 def test_the_command_refuses_more_jobs_than_cores(tmp_path):
     jobs = (os.cpu_count() or 1) + 1
     with (
-        flagsaver.flagsaver(
-            jobs=jobs, out=str(tmp_path), methods=["keras_tuner_random"]
-        ),
+        flags_set(jobs=jobs, out=str(tmp_path), methods=["keras_tuner_random"]),
         pytest.raises(app.UsageError, match=f"jobs={jobs}"),
     ):
         live.main([])
@@ -289,10 +298,10 @@ def test_the_command_runs_what_is_missing_and_no_more(tmp_path, capsys):
         "out": str(tmp_path / "out"),
         "markdown": str(table),
     }
-    with flagsaver.flagsaver(**settings, stop_after_seconds=-1.0):
+    with flags_set(**settings, stop_after_seconds=-1.0):
         live.main([])
     assert "0 of 2 searches" in capsys.readouterr().out
-    with flagsaver.flagsaver(**settings):
+    with flags_set(**settings):
         live.main([])
         files = sorted((tmp_path / "out").iterdir())
         written = [file.read_bytes() for file in files]
