@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from keras_evonas.evolution import pareto
 
 INF, NAN = math.inf, math.nan
-SEEDS = range(60)
+SEEDS = range(200)
+# Some are enough for a quick look.
+in_parts = pytest.mark.parametrize(
+    "seeds",
+    [SEEDS[:60], pytest.param(SEEDS[60:], marks=pytest.mark.thorough)],
+    ids=["60", "140"],
+)
 
 
 # References, as plain as they can be.
@@ -93,15 +99,17 @@ def random_points(seed):
 # Ranks.
 
 
-def test_ranks_agree_with_the_naive_ones():
-    for seed in SEEDS:
+@in_parts
+def test_ranks_agree_with_the_naive_ones(seeds):
+    for seed in seeds:
         points = random_points(seed)
         expected = naive_ranks(points, [0.0] * len(points))
         assert pareto.ranks(points).tolist() == expected, seed
 
 
-def test_constrained_ranks_agree_with_the_naive_ones():
-    for seed in SEEDS:
+@in_parts
+def test_constrained_ranks_agree_with_the_naive_ones(seeds):
+    for seed in seeds:
         points = random_points(seed)
         rng = np.random.default_rng([seed, 1])
         violations = rng.choice([0, 0, 0, 1, 2, INF], size=len(points))
