@@ -64,18 +64,11 @@ def main(argv: Sequence[str]) -> None:
         *images.search_set, top_k=FLAGS.finalists, **training
     )
     print(finals)
-    try:
-        tuner.plan_ablation()
-    except ValueError as error:  # nothing can be put back
-        print(f"The default network won: {error}")
-    else:
-        print(
-            tuner.ablate(
-                *images.search_set,
-                max_trainings=FLAGS.max_trainings,
-                **training,
-            )
+    print(
+        tuner.ablate(
+            *images.search_set, max_trainings=FLAGS.max_trainings, **training
         )
+    )
     print(f"report: {tuner.report()}")
 
 

@@ -12,6 +12,7 @@ from keras_evonas.reports import pieces
 from keras_evonas.reports import verdict
 from keras_evonas.reports import wording
 from keras_evonas.reports.figures import ancestry
+from keras_evonas.reports.figures import costs
 from keras_evonas.reports.figures import genes
 from keras_evonas.reports.figures import judged as judged_figures
 from keras_evonas.reports.figures import progress
@@ -302,7 +303,7 @@ class Report:
 
     def _costs(self) -> Section | None:
         search = self.search
-        plots = progress.costs(search) if search.completed else []
+        plots = costs.costs(search) if search.completed else []
         if not plots:
             return None
         seconds = [t.seconds for t in search.trials if t.seconds is not None]

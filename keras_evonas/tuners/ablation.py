@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas import reports
+from keras_evonas.evolution import SearchSpace
 from keras_evonas.reports import wording
 from keras_evonas.reports.ablation import ABLATION_NAME
 from keras_evonas.reports.ablation import AblationResult
@@ -35,6 +36,8 @@ class AblationPlan:
         repeats: How often each is trained.
         seconds: About how long it takes, from what the trial took; `None` if
             nobody knows.
+        default_is_better: Whether a network with all genes at their defaults
+            came out better: this is the best one of the others.
     """
 
     network: Network
@@ -42,6 +45,7 @@ class AblationPlan:
     changed: tuple[str, ...]
     repeats: int
     seconds: float | None
+    default_is_better: bool = False
 
     @property
     def genes(self) -> tuple[str, ...]:
@@ -59,8 +63,14 @@ class AblationPlan:
             if self.seconds is None
             else f"about {wording.duration(self.seconds)}"
         )
+        why = (
+            "The network with all genes at their defaults is the best one, and "
+            "has nothing to put back. The next best is explained. "
+            if self.default_is_better
+            else ""
+        )
         return (
-            f"Ablation of {self.network.name}: "
+            f"{why}Ablation of {self.network.name}: "
             f"{wording.plural(len(self.variants), 'gene')} of "
             f"{len(self.changed)} that are not at their default, and the whole "
             f"network, {self.repeats} times each: "
@@ -123,12 +133,9 @@ def plan(
     epochs: int | None,
 ) -> AblationPlan:
     """Plans an ablation; see `EvoTuner.plan_ablation`."""
-    trial = _trial(tuner, trial_id)
-    space = retraining.space_of(tuner.oracle)
-    genome = space.complete(trial.hyperparameters.values)
-    defaults = {g.name: g.default for g in space.active(genome)}
-    changed = [name for name in genome if genome[name] != defaults[name]]
-    wanted = _wanted(changed, genes)
+    trial, genes_of, default_is_better = _explained(tuner, trial_id)
+    space, genome, defaults = genes_of.space, genes_of.genome, genes_of.defaults
+    wanted = _wanted(genes_of.changed, genes)
     if max_trainings is not None:
         wanted = _affordable(tuner, wanted, repeats, max_trainings)
     name = f"trial {trial.trial_id}"
@@ -141,7 +148,7 @@ def plan(
         notes={
             "trial_id": trial.trial_id,
             "gene": None,
-            "changed": changed,
+            "changed": list(genes_of.changed),
             "objective": objective.name,
             "direction": objective.direction,
         },
@@ -165,9 +172,10 @@ def plan(
     return AblationPlan(
         network=whole,
         variants=variants,
-        changed=tuple(changed),
+        changed=genes_of.changed,
         repeats=repeats,
         seconds=None if each is None else number * each,
+        default_is_better=default_is_better,
     )
 
 
@@ -206,50 +214,75 @@ def run(
     return ablation
 
 
-def _trial(tuner: Any, trial_id: str | None) -> Any:
-    """The trial that is asked for, the chosen finalist, or the best one."""
-    if trial_id is None:
-        trial_id = _chosen_finalist(pathlib.Path(tuner.project_dir))
+@dataclasses.dataclass(frozen=True)
+class _Genes:
+    """The genes of a trial, and what they can be put back to."""
+
+    space: SearchSpace
+    genome: Mapping[str, Any]
+    defaults: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, space: SearchSpace, trial: Any) -> "_Genes":
+        genome = space.complete(trial.hyperparameters.values)
+        defaults = {gene.name: gene.default for gene in space.active(genome)}
+        return cls(space, genome, defaults)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        genome, defaults = self.genome, self.defaults
+        return tuple(n for n in genome if genome[n] != defaults[n])
+
+
+def _explained(tuner: Any, trial_id: str | None) -> tuple[Any, _Genes, bool]:
+    """The trial to explain, its genes, and if a default came before it.
+
+    The trial that is asked for; else the first with a gene to put back among
+    those that `finalize` has judged, the chosen one first, and then among
+    all, the best first.
+    """
     best = completed(tuner.oracle.get_best_trials(10**9))
-    if trial_id is None and best:
-        return best[0]
-    found = [trial for trial in best if trial.trial_id == trial_id]
-    if not found:
+    trials = {trial.trial_id: trial for trial in best}
+    if trial_id is None:
+        order = list(dict.fromkeys([*_judged(tuner), *trials]))
+    elif trial_id in trials:
+        order = [trial_id]
+    else:
         raise ValueError(
             "`trial_id` must be that of a completed trial. Received: "
-            f"trial_id={trial_id!r}, and the search has "
-            f"{[trial.trial_id for trial in best]}."
+            f"trial_id={trial_id!r}, and the search has {list(trials)}."
         )
-    return found[0]
+    space = retraining.space_of(tuner.oracle)
+    for place, name in enumerate(order):
+        if name not in trials:  # The default may have been no trial.
+            continue
+        genes = _Genes.of(space, trials[name])
+        if genes.changed:
+            return trials[name], genes, place > 0
+    raise ValueError(
+        "`trial_id` must be that of a completed trial whose genes are not all "
+        f"at their defaults. Received: trial_id={trial_id!r}, where nothing "
+        "can be put back."
+    )
 
 
-def _chosen_finalist(folder: pathlib.Path) -> str | None:
+def _judged(tuner: Any) -> list[str | None]:
+    """Trials that `finalize` has judged, the chosen one and the best first."""
+    folder = pathlib.Path(tuner.project_dir)
     if not (folder / FINALISTS_NAME).exists():
-        return None
-    chosen = [one for one in reports.load(folder).finalists if one.chosen]
-    if chosen and chosen[0].trial_id is None:
-        raise ValueError(
-            "`trial_id` must be that of a trial whose genes are not all at "
-            "their defaults. Received: None, and `finalize` has chosen the "
-            "network of all defaults. Name another trial."
-        )
-    return chosen[0].trial_id if chosen else None
+        return []
+    return [one.trial_id for one in reports.load(folder).finalists]
 
 
-def _wanted(changed: list[str], genes: Iterable[str] | None) -> list[str]:
-    if not changed:
-        raise ValueError(
-            "`trial_id` must be that of a trial whose genes are not all at "
-            "their defaults. Received: one where nothing can be put back."
-        )
+def _wanted(changed: tuple[str, ...], genes: Iterable[str] | None) -> list[str]:
     if genes is None:
-        return changed
+        return list(changed)
     asked = [genes] if isinstance(genes, str) else list(genes)
     unknown = [name for name in asked if name not in changed]
     if unknown or not asked:
         raise ValueError(
             "`genes` must be genes of the network that are not at their "
-            f"default. Received: genes={asked}; there are {changed}."
+            f"default. Received: genes={asked}; there are {list(changed)}."
         )
     return asked
 

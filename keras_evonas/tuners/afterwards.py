@@ -177,7 +177,9 @@ class AfterSearch(MendedTuner):
             validation_data: Data to judge by that the search never saw, as
                 for `finalize`.
             trial_id: String, which network. Defaults to the one that
-                `finalize` has chosen, else to the best of the search.
+                `finalize` has chosen, else to the best of the search. Where
+                that is the network of all defaults, which has nothing to put
+                back, it is the next best, and the plan says so.
             genes: List of the names of genes to put back. Defaults to all
                 that are not at their default.
             repeats: Integer, how often each network is trained. Defaults to 3.

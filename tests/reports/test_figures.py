@@ -14,6 +14,7 @@ from keras_evonas.reports import lineage
 from keras_evonas.reports import wording
 from keras_evonas.reports.figures import ancestry
 from keras_evonas.reports.figures import base
+from keras_evonas.reports.figures import costs
 from keras_evonas.reports.figures import genes
 from keras_evonas.reports.figures import progress
 
@@ -180,3 +181,32 @@ def test_operators_are_told_in_plain_words():
     assert wording.plain_operator("screened+random") == (
         "drawn at random, chosen among several such"
     )
+
+
+def test_costs_that_rank_alike_share_a_figure(forty):
+    search = reports.load(forty)
+    rng = np.random.default_rng(1)
+    params = rng.permutation(len(search.trials)) + 1.0
+    trials = tuple(
+        dataclasses.replace(
+            trial,
+            costs={
+                "params": size,
+                "weight_bytes": 4.0 * size,
+                "flops": size**2,
+                "depth": 3.0,  # Says nothing: no figure.
+                "latency_ms": -size,
+            },
+        )
+        for trial, size in zip(search.trials, params, strict=True)
+    )
+    search = dataclasses.replace(search, trials=trials)
+    figures = {one.name: one for one in costs.costs(search)}
+    names = ["cost-params", "cost-latency_ms", "cost-seconds-of-training"]
+    assert list(figures) == names
+    said = figures["cost-params"].help
+    assert "Weight_bytes and flops rank the networks the same way" in said
+    assert "same way" not in figures["cost-latency_ms"].help
+    tried, _ = figures["cost-params"].data
+    known = {t.number: t.costs["params"] for t in search.trials}
+    assert tried["x"] == [known[n] for n in tried["meta"]["trials"]]

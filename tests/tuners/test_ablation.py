@@ -152,22 +152,48 @@ def test_the_genes_that_mattered_most_come_first(tmp_path):
     assert ablation._by_importance(many, genes) == genes[::-1]
 
 
-def test_the_chosen_finalist_is_explained(folder, tmp_path):
+def test_the_chosen_finalist_is_explained(folder):
     tuner = tuner_in(folder)
     entry = {"name": "x", "search_score": 1.0, "honest_scores": [1.0]}
     path = folder / "p" / "finalists.json"
     path.write_text(json.dumps([{**entry, "trial_id": "0", "chosen": True}]))
-    assert tuner.plan_ablation().network.name == "trial 0"
-    path.write_text(json.dumps([{**entry, "chosen": True}]))
-    with pytest.raises(ValueError, match="the network of all defaults"):
-        tuner.plan_ablation()
+    plan = tuner.plan_ablation()
+    assert (plan.network.name, plan.default_is_better) == ("trial 0", False)
     path.unlink()
+    # Without finalists it is the best of the search; trial 1 is the default.
     best = tuner.oracle.get_best_trials(1)[0].trial_id
-    if best == "0":
-        assert tuner.plan_ablation().network.name == "trial 0"
-    else:
-        with pytest.raises(ValueError, match="nothing can be put back"):
-            tuner.plan_ablation()
+    plan = tuner.plan_ablation()
+    assert plan.network.name == "trial 0"
+    assert plan.default_is_better == (best == "1")
+
+
+@pytest.mark.parametrize("trial_id", ["1", None])
+def test_where_the_default_won_the_next_best_is_explained(folder, trial_id):
+    tuner = tuner_in(folder)
+    entry = {"search_score": 1.0, "honest_scores": [1.0]}
+    path = folder / "p" / "finalists.json"
+    default = {**entry, "name": "the default", "trial_id": trial_id}
+    other = {**entry, "name": "trial 0", "trial_id": "0"}
+    path.write_text(json.dumps([{**default, "chosen": True}, other]))
+    plan = tuner.plan_ablation()
+    path.unlink()
+    assert plan.network.name == "trial 0"
+    assert plan.default_is_better
+    assert str(plan).startswith("The network with all genes at their defaults")
+
+
+def test_a_search_of_nothing_but_the_default_has_nothing_to_explain(tmp_path):
+    tuner = EvolutionarySearch(
+        build,
+        keras_tuner.Objective("val_loss", "min"),
+        1,
+        initial_population=["default"],
+        directory=tmp_path,
+        verbose=0,
+    )
+    tuner.search(X, Y, epochs=1, validation_data=VALIDATION)
+    with pytest.raises(ValueError, match="nothing can be put back"):
+        tuner.plan_ablation()
 
 
 def test_a_variant_that_fails_is_told_and_comes_last(folder):

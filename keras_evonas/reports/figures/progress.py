@@ -1,4 +1,4 @@
-"""How the search went: every trial, the best so far, fronts and costs."""
+"""How the search went: every trial, the best so far and fronts."""
 
 import itertools
 from collections.abc import Sequence
@@ -17,7 +17,6 @@ _KINDS = {
     "unknown": ("tried", "blue", "circle"),
     "breaking": ("breaks a constraint", "vermillion", "x"),
 }
-_MOST_FIGURES = 6
 
 
 def kind_of(trial: Trial) -> str:
@@ -130,70 +129,6 @@ def pareto_fronts(search: Search) -> list[Figure]:
     count = len(search.objectives)
     pairs = list(itertools.combinations(range(count), 2))[:3]
     return [_front(search, first, second) for first, second in pairs]
-
-
-def costs(search: Search) -> list[Figure]:
-    """The score against each cost that was recorded, and the seconds."""
-    names = dict.fromkeys(n for t in search.completed for n in t.costs)
-    readers = {name: _cost(name) for name in names}
-    readers["seconds of training"] = lambda trial: trial.seconds
-    found = []
-    for name, read in readers.items():
-        trials = [t for t in search.completed if read(t) is not None]
-        values = {read(trial) for trial in trials}
-        if len(values) > 1:
-            found.append(_cost_figure(search, name, trials, read))
-    return found[:_MOST_FIGURES]
-
-
-def _cost(name: str):
-    return lambda trial: trial.costs.get(name)
-
-
-def _cost_figure(search: Search, name: str, trials, read) -> Figure:
-    values = [read(trial) for trial in trials]
-    best = search.best
-    wide = min(values) > 0 and max(values) / min(values) > 30
-    scores = [trial.score for trial in trials]
-    view = base.visible_scores(search, scores)
-    shown = base.thinned(trials, search.ranking[:100])
-    data = [
-        base.points(
-            base.rounded([read(trial) for trial in shown]),
-            base.rounded([trial.score for trial in shown]),
-            shown,
-            name="tried",
-            color="blue",
-            size=6,
-            opacity=0.6,
-        )
-    ]
-    if best is not None and read(best) is not None:
-        data.append(_star(best, read(best), best.score))
-    objective = search.objectives[0].name
-    return Figure(
-        f"cost-{name.replace(' ', '-')}",
-        f"{objective} against {name}",
-        f"Does a network with more {name} do better? The star is the best one.",
-        data,
-        {
-            "xaxis": base.axis(name, type="log" if wide else "linear"),
-            "yaxis": base.axis(objective, **view),
-            "showlegend": False,
-        },
-    )
-
-
-def _star(trial: Trial, x, y) -> dict:
-    return base.points(
-        [x],
-        [y],
-        [trial],
-        name="the best",
-        color="green",
-        symbol="star",
-        size=16,
-    )
 
 
 def _front(search: Search, first: int, second: int) -> Figure:
