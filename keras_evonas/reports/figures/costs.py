@@ -90,8 +90,7 @@ def _figure(search: Search, cost: _Cost) -> Figure:
         "best one."
     )
     if cost.alike:
-        verb = "ranks" if len(cost.alike) == 1 else "rank"
-        said += f" {_listed(cost.alike)} {verb} the networks the same way."
+        said += f" They rank alike by {_listed(cost.alike)}."
     return Figure(
         f"cost-{cost.name.replace(' ', '-')}",
         f"{objective} against {cost.name}",
@@ -107,5 +106,4 @@ def _figure(search: Search, cost: _Cost) -> Figure:
 
 def _listed(names: list[str]) -> str:
     *most, last = names
-    listed = f"{', '.join(most)} and {last}" if most else last
-    return listed[0].upper() + listed[1:]
+    return f"{', '.join(most)} and {last}" if most else last
