@@ -153,6 +153,7 @@ def test_more_individuals_than_a_surrogate_learns_from(monkeypatch):
     assert len({SPACE.key(one.genome) for one in engine.history.ended}) == 30
 
 
+@pytest.mark.slow
 def test_screening_finds_more_of_zdt1_than_evolution_alone():
     def volumes(strategy):
         return np.array(

@@ -135,7 +135,7 @@ def test_flops_of_large_applications_agree_with_the_profiler(name):
     [
         ("ResNet50", 25.6, 3.9),
         ("MobileNetV2", 3.5, 0.30),
-        ("EfficientNetB0", 5.3, 0.39),
+        pytest.param("EfficientNetB0", 5.3, 0.39, marks=pytest.mark.slow),
     ],
 )
 def test_published_figures(name, params, multiply_adds):
