@@ -209,3 +209,18 @@ def test_costs_that_rank_alike_share_a_figure(forty):
     tried, _ = figures["cost-params"].data
     known = {t.number: t.costs["params"] for t in search.trials}
     assert tried["x"] == [known[n] for n in tried["meta"]["trials"]]
+
+
+def test_seconds_of_a_cohort_are_told_to_be_shared(forty):
+    search = reports.load(forty)
+
+    def caption(shared):
+        trials = tuple(
+            dataclasses.replace(t, seconds=float(t.number // shared))
+            for t in search.trials
+        )
+        *_, last = costs.costs(dataclasses.replace(search, trials=trials))
+        return last.caption
+
+    assert "share their seconds" in caption(4)
+    assert "share their seconds" not in caption(1)

@@ -11,6 +11,7 @@ from keras_evonas.reports.search import Search
 from keras_evonas.reports.search import Trial
 
 _MOST_FIGURES = 6
+_SECONDS = "seconds of training"
 # Costs whose ranks agree like this would give the same picture again.
 _ALIKE = 0.98
 
@@ -33,7 +34,7 @@ def costs(search: Search) -> list[Figure]:
     """
     names = dict.fromkeys(n for t in search.completed for n in t.costs)
     readers = {name: _reader(name) for name in names}
-    readers["seconds of training"] = lambda trial: trial.seconds
+    readers[_SECONDS] = lambda trial: trial.seconds
     drawn: list[_Cost] = []
     for name, read in readers.items():
         trials = [t for t in search.completed if read(t) is not None]
@@ -89,6 +90,8 @@ def _figure(search: Search, cost: _Cost) -> Figure:
         f"Does a network with more {cost.name} do better? The star is the "
         "best one."
     )
+    if cost.name == _SECONDS and len(set(values)) < len(values) / 2:
+        said += " Networks that were trained together share their seconds."
     if cost.alike:
         said += f" They rank alike by {_listed(cost.alike)}."
     return Figure(
