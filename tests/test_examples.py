@@ -85,6 +85,28 @@ def test_track_trials_writes_a_table(tmp_path):
     assert last == f"2 trials in trials.csv; the best is {best}"
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own.
+def test_track_trials_logs_a_run_a_trial(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    run("track_trials.py", tmp_path, "--max_trials=2", "--epochs=1")
+    client = mlflow.MlflowClient(uri)
+    experiment = client.get_experiment_by_name("keras_evonas")
+    runs = client.search_runs([experiment.experiment_id])
+    assert {one.info.run_name for one in runs} == {"trial 0", "trial 1"}
+    with open(tmp_path / "trials.csv", newline="", encoding="utf-8") as file:
+        scores = {
+            row["trial"]: float(row["score"]) for row in csv.DictReader(file)
+        }
+    for one in runs:
+        trial_id = one.info.run_name.removeprefix("trial ")
+        assert one.data.metrics["val_accuracy"] == pytest.approx(
+            scores[trial_id]
+        )
+        assert "layer_0/units" in one.data.params
+
+
 @pytest.mark.parametrize(
     "executor", ["processes", pytest.param("ray", marks=pytest.mark.slow)]
 )
