@@ -137,9 +137,16 @@ def main(argv: Sequence[str]) -> None:
         *training, top_k=FLAGS.finalists, path=FLAGS.output, **retraining
     )
     if FLAGS.ablation:
-        print(
-            tuner.ablate(*training, max_trainings=FLAGS.ablation, **retraining)
-        )
+        try:
+            tuner.plan_ablation()
+        except ValueError as error:  # nothing can be put back
+            print(f"The default network won: {error}")
+        else:
+            print(
+                tuner.ablate(
+                    *training, max_trainings=FLAGS.ablation, **retraining
+                )
+            )
     print(f"the winner: {dict(finals.winner.values)}")
     model = finals.load_model()
     model.summary()

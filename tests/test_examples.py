@@ -158,7 +158,7 @@ SMALL = {
         ),
         r"the best: 0\.\d{4} ± 0\.\d{4} over 2 folds[\s\S]*"
         r"Finalists by their honest val_accuracy:[\s\S]*"
-        r"(What the genes of .* are worth|The default network won)[\s\S]*"
+        r"What the genes of .* are worth[\s\S]*"
         r"report: .*report\.html",
     ),
     "own_operator": (
