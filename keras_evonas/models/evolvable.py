@@ -289,7 +289,10 @@ def _compiled_as(model: keras.Model) -> Compile:
         child: keras.Model, hp: keras_tuner.HyperParameters
     ) -> None:
         del hp
-        child.compile_from_config(copy.deepcopy(config))
+        # `compile_from_config` would build the optimizer's variables as well,
+        # which takes as long as all the rest and is left to training.
+        settings = copy.deepcopy(config)
+        child.compile(**keras.saving.deserialize_keras_object(settings))
 
     try:
         without_allocation(
