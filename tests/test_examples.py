@@ -1,10 +1,11 @@
-"""The examples, run as users run them, with small flags."""
+"""The examples, with small flags."""
 
 import csv
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -15,124 +16,8 @@ pytestmark = pytest.mark.keras
 
 ROOT = pathlib.Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
-FEW_FINALISTS = ["--finalists=1", "--repeats=1"]
 
-
-def run(script, folder, *flags):
-    """Runs an example in a folder of its own and returns what it prints."""
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLES / script), *flags],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_evolve_digits_searches_saves_and_goes_on(tmp_path):
-    flags = ["--epochs=1", "--directory=here", *FEW_FINALISTS]
-    printed = run("evolve_digits.py", tmp_path, "--max_trials=2", *flags)
-    assert printed.startswith("TensorFlow")
-    assert re.findall(r"^\[(\d)/2\] val_accuracy \d", printed, re.M) == [
-        "1",
-        "2",
-    ]
-    last = printed.strip().splitlines()[-1]
-    assert re.fullmatch(r"held-out accuracy: [01]\.\d{4}", last)
-    assert (tmp_path / "best.keras").exists()
-
-    more = run("evolve_digits.py", tmp_path, "--max_trials=3", *flags)
-    assert re.findall(r"^\[(\d)/3\]", more, re.M) == ["3"]
-
-
-def test_evolve_digits_takes_images_from_a_file(tmp_path):
-    rng = np.random.default_rng(0)
-    labels = np.arange(40, dtype="uint8") % 4
-    images = rng.integers(0, 50, (40, 12, 12), dtype="uint8")
-    images[:, :3] += labels[:, None, None] * 50
-    np.savez(
-        tmp_path / "images.npz",
-        x_train=images,
-        y_train=labels,
-        x_test=images[:8],
-        y_test=labels[:8],
-    )
-    printed = run(
-        "evolve_digits.py",
-        tmp_path,
-        "--data=images.npz",
-        "--max_trials=1",
-        "--epochs=1",
-        "--strategy=random_search",
-        *FEW_FINALISTS,
-    )
-    assert "held-out accuracy:" in printed
-    assert "stage_0/filters" in printed
-
-
-def test_track_trials_writes_a_table(tmp_path):
-    printed = run("track_trials.py", tmp_path, "--max_trials=2", "--epochs=1")
-    with open(tmp_path / "trials.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["trial"] for row in rows] == ["0", "1"]
-    scores = [float(row["score"]) for row in rows]
-    best = rows[scores.index(max(scores))]["trial"]
-    last = printed.strip().splitlines()[-1]
-    assert last == f"2 trials in trials.csv; the best is {best}"
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own.
-def test_track_trials_logs_a_run_a_trial(tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow")
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    run("track_trials.py", tmp_path, "--max_trials=2", "--epochs=1")
-    client = mlflow.MlflowClient(uri)
-    experiment = client.get_experiment_by_name("keras_evonas")
-    runs = client.search_runs([experiment.experiment_id])
-    assert {one.info.run_name for one in runs} == {"trial 0", "trial 1"}
-    with open(tmp_path / "trials.csv", newline="", encoding="utf-8") as file:
-        scores = {
-            row["trial"]: float(row["score"]) for row in csv.DictReader(file)
-        }
-    for one in runs:
-        trial_id = one.info.run_name.removeprefix("trial ")
-        assert one.data.metrics["val_accuracy"] == pytest.approx(
-            scores[trial_id]
-        )
-        assert "layer_0/units" in one.data.params
-
-
-@pytest.mark.parametrize(
-    "executor", ["processes", pytest.param("ray", marks=pytest.mark.slow)]
-)
-def test_workers_go_on_elsewhere(executor, tmp_path):
-    pytest.importorskip("ray" if executor == "ray" else "loky")
-    run(
-        "workers.py",
-        tmp_path,
-        "--executor=in_process",
-        "--epochs=1",
-        "--max_trials=1",
-    )
-    printed = run(
-        "workers.py",
-        tmp_path,
-        f"--executor={executor}",
-        "--workers=1",
-        "--epochs=1",
-        "--max_trials=2",
-    )
-    assert re.findall(r"^\[(\d)/2\]", printed, re.M) == ["2"]
-    assert "2 networks by " in printed
-    assert re.search(r"the best: 0\.\d{4}, trial \d", printed)
-
-
-# What each prints last with a few flags, as a pattern.
+# What each prints with a few flags, as a pattern of its end.
 SMALL = {
     "pareto_digits": (
         ("--max_trials=3", "--epochs=1"),
@@ -177,51 +62,178 @@ SMALL = {
         r"3 networks were trained up to epoch 1\n"
         r"1 networks were trained up to epoch 2",
     ),
+    "track_trials": (
+        ("--max_trials=2", "--epochs=1"),
+        r"2 trials in trials\.csv; the best is [01]\n$",
+    ),
+    "workers": (
+        ("--executor=in_process", "--max_trials=1", "--epochs=1"),
+        r"1 networks by [\s\S]*the best: 0\.\d{4}, trial 0\n$",
+    ),
 }
+DIGITS = ("--epochs=1", "--directory=here", "--finalists=1", "--repeats=1")
+# A name, an example, the run whose folder it goes on in, and flags.
+RUNS = [
+    *((name, name, name, small) for name, (small, _) in SMALL.items()),
+    ("digits", "evolve_digits", "digits", ("--max_trials=2", *DIGITS)),
+    ("more digits", "evolve_digits", "digits", ("--max_trials=3", *DIGITS)),
+    (
+        "images",
+        "evolve_digits",
+        "images",
+        (
+            *("--data=images.npz", "--strategy=random_search"),
+            *("--max_trials=1", *DIGITS),
+        ),
+    ),
+]
 # Runs examples one after another in one process, since importing TensorFlow
-# takes longer than they do.
+# takes longer than they do. What is there by then is spared the collections
+# of garbage that keras-tuner makes before it builds a network.
 _RUN_ALL = """
-import contextlib, importlib, io, json, os, pathlib, sys
+import contextlib, gc, importlib, io, json, os, pathlib, sys
 from absl import flags
+import keras_tuner
 sys.path.insert(0, sys.argv[1])
 printed = {}
-for name, small in json.loads(sys.argv[2]).items():
-    folder = pathlib.Path.cwd() / name
-    folder.mkdir()
+for name, example, folder, arguments in json.load(sys.stdin):
+    os.makedirs(folder, exist_ok=True)
+    home = os.getcwd()
     os.chdir(folder)
     before = set(flags.FLAGS)
-    example = importlib.import_module(name)
-    flags.FLAGS([name, *small])
+    gc.collect()
+    gc.freeze()
+    module = importlib.import_module(example)
+    flags.FLAGS([example, *arguments])
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        example.main([name])
+        module.main([example])
     printed[name] = out.getvalue()
     for flag in set(flags.FLAGS) - before:
         delattr(flags.FLAGS, flag)
-    os.chdir(folder.parent)
+    del sys.modules[example]
+    os.chdir(home)
 print(json.dumps(printed))
 """
 
 
-@pytest.fixture(scope="module")
-def printed(tmp_path_factory):
-    small = {name: arguments for name, (arguments, _) in SMALL.items()}
+def run(command, folder, **options):
+    """Runs Python in a folder and returns what it prints."""
     done = subprocess.run(
-        [sys.executable, "-c", _RUN_ALL, str(EXAMPLES), json.dumps(small)],
-        cwd=tmp_path_factory.mktemp("examples"),
+        [sys.executable, *command],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
+        **options,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return done.stdout
+
+
+def write_images(path):
+    """Writes forty images that are told apart by their brightness."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(40, dtype="uint8") % 4
+    images = rng.integers(0, 50, (40, 12, 12), dtype="uint8")
+    images[:, :3] += labels[:, None, None] * 50
+    np.savez(
+        path,
+        x_train=images,
+        y_train=labels,
+        x_test=images[:8],
+        y_test=labels[:8],
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("examples")
+
+
+@pytest.fixture(scope="module")
+def printed(folder):
+    """What every run printed, by its name."""
+    (folder / "images").mkdir()
+    write_images(folder / "images" / "images.npz")
+    said = run(["-c", _RUN_ALL, str(EXAMPLES)], folder, input=json.dumps(RUNS))
+    return json.loads(said.splitlines()[-1])
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_example_says_what_it_did(name, printed):
     _, pattern = SMALL[name]
     assert re.search(pattern, printed[name]), printed[name]
+
+
+def test_evolve_digits_searches_saves_and_goes_on(folder, printed):
+    assert printed["digits"].startswith("TensorFlow")
+    pattern = r"^\[(\d)/(\d)\] val_accuracy \d"
+    first = re.findall(pattern, printed["digits"], re.M)
+    assert first == [("1", "2"), ("2", "2")]
+    last = printed["digits"].strip().splitlines()[-1]
+    assert re.fullmatch(r"held-out accuracy: [01]\.\d{4}", last)
+    assert (folder / "digits" / "best.keras").exists()
+    more = re.findall(pattern, printed["more digits"], re.M)
+    assert more == [("3", "3")]
+
+
+def test_evolve_digits_takes_images_from_a_file(printed):
+    assert "held-out accuracy:" in printed["images"]
+    assert "stage_0/filters" in printed["images"]
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_track_trials_writes_a_table(folder, printed):
+    rows = rows_of(folder / "track_trials" / "trials.csv")
+    assert [row["trial"] for row in rows] == ["0", "1"]
+    scores = [float(row["score"]) for row in rows]
+    best = rows[scores.index(max(scores))]["trial"]
+    assert printed["track_trials"].endswith(f"the best is {best}\n")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own.
+def test_track_trials_logs_a_run_a_trial(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    flags = SMALL["track_trials"][0]
+    run([str(EXAMPLES / "track_trials.py"), *flags], tmp_path)
+    client = mlflow.MlflowClient(uri)
+    experiment = client.get_experiment_by_name("keras_evonas")
+    runs = client.search_runs([experiment.experiment_id])
+    assert {one.info.run_name for one in runs} == {"trial 0", "trial 1"}
+    scores = {
+        row["trial"]: float(row["score"])
+        for row in rows_of(tmp_path / "trials.csv")
+    }
+    for one in runs:
+        trial_id = one.info.run_name.removeprefix("trial ")
+        assert one.data.metrics["val_accuracy"] == pytest.approx(
+            scores[trial_id]
+        )
+        assert "layer_0/units" in one.data.params
+
+
+@pytest.mark.usefixtures("printed")
+@pytest.mark.parametrize(
+    "executor", ["processes", pytest.param("ray", marks=pytest.mark.slow)]
+)
+def test_workers_go_on_elsewhere(executor, folder, tmp_path):
+    pytest.importorskip("ray" if executor == "ray" else "loky")
+    shutil.copytree(folder / "workers", tmp_path, dirs_exist_ok=True)
+    flags = (f"--executor={executor}", "--workers=1", "--epochs=1")
+    said = run(
+        [str(EXAMPLES / "workers.py"), *flags, "--max_trials=2"], tmp_path
+    )
+    assert re.findall(r"^\[(\d)/2\]", said, re.M) == ["2"]
+    assert "2 networks by " in said
+    assert re.search(r"the best: 0\.\d{4}, trial \d", said)
 
 
 def test_every_example_is_run():

@@ -1,14 +1,12 @@
 """The notebooks, executed in the fast mode that they read."""
 
-import asyncio
-import collections
 import os
 import pathlib
 
+import jupyter_client
 import nbclient
 import nbformat
 import pytest
-from jupyter_client.manager import AsyncKernelManager
 
 pytestmark = [
     pytest.mark.keras,
@@ -37,15 +35,16 @@ ENVIRONMENT = {
     "PYTHONPATH": str(ROOT),
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
-# Kernels that run side by side. Each runs several notebooks, since importing
-# TensorFlow takes longer than most of them.
-LANES = 2
+# Run in the kernel before each notebook. What is there by then, TensorFlow
+# above all, is spared the collections of garbage that keras-tuner makes.
 _CLEAN = """
 %reset -f
 import matplotlib.pyplot as plt
-import os
+import gc, os
 plt.close("all")
 os.chdir({folder!r})
+gc.collect()
+gc.freeze()
 %reset -f
 """
 
@@ -54,16 +53,14 @@ def read(path):
     return nbformat.read(path, as_version=4)
 
 
-async def execute(path, kernel, folder):
-    """Runs a notebook in a kernel that has forgotten what came before."""
+def execute(path, kernel, folder):
+    """What a notebook prints in a kernel that forgets what came before."""
     notebook = read(path)
     preface = nbformat.v4.new_code_cell(_CLEAN.format(folder=str(folder)))
     notebook.cells.insert(0, preface)
     client = nbclient.NotebookClient(notebook, km=kernel, timeout=300)
     try:
-        await client.async_execute()
-    except nbclient.exceptions.CellExecutionError as error:
-        return error
+        client.execute()
     finally:
         client.kc.stop_channels()
     return printed(notebook)
@@ -77,38 +74,13 @@ def printed(notebook):
     )
 
 
-async def execute_all(paths, folder):
-    """What each notebook printed, or the error that ended it."""
-    waiting = collections.deque(paths)
-    outcomes = {}
-
-    async def lane():
-        if not waiting:
-            return
-        kernel = AsyncKernelManager(kernel_name="python3")
-        await kernel.start_kernel(env=ENVIRONMENT, cwd=str(folder))
-        try:
-            while waiting:
-                path = waiting.popleft()
-                home = folder / path.stem
-                home.mkdir()
-                outcomes[path] = await execute(path, kernel, home)
-        finally:
-            await kernel.shutdown_kernel(now=True)
-
-    await asyncio.gather(*(lane() for _ in range(LANES)))
-    return outcomes
-
-
 @pytest.fixture(scope="module")
-def outcomes(request, tmp_path_factory):
-    selected = {
-        item.callspec.params["path"]
-        for item in request.session.items
-        if getattr(item, "originalname", None) == "test_notebook_runs"
-    }
-    folder = tmp_path_factory.mktemp("notebooks")
-    return asyncio.run(execute_all(sorted(selected), folder))
+def kernel(tmp_path_factory):
+    """One for all notebooks: TensorFlow takes longer to load than they do."""
+    kernel = jupyter_client.KernelManager(kernel_name="python3")
+    kernel.start_kernel(env=ENVIRONMENT, cwd=str(tmp_path_factory.mktemp("k")))
+    yield kernel
+    kernel.shutdown_kernel(now=True)
 
 
 def test_every_notebook_is_enrolled():
@@ -124,11 +96,8 @@ def test_notebook_is_stored_without_outputs(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, outcomes):
-    outcome = outcomes[path]
-    if isinstance(outcome, Exception):
-        raise outcome
-    assert SAYS[path.stem] in outcome
+def test_notebook_runs(path, kernel, tmp_path):
+    assert SAYS[path.stem] in execute(path, kernel, tmp_path)
 
 
 @pytest.mark.slow

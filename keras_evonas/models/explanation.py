@@ -104,11 +104,16 @@ def explain_space(
     hp = explored(hypermodel)
     rng = np.random.default_rng(seed)
     drawn: list[tuple[dict[str, Any], frozenset[str]]] = []
+    # A small space gives the same network again and again.
+    asked_of: dict[tuple[Any, ...], frozenset[str]] = {}
     for _ in range(samples):
         genome = to_space(hp).sample(rng)
-        hp = _Listening(hp, genome)
-        _build(hypermodel, hp)
-        drawn.append((genome, frozenset(hp.asked)))
+        key = tuple(genome.items())
+        if key not in asked_of:
+            hp = _Listening(hp, genome)
+            _build(hypermodel, hp)
+            asked_of[key] = frozenset(hp.asked)
+        drawn.append((genome, asked_of[key]))
     # What only some networks ask for has become known on the way.
     space = to_space(hp)
     seen = [(space.complete(genome), asked) for genome, asked in drawn]

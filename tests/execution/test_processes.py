@@ -20,8 +20,14 @@ pytest.importorskip("loky", reason="needs loky: the extra [processes]")
 
 
 def test_one_worker_makes_the_same_search(tmp_path: pathlib.Path) -> None:
-    here = search(tmp_path / "here", executor=InProcess())
-    there = search(tmp_path / "there", executor=Processes(workers=1))
+    made = {
+        "data": (networks.make_dataset,),
+        "fit": {"validation_data": networks.make_validation, "shuffle": False},
+    }
+    there = search(tmp_path / "there", executor=Processes(workers=1), **made)
+    # The very same batches, in this process and not by a function.
+    given = {"data": (networks.make_dataset(),), "fit": {"shuffle": False}}
+    here = search(tmp_path / "here", executor=InProcess(), **given)
     assert record_of(tmp_path / "here") == record_of(tmp_path / "there")
     best, same = here.get_best_models()[0], there.get_best_models()[0]
     for weight, other in zip(best.weights, same.weights, strict=True):
@@ -47,23 +53,18 @@ def test_two_workers_and_a_kill(tmp_path: pathlib.Path) -> None:
     assert read.ask() == known.ask()
 
 
-def test_workers_make_the_data_of_a_function(tmp_path: pathlib.Path) -> None:
+def test_functions_make_data_in_this_process_too(
+    tmp_path: pathlib.Path,
+) -> None:
+    options = {"oracle": {"max_trials": 2}, "executor": InProcess()}
     made = {
         "data": (networks.make_dataset,),
         "fit": {"validation_data": networks.make_validation, "shuffle": False},
-        "oracle": {"max_trials": 2},
     }
-    search(tmp_path / "made", executor=Processes(workers=1), **made)
-    # The very same batches, in this process and not by a function.
-    given = {
-        "data": (networks.make_dataset(),),
-        "fit": {"shuffle": False},
-        "oracle": {"max_trials": 2},
-    }
-    search(tmp_path / "given", executor=InProcess(), **given)
+    given = {"data": (networks.make_dataset(),), "fit": {"shuffle": False}}
+    search(tmp_path / "made", **made, **options)
+    search(tmp_path / "given", **given, **options)
     assert record_of(tmp_path / "made") == record_of(tmp_path / "given")
-    search(tmp_path / "here", executor=InProcess(), **made)
-    assert record_of(tmp_path / "here") == record_of(tmp_path / "given")
 
 
 @pytest.mark.slow

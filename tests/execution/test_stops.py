@@ -29,6 +29,14 @@ def _ctrl_c_is_heard() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """The record of a search that nothing stops."""
+    folder = tmp_path_factory.mktemp("uncut")
+    search(folder)
+    return record_of(folder)
+
+
 class Interrupting:
     """Presses Ctrl-C while the third cohort is asked for."""
 
@@ -49,7 +57,10 @@ class Interrupting:
     ],
 )
 def test_an_interrupted_search_goes_on(
-    executor: Any, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture
+    executor: Any,
+    uncut: list[Any],
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture,
 ) -> None:
     if isinstance(executor, Processes):
         pytest.importorskip("loky", reason="needs loky: [processes]")
@@ -66,12 +77,11 @@ def test_an_interrupted_search_goes_on(
     assert "To go on, run:\n" in printed or "make the tuner again" in printed
     assert not project_lock.holder_of(folder).is_running
     search(folder, executor=executor)
-    search(tmp_path / "uncut")
-    assert record_of(folder) == record_of(tmp_path / "uncut")
+    assert record_of(folder) == uncut
 
 
 def test_the_same_tuner_goes_on_after_an_interrupt(
-    tmp_path: pathlib.Path,
+    uncut: list[Any], tmp_path: pathlib.Path
 ) -> None:
     folder = tmp_path / "cut"
     tuner = networks.tuner_in(folder)
@@ -79,8 +89,7 @@ def test_the_same_tuner_goes_on_after_an_interrupt(
     with pytest.raises(KeyboardInterrupt):
         tuner.search(networks.X, networks.Y, **networks.FIT)
     tuner.search(networks.X, networks.Y, **networks.FIT)
-    search(tmp_path / "uncut")
-    assert record_of(folder) == record_of(tmp_path / "uncut")
+    assert record_of(folder) == uncut
 
 
 class Large(keras.callbacks.Callback):
@@ -94,7 +103,9 @@ class Large(keras.callbacks.Callback):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs RLIMIT_FSIZE")
-def test_weights_that_do_not_fit_on_the_disk(tmp_path: pathlib.Path) -> None:
+def test_weights_that_do_not_fit_on_the_disk(
+    uncut: list[Any], tmp_path: pathlib.Path
+) -> None:
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -107,5 +118,4 @@ def test_weights_that_do_not_fit_on_the_disk(tmp_path: pathlib.Path) -> None:
     assert "weights.h5" in str(caught.value)
     assert not list(folder.rglob("*.tmp*"))
     search(folder)
-    search(tmp_path / "uncut")
-    assert record_of(folder) == record_of(tmp_path / "uncut")
+    assert record_of(folder) == uncut

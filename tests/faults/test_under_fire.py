@@ -27,7 +27,7 @@ def _under_fire(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "kills", [20, pytest.param(200, marks=pytest.mark.slow)]
+    "kills", [8, pytest.param(200, marks=pytest.mark.slow)]
 )
 def test_killed_at_random_moments(kills: int, tmp_path: pathlib.Path) -> None:
     said = _under_fire("kills", str(tmp_path), str(kills))

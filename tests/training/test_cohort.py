@@ -113,7 +113,7 @@ DATA = {
 }
 
 
-@pytest.mark.parametrize("name", everyday("split", "weights", of=DATA))
+@pytest.mark.parametrize("name", everyday("weights", of=DATA))
 def test_every_epoch_is_that_of_training_alone(name):
     fit = {**DATA[name], "epochs": 3}
     seeds = [7, 7, 3, 7]

@@ -51,7 +51,7 @@ def alone(hp, seed=0, **fit):
 
 
 def search(tmp_path, oracle=None, hypermodel=build, fit=None, **options):
-    oracle = oracle or EvoOracle("val_loss", max_trials=4, seed=0)
+    oracle = oracle or EvoOracle("val_loss", max_trials=3, seed=0)
     tuner = EvoTuner(
         oracle, hypermodel, directory=tmp_path, project_name="p", **options
     )
@@ -60,15 +60,15 @@ def search(tmp_path, oracle=None, hypermodel=build, fit=None, **options):
 
 
 ORACLES = {
-    "evolution": lambda: EvoOracle("val_loss", max_trials=5, seed=3),
+    "evolution": lambda: EvoOracle("val_loss", max_trials=4, seed=3),
     "random": lambda: keras_tuner.oracles.RandomSearchOracle(
-        "val_loss", max_trials=5, seed=3
+        "val_loss", max_trials=4, seed=3
     ),
     "bayesian": lambda: keras_tuner.oracles.BayesianOptimizationOracle(
-        "val_loss", max_trials=5, seed=3, num_initial_points=3
+        "val_loss", max_trials=4, seed=3, num_initial_points=3
     ),
     "grid": lambda: keras_tuner.oracles.GridSearchOracle(
-        "val_loss", max_trials=5, seed=3
+        "val_loss", max_trials=4, seed=3
     ),
 }
 
@@ -78,7 +78,7 @@ def test_trials_of_any_oracle_are_those_of_training_alone(tmp_path, name):
     tuner = search(tmp_path, ORACLES[name](), cohort_size=3, seed=3)
 
     trials = tuner.oracle.trials
-    assert len(trials) == 5
+    assert len(trials) == 4
     for trial_id, trial in trials.items():
         expected = alone(trial.hyperparameters, seed=3)
         assert tuner.learning_curves(trial_id) == [expected]
@@ -142,8 +142,8 @@ def test_best_models_have_the_weights_of_their_best_epochs(tmp_path):
     tuner = search(tmp_path, fit=fit, keep_checkpoints="all")
 
     models = tuner.get_best_models(9)
-    trials = tuner.oracle.get_best_trials(4)
-    assert len(models) == 4
+    trials = tuner.oracle.get_best_trials(3)
+    assert len(models) == 3
     for model, trial in zip(models, trials, strict=True):
         loss = model.evaluate(*HELD_OUT, verbose=0, return_dict=True)["loss"]
         assert loss == pytest.approx(trial.score, rel=1e-5)
@@ -155,12 +155,12 @@ def test_best_models_have_the_weights_of_their_best_epochs(tmp_path):
         ("top_k", 2),
         *(
             pytest.param(policy, kept, marks=pytest.mark.slow)
-            for policy, kept in {"best": 1, "all": 6, "none": 0}.items()
+            for policy, kept in {"best": 1, "all": 4, "none": 0}.items()
         ),
     ],
 )
 def test_only_the_wanted_checkpoints_stay(tmp_path, policy, kept):
-    oracle = EvoOracle("val_loss", max_trials=6, seed=0)
+    oracle = EvoOracle("val_loss", max_trials=4, seed=0)
     tuner = search(
         tmp_path, oracle, keep_checkpoints=policy, top_k=2, cohort_size=2
     )
@@ -264,16 +264,16 @@ def test_networks_that_are_too_large_do_not_end_the_search(tmp_path):
 
 
 def test_lines_are_printed_only_if_wanted(tmp_path, capsys):
-    search(tmp_path / "a")
+    search(tmp_path / "a", fit={"epochs": 1})
     assert capsys.readouterr().out == ""
 
-    search(tmp_path / "b", verbose=1)
+    search(tmp_path / "b", fit={"epochs": 1}, verbose=1)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 5
-    for i, line in enumerate(lines[:4], start=1):
-        assert line.startswith(f"[{i}/4] val_loss ")
+    assert len(lines) == 4
+    for i, line in enumerate(lines[:3], start=1):
+        assert line.startswith(f"[{i}/3] val_loss ")
         assert " params " in line
-    assert lines[4] == "Search stopped: max_trials=4 reached."
+    assert lines[3] == "Search stopped: max_trials=3 reached."
 
 
 def test_a_hypermodel_with_its_own_fit_trains_one_after_another(
@@ -403,9 +403,11 @@ def test_the_shorthand_resumes_and_repeats(tmp_path):
             for trial_id, trial in sorted(tuner.oracle.trials.items())
         ]
 
-    half = run(tmp_path / "a", 4)
-    assert run(tmp_path / "a", 8)[:4] == half
-    assert run(tmp_path / "a", 8) == run(tmp_path / "b", 8)
+    half = run(tmp_path / "a", 2)
+    whole = run(tmp_path / "a", 4)
+    assert whole[:2] == half
+    assert run(tmp_path / "a", 4) == whole
+    assert run(tmp_path / "b", 4) == whole
 
 
 def test_tuner_hooks_of_a_subclass_are_called(tmp_path):

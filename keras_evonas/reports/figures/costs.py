@@ -3,8 +3,6 @@
 import dataclasses
 from collections.abc import Callable
 
-from scipy import stats
-
 from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures.base import Figure
 from keras_evonas.reports.search import Search
@@ -60,6 +58,8 @@ def _are_alike(first: _Cost, second: _Cost) -> bool:
     values = [[cost.read(t) for t in both] for cost in (first, second)]
     if min(len(set(row)) for row in values) < 2:
         return False
+    from scipy import stats  # Takes half a second to load.
+
     return bool(stats.spearmanr(*values).statistic >= _ALIKE)
 
 
