@@ -1,5 +1,6 @@
 """Pieces of HTML. Whatever comes from a search is escaped here."""
 
+import re
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,11 @@ class Markup(str):
 def text(content: Any) -> Markup:
     """Escapes text; leaves markup as it is."""
     return content if isinstance(content, Markup) else Markup(escape(content))
+
+
+def breakable(name: str) -> Markup:
+    """Escapes a name, and lets it go on in another line."""
+    return Markup(re.sub("([/_])", r"\1<wbr>", escape(name)))
 
 
 def tag(name: str, *content: Any, **attributes: Any) -> Markup:

@@ -101,7 +101,7 @@ def ablation_table(result: AblationResult) -> Markup:
     """The genes, the most valuable first."""
     rows = [
         [
-            tag("code", one.gene),
+            tag("code", html.breakable(one.gene)),
             wording.gene_value(one.value),
             wording.gene_value(one.default),
             wording.MISSING if one.mean is None else wording.signed(one.mean),

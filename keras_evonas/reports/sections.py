@@ -151,20 +151,20 @@ class Report:
         for name, value in trial.values.items():
             gene = genes_of.get(name)
             default = gene.default if gene else None
-            written = wording.gene_value(value)
+            written = html.breakable(wording.gene_value(value))
             rows.append(
                 [
-                    tag("code", name),
+                    tag("code", html.breakable(name)),
                     tag("strong", written) if value != default else written,
                     wording.MISSING
                     if gene is None
-                    else wording.gene_value(default),
+                    else html.breakable(wording.gene_value(default)),
                     self._importance_of(name),
                 ]
             )
         note = tag("p", "Bold: not the default.", class_="note")
         header = ["Gene", "Value", "Default", "Mattered"]
-        return html.join([html.table(header, rows), note])
+        return html.join([html.table(header, rows, class_="words"), note])
 
     def _importance_of(self, name: str) -> str:
         result = self.importance

@@ -242,7 +242,7 @@ print(json.dumps(proposed_by_all(pathlib.Path(sys.argv[1]))))
 
 
 def proposed_by_all(folder: pathlib.Path) -> list[list[Any]]:
-    options = {"growing": True, "tuners": 2}
+    options = {"growing": True, "tuners": 2, "max_trials": 24}
     return [
         list(
             Search(folder / name, strategy=strategy, **options)
@@ -267,10 +267,10 @@ def test_same_search_under_another_hash_seed(tmp_path: pathlib.Path) -> None:
     theirs = json.loads(done.stdout.splitlines()[-1])
     ours = proposed_by_all(tmp_path / "ours")
     assert theirs == json.loads(json.dumps(ours))
-    assert [len(proposed) for proposed in ours] == [40] * len(STRATEGIES)
+    assert [len(proposed) for proposed in ours] == [24] * len(STRATEGIES)
 
 
-@pytest.mark.parametrize("seed", [0, 1, None])
+@pytest.mark.parametrize("seed", [0, None])
 def test_global_generators_are_untouched(
     seed: int | None, tmp_path: pathlib.Path
 ) -> None:

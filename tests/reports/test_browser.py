@@ -97,8 +97,15 @@ def complaints(browser):
     ]
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+@pytest.mark.parametrize(
+    ("size", "dark"),
+    [
+        (DESKTOP, False),
+        (PHONE, True),
+        pytest.param(DESKTOP, True, marks=pytest.mark.slow),
+        pytest.param(PHONE, False, marks=pytest.mark.slow),
+    ],
+)
 def test_all_plots_are_drawn_without_a_complaint(browser, small, size, dark):
     show(browser, small, size, dark)
     count = browser.execute_script(
@@ -119,11 +126,6 @@ def test_all_plots_are_drawn_without_a_complaint(browser, small, size, dark):
         """
     )
     assert (ink > paper) == dark
-
-
-def test_nothing_is_loaded(browser, small):
-    show(browser, small)
-    draw_everything(browser)
     loaded = browser.execute_script(
         "return performance.getEntriesByType('resource').map((e) => e.name)"
     )

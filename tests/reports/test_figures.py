@@ -93,6 +93,21 @@ def test_every_value_has_a_place_when_genes_spread(domain, forty):
                 assert share == pytest.approx(count / 8)
 
 
+@pytest.mark.parametrize("count", [3, 8, 9, 20])
+def test_genes_spread_where_more_were_born_than_are_looked_at(
+    count, new_project
+):
+    folder = new_project().run(count, fails=range(count - 2))
+    search = reports.load(folder)
+    genomes = [trial.values for trial in search.trials]
+    found = encoding.features(search.space, genomes)
+    (units,) = [one for one in found if one.name == "units"]
+    figure = ancestry.spread(search, units)
+    assert (figure is not None) == (count > 8)
+    if figure is not None:
+        assert all(len(trace["x"]) == count - 7 for trace in figure.data)
+
+
 def domain_values(domain):
     return list(domain) if domain.size <= 8 else []
 

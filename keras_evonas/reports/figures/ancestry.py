@@ -82,11 +82,11 @@ def spread(search: Search, feature: Feature) -> Figure | None:
     groups, group_of = _groups(feature)
     carried = [group_of(trial.values.get(feature.name)) for trial in trials]
     groups = [group for group in groups if group in set(carried)]
-    if len(trials) < 4 or len(groups) < 2:
-        return None
     window = min(max(8, len(trials) // 15), _LARGEST_WINDOW)
+    if len(trials) <= window or len(groups) < 2:
+        return None  # Nothing to see moving.
     step = max(1, len(trials) // _MOST_PLACES)
-    places = range(min(window, len(trials)) - 1, len(trials), step)
+    places = range(window - 1, len(trials), step)
     data = []
     for index, group in enumerate(groups):
         shares = []
