@@ -11,6 +11,9 @@ import pytest
 # all where several test processes share a machine. Read when NumPy is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# Traced graphs are many small objects, nearly all of which stay.
+gc.set_threshold(50_000, 20, 50)
+
 _CORE = pathlib.Path(__file__).parent / "evolution"
 
 

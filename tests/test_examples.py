@@ -12,6 +12,8 @@ import sys
 import numpy as np
 import pytest
 
+from tests.marks import everyday
+
 pytestmark = pytest.mark.keras
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -47,7 +49,7 @@ SMALL = {
         r"report: .*report\.html",
     ),
     "own_operator": (
-        ("--max_trials=4", "--epochs=1", "--population_size=2"),
+        ("--max_trials=3", "--epochs=1", "--population_size=2"),
         r"the family of trial \d, the oldest first:\n  birth \d",
     ),
     "cohorts": (
@@ -221,9 +223,7 @@ def test_track_trials_logs_a_run_a_trial(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("printed")
-@pytest.mark.parametrize(
-    "executor", ["processes", pytest.param("ray", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("executor", everyday(of=["processes", "ray"]))
 def test_workers_go_on_elsewhere(executor, folder, tmp_path):
     pytest.importorskip("ray" if executor == "ray" else "loky")
     shutil.copytree(folder / "workers", tmp_path, dirs_exist_ok=True)

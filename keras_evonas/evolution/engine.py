@@ -172,6 +172,7 @@ class Engine:
     def grow(self, space: SearchSpace) -> None:
         """Goes on in a space that has more genes than before."""
         self.space = space
+        self.history.grow(space)
         self._initial = [space.complete(genome) for genome in self._initial]
         self._unseen = None
 

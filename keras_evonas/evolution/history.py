@@ -160,8 +160,7 @@ class History:
             self.continued.add(individual.continues)
         self._everyone.append(individual)
         self.pending[individual.birth] = individual
-        key = space.key(individual.genome)
-        self._births_of.setdefault(key, set()).add(individual.birth)
+        self._note(individual, space)
 
     def end(
         self,
@@ -198,18 +197,28 @@ class History:
         checked = self._checked(losses)
         born = self.pending.pop(birth)
         if genome is not None and genome != born.genome:
-            old = space.key(born.genome)
+            old = space.key(space.complete(born.genome))
             self._births_of[old].discard(birth)
             if not self._births_of[old]:
                 del self._births_of[old]
-            self._births_of.setdefault(space.key(genome), set()).add(birth)
             born = dataclasses.replace(born, genome=dict(genome))
+            self._note(born, space)
         individual = dataclasses.replace(
             born, losses=checked, violation=violation
         )
         self._everyone[birth] = individual
         self.ended.append(individual)
         return individual
+
+    def grow(self, space: SearchSpace) -> None:
+        """Goes on in a space with more genes: all had their defaults so far."""
+        self._births_of.clear()
+        for individual in self._everyone:
+            self._note(individual, space)
+
+    def _note(self, individual: Individual, space: SearchSpace) -> None:
+        key = space.key(space.complete(individual.genome))
+        self._births_of.setdefault(key, set()).add(individual.birth)
 
     def _checked(
         self, losses: Iterable[float] | None

@@ -188,7 +188,7 @@ class EvoOracle(RecordedOracle):
 
     def _exhausted(self) -> str:
         """Says why there is no further candidate."""
-        distinct = self._distinct()
+        distinct = self.engine.history.distinct
         if self.engine.closest is None:
             return f"space exhausted: {distinct} of {self.engine.space.size}"
         _, closest = self.engine.closest
@@ -200,15 +200,6 @@ class EvoOracle(RecordedOracle):
                 "hypermodel build such networks."
             )
         return f"nothing feasible found beyond {distinct} networks"
-
-    def _distinct(self) -> int:
-        """Number of networks of the space as it is now that were tried.
-
-        One from before the space grew may have come again with more genes.
-        """
-        history, space = self.engine.history, self.engine.space
-        born = [*history.ended, *history.pending.values()]
-        return len({space.key(space.complete(one.genome)) for one in born})
 
     def _waits_for_space(self) -> bool:
         """Whether the first trial is still to ask for hyperparameters."""

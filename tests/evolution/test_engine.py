@@ -126,13 +126,21 @@ def test_initial_individuals_grow_with_the_space():
     assert uncut.history.individual(1).genome == {"a": 2, "b": 0.0}
 
 
-def test_a_genome_that_grew_makes_room_for_its_old_self():
-    space = SearchSpace([Gene("a", Grid((0, 1)))])
-    engine = Engine(space, random_search(), seed=0)
+def test_who_was_born_before_the_space_grew_is_not_born_again():
+    """With the defaults of the new genes, unless it said something else."""
+    small = SearchSpace([Gene("a", Grid((0, 1)))])
+    large = SearchSpace([*small.genes, Gene("b", Grid((5, 6)))])
+    engine = Engine(small, random_search(), seed=0)
     first, second = engine.ask(), engine.ask()
     assert engine.ask() is None
-    engine.tell(first.birth, (0.0,), genome={**first.genome, "b": 1})
-    assert engine.ask().genome == first.genome
+    engine.grow(large)
+    engine.tell(first.birth, (0.0,), genome={**first.genome, "b": 6})
+    born = [engine.ask().genome, engine.ask().genome]
+    assert engine.ask() is None
+    assert {(one["a"], one["b"]) for one in born} == {
+        (first.genome["a"], 5),
+        (second.genome["a"], 6),
+    }
     assert engine.ask() is None
     engine.tell(second.birth, (0.0,), genome=second.genome)
     assert engine.ask() is None

@@ -94,11 +94,14 @@ def test_losses_of_another_shape_are_refused(history, losses, error, message):
 
 
 def test_a_genome_that_changed_takes_its_old_place_in_the_record(history):
+    large = SearchSpace([*SPACE.genes, Gene("b", Grid((6, 7)))])
+    history.grow(large)
+    assert history.seen(large.key({"a": 0, "b": 6}))
     grown = {"a": 0, "b": 7}
-    ended = history.end(0, (0.2,), SPACE, genome=grown)
+    ended = history.end(0, (0.2,), large, genome=grown)
     assert ended.genome == history.individual(0).genome == grown
-    assert history.seen(SPACE.key(grown))
-    assert not history.seen(SPACE.key({"a": 0}))
+    assert history.seen(large.key(grown))
+    assert not history.seen(large.key({"a": 0, "b": 6}))
     assert history.distinct == 3
 
 

@@ -82,7 +82,9 @@ def test_boxes_are_what_the_front_leaves(seed, objectives):
 # The improvement.
 
 
-@pytest.mark.parametrize("objectives", [1, 2, 3])
+@pytest.mark.parametrize(
+    "objectives", [1, 2, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_improvement_agrees_with_monte_carlo(objectives):
     rng = np.random.default_rng(objectives)
     points = rng.random((5, objectives))

@@ -54,6 +54,7 @@ class TestScreenedEvolution(StrategyConformance):
         return screened_evolution(initial_size=20)
 
 
+@pytest.mark.slow
 def test_beats_random_search_and_plain_evolution_on_the_trap():
     space, loss = conditional_trap(3)
     seeds = range(5)

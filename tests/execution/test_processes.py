@@ -19,12 +19,18 @@ pytestmark = pytest.mark.keras
 pytest.importorskip("loky", reason="needs loky: the extra [processes]")
 
 
-def test_one_worker_makes_the_same_search(tmp_path: pathlib.Path) -> None:
+def test_one_worker_makes_the_same_search_killed_or_not(
+    tmp_path: pathlib.Path,
+) -> None:
+    killer = networks.Killer(tmp_path / "mark")
     made = {
         "data": (networks.make_dataset,),
         "fit": {"validation_data": networks.make_validation, "shuffle": False},
     }
-    there = search(tmp_path / "there", executor=Processes(workers=1), **made)
+    there = search(
+        tmp_path / "there", killer, executor=Processes(workers=1), **made
+    )
+    assert (tmp_path / "mark").exists()
     # The very same batches, in this process and not by a function.
     given = {"data": (networks.make_dataset(),), "fit": {"shuffle": False}}
     here = search(tmp_path / "here", executor=InProcess(), **given)
@@ -35,6 +41,7 @@ def test_one_worker_makes_the_same_search(tmp_path: pathlib.Path) -> None:
     assert here.learning_curves("0") == there.learning_curves("0")
 
 
+@pytest.mark.slow
 def test_two_workers_and_a_kill(tmp_path: pathlib.Path) -> None:
     killer = networks.Killer(tmp_path / "mark")
     tuner = search(tmp_path / "p", killer, executor=Processes(workers=2))

@@ -12,9 +12,12 @@ from keras_evonas.models import evolvable
 from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.oracles.hyperparameters import to_space
+from tests.marks import everyday
 from tests.models.architectures import ARCHITECTURES
 
 pytestmark = pytest.mark.keras
+
+SMALL = sorted({*ARCHITECTURES} - {"mobile_net"})
 
 
 def shaken(model):
@@ -76,7 +79,7 @@ def count_builds(hypermodel, random, bred, seed=1):
     return genomes
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", everyday(*SMALL, of=ARCHITECTURES))
 def test_the_default_child_is_the_model(name):
     model = shaken(ARCHITECTURES[name]())
     before = [np.array(weight) for weight in model.weights]
@@ -98,14 +101,14 @@ def test_the_default_child_is_the_model(name):
         np.testing.assert_array_equal(weight, array)
 
 
-@pytest.mark.parametrize("name", sorted({*ARCHITECTURES} - {"mobile_net"}))
+@pytest.mark.parametrize("name", SMALL)
 def test_random_and_bred_children_build(name):
     genomes = count_builds(evolvable(ARCHITECTURES[name]()), 2, 2)
     assert len(genomes) == 4
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({*ARCHITECTURES} - {"mobile_net"}))
+@pytest.mark.parametrize("name", SMALL)
 def test_300_random_and_300_bred_children_build(name):
     hypermodel = evolvable(ARCHITECTURES[name](), repeats=(0, 3))
     _, space = space_of(hypermodel)

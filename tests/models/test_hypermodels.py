@@ -19,6 +19,7 @@ from keras_evonas.models import tuned_adam
 from keras_evonas.models import tuned_sgd_or_adam
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.oracles.hyperparameters import to_space
+from tests.marks import everyday
 from tests.models.test_evolvable import count_builds
 
 pytestmark = pytest.mark.keras
@@ -36,6 +37,7 @@ SPACES = {
     "conv_thin": lambda: ConvNetwork((1, 6, 2), TEN, blocks=(2, 3)),
     "conv_pixel": lambda: ConvNetwork((1, 1, 3), TEN, stages=(1, 4)),
 }
+SMALL = ("dense", "dense_deep", "conv_digits", "conv_pixel")
 
 
 def space_of(hypermodel):
@@ -67,7 +69,7 @@ def description(hypermodel, hp, genome):
     return text
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", everyday(*SMALL, of=SPACES))
 def test_random_and_bred_networks_build_and_use_exactly_their_genes(name):
     hypermodel = SPACES[name]()
     hp, space = space_of(hypermodel)
@@ -86,7 +88,7 @@ def test_300_random_and_300_bred_networks_build(name):
     assert len(count_builds(SPACES[name](), 300, 300)) == 600
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", everyday(*SMALL, of=SPACES))
 def test_every_active_gene_matters(name):
     """Another value of any active gene is another network."""
     hypermodel = SPACES[name]()

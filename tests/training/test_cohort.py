@@ -138,12 +138,12 @@ def test_early_stopping_and_mixed_epochs_touch_nobody_else():
             keras.callbacks.ReduceLROnPlateau("val_loss", 0.1, patience=1),
         ]
 
-    builds = [mlp, cnn, mlp, cnn]
+    builds = [cnn, cnn, mlp]
     expected = [
         alone(build, 5, callbacks(), **{**fit, **changes.get(i, {})})
         for i, build in enumerate(builds)
     ]
-    found = together(builds, [5] * 4, changes, callbacks=callbacks(), **fit)
+    found = together(builds, [5] * 3, changes, callbacks=callbacks(), **fit)
 
     assert found == expected
     assert len({len(curves["loss"]) for curves in found}) > 1
@@ -302,10 +302,16 @@ def eager():
     return model
 
 
-def test_other_ways_to_compile():
+@pytest.mark.parametrize(
+    "builds",
+    [
+        [half_precision, eager],
+        pytest.param([compiled_by_xla, mlp], marks=pytest.mark.slow),
+    ],
+)
+def test_other_ways_to_compile(builds):
     fit = {"x": X, "y": Y, "epochs": 2, "batch_size": 32}
-    builds = [compiled_by_xla, half_precision, eager]
 
-    assert together(builds, [3] * 3, **fit) == [
+    assert together(builds, [3, 3], **fit) == [
         alone(build, 3, **fit) for build in builds
     ]

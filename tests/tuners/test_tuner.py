@@ -127,7 +127,7 @@ def test_hyperband_goes_on_from_the_weights_of_its_trials(tmp_path):
 
 
 def test_executions_have_seeds_of_their_own_and_are_averaged(tmp_path):
-    oracle = EvoOracle("val_accuracy", max_trials=2, seed=0)
+    oracle = EvoOracle("val_accuracy", max_trials=1, seed=0)
     tuner = search(tmp_path, oracle, executions_per_trial=2, cohort_size=4)
 
     for trial_id, trial in tuner.oracle.trials.items():

@@ -14,6 +14,7 @@ from keras_evonas import EvoOracle
 from keras_evonas.evolution import random_search
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.oracles.hyperparameters import to_space
+from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
 
@@ -237,7 +238,7 @@ _APPLICATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(_APPLICATIONS))
+@pytest.mark.parametrize("name", everyday("HyperResNet", of=_APPLICATIONS))
 def test_spaces_of_applications(
     name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
