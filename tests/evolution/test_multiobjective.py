@@ -92,6 +92,7 @@ def test_the_population_keeps_the_extremes_of_all_that_was_seen():
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_nsga2_beats_random_search_on_discrete_zdt1():
     def volumes(strategy):
         return np.array(

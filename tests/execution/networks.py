@@ -34,7 +34,8 @@ def build(hp: Any) -> keras.Model:
     model.add(keras.layers.Dense(3, activation="softmax"))
     rate = hp.Float("rate", 1e-3, 1e-1, sampling="log")
     model.compile(
-        keras.optimizers.Adam(rate), "sparse_categorical_crossentropy"
+        keras.optimizers.SGD(rate, momentum=0.9),
+        "sparse_categorical_crossentropy",
     )
     return model
 

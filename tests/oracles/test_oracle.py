@@ -243,7 +243,7 @@ print(json.dumps(proposed_by_all(pathlib.Path(sys.argv[1]))))
 
 
 def proposed_by_all(folder: pathlib.Path) -> list[list[Any]]:
-    options = {"growing": True, "tuners": 2, "max_trials": 24}
+    options = {"growing": True, "tuners": 2, "max_trials": 16}
     return [
         list(
             Search(folder / name, strategy=strategy, **options)
@@ -268,7 +268,7 @@ def test_same_search_under_another_hash_seed(tmp_path: pathlib.Path) -> None:
     theirs = json.loads(done.stdout.splitlines()[-1])
     ours = proposed_by_all(tmp_path / "ours")
     assert theirs == json.loads(json.dumps(ours))
-    assert [len(proposed) for proposed in ours] == [24] * len(STRATEGIES)
+    assert [len(proposed) for proposed in ours] == [16] * len(STRATEGIES)
 
 
 @pytest.mark.parametrize("seed", [0, None])
@@ -487,7 +487,7 @@ def test_fact_16_the_host_can_reload_the_folder(
 def test_fact_16_the_state_is_written_ever_less_often(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search = Search(tmp_path / "search", max_trials=400)
+    search = Search(tmp_path / "search", max_trials=200)
     written = []
     state = tmp_path / "search" / "oracle.json"
     while search.step():

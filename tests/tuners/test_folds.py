@@ -28,7 +28,7 @@ def build(hp):
     model.add(keras.layers.Dropout(0.3))
     model.add(keras.layers.Dense(3, activation="softmax"))
     model.compile(
-        "adam", "sparse_categorical_crossentropy", metrics=["accuracy"]
+        "sgd", "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
     return model
 
@@ -106,7 +106,7 @@ def test_structures_tensors_and_weights_are_split_alike():
 
 
 def test_a_trial_is_the_mean_of_its_folds_each_as_if_alone(tmp_path):
-    cv = model_selection.KFold(3)
+    cv = model_selection.KFold(2)
     tuner = tuner_in(tmp_path, cv, executions_per_trial=2, max_trials=1)
     tuner.search(X, Y, epochs=2)
 
@@ -114,7 +114,7 @@ def test_a_trial_is_the_mean_of_its_folds_each_as_if_alone(tmp_path):
         assert trial.status == "COMPLETED"
         curves = tuner.learning_curves(trial_id)
         best = [min(one["val_loss"]) for one in curves]
-        assert len(best) == 6
+        assert len(best) == 4
         assert trial.score == pytest.approx(np.mean(best))
         spread = trial.metrics.get_best_value("val_loss_std")
         assert spread == pytest.approx(np.std(best, ddof=1))
@@ -131,13 +131,13 @@ def test_a_trial_is_the_mean_of_its_folds_each_as_if_alone(tmp_path):
     trial = tuner.oracle.get_best_trials(1)[0]
     curves = tuner.learning_curves(trial.trial_id)
     splits = list(cv.split(X))
-    for place, seed, fold in ((0, 5, 0), (2, 5, 2), (4, 6, 1)):
+    for place, seed, fold in ((0, 5, 0), (3, 6, 1)):
         hp = trial.hyperparameters
         assert curves[place] == as_if_first(
             lambda a=(hp, *splits[fold], seed): alone(*a)
         )
     best_loss = [min(one["val_loss"]) for one in curves]
-    test = splits[np.argmin(best_loss) % 3][1]
+    test = splits[np.argmin(best_loss) % 2][1]
     model = tuner.get_best_models()[0]
     loss, _ = model.evaluate(X[test], Y[test], verbose=0)
     assert loss == pytest.approx(min(best_loss), rel=1e-5)

@@ -32,7 +32,7 @@ def build(hp):
         model.add(keras.layers.ReLU())
     model.add(keras.layers.Dense(1, activation="sigmoid"))
     model.compile(
-        keras.optimizers.Adam(hp.Choice("rate", [0.01, 0.05])),
+        keras.optimizers.SGD(hp.Choice("rate", [0.01, 0.05]), 0.9),
         "binary_crossentropy",
         metrics=["accuracy"],
     )

@@ -35,7 +35,7 @@ def build(hp):
     model.add(keras.layers.Dense(3, activation="softmax"))
     rate = hp.Float("rate", 1e-3, 1e-1, sampling="log")
     model.compile(
-        keras.optimizers.Adam(rate),
+        keras.optimizers.SGD(rate, momentum=0.9),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
