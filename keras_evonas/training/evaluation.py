@@ -1,12 +1,9 @@
 """One evaluation is one function: candidates in, outcomes out."""
 
-import contextlib
 import dataclasses
-import gc
 import time
 import traceback
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +20,7 @@ from keras_evonas.training.checkpoints import BestWeights
 from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.training.cohort import ArrayCohort
 from keras_evonas.training.data import Data
+from keras_evonas.training.garbage import collected_at_the_end
 from keras_evonas.training.gradients import forgotten_custom_gradients
 from keras_evonas.training.member import Member
 from keras_evonas.training.memory import cohorts_of
@@ -116,7 +114,7 @@ def evaluate(
     while cohorts:
         cohort = cohorts.pop(0)
         evaluation = _Evaluation(task, cohort)
-        with _without_garbage_collection(), forgotten_custom_gradients():
+        with collected_at_the_end(), forgotten_custom_gradients():
             evaluation.run()
         outcomes |= evaluation.outcomes
         exhausted = [c for c in cohort if c.name in evaluation.exhausted]
@@ -139,25 +137,6 @@ def evaluate(
         dataclasses.replace(outcomes[candidate.name], cohort_limit=limit)
         for candidate in candidates
     ]
-
-
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Collects garbage once at the end, and only what is new.
-
-    Tracing makes so many objects that Python would look through all those of
-    TensorFlow again and again, and models hold on to themselves in circles.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.collect()
-        gc.unfreeze()
-        if was_enabled:
-            gc.enable()
 
 
 def _chunks(

@@ -19,6 +19,7 @@ from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
 from keras_evonas.training.folds import check_cv
 from keras_evonas.training.folds import folds_of
+from keras_evonas.training.garbage import old_objects_spared
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners.afterwards import AfterSearch
 from keras_evonas.tuners.arguments import check_can_fold
@@ -376,6 +377,7 @@ class EvoTuner(AfterSearch):
             return "the hypermodel has its own `fit`"
         return None
 
+    @old_objects_spared()
     def _search_one_after_another(
         self, *fit_args: Any, **fit_kwargs: Any
     ) -> None:

@@ -1,5 +1,6 @@
 """`EvoTuner` against keras-tuner's own Tuner, and what it promises beside."""
 
+import gc
 import json
 import os
 import pathlib
@@ -279,11 +280,14 @@ def test_lines_are_printed_only_if_wanted(tmp_path, capsys):
 def test_a_hypermodel_with_its_own_fit_trains_one_after_another(
     tmp_path, capsys
 ):
+    spared = []
+
     class Own(keras_tuner.HyperModel):
         def build(self, hp):
             return build(hp)
 
         def fit(self, hp, model, *args, **kwargs):
+            spared.append(gc.get_freeze_count() > 1000)
             return model.fit(*args, batch_size=10, **kwargs)
 
     oracle = EvoOracle("val_loss", max_trials=2, seed=0)
@@ -291,6 +295,7 @@ def test_a_hypermodel_with_its_own_fit_trains_one_after_another(
 
     said = capsys.readouterr().out
     assert said.count("one after another: the hypermodel has its own") == 1
+    assert spared == [True, True]
     for trial_id, trial in tuner.oracle.trials.items():
         (curves,) = tuner.learning_curves(trial_id)
         assert curves == alone(trial.hyperparameters, batch_size=10)
