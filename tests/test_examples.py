@@ -58,10 +58,10 @@ SMALL = {
     ),
     "rungs": (
         (
-            *("--max_trials=4", "--min_epochs=1", "--max_epochs=2"),
+            *("--max_trials=3", "--min_epochs=1", "--max_epochs=2"),
             "--factor=2",
         ),
-        r"3 networks were trained up to epoch 1\n"
+        r"2 networks were trained up to epoch 1\n"
         r"1 networks were trained up to epoch 2",
     ),
     "track_trials": (
@@ -96,6 +96,7 @@ _RUN_ALL = """
 import contextlib, gc, importlib, io, json, os, pathlib, sys
 from absl import flags
 import keras_tuner
+gc.set_threshold(50_000, 20, 50)
 sys.path.insert(0, sys.argv[1])
 printed = {}
 for name, example, folder, arguments in json.load(sys.stdin):

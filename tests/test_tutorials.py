@@ -43,6 +43,7 @@ import matplotlib.pyplot as plt
 import gc, os
 plt.close("all")
 os.chdir({folder!r})
+gc.set_threshold(50_000, 20, 50)
 gc.collect()
 gc.freeze()
 %reset -f

@@ -136,4 +136,7 @@ def test_a_folder_without_a_search(
     done = _run(command, str(tmp_path))
     assert done.returncode == 1
     assert "`folder` must hold a search" in done.stderr
-    assert _run(command).returncode != 0
+
+
+def test_a_command_needs_a_folder() -> None:
+    assert _run("status").returncode != 0

@@ -26,13 +26,18 @@ def test_one_worker_makes_the_same_search_killed_or_not(
     made = {
         "data": (networks.make_dataset,),
         "fit": {"validation_data": networks.make_validation, "shuffle": False},
+        "oracle": {"max_trials": 4},
     }
     there = search(
         tmp_path / "there", killer, executor=Processes(workers=1), **made
     )
     assert (tmp_path / "mark").exists()
     # The very same batches, in this process and not by a function.
-    given = {"data": (networks.make_dataset(),), "fit": {"shuffle": False}}
+    given = {
+        "data": (networks.make_dataset(),),
+        "fit": {"shuffle": False},
+        "oracle": {"max_trials": 4},
+    }
     here = search(tmp_path / "here", executor=InProcess(), **given)
     assert record_of(tmp_path / "here") == record_of(tmp_path / "there")
     best, same = here.get_best_models()[0], there.get_best_models()[0]

@@ -80,6 +80,7 @@ def test_an_interrupted_search_goes_on(
     assert record_of(folder) == uncut
 
 
+@pytest.mark.slow
 def test_the_same_tuner_goes_on_after_an_interrupt(
     uncut: list[Any], tmp_path: pathlib.Path
 ) -> None:

@@ -173,7 +173,7 @@ def _fuzz(folder: pathlib.Path, watch: _Watch, data: Any) -> None:
 @pytest.mark.parametrize(
     ("examples", "seed"),
     [
-        (150, 0),
+        (75, 0),
         *(pytest.param(1000, n, marks=pytest.mark.slow) for n in range(1, 11)),
     ],
 )

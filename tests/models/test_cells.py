@@ -8,6 +8,7 @@ from keras_evonas.models import CellNetwork
 from keras_evonas.models import Classification
 from keras_evonas.models import MobileNetwork
 from keras_evonas.models.costs.isolation import without_allocation
+from tests.marks import everyday
 from tests.models.test_evolvable import count_builds
 from tests.models.test_evolvable import space_of
 
@@ -137,7 +138,9 @@ def test_sizes_of_the_spaces():
     assert space.size == 5**6
 
 
-@pytest.mark.parametrize("name", ["reduction", "mobile"])
+@pytest.mark.parametrize(
+    "name", everyday("reduction", of=["reduction", "mobile"])
+)
 def test_networks_train(name):
     hypermodel = SMALL[name]()
     model = hypermodel.build(keras_tuner.HyperParameters())

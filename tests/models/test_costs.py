@@ -171,6 +171,7 @@ def test_huge_model_takes_no_memory():
     assert costs.training_bytes > 4 * costs.weight_bytes
 
 
+@pytest.mark.slow
 def test_costs_of_many_builds_do_not_pile_up():
     def rss():
         return psutil.Process().memory_info().rss

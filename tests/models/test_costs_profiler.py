@@ -133,7 +133,7 @@ def test_flops_of_large_applications_agree_with_the_profiler(name):
 @pytest.mark.parametrize(
     ("name", "params", "multiply_adds"),
     [
-        ("ResNet50", 25.6, 3.9),
+        pytest.param("ResNet50", 25.6, 3.9, marks=pytest.mark.slow),
         ("MobileNetV2", 3.5, 0.30),
         pytest.param("EfficientNetB0", 5.3, 0.39, marks=pytest.mark.slow),
     ],

@@ -109,6 +109,7 @@ def test_a_function_grows_by_names():
     assert len(grown.model().layers) == 5
 
 
+@pytest.mark.slow
 def test_phi_is_a_gene_that_cohorts_and_a_cut_search_know(tmp_path):
     dense = DenseNetwork((4,), TEN, units=(8, 8), depth=(1, 2))
     x = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")

@@ -271,7 +271,9 @@ def test_same_search_under_another_hash_seed(tmp_path: pathlib.Path) -> None:
     assert [len(proposed) for proposed in ours] == [16] * len(STRATEGIES)
 
 
-@pytest.mark.parametrize("seed", [0, None])
+@pytest.mark.parametrize(
+    "seed", [0, pytest.param(None, marks=pytest.mark.slow)]
+)
 def test_global_generators_are_untouched(
     seed: int | None, tmp_path: pathlib.Path
 ) -> None:

@@ -188,7 +188,7 @@ class Halves(keras.utils.PyDataset):
 @pytest.mark.parametrize(
     "name",
     everyday(
-        *("tf.data", "generator"),
+        "tf.data",
         of=["tf.data", "arrays", "even", "PyDataset", "generator"],
     ),
 )
@@ -302,12 +302,9 @@ def eager():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "builds",
-    [
-        [half_precision, eager],
-        pytest.param([compiled_by_xla, mlp], marks=pytest.mark.slow),
-    ],
+    "builds", [[half_precision, eager], [compiled_by_xla, mlp]]
 )
 def test_other_ways_to_compile(builds):
     fit = {"x": X, "y": Y, "epochs": 2, "batch_size": 32}

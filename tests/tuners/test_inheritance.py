@@ -115,6 +115,7 @@ def test_a_search_that_was_cut_goes_on_inheriting(alone, tmp_path):
     assert results(longer) == results(alone)
 
 
+@pytest.mark.slow
 def test_the_budget_is_shared(tmp_path):
     tuner = searched(tmp_path, inherited_epochs=1, max_trials=4)
     lengths = {

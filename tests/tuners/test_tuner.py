@@ -323,6 +323,7 @@ def test_callbacks_write_into_folders_of_their_trials(tmp_path):
         assert (folder / "last.keras").exists()
 
 
+@pytest.mark.slow
 def test_tensorboard_and_nan_callbacks(tmp_path):
     tuner = search(
         tmp_path,

@@ -84,7 +84,7 @@ def test_every_trial_tells_what_its_network_costs(tmp_path):
     tuner = searched(
         tmp_path,
         objective=["val_accuracy", keras_tuner.Objective("latency_ms", "min")],
-        max_trials=4,
+        max_trials=2,
     )
     for trial in tuner.oracle.trials.values():
         costs = costs_of(tuner.hypermodel.build(trial.hyperparameters))
