@@ -56,13 +56,14 @@ class ConvNetwork(keras_tuner.HyperModel):
     | `stage_i/residual` | no, yes | and if it has several blocks |
     | `stage_i/pooling` | max, average, strided | if `stages > i` |
     | `stage_i/dropout` | `dropouts` | if `stages > i` |
-    | `features` | global_average, flatten | always |
+    | `features` | global_average, flatten | if several pixels are left |
     | `top/dense` | no, yes: a Dense layer before the head | always |
     | `top/units` | the powers of two in `units` | if `top/dense` |
     | `top/dropout` | `dropouts` | if `top/dense` |
     | those of `optimizer` | | always |
 
-    What has a single value is not asked for.
+    What has a single value is not asked for, nor the pooling of an image of
+    one pixel.
 
     Args:
         input_shape: Tuple of integers, `(height, width, channels)`.
@@ -179,18 +180,21 @@ class ConvNetwork(keras_tuner.HyperModel):
         elif high > 1:
             with hp.conditional_scope("blocks", list(range(2, high + 1))):
                 residual = hp.Boolean("residual")
+        pixels = max(self.input_shape[:2])
         return _Stage(
             filters=genes.choice(hp, "filters", self.filters, near=32),
             kernel=genes.choice(hp, "kernel", self.kernels, near=3),
             convolution=genes.choice(hp, "convolution", _CONVOLUTIONS),
             blocks=blocks,
             residual=bool(residual),
-            pooling=genes.choice(hp, "pooling", _POOLINGS),
+            pooling=genes.choice(
+                hp, "pooling", _POOLINGS if pixels > 1 else ("strided",)
+            ),
             dropout=genes.choice(hp, "dropout", self.dropouts),
         )
 
     def _ask_for_top(self, hp: keras_tuner.HyperParameters) -> _Top:
-        features = genes.choice(hp, "features", _FEATURES)
+        features = self._ask_for_features(hp)
         with hp.name_scope("top"):
             dense = hp.Boolean("dense")
             with hp.conditional_scope("dense", [True]):
@@ -201,6 +205,19 @@ class ConvNetwork(keras_tuner.HyperModel):
             units=units if dense else 0,
             dropout=dropout if dense else 0.0,
         )
+
+    def _ask_for_features(self, hp: keras_tuner.HyperParameters) -> str:
+        """A single pixel that is left is read alike in all ways."""
+        low, high = self.stages
+        pixels = max(self.input_shape[:2])
+        several = [n for n in range(low, high + 1) if pixels > 2**n]
+        if not several:
+            return "flatten"
+        if several[-1] == high:
+            return genes.choice(hp, "features", _FEATURES)
+        with hp.conditional_scope("stages", several):
+            features = genes.choice(hp, "features", _FEATURES)
+        return features or "flatten"
 
 
 def _possible(

@@ -62,8 +62,9 @@ def description(hypermodel, hp, genome):
         assert min(sizes) >= 1
         return json.dumps(model.get_config(), default=str, sort_keys=True)
 
-    optimizer = hypermodel.optimizer(asked)
-    text = without_allocation(build) + str(optimizer.get_config())
+    optimizer = hypermodel.optimizer(asked).get_config()
+    del optimizer["name"]
+    text = without_allocation(build) + json.dumps(optimizer)
     assert asked.values == dict(genome)
     assert len(asked.space) == len(hp.space)
     return text
@@ -100,6 +101,24 @@ def test_every_active_gene_matters(name):
         other = gene.domain.neighbours(genome[gene.name])[0]
         changed = space.express({**genome, gene.name: other}, rng)
         assert description(hypermodel, hp, changed) != base, gene.name
+
+
+def test_how_to_read_a_single_pixel_is_no_question():
+    def features(shape, stages):
+        network = ConvNetwork(shape, TEN, stages=stages)
+        _, space = space_of(network)
+        low, high = network.stages
+        seen = {}
+        for n in range(low, high + 1):
+            genome = space.express({"stages": n}, np.random.default_rng(0))
+            seen[n] = "features" in genome
+        return seen
+
+    assert features((8, 8, 1), (1, 4)) == {1: True, 2: True, 3: False}
+    assert features((28, 28, 1), (1, 4)) == dict.fromkeys((1, 2, 3, 4), True)
+    assert features((4, 8, 1), (2, 3)) == {2: True, 3: False}
+    assert features((8, 8, 1), (3, 3)) == {3: False}
+    assert features((1, 1, 3), (1, 1)) == {1: False}
 
 
 def test_defaults_are_what_the_documentation_says():
