@@ -79,7 +79,8 @@ def printed(notebook):
 def kernel(tmp_path_factory):
     """One for all notebooks: TensorFlow takes longer to load than they do."""
     kernel = jupyter_client.KernelManager(kernel_name="python3")
-    kernel.start_kernel(env=ENVIRONMENT, cwd=str(tmp_path_factory.mktemp("k")))
+    folder = str(tmp_path_factory.mktemp("k"))
+    kernel.start_kernel(env={**ENVIRONMENT, "TMPDIR": folder}, cwd=folder)
     yield kernel
     kernel.shutdown_kernel(now=True)
 
@@ -106,6 +107,7 @@ def test_notebook_runs(path, kernel, tmp_path):
 def test_notebook_runs_from_a_clean_kernel(path, tmp_path, monkeypatch):
     monkeypatch.setenv("EVONAS_FAST", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     notebook = read(path)
     nbclient.NotebookClient(
         notebook,
