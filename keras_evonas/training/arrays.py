@@ -124,14 +124,14 @@ def arrays_of(arguments: FitArguments) -> tuple[Arrays, Arrays | None] | None:
     ):
         return None
     data = (arguments.x, arguments.y, arguments.sample_weight)
-    if not _in_memory(data) or arguments.x is None:
+    if not in_memory(data) or arguments.x is None:
         return None
     validation = arguments.validation_data
     if validation is None and arguments.validation_split:
         data, validation = _split(data, arguments.validation_split)
     elif validation is not None:
         # Only pairs and triples: anything else is for Keras to understand.
-        if not isinstance(validation, tuple | list) or not _in_memory(
+        if not isinstance(validation, tuple | list) or not in_memory(
             validation
         ):
             return None
@@ -154,10 +154,12 @@ def arrays_of(arguments: FitArguments) -> tuple[Arrays, Arrays | None] | None:
 
 def is_in_memory(arguments: FitArguments) -> bool:
     """Whether the training data are arrays, which Keras shuffles itself."""
-    return _in_memory((arguments.x, arguments.y, arguments.sample_weight))
+    return in_memory((arguments.x, arguments.y, arguments.sample_weight))
 
 
-def _in_memory(structure: Any) -> bool:
+def in_memory(structure: Any) -> bool:
+    """Whether a structure is made of arrays of numbers, or of nothing."""
+
     def is_array(leaf: Any) -> bool:
         if isinstance(leaf, np.ndarray):
             return leaf.ndim > 0 and leaf.dtype.kind in "fiub"

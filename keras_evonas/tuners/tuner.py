@@ -17,6 +17,7 @@ from keras_evonas.training import FitArguments
 from keras_evonas.training import Outcome
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
+from keras_evonas.training.checks import check_fit
 from keras_evonas.training.folds import check_cv
 from keras_evonas.training.folds import folds_of
 from keras_evonas.training.garbage import old_objects_spared
@@ -194,7 +195,9 @@ class EvoTuner(AfterSearch):
         Raises:
             TypeError: If `fit` has no such argument, or if a callback cannot
                 be copied.
-            ValueError: If the oracle has no objective to look for in the logs.
+            ValueError: If the oracle has no objective to look for in the logs,
+                or if the data, or the number of epochs, are none that a
+                network could be trained with.
         """
         if is_chief():
             warn_of_open_port()
@@ -229,7 +232,15 @@ class EvoTuner(AfterSearch):
         self.on_search_end()
 
     def _search_together(self, arguments: FitArguments) -> None:
-        callback_lib.copied(arguments.callbacks)  # Raises before any training.
+        # What is wrong for all networks costs no trial.
+        if self.hypermodel is None:
+            raise ValueError(
+                "`hypermodel` must be a `keras_tuner.HyperModel`, or a "
+                "function that takes hyperparameters and returns a compiled "
+                "model. Received: hypermodel=None."
+            )
+        callback_lib.copied(arguments.callbacks)
+        check_fit(arguments)
         check_objective(self.oracle.objective)
         if self.cv is not None:
             self._folds = folds_of(arguments, self.cv, seed=self._training_seed)
@@ -373,7 +384,8 @@ class EvoTuner(AfterSearch):
         for name in ("run_trial", "_build_and_fit_model"):
             if getattr(type(self), name) is not getattr(EvoTuner, name):
                 return f"the tuner has its own `{name}`"
-        if type(self.hypermodel).fit is not keras_tuner.HyperModel.fit:
+        own_fit = getattr(type(self.hypermodel), "fit", None)
+        if own_fit not in (None, keras_tuner.HyperModel.fit):
             return "the hypermodel has its own `fit`"
         return None
 

@@ -279,6 +279,18 @@ def test_networks_that_are_too_large_do_not_end_the_search(tmp_path):
     assert status.count("COMPLETED") > 0
 
 
+def test_what_no_network_could_train_with_costs_no_trial(tmp_path):
+    for fit in ({"epochs": 0}, {"validation_data": (X, Y[:3])}):
+        with pytest.raises(ValueError, match=r"`epochs`|`validation_data`"):
+            search(tmp_path, fit=fit)
+    with pytest.raises(ValueError, match="hypermodel=None"):
+        search(tmp_path / "none", hypermodel=None)
+
+    tuner = search(tmp_path, fit={"epochs": 1})
+    assert {t.status for t in tuner.oracle.trials.values()} == {"COMPLETED"}
+    assert len(tuner.oracle.trials) == 3
+
+
 def test_lines_are_printed_only_if_wanted(tmp_path, capsys):
     search(tmp_path / "a", fit={"epochs": 1})
     assert capsys.readouterr().out == ""
