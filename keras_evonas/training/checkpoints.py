@@ -129,6 +129,19 @@ def write_weights(model: keras.Model, path: str) -> None:
         model.optimizer = optimizer
 
 
+def build_again(model: keras.Model, config: Any) -> None:
+    """Creates the weights of a model that does not know its inputs.
+
+    Args:
+        model: A model from the same hyperparameters, not built yet.
+        config: What `model.get_build_config` of the trained one returned.
+    """
+    model.build_from_config(config)
+    # Keras (3.15) makes the weights of a model of the user's own class, but
+    # then does not load any, because it does not take it for built.
+    model.built = bool(model.weights)
+
+
 def read_weights(model: keras.Model, path: str) -> None:
     """Reads weights that were written without those of the optimizer."""
     optimizer, model.optimizer = model.optimizer, None

@@ -18,6 +18,7 @@ from keras_evonas.evolution import pareto
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.oracles import objectives
 from keras_evonas.reports.reading import FINALISTS_NAME
+from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.training.checkpoints import write_weights
 from keras_evonas.tuners import honest
@@ -291,7 +292,7 @@ class Judging:
         model = self._tuner._checked_model(hp)
         if not model.built:
             config = self._build_config(network).read_text(encoding="utf-8")
-            model.build_from_config(json.loads(config))
+            build_again(model, json.loads(config))
         read_weights(model, str(self._weights(network, score.seed)))
         if model.optimizer is not None:
             # Keras 3.15 complains when it loads one without variables.

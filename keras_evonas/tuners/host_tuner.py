@@ -25,6 +25,7 @@ from keras_evonas.models.net2net import inherit_weights
 from keras_evonas.oracles.fidelity import INHERITS
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
+from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners.trial_files import TrialFiles
@@ -147,7 +148,7 @@ class MendedTuner(keras_tuner.Tuner):
         """Creates the weights that those of another trial are loaded into."""
         parent = hp.values.get("tuner/trial_id")
         if parent and not model.built:
-            model.build_from_config(self._files.build_config_of(parent))
+            build_again(model, self._files.build_config_of(parent))
 
     def _inherit(
         self, model: keras.Model, hp: keras_tuner.HyperParameters, seed: int
@@ -231,7 +232,7 @@ class MendedTuner(keras_tuner.Tuner):
             )
         model = self._checked_model(trial.hyperparameters)
         if not model.built:
-            model.build_from_config(self._files.build_config_of(trial.trial_id))
+            build_again(model, self._files.build_config_of(trial.trial_id))
         read_weights(model, path)
         return model
 

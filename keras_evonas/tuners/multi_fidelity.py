@@ -6,6 +6,7 @@ import keras_tuner
 
 from keras_evonas import project
 from keras_evonas.oracles.fidelity import PREFIX
+from keras_evonas.training.checkpoints import build_again
 
 
 class MultiFidelityTuner(keras_tuner.Hyperband):
@@ -55,7 +56,7 @@ class MultiFidelityTuner(keras_tuner.Hyperband):
         if parent is not None:
             if not model.built:
                 path = self._get_build_config_fname(parent)
-                model.build_from_config(project.read_json(path))
+                build_again(model, project.read_json(path))
             # keras-tuner 1.4.8 loads into an optimizer without variables,
             # and Keras skips what it cannot place.
             if model.optimizer is not None:

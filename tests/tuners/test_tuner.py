@@ -17,6 +17,7 @@ import tensorflow as tf
 from keras_evonas import EvolutionarySearch
 from keras_evonas import EvoOracle
 from keras_evonas import EvoTuner
+from keras_evonas.evolution import successive_halving
 from keras_evonas.training.threads import as_if_first
 from tests.marks import everyday
 
@@ -277,6 +278,54 @@ def test_networks_that_are_too_large_do_not_end_the_search(tmp_path):
     status = [trial.status for trial in tuner.oracle.trials.values()]
     assert status.count("FAILED") > 3
     assert status.count("COMPLETED") > 0
+
+
+@keras.saving.register_keras_serializable("keras_evonas_tests")
+class OfAClassOfItsOwn(keras.Model):
+    """Knows the shape of its input only when it sees one."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.hidden = keras.layers.Dense(units, activation="relu")
+        self.out = keras.layers.Dense(3, activation="softmax")
+
+    def call(self, x, training=False):
+        return self.out(self.hidden(x))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def build_of_own_class(hp):
+    model = OfAClassOfItsOwn(hp.Int("units", 2, 40))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_weights_of_a_subclassed_model_are_found_again(tmp_path):
+    oracle = EvoOracle(
+        "val_loss",
+        max_trials=5,
+        strategy=successive_halving(max_epochs=2, factor=2),
+        seed=0,
+    )
+    tuner = search(tmp_path, oracle, build_of_own_class)
+
+    trials = oracle.get_best_trials(9)
+    models = tuner.get_best_models(9)
+    assert len(models) == len(trials) > 1
+    for trial, model in zip(trials, models, strict=True):
+        assert trial.status == "COMPLETED"
+        loss = model.evaluate(*HELD_OUT, verbose=0)
+        assert loss == pytest.approx(trial.score, rel=1e-5)
+    promoted = [t for t in trials if "tuner/trial_id" in t.hyperparameters]
+    assert promoted
+
+    finals = tuner.finalize(
+        X, Y, validation_data=(X + 1, Y), epochs=1, top_k=1, repeats=1
+    )
+    assert isinstance(finals.load_model(), OfAClassOfItsOwn)
 
 
 def test_what_no_network_could_train_with_costs_no_trial(tmp_path):
