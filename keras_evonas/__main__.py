@@ -17,12 +17,16 @@ _MODULE_OF = {
 def main() -> None:
     """Runs the command that the command line names."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
+    usage = (
+        "Usage: python -m keras_evonas COMMAND FOLDER [--flags], where COMMAND "
+        f"is one of {', '.join(sorted(_MODULE_OF))}. Add --help after the "
+        "command for its flags."
+    )
+    if name in ("-h", "--help", "help"):
+        print(usage)
+        return
     if name not in _MODULE_OF:
-        sys.exit(
-            "Usage: python -m keras_evonas COMMAND [--flags], where COMMAND is "
-            f"one of {', '.join(sorted(_MODULE_OF))}. Received: {name!r}. Add "
-            "--help after the command for its flags."
-        )
+        sys.exit(f"{usage} Received: {name!r}.")
     module = importlib.import_module(_MODULE_OF[name])
     app.run(module.main, argv=[f"keras_evonas {name}", *sys.argv[2:]])
 

@@ -23,6 +23,7 @@ from keras_evonas.training import Outcome
 from keras_evonas.training import Task
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import evaluate
+from keras_evonas.training.checks import check_fit
 from keras_evonas.tuners import honest as honest_lib
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners.progress import Progress
@@ -82,8 +83,8 @@ class Retraining:
         fit: Mapping of other arguments of `fit`.
 
     Raises:
-        ValueError: If the data are not honest, or nobody says how long to
-            train.
+        ValueError: If the data are not honest, if no network could be trained
+            with them, or if nobody says how long to train.
     """
 
     def __init__(
@@ -96,7 +97,10 @@ class Retraining:
         self._fit = dict(fit)
         self._verbose = self._fit.pop("verbose", "auto")
         self.arguments = FitArguments.of(x=x, y=y, **self._fit)
-        callback_lib.copied(self.arguments.callbacks)  # Raises early.
+        # What is wrong for all networks is said before any is trained.
+        callback_lib.copied(self.arguments.callbacks)
+        if tuner._why_one_after_another() is None:
+            check_fit(self.arguments.with_changes(validation_data=honest))
         self._objective = tuner.oracle.objective
 
     @property

@@ -140,3 +140,12 @@ def test_a_folder_without_a_search(
 
 def test_a_command_needs_a_folder() -> None:
     assert _run("status").returncode != 0
+
+
+def test_the_usage_is_told() -> None:
+    helped, wrong = _run("--help"), _run("begin")
+    assert helped.returncode == 0
+    assert helped.stdout.startswith("Usage: ")
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("Usage: ")
+    assert "Received: 'begin'" in wrong.stderr

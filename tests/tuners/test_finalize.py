@@ -321,6 +321,9 @@ def test_a_model_that_cannot_be_loaded_keeps_its_scores(folder):
         ({"top_k": 0}, "`top_k`"),
         ({"repeats": 1.5}, "`repeats`"),
         ({"path": "best.h5"}, "`path` must end in '.keras'"),
+        ({"epochs": 0}, "`epochs` must be greater"),
+        ({"sample_weight": Y[:3]}, "equally many examples"),
+        ({"validation_data": (X + 1, Y[:3])}, "equally many examples"),
     ],
 )
 def test_bad_arguments_are_refused(folder, change, message):
