@@ -26,6 +26,7 @@ from keras_evonas.training import evaluate
 from keras_evonas.training.checks import check_fit
 from keras_evonas.tuners import honest as honest_lib
 from keras_evonas.tuners import sizing
+from keras_evonas.tuners.alone import why_alone
 from keras_evonas.tuners.progress import Progress
 
 
@@ -99,7 +100,7 @@ class Retraining:
         self.arguments = FitArguments.of(x=x, y=y, **self._fit)
         # What is wrong for all networks is said before any is trained.
         callback_lib.copied(self.arguments.callbacks)
-        if tuner._why_one_after_another() is None:
+        if why_alone(tuner) is None:
             check_fit(self.arguments.with_changes(validation_data=honest))
         self._objective = tuner.oracle.objective
 
@@ -164,7 +165,7 @@ class Retraining:
             progress: Prints a line for each.
             on_trained: Called with each trained model and its score.
         """
-        reason = self._tuner._why_one_after_another()
+        reason = why_alone(self._tuner)
         if reason is None:
             self._together(runs, on_score, progress, on_trained)
             return

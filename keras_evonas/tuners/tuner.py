@@ -1,6 +1,5 @@
 """`EvoTuner`: any keras-tuner oracle, with networks trained in cohorts."""
 
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,9 +19,10 @@ from keras_evonas.training import curves as curves_lib
 from keras_evonas.training.checks import check_fit
 from keras_evonas.training.folds import check_cv
 from keras_evonas.training.folds import folds_of
-from keras_evonas.training.garbage import old_objects_spared
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners.afterwards import AfterSearch
+from keras_evonas.tuners.alone import search_alone
+from keras_evonas.tuners.alone import why_alone
 from keras_evonas.tuners.arguments import check_can_fold
 from keras_evonas.tuners.arguments import check_cv_with
 from keras_evonas.tuners.arguments import checked_executor
@@ -32,7 +32,6 @@ from keras_evonas.tuners.hooks import CheckedHook
 from keras_evonas.tuners.hooks import TrialHook
 from keras_evonas.tuners.host_tuner import FitArgumentsOf
 from keras_evonas.tuners.interrupts import interruptible
-from keras_evonas.tuners.lanes import Lanes
 from keras_evonas.tuners.lanes import is_chief
 from keras_evonas.tuners.lanes import warn_of_open_port
 from keras_evonas.tuners.progress import Progress
@@ -213,7 +212,7 @@ class EvoTuner(AfterSearch):
 
     def _search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
         self.on_search_begin()
-        reason = self._why_one_after_another()
+        reason = why_alone(self)
         if reason is not None and self.executor.is_elsewhere:
             raise ValueError(
                 "`executor` must be `InProcess()` where networks train one "
@@ -225,7 +224,7 @@ class EvoTuner(AfterSearch):
         else:
             check_can_fold(self.cv, reason)
             self._progress.say(f"Networks train one after another: {reason}.")
-            self._search_one_after_another(*fit_args, **fit_kwargs)
+            search_alone(self, *fit_args, **fit_kwargs)
         stop_reason = getattr(self._local_oracle, "stop_reason", None)
         if stop_reason:
             self._progress.say(f"Search stopped: {stop_reason}.")
@@ -373,50 +372,6 @@ class EvoTuner(AfterSearch):
         ):
             own.append(TunerHooks(self, trial))
         return own
-
-    # One after another.
-
-    def _why_one_after_another(self) -> str | None:
-        if keras.config.backend() != "tensorflow":
-            return f"Keras runs on {keras.config.backend()}, not on TensorFlow"
-        if self.distribution_strategy is not None:
-            return "there is a distribution strategy"
-        for name in ("run_trial", "_build_and_fit_model"):
-            if getattr(type(self), name) is not getattr(EvoTuner, name):
-                return f"the tuner has its own `{name}`"
-        own_fit = getattr(type(self.hypermodel), "fit", None)
-        if own_fit not in (None, keras_tuner.HyperModel.fit):
-            return "the hypermodel has its own `fit`"
-        return None
-
-    @old_objects_spared()
-    def _search_one_after_another(
-        self, *fit_args: Any, **fit_kwargs: Any
-    ) -> None:
-        lanes = Lanes(self.oracle, self.tuner_id, 1)
-        fit_kwargs.setdefault("verbose", 0)
-        while trials := lanes.ask(self.pre_create_trial):
-            (trial,) = trials
-            self.on_trial_begin(trial)
-            start = time.perf_counter()
-            self._histories, self._params = [], None
-            self._try_run_and_update_trial(trial, *fit_args, **fit_kwargs)
-            if self._histories:
-                curves_lib.write_curves(
-                    self._files.folder_of(trial.trial_id), self._histories
-                )
-            outcome = Outcome(
-                name=trial.trial_id,
-                status="completed",
-                params=self._params,
-                seconds=time.perf_counter() - start,
-            )
-            try:
-                self.on_trial_end(trial)
-            finally:
-                self._show(trial, [outcome])
-            self._files.prune(self.oracle)
-            self._hook.raise_error()
 
     # Bits.
 
