@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+import numpy as np
+
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
@@ -73,6 +75,11 @@ class Individual:
         """Whether it may be a parent: evaluated, and all losses finite."""
         return self.losses is not None and all(map(math.isfinite, self.losses))
 
+    @property
+    def feasible(self) -> bool:
+        """Whether it may be the result: viable, and within all constraints."""
+        return self.viable and self.violation == 0
+
 
 def best_first(individuals: Sequence[Individual]) -> list[Individual]:
     """Sorts viable individuals, the earlier born first in a tie.
@@ -89,6 +96,34 @@ def best_first(individuals: Sequence[Individual]) -> list[Individual]:
         return sorted(viable, key=lambda one: (one.violation, one.losses))
     violations = [one.violation for one in viable]
     return [viable[index] for index in pareto.order(losses, violations)]
+
+
+def single_losses(individuals: Sequence[Individual]) -> np.ndarray:
+    """The first loss of each, larger for those that are not feasible.
+
+    What violates a constraint is worse than all that does not, by how much it
+    violates (Deb, 2000), and what failed is as bad as the worst.
+
+    Args:
+        individuals: `n` individuals that have ended.
+
+    Returns:
+        `(n,)` array of finite numbers.
+    """
+    violations = np.array([one.violation for one in individuals])
+    sound = np.array([one.viable for one in individuals], bool)
+    sound &= np.isfinite(violations)
+    losses = np.array(
+        [one.losses[0] if one.losses else np.inf for one in individuals]
+    )
+    outside = sound & (violations > 0)
+    if outside.any():
+        kept = losses[sound & ~outside]
+        worst = max(kept, default=0.0)
+        span = worst - min(kept, default=0.0)
+        losses[outside] = worst + violations[outside] * (span or 1.0)
+    losses[~sound] = max(losses[sound], default=0.0)
+    return losses
 
 
 class History:

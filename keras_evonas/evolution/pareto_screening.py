@@ -24,6 +24,7 @@ from keras_evonas.evolution.multiobjective import nsga2
 from keras_evonas.evolution.screening import ScreenedEvolution
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
+from keras_evonas.evolution.surrogate import Surrogate
 from keras_evonas.evolution.surrogate import half_ranked
 from keras_evonas.evolution.surrogate import surrogate_of
 
@@ -127,10 +128,10 @@ class FrontSurrogate:
     trust: float
 
     def elites(self, count: int) -> np.ndarray:
-        """Indices of viable individuals that are expected to be best."""
-        viable = np.array([_counts(one) for one in self.individuals])
+        """Indices of feasible individuals that are expected to be best."""
+        feasible = np.array([one.feasible for one in self.individuals])
         order = pareto.order(self.expected)
-        return np.asarray(order[viable[order]][:count])
+        return np.asarray(order[feasible[order]][:count])
 
     def is_stuck(self, ended: int) -> bool:
         """Never: a front grows somewhere, and asks for no better best."""
@@ -161,12 +162,12 @@ class FrontSurrogate:
 def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
     """Learns each objective from a history.
 
-    Failures count as the worst in all objectives, and so do individuals that
-    violate a constraint.
+    Failures and individuals that violate a constraint count as the worst in
+    all objectives; see `surrogate_of`.
 
     Args:
         space: The space.
-        history: The history, at least one individual viable.
+        history: The history, at least one individual feasible.
 
     Returns:
         The surrogate. It depends on its arguments only.
@@ -179,8 +180,8 @@ def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
     encoding = parts[0].encoding
     codes, active = encoding.encode([one.genome for one in everyone])
     features = encoding.features(codes, active)
-    viable = np.array([_counts(one) for one in everyone])
-    drawn = viable & np.array([one.operator in _DRAWN for one in everyone])
+    feasible = np.array([one.feasible for one in everyone])
+    drawn = feasible & np.array([one.operator in _DRAWN for one in everyone])
     # A network that does worse in the first objective than half of the random
     # ones is of little use, however cheap: it counts for every second child.
     is_limited = bool(history.births % 2) and bool(drawn.any())
@@ -194,7 +195,7 @@ def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
         models=models,
         cuts=[
             _undominated(
-                mean[viable],
+                mean[feasible],
                 float(np.median(mean[drawn, 0])) if is_limited else np.inf,
             )
             for mean in means
@@ -239,12 +240,8 @@ def _views(history: History) -> list[History]:
     return views
 
 
-def _counts(one: Individual) -> bool:
-    return one.viable and one.violation == 0
-
-
 def _seen_by(objective: int, one: Individual) -> Individual:
-    if one.losses is None or not _counts(one):
+    if one.losses is None or not one.viable:
         return dataclasses.replace(one, losses=None)
     return dataclasses.replace(one, losses=(one.losses[objective],))
 
@@ -254,8 +251,8 @@ class ScreenedParetoEvolution(ScreenedEvolution):
     """Screened evolution for a front instead of one best network.
 
     As `ScreenedEvolution`, but that a child's worth is what it is expected to
-    add to the hypervolume of the front. Individuals that prove to violate a
-    constraint count as failed.
+    add to the hypervolume of the front. As long as nobody is feasible, it is
+    what it is expected to violate less.
 
     Args:
         evolution: The evolution that makes children. Defaults to `nsga2()`.
@@ -263,8 +260,12 @@ class ScreenedParetoEvolution(ScreenedEvolution):
 
     evolution: Evolution = dataclasses.field(default_factory=nsga2)
 
-    def learn(self, space: SearchSpace, history: History) -> FrontSurrogate:  # type: ignore[override]
+    def learn(  # type: ignore[override]
+        self, space: SearchSpace, history: History
+    ) -> FrontSurrogate | Surrogate:
         """Makes the surrogate that screens; see `ScreenedEvolution`."""
+        if not any(one.feasible for one in history.ended):
+            return surrogate_of(space, history)
         return front_surrogate_of(space, history)
 
 

@@ -14,6 +14,7 @@ from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.history import single_losses
 from keras_evonas.evolution.mutation import ResampleOne
 from keras_evonas.evolution.space import SearchSpace
 
@@ -138,11 +139,10 @@ class PolicyGradient:
         """How much better each was than those before it, in deviations."""
         baseline, variance, number = 0.0, 0.0, 0
         advantages = []
-        for one in state:
+        for one, loss in zip(state, single_losses(state), strict=True):
             if one.losses is None:
                 advantages.append(-1.0)
                 continue
-            loss = one.losses[0]
             if not number:
                 baseline = loss
             gain = baseline - loss

@@ -67,7 +67,8 @@ class ScreenedEvolution:
     expected to be best, and random ones, and from the most promising of them a
     hill is climbed gene by gene. Individuals that are being evaluated count as
     what is expected of them, so that several proposals at once differ.
-    Failures count as the worst loss.
+    Failures count as the worst loss, and what violates a constraint as worse
+    than all that does not.
 
     Every `unscreened`-th child is born as evolution made it, whatever the
     surrogate thinks, and so is every eighth while others are being evaluated,

@@ -19,6 +19,8 @@ from keras_evonas.evolution.gaussian_process import Prior
 from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.history import best_first
+from keras_evonas.evolution.history import single_losses
 from keras_evonas.evolution.space import SearchSpace
 
 # So many individuals a surrogate learns from at most, and its parameters
@@ -75,10 +77,15 @@ class Surrogate:
     noise: float
 
     def elites(self, count: int) -> np.ndarray:
-        """Indices of viable individuals that are expected to be best."""
-        viable = np.array([one.viable for one in self.individuals])
+        """Indices of individuals that are expected to be best.
+
+        They are feasible, or at least viable as long as nobody is feasible.
+        """
+        sound = np.array([one.feasible for one in self.individuals])
+        if not sound.any():
+            sound = np.array([one.viable for one in self.individuals])
         order = np.argsort(self.expected, kind="stable")
-        return order[viable[order]][:count]
+        return order[sound[order]][:count]
 
     def is_stuck(self, ended: int) -> bool:
         """Whether nothing better was found for long, where runs are reliable.
@@ -91,8 +98,7 @@ class Surrogate:
         """
         if self.noise > _LITTLE_NOISE:
             return False
-        viable = [one for one in self.individuals if one.viable]
-        best = min(viable, key=lambda one: (one.losses or (), one.birth))
+        best = best_first(self.individuals)[0]
         return ended - best.birth > _PATIENCE
 
     def worth(self, codes: np.ndarray) -> np.ndarray:
@@ -116,7 +122,10 @@ class Surrogate:
 def surrogate_of(
     space: SearchSpace, history: History, views: Sequence[View] | None = None
 ) -> Surrogate:
-    """Learns from a history; failures count as the worst loss.
+    """Learns from a history.
+
+    Failures count as the worst loss, and what violates a constraint as worse
+    than all that does not, by how much it violates (Deb, 2000).
 
     Args:
         space: The space.
@@ -232,7 +241,7 @@ def _kept(ended: Sequence[Individual], limit: int) -> list[Individual]:
     """The better half and an even sample of the others, in order."""
     if len(ended) <= limit:
         return list(ended)
-    order = np.argsort(_losses(ended), kind="stable")
+    order = np.argsort(single_losses(ended), kind="stable")
     best = limit // 2
     others = np.linspace(best, len(ended) - 1, limit - best).round()
     chosen = np.concatenate([order[:best], order[others.astype(int)]])
@@ -269,18 +278,8 @@ def _data(
     view: View,
 ) -> Data:
     features = encoding.features(codes, active)
-    losses = view(_losses(individuals))
+    losses = view(single_losses(individuals))
     return Data(features, losses, encoding.gene_of_feature, encoding.size)
-
-
-def _losses(individuals: Sequence[Individual]) -> np.ndarray:
-    """First loss of each, and the worst of all for those that failed."""
-    losses = np.array(
-        [one.losses[0] if one.losses else np.inf for one in individuals]
-    )
-    failed = np.array([not one.viable for one in individuals])
-    losses[failed] = max(losses[~failed], default=0.0)
-    return losses
 
 
 def half_ranked(losses: np.ndarray) -> np.ndarray:

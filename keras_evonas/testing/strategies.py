@@ -12,6 +12,7 @@ from keras_evonas.evolution.baselines import random_search
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Categorical
 from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.genes import Grid
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.space import SearchSpace
@@ -23,6 +24,9 @@ from keras_evonas.testing.spaces import example_spaces
 
 _TRIALS = 40
 _SPACES = example_spaces()
+_LATTICE = SearchSpace(
+    [Gene(f"x{i}", Grid(tuple(range(11)))) for i in range(5)]
+)
 # For the laws that take many searches.
 _TWO_SPACES = (_SPACES["conditional"], _SPACES["mixed"])
 
@@ -268,6 +272,53 @@ class StrategyConformance:
         gain = np.subtract(by_chance, learnt)
         error = gain.std(ddof=1) / len(gain) ** 0.5
         assert gain.mean() > 2 * error, f"{by_chance=} {learnt=}"
+
+    def test_heeds_what_trials_tell_of_constraints(
+        self, strategy: Strategy
+    ) -> None:
+        if not self.learns:
+            pytest.skip("the suite says `learns = False`")
+        by_chance = _random_feasible()
+        learnt = _feasible(strategy)
+        gain = np.subtract(learnt, by_chance)
+        error = gain.std(ddof=1) / len(gain) ** 0.5
+        assert gain.mean() > 2 * error, f"{by_chance=} {learnt=}"
+
+    @pytest.mark.parametrize("objectives", [1, 2])
+    def test_goes_on_while_nothing_is_feasible(
+        self, strategy: Strategy, objectives: int
+    ) -> None:
+        engine = Engine(_LATTICE, strategy.configure(_TRIALS), seed=0)
+        for _ in range(_TRIALS):
+            one = engine.ask()
+            assert one is not None
+            steps = sum(map(float, one.genome.values()))
+            losses = (steps, float(one.genome["x0"]))[:objectives]
+            engine.tell(one.birth, losses, violation=1.0 + steps)
+
+
+@functools.lru_cache(maxsize=1)
+def _random_feasible() -> tuple[int, ...]:
+    return _feasible(random_search())
+
+
+def _feasible(strategy: Strategy) -> tuple[int, ...]:
+    """How many of the later 20 are feasible, in 10 searches of 40 networks.
+
+    A tenth of the space is, and all losses are better outside of it.
+    """
+    numbers = []
+    for seed in range(10):
+        engine = Engine(_LATTICE, strategy.configure(_TRIALS), seed=seed)
+        for _ in range(_TRIALS):
+            one = engine.ask()
+            assert one is not None  # the space is larger than that
+            steps = sum(map(float, one.genome.values()))
+            excess = max(0.0, steps / 15 - 1)
+            engine.tell(one.birth, (50 - steps,), violation=excess)
+        ended = engine.history.ended[_TRIALS // 2 :]
+        numbers.append(sum(one.violation == 0 for one in ended))
+    return tuple(numbers)
 
 
 @functools.lru_cache(maxsize=1)
