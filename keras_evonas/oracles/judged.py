@@ -42,6 +42,10 @@ class JudgedOracle(LeasedOracle):
         self._guard_bytes: float | None = None
         self._judge: Feasibility | None = None
 
+    def judge_by(self, costs: CostFunction) -> None:
+        """Judges networks by other costs from now on."""
+        self.costs, self._judge = costs, None
+
     # Before training.
 
     @property
@@ -58,7 +62,8 @@ class JudgedOracle(LeasedOracle):
             self._judge.disarm(default)
         return self._judge
 
-    def _violation_of(self, genome: Genome) -> float:
+    def violation_before(self, genome: Genome) -> float:
+        """How far a network is outside of what is known before training."""
         judge = self.feasibility
         return 0.0 if judge is None else judge.violation_of(genome)
 
@@ -115,7 +120,7 @@ class JudgedOracle(LeasedOracle):
         objectives.check_reported(named, metrics)
         objectives.check_reported(limited, metrics, "constraints")
 
-    def _violation_after(self, trial: Trial) -> float:
+    def violation_after(self, trial: Trial) -> float:
         """How far a trial is outside of what only training tells."""
         return sum(
             one.violation(

@@ -169,7 +169,7 @@ class RecordedOracle(JudgedOracle):
                 hp_lib.to_genome(space, values)
                 for values in self._initial_population
             ],
-            violation_of=self._violation_of,
+            violation_of=self.violation_before,
         )
 
     def _on_run(self, trial: Trial) -> None:
@@ -208,7 +208,7 @@ class RecordedOracle(JudgedOracle):
             losses = objectives.losses_at(
                 self.objective, trial.metrics, trial.best_step
             )
-            violation = self._violation_after(trial)
+            violation = self.violation_after(trial)
         end = End(
             trial_id=trial.trial_id,
             status=trial.status,

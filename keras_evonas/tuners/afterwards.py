@@ -44,8 +44,9 @@ class AfterSearch(MendedTuner):
         last epoch on data that the search never saw. The network with the
         best mean is chosen; with several objectives the candidates come from
         all along the Pareto front, and the knee of the front of what was
-        measured is chosen. The best of its repeats is saved, loaded and
-        checked to predict the same.
+        measured is chosen. What violates a constraint of the search is chosen
+        only if all do, and then what violates them least. The best of the
+        repeats is saved, loaded and checked to predict the same.
 
         Scores are written to `finalists.json` in the project folder, where the
         report finds them. Whoever calls it again with the same data and

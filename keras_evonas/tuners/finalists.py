@@ -17,12 +17,15 @@ from keras_evonas import project
 from keras_evonas.evolution import pareto
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.oracles import objectives
+from keras_evonas.oracles.constraints import STATIC_COSTS
+from keras_evonas.oracles.judged import JudgedOracle
 from keras_evonas.reports.reading import FINALISTS_NAME
 from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.training.checkpoints import write_weights
 from keras_evonas.tuners import honest
 from keras_evonas.tuners import retraining
+from keras_evonas.tuners import sizing
 from keras_evonas.tuners.finals import Finals
 from keras_evonas.tuners.retraining import Retraining
 from keras_evonas.tuners.retraining import Run
@@ -44,6 +47,9 @@ def candidates(
 ) -> tuple[list[Network], dict[str, keras_tuner.engine.trial.Trial]]:
     """Returns the networks to judge, and the trials of those that have one.
 
+    What is known to violate a constraint is not among them, unless the search
+    found nothing else.
+
     Raises:
         ValueError: If no trial has completed.
     """
@@ -53,11 +59,14 @@ def candidates(
             "There must be a completed trial to finalize. Received: a search "
             "without one. Call `tuner.search` first."
         )
+    within = [trial for trial in trials if _is_within(tuner, trial)]
     space = retraining.space_of(tuner.oracle)
     default = space.default if include_default else None
+    if default is not None and not _may_be_trained(tuner, default):
+        default = None
     networks: dict[str, Network] = {}
     trial_of: dict[str, keras_tuner.engine.trial.Trial] = {}
-    for trial in trials:
+    for trial in within or trials:
         genome = space.complete(trial.hyperparameters.values)
         name = f"trial {trial.trial_id}"
         if genome == default:
@@ -73,14 +82,27 @@ def candidates(
             ),
             None,
         )
-        networks["the default"] = _network("the default", default, trial)
         if trial is not None:
+            if within and not _is_within(tuner, trial):
+                return list(networks.values()), trial_of
             trial_of["the default"] = trial
         longest = max((one.epochs or 0 for one in networks.values()), default=0)
         networks["the default"] = dataclasses.replace(
-            networks["the default"], epochs=longest or None
+            _network("the default", default, trial), epochs=longest or None
         )
     return list(networks.values()), trial_of
+
+
+def _may_be_trained(tuner: Any, genome: Mapping[str, Any]) -> bool:
+    oracle = tuner._local_oracle
+    judges = isinstance(oracle, JudgedOracle)
+    return not judges or oracle.violation_before(genome) == 0
+
+
+def _is_within(tuner: Any, trial: keras_tuner.engine.trial.Trial) -> bool:
+    oracle = tuner._local_oracle
+    judges = isinstance(oracle, JudgedOracle)
+    return not judges or oracle.violation_after(trial) == 0
 
 
 def _network(name: str, genome: Mapping[str, Any], trial: Any) -> Network:
@@ -217,7 +239,11 @@ class Judging:
     # Choosing.
 
     def _winner(self) -> Network:
-        """The best mean; of several objectives, the knee of the front."""
+        """The best mean; of several objectives, the knee of the front.
+
+        What keeps to the constraints comes first, then what violates them
+        least.
+        """
         sound = [
             network
             for network in self._networks.values()
@@ -233,6 +259,9 @@ class Judging:
                 "None of the finalists could be trained again. The first "
                 f"failed with:\n{messages[0]}"
             )
+        violations = {one.name: self._violation(one) for one in sound}
+        least = min(violations.values())
+        sound = [one for one in sound if violations[one.name] == least]
         if len(self._parts) == 1:
             return min(sound, key=self._loss)
         losses = [self._losses(network) for network in sound]
@@ -252,6 +281,12 @@ class Judging:
         ]
         return sum(scores) / len(scores) if scores else math.inf
 
+    def _violation(self, network: Network) -> float:
+        limits = getattr(self._tuner._local_oracle, "constraints", ())
+        return sum(
+            one.violation(self._value(one.name, network)) for one in limits
+        )
+
     def _losses(self, network: Network) -> list[float]:
         return [
             objectives.SIGN[part.direction] * self._value(part.name, network)
@@ -259,7 +294,7 @@ class Judging:
         ]
 
     def _value(self, name: str, network: Network) -> float:
-        """An objective: measured just now, told before training, or found."""
+        """A metric or cost: measured now, or by the search, or computed."""
         scores = self._board.scores(network)
         metric = honest.metric_of(name)
         measured = [s.metrics[metric] for s in scores if metric in s.metrics]
@@ -267,15 +302,16 @@ class Judging:
             measured = [one.seconds for one in scores]
         if measured:
             return sum(measured) / len(measured)
-        costs = HypermodelCosts(self._tuner.hypermodel)(
-            self._training.hyperparameters(network.values)
-        )
-        if hasattr(costs, name):
-            return float(getattr(costs, name))
         trial = self._trial_of.get(network.name)
-        if trial is None:
+        if trial is not None and trial.metrics.exists(name):
+            return objectives.value_at(trial.metrics, name, trial.best_step)
+        if name not in STATIC_COSTS:
             return math.nan
-        return objectives.value_at(trial.metrics, name, trial.best_step)
+        costs = HypermodelCosts(
+            self._tuner.hypermodel,
+            input_shapes=sizing.shapes_of(self._training.arguments.x),
+        )(self._training.hyperparameters(network.values))
+        return float(getattr(costs, name))
 
     # Saving.
 

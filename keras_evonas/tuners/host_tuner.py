@@ -8,6 +8,7 @@ fill the disk, and best models that are trained ones. Nothing here knows about
 cohorts.
 """
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Callable
@@ -100,6 +101,18 @@ class MendedTuner(keras_tuner.Tuner):
             )
         ):
             oracle.costs = HypermodelCosts(self.hypermodel)
+
+    def _tell_shapes(self, x: Any) -> None:
+        """Lets networks be judged that learn their shapes from the data."""
+        oracle = self._local_oracle
+        costs = getattr(oracle, "costs", None)
+        if not isinstance(costs, HypermodelCosts) or costs.input_shapes:
+            return
+        try:
+            costs(oracle.get_space())
+        except ValueError:  # It is raised again where nothing can be built.
+            shapes = sizing.shapes_of(x)
+            oracle.judge_by(dataclasses.replace(costs, input_shapes=shapes))
 
     @property
     def _training_seed(self) -> int:

@@ -100,6 +100,7 @@ class Retraining:
         self.arguments = FitArguments.of(x=x, y=y, **self._fit)
         # What is wrong for all networks is said before any is trained.
         callback_lib.copied(self.arguments.callbacks)
+        tuner._tell_shapes(x)
         if why_alone(tuner) is None:
             check_fit(self.arguments.with_changes(validation_data=honest))
         self._objective = tuner.oracle.objective

@@ -241,6 +241,7 @@ class EvoTuner(AfterSearch):
         callback_lib.copied(arguments.callbacks)
         check_fit(arguments)
         check_objective(self.oracle.objective)
+        self._tell_shapes(arguments.x)
         if self.cv is not None:
             self._folds = folds_of(arguments, self.cv, seed=self._training_seed)
         CohortSearch(self, arguments).run()

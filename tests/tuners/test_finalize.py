@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_evonas import EvolutionarySearch
+from keras_evonas import at_most
 from keras_evonas import reports
 from keras_evonas.training.threads import as_if_first
 from keras_evonas.tuners import finalists
@@ -247,6 +248,97 @@ def test_several_objectives_choose_from_the_front(tmp_path):
     chosen = points[finals.winner.name]
     for other in points.values():  # Nothing beats it.
         assert other == chosen or not np.all(np.array(other) <= chosen)
+
+
+@keras.saving.register_keras_serializable("keras_evonas_tests")
+class Width(keras.metrics.Metric):
+    """Something that only a trial tells."""
+
+    def __init__(self, width=0.0, name="width", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.width = width
+
+    def update_state(self, *_, **__):
+        pass
+
+    def result(self):
+        return keras.ops.convert_to_tensor(self.width, "float32")
+
+    def get_config(self):
+        return {**super().get_config(), "width": self.width}
+
+
+def build_wide(hp):
+    """The default is the widest network, and by far the best."""
+    units = hp.Int("units", 4, 64, step=4, default=64)
+    rate = 1e-9 if units < 64 else 0.1
+    model = keras.Sequential([keras.layers.Dense(units, activation="relu")])
+    model.add(keras.layers.Dense(3, activation="softmax"))
+    model.compile(
+        keras.optimizers.SGD(rate),
+        "sparse_categorical_crossentropy",
+        metrics=[Width(float(units))],
+    )
+    return model
+
+
+def build_wide_on_six(hp):
+    model = build_wide(hp)
+    model.build((None, 6))
+    return model
+
+
+def test_what_breaks_a_known_limit_is_not_trained(tmp_path):
+    tuner = tuner_in(
+        tmp_path,
+        "val_loss",
+        hypermodel=build_wide_on_six,
+        constraints=[at_most("params", 300)],
+    )
+    tuner.oracle.initial_population = ()
+    tuner.search(X, Y, epochs=1, validation_data=VALIDATION)
+
+    finals = finalize(tuner, top_k=2, repeats=1)
+    assert finals.load_model().count_params() <= 300
+    assert [one.name for one in finals.finalists if "default" in one.name] == []
+
+
+@pytest.mark.parametrize("limit", [40, 1])
+def test_what_breaks_a_measured_limit_wins_only_over_worse(tmp_path, limit):
+    tuner = tuner_in(
+        tmp_path,
+        "val_loss",
+        hypermodel=build_wide,
+        max_trials=4,
+        constraints=[at_most("val_width", limit)],
+    )
+    tuner.search(X, Y, epochs=1, validation_data=VALIDATION)
+    widths = [
+        trial.hyperparameters.values["units"]
+        for trial in tuner.oracle.trials.values()
+    ]
+    assert min(widths) <= 40 < max(widths) == 64
+
+    finals = finalize(tuner, top_k=4, repeats=1)
+    found = finals.load_model().layers[0].units
+    if limit == 40:
+        assert len(finals.finalists) == sum(width <= 40 for width in widths)
+        assert found <= 40
+    else:  # nothing is so narrow, so the narrowest is chosen
+        assert len(finals.finalists) == 4
+        assert found == min(widths)
+
+
+def test_costs_are_told_of_models_that_learn_their_shape(tmp_path):
+    tuner = tuner_in(
+        tmp_path, ["val_loss", "params"], hypermodel=build_wide, max_trials=2
+    )
+    tuner.oracle.initial_population = ()
+    tuner.search(X, Y, epochs=1, validation_data=VALIDATION)
+    assert all(t.metrics.exists("flops") for t in tuner.oracle.trials.values())
+
+    names = {one.name for one in finalize(tuner, repeats=1).finalists}
+    assert "the default" in names  # which the search did not train
 
 
 def test_failures_are_told_and_never_win(folder):

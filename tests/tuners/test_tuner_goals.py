@@ -156,3 +156,26 @@ def test_promoted_trials_go_on_from_their_weights(tmp_path):
 def losses_of(tuner, trial_id):
     folder = f"{tuner.project_dir}/trial_{trial_id}"
     return curves.read_curves(folder)[0]["loss"]
+
+
+def test_limits_hold_for_models_that_learn_their_shape(tmp_path):
+    def unbuilt(hp):
+        units = hp.Int("units", 4, 64, step=4)
+        model = keras.Sequential([keras.layers.Dense(units)])
+        model.compile("sgd", "mse")
+        return model
+
+    tuner = EvolutionarySearch(
+        unbuilt,
+        "loss",
+        max_trials=4,
+        constraints=[at_most("params", 200)],
+        directory=tmp_path,
+        verbose=0,
+    )
+    tuner.search(np.zeros((8, 6)), np.zeros((8, 1)))
+    found = [
+        t.metrics.get_best_value("params") for t in tuner.oracle.trials.values()
+    ]
+    assert len(found) == 4
+    assert max(found) <= 200
