@@ -197,6 +197,8 @@ class EvolvableModel(keras_tuner.HyperModel):
             for weight, array in zip(layer.weights, arrays, strict=True):
                 if tuple(weight.shape) == array.shape:
                     weight.assign(array)
+            if hasattr(layer, "finalize_state"):
+                layer.finalize_state()  # `Normalization` computes with copies.
 
 
 def _names(graph: Graph, fixed: Any) -> set[str]:

@@ -78,6 +78,11 @@ def remade(layer: Any) -> Any:
         copy.trainable = layer.trainable
         _copy_trainability(layer, copy)
         return copy
+    lookup = getattr(layer, "_lookup_layer", layer)
+    if getattr(lookup, "input_vocabulary", layer) is None:
+        raise ValueError(
+            "it has adapted to data, and its `get_config` does not tell"
+        )
     return type(layer).from_config(layer.get_config())
 
 

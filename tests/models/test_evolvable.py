@@ -4,11 +4,13 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_evonas.evolution import Engine
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.models import EvolvableModel
 from keras_evonas.models import evolvable
+from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.oracles.hyperparameters import to_space
@@ -252,6 +254,51 @@ def test_children_are_compiled_as_the_model_is():
     hp = keras_tuner.HyperParameters()
     assert float(own.build(hp).optimizer.learning_rate) == 0.5
     assert hp.get("rate") == 0.5
+
+
+ADAPTED = {
+    "normalization": (keras.layers.Normalization, 50.0),
+    "discretization": (lambda: keras.layers.Discretization(num_bins=4), 50.0),
+    "lookup": (keras.layers.IntegerLookup, 0),
+    "text": (
+        lambda: keras.layers.TextVectorization(output_sequence_length=3),
+        "",
+    ),
+}
+
+
+def after_adapting(name):
+    """A model that begins with a layer that looked at data, and the data."""
+    make, example = ADAPTED[name]
+    first = make()
+    if isinstance(example, str):
+        data = np.array([["a b b"], ["c a"], ["b c c"]])
+    else:
+        data = np.arange(12).reshape(3, 4) * 7 + example
+    first.adapt(data)
+    kind = {"f": "float32", "i": "int64", "U": "string"}[data.dtype.kind]
+    inputs = keras.Input(data.shape[1:], dtype=kind)
+    x = first(inputs)
+    if name != "normalization":
+        x = keras.layers.Flatten()(keras.layers.Embedding(20, 3)(x))
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    return model, first, tf.convert_to_tensor(data)
+
+
+@pytest.mark.parametrize("name", ADAPTED)
+@pytest.mark.parametrize("is_fixed", [False, True])
+def test_what_a_layer_has_adapted_to_is_kept_or_refused(name, is_fixed):
+    model, first, data = after_adapting(name)
+    fixed = [first.name] if is_fixed else []
+    if name in ("lookup", "text") and not is_fixed:
+        with pytest.raises(ValueError, match=f"fixed=.'{first.name}'"):
+            evolvable(model, fixed=fixed)
+        return
+    hypermodel = evolvable(model, fixed=fixed)
+    child = hypermodel.build(keras_tuner.HyperParameters())
+    np.testing.assert_allclose(child(data), model(data), rtol=1e-5)
+    costs = HypermodelCosts(hypermodel)(keras_tuner.HyperParameters())
+    assert costs.params == model.count_params()
 
 
 class Subclassed(keras.Model):
