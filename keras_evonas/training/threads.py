@@ -1,11 +1,12 @@
 """Threads: how many, and one with Keras's global state as good as new."""
 
 import os
-import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 import keras
+
+from keras_evonas.fresh_thread import in_fresh_thread
 
 Result = TypeVar("Result")
 
@@ -31,19 +32,9 @@ def as_if_first(task: Callable[[], Result]) -> Result:
         What `task` returns.
     """
     policy = keras.config.dtype_policy()
-    results: list[Result] = []
-    errors: list[BaseException] = []
 
-    def run() -> None:
+    def run() -> Result:
         keras.config.set_dtype_policy(policy)
-        try:
-            results.append(task())
-        except BaseException as error:  # Raised again in the caller's thread.
-            errors.append(error)
+        return task()
 
-    thread = threading.Thread(target=run, name="member")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
+    return in_fresh_thread(run, "member")

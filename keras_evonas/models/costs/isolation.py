@@ -1,14 +1,14 @@
 """Runs a task with Keras models that leaves no trace, or takes no memory."""
 
 import random
-import threading
 from collections.abc import Callable
-from typing import Any
 from typing import TypeVar
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from keras_evonas.fresh_thread import in_fresh_thread
 
 Result = TypeVar("Result")
 
@@ -46,21 +46,14 @@ def isolated(task: Callable[[], Result]) -> Result:
         What `task` returns.
     """
     policy = keras.config.dtype_policy()
-    outcome: dict[str, Any] = {}
 
-    def run() -> None:
+    def run() -> Result:
         keras.config.set_dtype_policy(policy)
-        try:
-            outcome["result"] = task()
-        except BaseException as error:  # Raised again in the caller's thread.
-            outcome["error"] = error
+        return task()
 
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    thread = threading.Thread(target=run, name="isolated")
-    thread.start()
-    thread.join()
-    random.setstate(states[0])
-    np.random.set_state(states[1])  # noqa: NPY002
-    if "error" in outcome:
-        raise outcome["error"]
-    return outcome["result"]
+    try:
+        return in_fresh_thread(run, "isolated")
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
