@@ -151,7 +151,7 @@ class EvoOracle(RecordedOracle):
             costs=costs,
             initial_population=checked_initial_population(initial_population),
             objective=objective,
-            max_trials=max_trials,
+            max_trials=None if max_trials is None else int(max_trials),
             hyperparameters=hyperparameters,
             allow_new_entries=allow_new_entries,
             tune_new_entries=tune_new_entries,

@@ -1,5 +1,6 @@
 """What would fail every network alike is said before any is trained."""
 
+import math
 import types
 from typing import Any
 
@@ -26,6 +27,7 @@ def check_fit(arguments: FitArguments) -> None:
             "`epochs` must be greater than `initial_epoch`, or nothing is "
             f"trained. Received: epochs={epochs}, initial_epoch={first}."
         )
+    _check_split(arguments)
     names = ("x", "y", "sample_weight")
     training = {name: getattr(arguments, name) for name in names}
     _check_data("x", training, steps="steps_per_epoch", arguments=arguments)
@@ -43,13 +45,28 @@ def check_fit(arguments: FitArguments) -> None:
     )
 
 
+def _check_split(arguments: FitArguments) -> None:
+    """Checks that something is left on both sides of the split."""
+    split, leaves = arguments.validation_split, keras.tree.flatten(arguments.x)
+    if not split or arguments.validation_data is not None:
+        return
+    if not in_memory(arguments.x) or arguments.x is None:
+        return
+    size = len(leaves[0])
+    if not 0 < split < 1 or math.floor(size * (1 - split)) in (0, size):
+        raise ValueError(
+            "`validation_split` must leave examples to train on and to "
+            f"validate. Received: validation_split={split} of {size} examples."
+        )
+
+
 def _check_data(
     name: str, parts: dict[str, Any], *, steps: str, arguments: FitArguments
 ) -> None:
     data = next(iter(parts.values()), None)
-    if data is None or isinstance(
-        data, tf.data.Dataset | keras.utils.PyDataset
-    ):
+    if data is None or callable(data):
+        return  # A function makes the data in each process.
+    if isinstance(data, tf.data.Dataset | keras.utils.PyDataset):
         return
     if isinstance(data, types.GeneratorType):
         if getattr(arguments, steps) is None:

@@ -21,6 +21,7 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas import project
 from keras_evonas import project_lock
+from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.net2net import inherit_weights
 from keras_evonas.oracles.fidelity import INHERITS
@@ -59,7 +60,7 @@ class MendedTuner(keras_tuner.Tuner):
         executions_per_trial: int,
     ) -> None:
         self.fit_arguments = fit_arguments
-        self._seed = seed
+        self._seed = None if seed is None else check_seed(seed)
         # In distributed search `self.oracle` becomes a client of the chief.
         self._local_oracle = oracle
         self._execution = 0
@@ -116,9 +117,11 @@ class MendedTuner(keras_tuner.Tuner):
 
     @property
     def _training_seed(self) -> int:
-        if self._seed is not None:
-            return self._seed
-        return int(getattr(self._local_oracle, "seed", 0))
+        seed = self._seed
+        if seed is None:
+            seed = int(getattr(self._local_oracle, "seed", 0))
+        # Keras takes 32 bits, and other trainings take the seeds after it.
+        return seed % 2**31
 
     # Its own file.
 

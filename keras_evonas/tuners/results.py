@@ -2,6 +2,8 @@
 
 import math
 import statistics
+import warnings
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +17,19 @@ from keras_evonas.training.checkpoints import best_epoch_of
 from keras_evonas.training.checkpoints import loss_of
 
 Curves = Mapping[str, Sequence[float]]
+
+
+def warn_if_all_failed(trials: Iterable[trial_lib.Trial]) -> None:
+    """Says so if a search has ended without a single network."""
+    trials = list(trials)
+    statuses = {trial.status for trial in trials}
+    if statuses == {trial_lib.TrialStatus.FAILED}:
+        message = (trials[-1].message or "no message").strip().splitlines()[-1]
+        warnings.warn(
+            f"None of {len(trials)} trials has completed, so that there is no "
+            f"model to get. The last one failed with: {message}",
+            stacklevel=2,
+        )
 
 
 def metrics_of(

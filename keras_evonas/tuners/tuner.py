@@ -41,6 +41,7 @@ from keras_evonas.tuners.results import check_objective
 from keras_evonas.tuners.results import metrics_of
 from keras_evonas.tuners.results import never_finite
 from keras_evonas.tuners.results import spreads_of
+from keras_evonas.tuners.results import warn_if_all_failed
 from keras_evonas.tuners.trial_files import Policy
 from keras_evonas.tuners.trial_files import TrialFiles
 from keras_evonas.tuners.trial_files import check_policy
@@ -57,7 +58,9 @@ class EvoTuner(AfterSearch):
     `keras_tuner.Tuner` is. Execution `e` of every trial is the training that
     follows `keras.utils.set_random_seed(seed + e)`: build the model, call its
     `fit`. On a CPU each epoch's loss and metrics are bit for bit the same in a
-    cohort of any size; on a GPU they differ as two runs there do.
+    cohort of any size; on a GPU they differ as two runs there do. One thing
+    is not as in `fit`: all networks read a shuffled `PyDataset` in one order,
+    that of a `fit` right after `set_random_seed`.
 
     Networks are trained one after another if Keras does not run on
     TensorFlow, if the hypermodel has its own `fit`, or with a distribution
@@ -228,6 +231,7 @@ class EvoTuner(AfterSearch):
         stop_reason = getattr(self._local_oracle, "stop_reason", None)
         if stop_reason:
             self._progress.say(f"Search stopped: {stop_reason}.")
+        warn_if_all_failed(self.oracle.trials.values())
         self.on_search_end()
 
     def _search_together(self, arguments: FitArguments) -> None:

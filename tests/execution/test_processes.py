@@ -5,6 +5,7 @@ import pathlib
 import threading
 
 import pytest
+import tensorflow as tf
 
 from keras_evonas.execution import InProcess
 from keras_evonas.execution import Processes
@@ -120,8 +121,9 @@ def test_what_cannot_be_pickled_is_named(tmp_path: pathlib.Path) -> None:
         search(tmp_path / "p", hypermodel, executor=Processes())
     assert "lock" in str(caught.value)
     assert "top level of a module" in str(caught.value)
+    data = tf.data.Dataset.from_tensors(([[1.0]], [[1.0]]))
     with pytest.raises(TypeError, match="`x` must be such") as caught:
-        search(tmp_path / "q", data=(map(len, [lock]),), executor=Processes())
+        search(tmp_path / "q", data=(data,), executor=Processes())
     assert "a function without arguments" in str(caught.value)
 
 

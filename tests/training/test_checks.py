@@ -20,11 +20,13 @@ def generator():
 
 GOOD = {
     "arrays": {"x": X, "y": Y, "validation_data": (X[:4], Y[:4])},
+    "split": {"x": [X, X], "y": Y, "validation_split": 0.1},
     "structures": {"x": {"a": X, "b": [X, Y]}, "y": (Y, X)},
     "pandas": {"x": pd.DataFrame(X), "y": pd.Series(Y)},
     "strings": {"x": np.array(["a"] * 10, object), "y": Y},
     "fixed strings": {"x": np.array(["a"] * 10), "y": Y},
     "data set": {"x": tf.data.Dataset.from_tensors((X, Y))},
+    "a function": {"x": generator},
     "no end": {"x": generator(), "steps_per_epoch": 3},
     "no targets": {"x": X},
 }
@@ -32,6 +34,11 @@ BAD = {
     "`epochs` must be greater": [
         {"x": X, "epochs": 0},
         {"x": X, "epochs": 2, "initial_epoch": 2},
+    ],
+    "`validation_split` must leave examples": [
+        {"x": X, "y": Y, "validation_split": 1.0},
+        {"x": X, "y": Y, "validation_split": -0.5},
+        {"x": X[:1], "y": Y[:1], "validation_split": 0.2},
     ],
     "`x` must be data that can be read again": [{"x": generator()}],
     "`validation_data` must be data that can be read again": [

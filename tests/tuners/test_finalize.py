@@ -410,6 +410,7 @@ def test_a_model_that_cannot_be_loaded_keeps_its_scores(folder):
     [
         ({"validation_data": None}, "`validation_data` must be data that"),
         ({"validation_data": (X, Y)}, "the very data"),
+        ({"validation_data": (X[40:, ::2], Y[40:])}, "or a part of them"),
         ({"top_k": 0}, "`top_k`"),
         ({"repeats": 1.5}, "`repeats`"),
         ({"path": "best.h5"}, "`path` must end in '.keras'"),

@@ -340,6 +340,25 @@ def test_what_no_network_could_train_with_costs_no_trial(tmp_path):
     assert len(tuner.oracle.trials) == 3
 
 
+def test_a_search_that_brings_nothing_says_so(tmp_path):
+    def broken(hp):
+        units = hp.Choice("units", [2, 4])
+        if tuner is not None:
+            raise ArithmeticError(f"no {units} units")
+        return build(hp)
+
+    tuner = None
+    tuner = EvoTuner(
+        EvoOracle("val_loss", max_trials=2, seed=0),
+        broken,
+        directory=tmp_path,
+        verbose=0,
+    )
+    with pytest.warns(UserWarning, match=r"None of 2 trials.* no [24] units"):
+        tuner.search(X, Y, **FIT)
+    assert tuner.get_best_models() == []
+
+
 def test_lines_are_printed_only_if_wanted(tmp_path, capsys):
     search(tmp_path / "a", fit={"epochs": 1})
     assert capsys.readouterr().out == ""
@@ -460,7 +479,10 @@ def test_a_dataset_that_ends_in_the_first_epoch_fails_its_trials(tmp_path):
     data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(20)
     oracle = EvoOracle("loss", max_trials=2, seed=0)
     tuner = EvoTuner(oracle, build, directory=tmp_path, project_name="p")
-    with pytest.warns(UserWarning, match="ran out of data"):
+    with (
+        pytest.warns(UserWarning, match="ran out of data"),
+        pytest.warns(UserWarning, match="None of 2 trials has completed"),
+    ):
         tuner.search(data, steps_per_epoch=9, shuffle=False, verbose=0)
 
     for trial in oracle.trials.values():
@@ -546,3 +568,10 @@ def test_it_is_a_worker_of_a_chief(tmp_path):
         trial = json.loads(path.read_text())
         assert trial["status"] == "COMPLETED"
     assert len(list(pathlib.Path(tmp_path).glob("p/trial_*"))) == 5
+
+
+def test_a_seed_of_many_bits_trains_too(tmp_path):
+    tuner = search(tmp_path, fit={"epochs": 1}, seed=2**40 + 5)
+    for trial in tuner.oracle.trials.values():
+        expected = alone(trial.hyperparameters, seed=5, epochs=1)
+        assert tuner.learning_curves(trial.trial_id) == [expected]
