@@ -55,6 +55,7 @@ PUBLIC = {
         "Truncation",
         "UniformCrossover",
         "WorstDies",
+        "best_first",
         "generational_genetic_algorithm",
         "genetic_algorithm",
         "local_search",

@@ -24,6 +24,7 @@ from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.history import best_first
 from keras_evonas.evolution.multiobjective import nsga2
 from keras_evonas.evolution.mutation import Resample
 from keras_evonas.evolution.mutation import ResampleOne
@@ -90,6 +91,7 @@ __all__ = [
     "Truncation",
     "UniformCrossover",
     "WorstDies",
+    "best_first",
     "generational_genetic_algorithm",
     "genetic_algorithm",
     "local_search",

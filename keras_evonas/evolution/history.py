@@ -87,6 +87,13 @@ def best_first(individuals: Sequence[Individual]) -> list[Individual]:
     Those that violate no constraint come first, the others by how much they
     violate (Deb, 2000). With one objective they are sorted by loss, with
     several by the crowded comparison of Deb et al. (2002).
+
+    Args:
+        individuals: Individuals that have ended; those that are not viable
+            are left out.
+
+    Returns:
+        List of individuals.
     """
     viable = sorted(
         (one for one in individuals if one.viable), key=lambda one: one.birth

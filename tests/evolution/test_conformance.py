@@ -2,6 +2,7 @@
 
 import inspect
 from typing import Any
+from typing import get_type_hints
 
 import pytest
 
@@ -34,6 +35,9 @@ from keras_evonas.testing import MutationConformance
 from keras_evonas.testing import ReplacementConformance
 from keras_evonas.testing import SelectionConformance
 from keras_evonas.testing import StrategyConformance
+from tests.evolution import test_pareto_screening
+from tests.evolution import test_progressive
+from tests.evolution import test_screening
 
 SELECTIONS = [
     RandomSelection(),
@@ -195,22 +199,41 @@ def test_every_public_operator_is_enrolled(kind):
     assert classes == {type(one).__name__ for one in ENROLLED[kind]}
 
 
-def test_every_public_strategy_is_enrolled():
-    enrolled = {*STRATEGIES.values(), random_search()}
-    classes = {type(one).__name__ for one in enrolled}
-    public = {
-        **_public("strategies"),
-        **_public("multiobjective"),
-        **_public("policy_gradient"),
+# Strategies with a suite of their own, where they have settings of their own.
+OWN_SUITES = (
+    TestRandomSearch,
+    test_pareto_screening.TestScreenedNsga2,
+    test_progressive.TestProgressiveSearch,
+    test_screening.TestScreenedEvolution,
+)
+
+
+def _is_strategy(piece: Any) -> bool:
+    """Whether it is the class of a strategy, or a function that makes one."""
+    if inspect.isfunction(piece):
+        piece = get_type_hints(piece)["return"]
+    return hasattr(piece, "propose") and piece is not evolution.Strategy
+
+
+PUBLIC_STRATEGIES = [
+    name for name in evolution.__all__ if _is_strategy(getattr(evolution, name))
+]
+
+
+@pytest.mark.parametrize("name", PUBLIC_STRATEGIES)
+def test_every_public_strategy_is_enrolled(name):
+    enrolled = set(STRATEGIES.values())
+    # A fixture may not be called, but what it is made of.
+    own = {
+        type(inspect.unwrap(suite.strategy)(suite())) for suite in OWN_SUITES
     }
-    for name, piece in public.items():
-        if inspect.isfunction(piece):
-            assert piece() in enrolled, name
-        elif piece is not evolution.Strategy:
-            assert name in classes
-    rungs = {n for n, p in _public("rungs").items() if inspect.isclass(p)}
-    assert rungs
-    assert rungs <= classes
+    piece = getattr(evolution, name)
+    if inspect.isclass(piece):
+        assert piece in own | {type(one) for one in enrolled}
+    else:
+        settings = {"max_epochs": 9} if piece is successive_halving else {}
+        made = piece(**settings)
+        assert made in enrolled or type(made) in own
 
 
 @pytest.mark.parametrize(

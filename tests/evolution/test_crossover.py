@@ -130,6 +130,19 @@ def test_the_first_parent_hands_down_its_traits():
 
 
 @pytest.mark.parametrize(
+    ("operator", "name"),
+    [
+        (UniformCrossover(), "uniform"),
+        (PointCrossover(points=1), "one_point"),
+        (PointCrossover(points=2), "two_point"),
+        (BlockCrossover(), "block"),
+    ],
+)
+def test_a_child_names_the_crossover_that_made_it(operator, name):
+    assert operator(*_parents(SIX), SIX, rng_at(0)).operator == name
+
+
+@pytest.mark.parametrize(
     ("make", "arguments", "message"),
     [
         (UniformCrossover, {"swap": -0.1}, "`swap` must be"),

@@ -78,6 +78,12 @@ def test_neighbours_hold_every_value_of_a_short_list():
     assert len({tuple(row) for row in near}) == len(near) == 6 * 4
 
 
+def test_a_tiny_step_on_a_long_list_goes_to_the_value_before_or_after():
+    space = SearchSpace([Gene("x", Grid(tuple(range(500))))])
+    (column,) = Encoding(space)._columns
+    assert column.others(250.0, (-1e-6, 1e-6)) == [249.0, 251.0]
+
+
 def test_silent_genes_of_neighbours_are_drawn():
     space = SPACES["conditional"]
     encoding, rng = Encoding(space), rng_at(0, 5)

@@ -1,16 +1,22 @@
 """Ask and tell."""
 
+import dataclasses
+import itertools
+import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
+from keras_evonas.evolution import Draft
 from keras_evonas.evolution import Engine
 from keras_evonas.evolution import Gene
 from keras_evonas.evolution import Grid
 from keras_evonas.evolution import Individual
 from keras_evonas.evolution import Interval
+from keras_evonas.evolution import RandomSearch
 from keras_evonas.evolution import SearchSpace
 from keras_evonas.evolution import generational_genetic_algorithm
 from keras_evonas.evolution import genetic_algorithm
@@ -32,6 +38,9 @@ STRATEGIES = {
 @pytest.fixture(params=STRATEGIES.values(), ids=STRATEGIES)
 def strategy(request):
     return request.param
+
+
+LINE = SearchSpace([Gene("x", Grid(tuple(range(10))))])
 
 
 class CountingSpace(SearchSpace):
@@ -110,6 +119,83 @@ def test_telling_what_is_not_pending_changes_nothing():
     with pytest.raises(KeyError, match=r"\[\] are pending"):
         engine.tell(0, (0.0,))
     assert len(engine.history.ended) == 1
+
+
+def test_telling_gives_the_individual_with_its_losses():
+    engine = Engine(LINE, random_search(), seed=0)
+    born = engine.ask()
+    ended = engine.tell(born.birth, (0.5,), violation=0.25)
+    assert ended is engine.history.individual(born.birth)
+    assert (ended.losses, ended.violation) == ((0.5,), 0.25)
+
+
+class Stubborn(RandomSearch):
+    """Proposes 0 for ever, and varies by adding 1."""
+
+    def propose(self, state, space, history, rng):
+        return Draft(genome={"x": 0}, operator="proposed")
+
+    def vary(self, draft, space, rng):
+        x = (draft.genome["x"] + 1) % 10
+        return Draft(genome={"x": x}, operator="varied")
+
+
+def test_what_was_seen_is_varied_until_it_is_new():
+    engine = Engine(LINE, Stubborn(), seed=0)
+    born = [engine.ask() for _ in range(4)]
+    assert [(one.genome["x"], one.operator) for one in born] == [
+        (0, "proposed"),
+        (1, "varied"),
+        (2, "varied"),
+        (3, "varied"),
+    ]
+
+
+def test_what_is_infeasible_is_proposed_anew_and_not_varied():
+    # Varied it would be born as 1.
+    engine = Engine(
+        LINE, Stubborn(), seed=0, violation_of=lambda g: float(g["x"] == 0)
+    )
+    assert engine.ask().operator == "proposed+step"
+
+
+@dataclasses.dataclass(frozen=True)
+class InTurn(RandomSearch):
+    """Proposes values in turn, each by an operator that names it."""
+
+    values: Iterator[int]
+
+    def propose(self, state, space, history, rng):
+        x = next(self.values)
+        return Draft(genome={"x": x}, operator=f"from {x}")
+
+
+@pytest.mark.parametrize("first", [9, 2])
+def test_the_least_infeasible_child_is_repaired(first):
+    values = itertools.chain([first, 3], itertools.repeat(9))
+    engine = Engine(
+        LINE, InTurn(values=values), seed=0, violation_of=lambda g: g["x"]
+    )
+    born = engine.ask()
+    assert born.genome == {"x": 0}
+    assert born.operator == f"from {min(first, 3)}+step"
+
+
+def test_a_child_of_unknown_violation_is_repaired_if_all_are():
+    engine = Engine(
+        LINE, random_search(), seed=0, violation_of=lambda g: math.inf
+    )
+    assert engine.ask() is None
+    assert engine.closest[0] == math.inf
+
+
+def test_what_is_feasible_is_not_close_to_being_so():
+    engine = Engine(LINE, random_search(), seed=0, violation_of=lambda g: 0.0)
+    for _ in range(10):
+        engine.ask()
+        assert engine.closest is None
+    assert engine.ask() is None
+    assert engine.closest is None  # the space is exhausted, not limited
 
 
 def test_initial_individuals_grow_with_the_space():

@@ -105,6 +105,13 @@ def test_a_genome_that_changed_takes_its_old_place_in_the_record(history):
     assert history.distinct == 3
 
 
+def test_the_record_does_not_share_what_it_was_told(history):
+    changed = {"a": 3}
+    history.end(0, (1.0,), SPACE, genome=changed)
+    changed["a"] = 2
+    assert history.individual(0).genome == {"a": 3}
+
+
 def test_a_genome_stays_seen_while_another_birth_has_it(history):
     history.begin(Individual(birth=3, genome={"a": 0}), SPACE)
     history.end(3, None, SPACE, genome={"a": 3})

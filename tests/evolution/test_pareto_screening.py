@@ -134,7 +134,14 @@ def test_a_surrogate_depends_on_the_history_only():
     np.testing.assert_array_equal(first.elites(5), second.elites(5))
 
 
-def test_failed_and_infeasible_ones_are_worst_in_all():
+def test_the_defaults_come_first_only_if_wanted():
+    chosen = SearchSpace([Gene("x", Grid((0, 1, 2, 3, 4)), default=1)])
+    for wanted, first in ((True, 1), (False, 2)):
+        strategy = screened_nsga2(default_first=wanted).configure(10)
+        assert Engine(chosen, strategy, seed=0).ask().genome == {"x": first}
+
+
+def test_failed_and_infeasible_ones_are_no_elites():
     engine = Engine(SPACE, screened_nsga2().configure(30), seed=0)
     for count in range(30):
         one = engine.ask()
@@ -142,9 +149,22 @@ def test_failed_and_infeasible_ones_are_worst_in_all():
         violation = 1.0 if count % 5 == 1 else 0.0
         engine.tell(one.birth, losses, violation=violation)
     surrogate = front_surrogate_of(SPACE, engine.history)
-    viable = [one.viable for one in surrogate.individuals]
-    assert all(viable[index] for index in surrogate.elites(30))
+    elites = [surrogate.individuals[i] for i in surrogate.elites(30)]
     assert len(surrogate.individuals) == 30
+    assert len(elites) == 18
+    assert all(one.viable and one.violation == 0 for one in elites)
+
+
+def test_a_search_for_a_front_draws_no_immigrants():
+    # Nothing is better than (0, 0): a search for one network gets stuck.
+    plane = SearchSpace([Gene(name, Grid(tuple(range(30)))) for name in "xy"])
+    engine = Engine(plane, screened_nsga2().configure(40), seed=0)
+    for _ in range(40):
+        one = engine.ask()
+        x, y = one.genome["x"], one.genome["y"]
+        engine.tell(one.birth, (float(x), float(y)))
+    operators = {one.operator for one in engine.history.ended}
+    assert "immigrant" not in operators
 
 
 def test_more_individuals_than_a_surrogate_learns_from(monkeypatch):

@@ -3,11 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from keras_evonas.evolution import candidates
 from keras_evonas.evolution.baselines import random_search
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Grid
 from keras_evonas.evolution.genes import Interval
+from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.screening import screened_evolution
@@ -207,6 +209,19 @@ def test_a_continuous_gene_is_searched_finely():
     assert best(search(screened_evolution(), space, loss, 30)) < 0.02
 
 
+def test_every_child_that_is_looked_at_has_one_origin():
+    engine = search(screened_evolution(initial_size=8), PLANE, bowl, 12)
+    surrogate = surrogate_of(PLANE, engine.history)
+    pool = candidates._gathered(
+        candidates._THOROUGH, surrogate, Draft, PLANE, rng_at(0)
+    )
+    climbed = pool.climb(candidates._THOROUGH, rng_at(1))
+    for some in (pool, climbed):
+        assert len(some.codes) == len(some.worth) == len(some.origin)
+    kinds = {pool.origins[index].operator for index in pool.origin}
+    assert kinds == {"neighbour", "random"}
+
+
 def test_children_name_their_parents():
     space, loss = conditional_trap(3)
     engine = search(screened_evolution(), space, loss, 40)
@@ -269,6 +284,17 @@ def test_recommends_who_would_win_again():
         assert named in engine.history.ended
         gains.append(bowl(luckiest.genome) - bowl(named.genome))
     assert np.mean(gains) > 0, gains
+
+
+@pytest.mark.parametrize("feasible", [{7}, {7, 12}])
+def test_recommends_somebody_feasible_if_there_is_one(feasible):
+    engine = Engine(PLANE, random_search(), seed=0)
+    for birth in range(20):
+        # Nothing about a network tells whether it is feasible.
+        losses = (bowl(engine.ask().genome),)
+        engine.tell(birth, losses, violation=float(birth not in feasible))
+    named = screened_evolution().recommend(PLANE, engine.history)
+    assert named.birth in feasible
 
 
 def test_recommends_nobody_of_failures():

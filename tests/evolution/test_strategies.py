@@ -13,6 +13,7 @@ from keras_evonas.evolution import Tournament
 from keras_evonas.evolution import generational_genetic_algorithm
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import local_search
+from keras_evonas.evolution import nsga2
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import regularized_evolution
 from keras_evonas.testing import conditional_trap
@@ -52,6 +53,34 @@ from keras_evonas.testing import example_spaces
 def test_settings_that_make_no_sense_are_refused(make, arguments, message):
     with pytest.raises(ValueError, match=message):
         make(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (
+            genetic_algorithm(
+                population_size=7, tournament_size=3, crossover_rate=0.25
+            ),
+            (7, 3, 0.25),
+        ),
+        (
+            generational_genetic_algorithm(
+                population_size=7, tournament_size=5, crossover_rate=0.25
+            ),
+            (7, 5, 0.25),
+        ),
+        (nsga2(population_size=7, crossover_rate=0.25), (7, 2, 0.25)),
+    ],
+)
+def test_makers_hand_their_settings_on(made, expected):
+    settings = made.population_size, made.select.size, made.crossover_rate
+    assert settings == expected
+
+
+def test_regularized_evolution_has_the_sizes_that_it_is_given():
+    made = regularized_evolution(population_size=7, sample_size=3)
+    assert (made.population_size, made.select) == (7, Tournament(size=3))
 
 
 @pytest.mark.parametrize(
@@ -101,12 +130,14 @@ def _births(individuals):
     return [one.birth for one in individuals]
 
 
-def test_a_steady_state_lets_each_good_child_in():
+def test_a_steady_state_lets_each_good_child_in_at_once():
     strategy = genetic_algorithm(population_size=3, tournament_size=2)
-    state = _absorb(strategy, _ended([5, 4, 6, 9, 1]))
-    # 5, 4 and 6 found it; 9 is worse than all; 1 takes the place of 6.
-    assert _births(state.population) == [0, 1, 4]
+    state = _absorb(strategy, _ended([5, 4, 6, 1]))
+    # 5, 4 and 6 found it; 1 takes the place of 6.
+    assert _births(state.population) == [0, 1, 3]
     assert state.brood == ()
+    # 9 is worse than all.
+    assert strategy.absorb(state, *_ended([9], first=4)) == state
 
 
 def test_a_generation_is_as_many_children_as_the_population():

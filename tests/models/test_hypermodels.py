@@ -97,6 +97,7 @@ def test_every_active_gene_matters(name):
     rng = np.random.default_rng(5)
     genome = space.sample(rng)
     base = description(hypermodel, hp, genome)
+    assert description(hypermodel, hp, genome) == base
     for gene in space.mutable(genome):
         other = gene.domain.neighbours(genome[gene.name])[0]
         changed = space.express({**genome, gene.name: other}, rng)

@@ -220,12 +220,19 @@ def test_networks_without_a_score_are_passed_over() -> None:
             raise keras_tuner.errors.FailedTrialError("too large")
         return _build(hp)
 
+    def odd(model: keras.Model) -> bool:
+        return bool(model.count_params() % 2)
+
     def score(model: keras.Model) -> float:
-        return math.nan if model.count_params() % 2 else _size(model)
+        return math.nan if odd(model) else _size(model)
 
     found = capable(build, score, count=99, draws=40, seed=0)
     assert 0 < len(found) < 40
-    assert all(values["units"] <= 32 for values in found)
+    for values in found:
+        assert values["units"] <= 32
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(values)
+        assert not odd(_build(hp))
 
 
 @pytest.mark.slow

@@ -152,7 +152,8 @@ def test_metrics_may_be_constrained(name):
 
 
 @pytest.mark.parametrize(
-    "constraints", ["params", ["params"], [("params", 3)], 5, [None]]
+    "constraints",
+    ["params", ["params"], [("params", 3)], 5, [None], at_most("params", 3)],
 )
 def test_what_is_no_list_of_constraints(constraints):
     with pytest.raises(TypeError, match="`constraints` must be a list"):
@@ -319,14 +320,24 @@ def test_other_constraints_are_another_search(tmp_path):
 # The default guard.
 
 
-def test_the_guard_keeps_training_within_the_memory(tmp_path):
-    from keras_evonas.models.costs.device import memory_for_training
+@pytest.mark.parametrize("limit", [1e6, 1e7])
+def test_the_guard_keeps_training_within_the_memory(
+    tmp_path, monkeypatch, limit
+):
+    from keras_evonas.oracles import judged
 
-    oracle = oracle_in(tmp_path / "s", **settings())
-    proposed = search(oracle)
-    limit = memory_for_training()
+    monkeypatch.setattr(judged, "memory_for_training", lambda: limit)
+    proposed = search(oracle_in(tmp_path / "s", **settings()))
     assert len(proposed) == 30
     assert max(16 * params_of(values) for values in proposed) <= limit
+
+
+def test_a_guarded_search_goes_on_with_costs_only(tmp_path):
+    search(oracle_in(tmp_path / "s", **settings()), trials=2)
+    again = oracle_in(tmp_path / "s", **settings(costs=None))
+    again.reload()
+    with pytest.raises(ValueError, match=r"`costs` must.*'training_bytes'"):
+        again.create_trial("tuner0")
 
 
 def test_a_limit_of_ones_own_replaces_the_guard(tmp_path):
@@ -415,6 +426,20 @@ def test_what_proves_infeasible_is_worse_than_all_others(tmp_path, strategy):
         x.trial_id for x in best
     ]
     assert again.engine.state == oracle.engine.state
+
+
+def test_several_goals_of_which_nothing_is_feasible_yet(tmp_path):
+    goals = ("score", "max"), ("params", "min")
+    oracle = oracle_in(
+        tmp_path / "s",
+        **settings(
+            strategy=None,
+            objective=[keras_tuner.Objective(*goal) for goal in goals],
+            constraints=[at_most("latency_ms", 1)],
+        ),
+    )
+    proposed = search(oracle, lambda values: {"latency_ms": 2.0}, trials=20)
+    assert len(proposed) == 20
 
 
 def test_a_constraint_that_training_does_not_report(tmp_path):

@@ -12,6 +12,7 @@ from keras_evonas import EvoOracle
 from keras_evonas import MultiFidelityTuner
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import successive_halving
+from keras_evonas.oracles import fidelity
 from keras_evonas.oracles.hyperparameters import to_space
 from tests.searches import Search
 from tests.searches import oracle_in
@@ -78,6 +79,12 @@ def test_a_strategy_without_rungs_says_nothing(tmp_path: pathlib.Path) -> None:
     oracle = Search(tmp_path / "search", max_trials=3).finish().oracle
     for trial in oracle.trials.values():
         assert not RESERVED & set(trial.hyperparameters.values)
+
+
+def test_heirs_go_on_from_the_weights_of_others() -> None:
+    heirs = EvoOracle("val_loss", 3, inherit_weights=True)
+    assert fidelity.goes_on_from_weights(heirs)
+    assert not fidelity.goes_on_from_weights(EvoOracle("val_loss", 3))
 
 
 def test_the_best_trials_stand_on_the_highest_rung(

@@ -149,6 +149,18 @@ def test_defaults_are_those_of_keras_tuner() -> None:
     }
 
 
+def test_a_default_beyond_a_continuous_range_is_its_end() -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.Float("above", 0.0, 1.0, default=3.0)
+    hp.Float("below", 0.5, 1.0, default=0.0)
+    assert hp_lib.to_space(hp).default == {"above": 1.0, "below": 0.5}
+
+
+def test_an_ordered_choice_is_in_the_order_of_its_numbers() -> None:
+    space = _space_of("Choice", [4, 1, 2])
+    assert space.genes[0].domain == Grid((1, 2, 4))
+
+
 def test_nested_scopes_become_conditions() -> None:
     space = hp_lib.to_space(example_space())
     genomes = [space.sample(rng_at(seed)) for seed in range(200)]

@@ -1,5 +1,7 @@
 """Leases of an oracle under a chief: workers that die, and that come back."""
 
+import time
+
 import pytest
 
 from keras_evonas.oracles.record import End
@@ -24,9 +26,7 @@ def _end(oracle, trial, score=1.0):
 
 
 def _later(oracle):
-    from time import monotonic
-
-    oracle.end_leases(monotonic() + _LONG)
+    oracle.end_leases(time.monotonic() + _LONG)
 
 
 def test_a_silent_worker_loses_its_trial(oracle, capsys):
@@ -39,6 +39,17 @@ def test_a_silent_worker_loses_its_trial(oracle, capsys):
     again = oracle.create_trial("other-lane0")
     assert again.trial_id == lost.trial_id
     assert again.hyperparameters.values == lost.hyperparameters.values
+
+
+def test_a_lease_ends_though_nobody_asks(oracle, monkeypatch):
+    monkeypatch.setenv("KERAS_EVONAS_LEASE_SECONDS", "0.05")
+    lost = oracle.create_trial("dead-lane0")
+    oracle.update_trial(lost.trial_id, {})
+    deadline = time.monotonic() + 30
+    while "dead-lane0" in oracle.ongoing_trials:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert oracle.create_trial("other-lane0").trial_id == lost.trial_id
 
 
 def test_a_worker_without_signs_keeps_its_trial(oracle):

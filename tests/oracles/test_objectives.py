@@ -25,7 +25,7 @@ def test_better_than_by_direction(direction: str) -> None:
         assert not any(objective.better_than(odd, two) for two in _NO_NUMBERS)
 
 
-@pytest.mark.parametrize(
+scores_and_losses = pytest.mark.parametrize(
     ("direction", "score", "losses"),
     [
         ("min", 0.5, (0.5,)),
@@ -38,7 +38,18 @@ def test_better_than_by_direction(direction: str) -> None:
         ),
     ],
 )
-def test_losses(
+
+
+@scores_and_losses
+def test_a_score_makes_losses(
+    direction: str, score: float | None, losses: tuple[float, ...] | None
+) -> None:
+    objective = objectives.StrictObjective("score", direction)
+    assert objectives.losses_of(objective, score) == losses
+
+
+@scores_and_losses
+def test_metrics_make_losses(
     direction: str, score: float | None, losses: tuple[float, ...] | None
 ) -> None:
     objective = keras_tuner.Objective("score", direction)

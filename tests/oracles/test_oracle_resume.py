@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 from keras_evonas.oracles.record import SearchRecord
+from keras_evonas.oracles.record import Terms
 from keras_evonas.project_lock import LOCK_NAME
 from tests.marks import everyday
 from tests.searches import STRATEGIES
@@ -156,6 +157,37 @@ def test_initial_population_meets_a_grown_space_alike(
         while len(cut.runs) < 8:
             cut.step()
         assert cut.proposed == uncut.proposed
+
+
+def test_the_state_is_saved_before_the_record_begins(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A record without a state cannot be taken up again.
+    there = []
+    begin = SearchRecord.begin
+
+    def watched(self: SearchRecord, terms: Terms) -> None:
+        there.append((tmp_path / "search" / "oracle.json").exists())
+        begin(self, terms)
+
+    monkeypatch.setattr(SearchRecord, "begin", watched)
+    Search(tmp_path / "search", max_trials=1).finish()
+    assert there == [True]
+
+
+def test_new_genes_are_saved_before_the_first_trial_that_has_them(
+    tmp_path: pathlib.Path,
+) -> None:
+    uncut = Search(tmp_path / "search", growing=True)
+    space = uncut.oracle.hyperparameters.space
+    known = len(space)
+    while len(space) == known:
+        assert uncut.step()
+        space = uncut.oracle.hyperparameters.space
+    again = uncut.cut().oracle  # killed before the tuner could save it
+    again.reload()
+    names = [entry.name for entry in again.hyperparameters.space]
+    assert names == [entry.name for entry in space]
 
 
 def test_reloading_reads_and_writes_nothing(tmp_path: pathlib.Path) -> None:

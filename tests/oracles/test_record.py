@@ -150,6 +150,15 @@ def test_differences_of_terms() -> None:
     ]
 
 
+@pytest.mark.keras
+def test_the_record_names_the_worker(tmp_path: pathlib.Path) -> None:
+    from tests.searches import Search
+
+    Search(tmp_path, tuners=2, max_trials=4).finish()
+    ends = [e for e in SearchRecord(tmp_path).read().events if type(e) is End]
+    assert {end.worker for end in ends} == {"tuner0", "tuner1"}
+
+
 @pytest.mark.slow
 @pytest.mark.keras
 def test_search_cut_at_every_byte_of_the_last_lines(

@@ -181,11 +181,9 @@ def test_too_little_to_tell():
     few = importance_lib.FEWEST_TRIALS - 1
     assert importance_of(genes, lambda g: g["a"], few) is None
     assert importance_of(genes, lambda g: 1.0) is None
+    rng = np.random.default_rng(0)
     fixed = [Gene("a", Categorical(("only",)))]
-    assert (
-        importance_of(fixed, lambda g: np.random.default_rng(0).random(), 20)
-        is None
-    )
+    assert importance_of(fixed, lambda g: rng.random(), 20) is None
 
 
 @pytest.mark.parametrize("seed", range(6))
