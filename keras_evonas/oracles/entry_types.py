@@ -57,6 +57,7 @@ TERMS: Mapping[str, _Check] = {
     "initial_population": _list_of(_dict_of(_scalar)),
     "max_trials": _or_none(lambda value: _natural(value) and value > 0),
     "constraints": _list_of(_text),
+    "space": _list_of(_text),
     "guard_bytes": _or_none(_number),
     "inheritance": _or_none(_text),
 }

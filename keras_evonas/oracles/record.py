@@ -41,6 +41,7 @@ class Terms:
         guard_bytes: The memory that training may take by default, on the
             machine where the search was begun, or `None` without that guard.
         inheritance: How children inherit weights, or `None`.
+        space: Names of the hyperparameters that were known at the beginning.
     """
 
     seed: int
@@ -51,6 +52,7 @@ class Terms:
     constraints: list[str] = dataclasses.field(default_factory=list)
     guard_bytes: float | None = None
     inheritance: str | None = None
+    space: list[str] = dataclasses.field(default_factory=list)
 
     def differences(self, now: "Terms", *, seed_given: bool) -> list[str]:
         """Names what `now` asks for that these terms do not hold.

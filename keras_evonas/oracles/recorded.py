@@ -61,6 +61,7 @@ class RecordedOracle(JudgedOracle):
         # model asks for.
         self._registered = tuple(self.hyperparameters.space)
         self._engine: Engine | None = None
+        self._names_at_first: list[str] = []
         self._ended_since_best = 0
         self._elapsed_before = 0.0
         self._started: float | None = None
@@ -195,6 +196,9 @@ class RecordedOracle(JudgedOracle):
             constraints=[str(one) for one in self.constraints],
             guard_bytes=self._guard_bytes,
             inheritance=self.inheritance and repr(self.inheritance),
+            space=list(
+                dict.fromkeys(hp.name for hp in self.hyperparameters.space)
+            ),
         )
 
     def _on_birth(self, trial: Trial) -> None:
@@ -281,6 +285,7 @@ class RecordedOracle(JudgedOracle):
             self._take_space(state)
             self.seed = self._seed_state = entries.terms.seed
             self._guard_bytes, self._judge = entries.terms.guard_bytes, None
+            self._names_at_first = entries.terms.space
             self._engine = self._new_engine(entries.terms.max_trials)
             self._started = None
             try:
@@ -292,6 +297,33 @@ class RecordedOracle(JudgedOracle):
                     f"other or the space: {error!r}. Restore it. "
                     f"{project.WAY_OUT}"
                 ) from error
+
+    def check_space(self, asked: keras_tuner.HyperParameters) -> None:
+        """Compares the space of the project folder with that of a hypermodel.
+
+        Args:
+            asked: What the hypermodel asks for when a tuner explores it. What
+                only some networks ask for need not be there.
+
+        Raises:
+            ValueError: If it asks for something new, or no longer for what it
+                asked for when the search began.
+        """
+        known = {hp.name for hp in self.hyperparameters.space}
+        wanted = {hp.name: hp for hp in asked.space}
+        registered = {hp.name for hp in self._registered}
+        can_grow = self.allow_new_entries and self.tune_new_entries
+        changes = [
+            f"'{name}' is new: {hp!r}"
+            for name, hp in wanted.items()
+            if can_grow and name not in known
+        ]
+        changes += [
+            f"'{name}' is not asked for any more"
+            for name in self._names_at_first
+            if name not in wanted and name not in registered
+        ]
+        self._refuse(changes)
 
     def _take_space(self, state: Mapping[str, Any]) -> None:
         try:

@@ -23,8 +23,10 @@ from keras_evonas import project
 from keras_evonas import project_lock
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.models.costs import HypermodelCosts
+from keras_evonas.models.explanation import explored
 from keras_evonas.models.net2net import inherit_weights
 from keras_evonas.oracles.fidelity import INHERITS
+from keras_evonas.oracles.recorded import RecordedOracle
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training import curves as curves_lib
 from keras_evonas.training.checkpoints import build_again
@@ -85,6 +87,7 @@ class MendedTuner(keras_tuner.Tuner):
         )
         self._files = files(self.project_dir)
         self._provide_costs(oracle)
+        self._check_space(oracle)
 
     def _provide_costs(self, oracle: keras_tuner.Oracle) -> None:
         """Lets an oracle judge networks before they are trained.
@@ -102,6 +105,21 @@ class MendedTuner(keras_tuner.Tuner):
             )
         ):
             oracle.costs = HypermodelCosts(self.hypermodel)
+
+    def _check_space(self, oracle: keras_tuner.Oracle) -> None:
+        """Refuses the folder of a search that another hypermodel began."""
+        if not isinstance(oracle, RecordedOracle) or not oracle.trials:
+            return
+        if self.hypermodel is None:
+            return
+        try:
+            asked = explored(self.hypermodel)
+        except Exception:
+            # It cannot be built without memory. Trials will tell.
+            return
+        if self.fit_arguments is not None:
+            self.fit_arguments(asked)
+        oracle.check_space(asked)
 
     def _tell_shapes(self, x: Any) -> None:
         """Lets networks be judged that learn their shapes from the data."""

@@ -575,3 +575,35 @@ def test_a_seed_of_many_bits_trains_too(tmp_path):
     for trial in tuner.oracle.trials.values():
         expected = alone(trial.hyperparameters, seed=5, epochs=1)
         assert tuner.learning_curves(trial.trial_id) == [expected]
+
+
+def test_a_folder_of_another_space_is_refused(tmp_path):
+    def hypermodel(names):
+        def build_with(hp):
+            for name in names:
+                hp.Choice(name, [1, 2, 3])
+            with hp.conditional_scope("a", [2]):
+                hp.Boolean("deep")
+            # In a loop without scopes, as most people write it.
+            for i in range(hp.Int("layers", 1, 3)):
+                hp.Int(f"units_{i}", 1, 9)
+            return build(keras_tuner.HyperParameters())
+
+        return build_with
+
+    def go(names, trials):
+        oracle = EvoOracle("val_loss", max_trials=trials, seed=0)
+        search(tmp_path, oracle, hypermodel(names), fit={"epochs": 1})
+        return len(oracle.end_order)
+
+    assert go(["a", "b"], 2) == 2
+    for names, message in [
+        (["a", "c"], "'c' is new.*'b' is not asked for any more"),
+        (["a"], "'b' is not asked for any more"),
+        (["a", "b", "c"], "'c' is new"),
+    ]:
+        with pytest.raises(ValueError, match=message) as caught:
+            go(names, 4)
+        assert "overwrite=True" in str(caught.value)
+    assert go(["a", "b"], 4) == 4
+    assert go(["b", "a"], 5) == 5  # the order does not matter
