@@ -231,7 +231,7 @@ class EvoTuner(AfterSearch):
         stop_reason = getattr(self._local_oracle, "stop_reason", None)
         if stop_reason:
             self._progress.say(f"Search stopped: {stop_reason}.")
-        warn_if_all_failed(self.oracle.trials.values())
+        warn_if_all_failed(self._local_oracle.trials.values())
         self.on_search_end()
 
     def _search_together(self, arguments: FitArguments) -> None:

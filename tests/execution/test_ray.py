@@ -5,6 +5,7 @@ import pathlib
 import socket
 
 import pytest
+import tensorflow as tf
 
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import successive_halving
@@ -72,8 +73,9 @@ def test_more_than_the_cluster_has(
 ) -> None:
     with pytest.raises(ValueError, match="`num_gpus` must not exceed"):
         search(tmp_path / "p", executor=Ray(num_gpus=1))
+    data = tf.data.Dataset.from_tensors(([[1.0]], [[1.0]]))
     with pytest.raises(TypeError, match="`x` must be such that"):
-        search(tmp_path / "q", data=((x for x in ()),), executor=Ray())
+        search(tmp_path / "q", data=(data,), executor=Ray())
 
 
 def test_an_address_that_does_not_answer(tmp_path: pathlib.Path) -> None:
