@@ -3,6 +3,7 @@
 import copy
 import functools
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -269,9 +270,7 @@ class StrategyConformance:
             pytest.skip("the suite says `learns = False`")
         by_chance = _random_losses()
         learnt = _best_losses(strategy)
-        gain = np.subtract(by_chance, learnt)
-        error = gain.std(ddof=1) / len(gain) ** 0.5
-        assert gain.mean() > 2 * error, f"{by_chance=} {learnt=}"
+        assert _exceed(by_chance, learnt), f"{by_chance=} {learnt=}"
 
     def test_heeds_what_trials_tell_of_constraints(
         self, strategy: Strategy
@@ -280,9 +279,7 @@ class StrategyConformance:
             pytest.skip("the suite says `learns = False`")
         by_chance = _random_feasible()
         learnt = _feasible(strategy)
-        gain = np.subtract(learnt, by_chance)
-        error = gain.std(ddof=1) / len(gain) ** 0.5
-        assert gain.mean() > 2 * error, f"{by_chance=} {learnt=}"
+        assert _exceed(learnt, by_chance), f"{by_chance=} {learnt=}"
 
     @pytest.mark.parametrize("objectives", [1, 2])
     def test_goes_on_while_nothing_is_feasible(
@@ -295,6 +292,13 @@ class StrategyConformance:
             steps = sum(map(float, one.genome.values()))
             losses = (steps, float(one.genome["x0"]))[:objectives]
             engine.tell(one.birth, losses, violation=1.0 + steps)
+
+
+def _exceed(more: Sequence[float], less: Sequence[float]) -> bool:
+    """Whether pairs differ by more than two standard errors of the mean."""
+    gain = np.subtract(more, less)
+    error = gain.std(ddof=1) / len(gain) ** 0.5
+    return bool(gain.mean() > 2 * error)
 
 
 @functools.lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import in_memory
+from keras_evonas.training.threads import as_if_first
 
 
 def check_fit(arguments: FitArguments) -> None:
@@ -98,10 +99,14 @@ def _check_lengths(name: str, parts: dict[str, Any]) -> None:
 def _check_kind(name: str, parts: dict[str, Any]) -> None:
     """Lets Keras look at data that are neither streams nor plain arrays."""
     x, y, sample_weight, *_ = [*parts.values(), None, None]
-    reader = keras.Model()
-    reader.compile(run_eagerly=True)
-    try:
+
+    def read() -> None:
+        reader = keras.Model()
+        reader.compile(run_eagerly=True)
         reader.fit(x, y, sample_weight=sample_weight, epochs=0, verbose=0)
+
+    try:
+        as_if_first(read)  # It takes no name from the networks.
     except ValueError as error:
         # Others are about the reader, which has no layers.
         if not str(error).startswith(("Unrecognized data", "Data cardinality")):

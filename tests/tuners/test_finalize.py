@@ -46,7 +46,7 @@ def tuner_in(folder, objective="val_accuracy", max_trials=5, **options):
         options.pop("hypermodel", build),
         objective,
         max_trials,
-        initial_population=["default"],
+        initial_population=options.pop("initial_population", ["default"]),
         seed=3,
         directory=folder,
         project_name="p",
@@ -295,7 +295,6 @@ def test_what_breaks_a_known_limit_is_not_trained(tmp_path):
         hypermodel=build_wide_on_six,
         constraints=[at_most("params", 300)],
     )
-    tuner.oracle.initial_population = ()
     tuner.search(X, Y, epochs=1, validation_data=VALIDATION)
 
     finals = finalize(tuner, top_k=2, repeats=1)
@@ -331,14 +330,19 @@ def test_what_breaks_a_measured_limit_wins_only_over_worse(tmp_path, limit):
 
 def test_costs_are_told_of_models_that_learn_their_shape(tmp_path):
     tuner = tuner_in(
-        tmp_path, ["val_loss", "params"], hypermodel=build_wide, max_trials=2
+        tmp_path,
+        ["val_loss", "params"],
+        hypermodel=build_wide,
+        max_trials=2,
+        initial_population=[{"units": 4}, {"units": 8}],
     )
-    tuner.oracle.initial_population = ()
     tuner.search(X, Y, epochs=1, validation_data=VALIDATION)
     assert all(t.metrics.exists("flops") for t in tuner.oracle.trials.values())
 
+    widths = [t.hyperparameters["units"] for t in tuner.oracle.trials.values()]
+    assert sorted(widths) == [4, 8]  # so nobody knows what the default costs
     names = {one.name for one in finalize(tuner, repeats=1).finalists}
-    assert "the default" in names  # which the search did not train
+    assert "the default" in names
 
 
 def test_failures_are_told_and_never_win(folder):
