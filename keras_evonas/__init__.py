@@ -7,7 +7,7 @@ nor TensorFlow.
 import importlib
 from typing import Any
 
-from keras_evonas._version import __version__
+__version__ = "0.1.0"
 
 _HOME_OF = {
     "EvoOracle": "keras_evonas.oracles.oracle",

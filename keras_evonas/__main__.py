@@ -8,7 +8,7 @@ from absl import app
 # Each module defines its own flags and a `main(argv)`.
 _MODULE_OF = {
     "export": "keras_evonas.commands.export",
-    "report": "keras_evonas.reports.command",
+    "report": "keras_evonas.commands.report",
     "resume": "keras_evonas.commands.resume",
     "status": "keras_evonas.commands.status",
 }

@@ -16,7 +16,6 @@ import numpy as np
 from keras_evonas.benchmarks import peers
 from keras_evonas.benchmarks.tables import Table
 from keras_evonas.benchmarks.tables import read_table
-from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution import multiobjective
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution import pareto_screening
@@ -26,6 +25,7 @@ from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.oracles.blas import one_blas_thread
 
 _STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "default": default_pareto_strategy,

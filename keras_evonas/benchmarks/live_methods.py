@@ -197,7 +197,7 @@ def _optuna_tpe(
     import keras
     import keras_tuner
 
-    from keras_evonas.oracles.hyperparameters import to_space
+    from keras_evonas.hyperparameters import to_space
 
     hp = keras_tuner.HyperParameters()
     problem.hypermodel.build(hp)  # It asks for all that there is.

@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from keras_evonas import project
+from keras_evonas.project.files import read_json
+from keras_evonas.project.files import write_json
 
 Clock = Literal["trials", "seconds"]
 
@@ -142,7 +143,7 @@ class LiveRun:
     def write(self, path: pathlib.Path, settings: dict[str, Any]) -> None:
         """Writes it, whole or not at all, with what it was measured with."""
         run = dataclasses.asdict(self)
-        project.write_json(path, {"settings": settings, "run": run})
+        write_json(path, {"settings": settings, "run": run})
 
 
 def read_run(
@@ -159,7 +160,7 @@ def read_run(
         ValueError: If the file is damaged, other settings stand in it, or the
             search is too short.
     """
-    content = project.read_json(path)
+    content = read_json(path)
     if content.get("settings") != settings:
         raise ValueError(
             f"`out` must hold searches with the settings {settings}. "

@@ -16,9 +16,9 @@ from keras_evonas.benchmarks.methods import Searcher
 from keras_evonas.benchmarks.methods import method
 from keras_evonas.benchmarks.tables import read_table
 from keras_evonas.benchmarks.toys import TOYS
-from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.oracles.blas import one_blas_thread
 
 
 class Problem(Protocol):

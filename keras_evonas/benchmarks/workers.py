@@ -21,8 +21,8 @@ from keras_evonas import EvoTuner
 from keras_evonas.evolution import random_search
 from keras_evonas.execution import Processes
 from keras_evonas.execution.processes import resident_bytes
-from keras_evonas.oracles.record import End
-from keras_evonas.oracles.record import SearchRecord
+from keras_evonas.project.record import End
+from keras_evonas.project.record import SearchRecord
 
 _WORKERS = flags.DEFINE_integer("workers", 2, "How many, against one.")
 _TRIALS = flags.DEFINE_integer("trials", 10, "Trials of a timed search.")

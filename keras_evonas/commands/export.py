@@ -11,8 +11,8 @@ from typing import Any
 from absl import flags
 
 from keras_evonas.commands.folders import run_on_folder
-from keras_evonas.reports.reading import load
-from keras_evonas.reports.table import to_dataframe
+from keras_evonas.project.reading import load
+from keras_evonas.project.table import to_dataframe
 
 _CSV = flags.DEFINE_string(
     "csv", None, "Where to write. Defaults to printing the table."

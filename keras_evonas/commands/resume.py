@@ -7,9 +7,9 @@ prints the command for the user to read and run, and runs nothing itself.
 from collections.abc import Sequence
 
 from keras_evonas.commands.folders import run_on_folder
-from keras_evonas.project_lock import holder_of
-from keras_evonas.reports.reading import load
-from keras_evonas.resuming import how_to_resume
+from keras_evonas.project.lock import holder_of
+from keras_evonas.project.reading import load
+from keras_evonas.project.resuming import how_to_resume
 
 
 def main(argv: Sequence[str]) -> None:

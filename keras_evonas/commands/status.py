@@ -8,10 +8,10 @@ import shlex
 from collections.abc import Sequence
 
 from keras_evonas.commands.folders import run_on_folder
-from keras_evonas.project_lock import Holder
-from keras_evonas.project_lock import holder_of
-from keras_evonas.reports.reading import load
-from keras_evonas.reports.search import Search
+from keras_evonas.project.lock import Holder
+from keras_evonas.project.lock import holder_of
+from keras_evonas.project.reading import load
+from keras_evonas.project.search import Search
 
 
 def main(argv: Sequence[str]) -> None:

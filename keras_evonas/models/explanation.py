@@ -8,9 +8,9 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
+from keras_evonas.hyperparameters import SharedHyperParameters
+from keras_evonas.hyperparameters import to_space
 from keras_evonas.models.costs.isolation import without_allocation
-from keras_evonas.oracles.hyperparameters import SharedHyperParameters
-from keras_evonas.oracles.hyperparameters import to_space
 
 # Keras-tuner explores as long as it takes; a scope that nothing can open, such
 # as one for a value that a choice does not have, would keep it for ever.

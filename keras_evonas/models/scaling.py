@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import keras_tuner
 
+from keras_evonas.hyperparameters import to_space
 from keras_evonas.models import genes
 from keras_evonas.models.explanation import explored
-from keras_evonas.oracles.hyperparameters import to_space
 
 # The last parts of the names of hyperparameters that are scaled.
 DEPTHS = ("depth", "blocks", "cells", "repeats")

@@ -5,13 +5,14 @@ import pathlib
 import warnings
 from typing import Any
 
-from keras_evonas import project
 from keras_evonas.oracles import saved
 from keras_evonas.oracles.host import MendedOracle
 from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
-from keras_evonas.oracles.record import SearchRecord
-from keras_evonas.project_lock import FolderLock
+from keras_evonas.project.files import read_json
+from keras_evonas.project.files import set_aside
+from keras_evonas.project.lock import FolderLock
+from keras_evonas.project.record import SearchRecord
 
 
 class FolderOracle(MendedOracle):
@@ -89,7 +90,7 @@ class FolderOracle(MendedOracle):
         path = pathlib.Path(self._project_dir, f"{name}.json")
         if path.exists():
             try:
-                project.read_json(path)
+                read_json(path)
             except ValueError:
                 self._unusable.append(path)
                 self._set_aside()
@@ -127,7 +128,7 @@ class FolderOracle(MendedOracle):
         """Gives files that cannot be used other names."""
         for path in dict.fromkeys(self._unusable):
             if path.exists():
-                name = project.set_aside(path).name
+                name = set_aside(path).name
                 warnings.warn(
                     f"'{path}' does not fit the record of the search, or "
                     f"cannot be read. It is kept as '{name}'.",

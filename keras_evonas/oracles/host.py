@@ -18,11 +18,11 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas import project
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution.randomness import check_seed
+from keras_evonas.hyperparameters import SharedHyperParameters
 from keras_evonas.oracles import objectives
-from keras_evonas.oracles.hyperparameters import SharedHyperParameters
+from keras_evonas.project.files import write_json
 
 Status = trial_lib.TrialStatus
 Trial = trial_lib.Trial
@@ -308,7 +308,7 @@ class MendedOracle(keras_tuner.Oracle):
             return
         # A subclass's record holds what is worth waiting for the disk.
         path = self._trial_file(trial.trial_id)
-        project.write_json(path, trial.get_state(), durable=False)
+        write_json(path, trial.get_state(), durable=False)
 
     def _trial_file(self, trial_id: str) -> pathlib.Path:
         return pathlib.Path(
@@ -328,7 +328,7 @@ class MendedOracle(keras_tuner.Oracle):
         ended = len(self.end_order)
         content = (ended, len(self.hyperparameters.space))
         if content != self._snapshot_of:
-            project.write_json(self._get_oracle_fname(), self.get_state())
+            write_json(self._get_oracle_fname(), self.get_state())
             self._snapshot_of = content
             self._snapshot_due = max(ended + 16, int(ended * _SNAPSHOT_GROWTH))
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import keras_tuner
 
+from keras_evonas import hyperparameters as hp_lib
 from keras_evonas.evolution.genes import Genome
-from keras_evonas.oracles import hyperparameters as hp_lib
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.constraints import STATIC_COSTS
 from keras_evonas.oracles.constraints import Constraint

@@ -7,7 +7,6 @@ from typing import Any
 
 import keras_tuner
 
-from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.oracles import fidelity
@@ -17,6 +16,7 @@ from keras_evonas.oracles.arguments import check_failures
 from keras_evonas.oracles.arguments import check_stops
 from keras_evonas.oracles.arguments import checked_initial_population
 from keras_evonas.oracles.arguments import checked_strategy
+from keras_evonas.oracles.blas import one_blas_thread
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.constraints import checked_constraints
 from keras_evonas.oracles.feasibility import CostFunction
@@ -295,7 +295,7 @@ class EvoOracle(RecordedOracle):
 
     def _repr_html_(self) -> str:
         # Reports read folders that oracles write, and load no Keras.
-        from keras_evonas.reports.notebook import oracle_html
+        from keras_evonas.project.notebook import oracle_html
 
         settings = {
             "objective": str(objectives.describe(self.objective)),

@@ -10,21 +10,22 @@ from typing import Any
 
 import keras_tuner
 
-from keras_evonas import project
+from keras_evonas import hyperparameters as hp_lib
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.oracles import fidelity
-from keras_evonas.oracles import hyperparameters as hp_lib
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles import saved
 from keras_evonas.oracles.arguments import describe_strategy
 from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
 from keras_evonas.oracles.judged import JudgedOracle
-from keras_evonas.oracles.record import End
-from keras_evonas.oracles.record import Event
-from keras_evonas.oracles.record import Terms
+from keras_evonas.project.files import WAY_OUT
+from keras_evonas.project.files import read_json
+from keras_evonas.project.record import End
+from keras_evonas.project.record import Event
+from keras_evonas.project.record import Terms
 
 # What reading raises where parts are sound, but do not fit each other.
 _MISFITS = (ArithmeticError, AttributeError, LookupError, TypeError)
@@ -295,7 +296,7 @@ class RecordedOracle(JudgedOracle):
                     f"'{self._record.path}' must be the record of this "
                     "search. Received: one whose entries do not fit each "
                     f"other or the space: {error!r}. Restore it. "
-                    f"{project.WAY_OUT}"
+                    f"{WAY_OUT}"
                 ) from error
 
     def check_space(self, asked: keras_tuner.HyperParameters) -> None:
@@ -335,7 +336,7 @@ class RecordedOracle(JudgedOracle):
             raise ValueError(
                 f"'{self._get_oracle_fname()}' must be the state of a "
                 f"keras-tuner oracle. Received: one whose parts do not fit: "
-                f"{error}. Restore it. {project.WAY_OUT}"
+                f"{error}. Restore it. {WAY_OUT}"
             ) from error
         self._refuse(changes)
         self.hyperparameters = hp_lib.SharedHyperParameters(
@@ -396,12 +397,12 @@ class RecordedOracle(JudgedOracle):
 
     def _saved_state(self) -> dict[str, Any]:
         path = self._get_oracle_fname()
-        state = project.read_json(path)
+        state = read_json(path)
         missing = {"display", "hyperparameters", "start_order"} - set(state)
         if missing:
             raise ValueError(
                 f"'{path}' must be the state of a keras-tuner oracle. "
-                f"Received: one without {sorted(missing)}. {project.WAY_OUT}"
+                f"Received: one without {sorted(missing)}. {WAY_OUT}"
             )
         return state
 
@@ -415,7 +416,7 @@ class RecordedOracle(JudgedOracle):
                 f"The project folder '{self._project_dir}' must hold a search "
                 "of EvoOracle to be continued. Received: one of another "
                 f"oracle, or one whose '{self._record.path}' is lost. "
-                f"{project.WAY_OUT}"
+                f"{WAY_OUT}"
             )
 
     def _on_space_change(self, change: str) -> None:
@@ -429,5 +430,5 @@ class RecordedOracle(JudgedOracle):
     def _refusal(self, changes: list[str]) -> str:
         return (
             f"The project folder '{self._project_dir}' holds a search that "
-            f"differs from this one: {'; '.join(changes)}. {project.WAY_OUT}"
+            f"differs from this one: {'; '.join(changes)}. {WAY_OUT}"
         )

@@ -12,7 +12,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas import project
+from keras_evonas.project.files import read_json
 
 _HYPERPARAMETERS = frozenset(("Boolean", "Choice", "Fixed", "Float", "Int"))
 _CONDITIONS = frozenset(("Parent",))
@@ -59,7 +59,7 @@ def trial_from(path: pathlib.Path, trial_id: str) -> trial_lib.Trial:
         ValueError: If it is not the file of this trial.
     """
     try:
-        state = project.read_json(path)
+        state = read_json(path)
     except ValueError as error:
         raise ValueError(
             f"'{path}' must hold the state of trial '{trial_id}'. Received: "
@@ -85,7 +85,7 @@ def trial_from(path: pathlib.Path, trial_id: str) -> trial_lib.Trial:
 def status_in(path: pathlib.Path) -> str | None:
     """The status that a trial's file tells, `None` if it tells none."""
     try:
-        status = project.read_json(path).get("status")
+        status = read_json(path).get("status")
     except ValueError:
         return None
     return status if isinstance(status, str) else None

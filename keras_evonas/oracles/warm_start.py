@@ -8,12 +8,12 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_evonas import hyperparameters as hp_lib
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.models.costs.isolation import isolated
-from keras_evonas.oracles import hyperparameters as hp_lib
 
 Score = Callable[[keras.Model], float]
 

@@ -12,16 +12,16 @@ or `python -m keras_evonas report searches/digits`. Nothing here imports Keras,
 so a report can be made while the search runs, after a crash, and elsewhere.
 """
 
-from keras_evonas.reports.ablation import AblationResult
-from keras_evonas.reports.ablation import GeneEffect
+from keras_evonas.project.ablation import AblationResult
+from keras_evonas.project.ablation import GeneEffect
+from keras_evonas.project.reading import load
+from keras_evonas.project.search import Finalist
+from keras_evonas.project.search import Objective
+from keras_evonas.project.search import Search
+from keras_evonas.project.search import Trial
 from keras_evonas.reports.importance import Importance
 from keras_evonas.reports.importance import gene_importance
 from keras_evonas.reports.page import write_report
-from keras_evonas.reports.reading import load
-from keras_evonas.reports.search import Finalist
-from keras_evonas.reports.search import Objective
-from keras_evonas.reports.search import Search
-from keras_evonas.reports.search import Trial
 
 __all__ = [
     "AblationResult",

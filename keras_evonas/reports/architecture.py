@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
-from keras_evonas.reports import wording
-from keras_evonas.reports.search import Trial
+from keras_evonas.project import wording
+from keras_evonas.project.search import Trial
 
 # Settings that say what a layer is; the others are seldom asked for.
 _SHOWN = (

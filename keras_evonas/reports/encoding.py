@@ -18,7 +18,7 @@ from keras_evonas.evolution.genes import Domain
 from keras_evonas.evolution.genes import Grid
 from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.space import SearchSpace
-from keras_evonas.reports import space as space_lib
+from keras_evonas.project import spaces as space_lib
 
 INACTIVE = -1.0
 

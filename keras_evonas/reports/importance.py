@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_evonas.project import extras
+from keras_evonas.project.search import Search
 from keras_evonas.reports import encoding
-from keras_evonas.reports import extras
 from keras_evonas.reports.encoding import Feature
-from keras_evonas.reports.search import Search
 
 METHOD = "fANOVA of a random forest (Hutter et al., 2014)"
 FEWEST_TRIALS = 10

@@ -1,13 +1,13 @@
 """Sentences and tables about networks that were trained again."""
 
-from keras_evonas.reports import html
-from keras_evonas.reports import wording
-from keras_evonas.reports.ablation import AblationResult
-from keras_evonas.reports.ablation import GeneEffect
-from keras_evonas.reports.html import Markup
-from keras_evonas.reports.html import tag
-from keras_evonas.reports.search import Finalist
-from keras_evonas.reports.search import Search
+from keras_evonas.project import html
+from keras_evonas.project import wording
+from keras_evonas.project.ablation import AblationResult
+from keras_evonas.project.ablation import GeneEffect
+from keras_evonas.project.html import Markup
+from keras_evonas.project.html import tag
+from keras_evonas.project.search import Finalist
+from keras_evonas.project.search import Search
 
 
 def finalists_lead(search: Search) -> str:

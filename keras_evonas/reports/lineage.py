@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from keras_evonas.reports.search import Search
-from keras_evonas.reports.search import Trial
+from keras_evonas.project.search import Search
+from keras_evonas.project.search import Trial
 
 
 @dataclasses.dataclass(frozen=True)

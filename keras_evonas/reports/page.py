@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from keras_evonas import __version__
-from keras_evonas.reports import extras
-from keras_evonas.reports import html
+from keras_evonas.project import extras
+from keras_evonas.project import html
+from keras_evonas.project import wording
+from keras_evonas.project.html import Markup
+from keras_evonas.project.html import tag
+from keras_evonas.project.reading import load
+from keras_evonas.project.search import Search
+from keras_evonas.project.search import Trial
 from keras_evonas.reports import verdict
-from keras_evonas.reports import wording
 from keras_evonas.reports.figures.base import Figure
-from keras_evonas.reports.html import Markup
-from keras_evonas.reports.html import tag
-from keras_evonas.reports.reading import load
-from keras_evonas.reports.search import Search
-from keras_evonas.reports.search import Trial
 from keras_evonas.reports.sections import Report
 from keras_evonas.reports.sections import Section
 

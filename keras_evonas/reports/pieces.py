@@ -2,15 +2,15 @@
 
 import collections
 
+from keras_evonas.project import html
+from keras_evonas.project import wording
+from keras_evonas.project.html import Markup
+from keras_evonas.project.html import tag
+from keras_evonas.project.search import Search
+from keras_evonas.project.search import Trial
 from keras_evonas.reports import architecture
-from keras_evonas.reports import html
 from keras_evonas.reports import lineage
-from keras_evonas.reports import wording
 from keras_evonas.reports.figures import ancestry
-from keras_evonas.reports.html import Markup
-from keras_evonas.reports.html import tag
-from keras_evonas.reports.search import Search
-from keras_evonas.reports.search import Trial
 
 _LISTED_MESSAGES = 20
 _LISTED_EDGES = 300

@@ -3,26 +3,26 @@
 import dataclasses
 from typing import Any
 
+from keras_evonas.project import html
+from keras_evonas.project import wording
+from keras_evonas.project.html import Markup
+from keras_evonas.project.html import tag
+from keras_evonas.project.search import Search
+from keras_evonas.project.search import Trial
 from keras_evonas.reports import architecture
 from keras_evonas.reports import encoding
-from keras_evonas.reports import html
 from keras_evonas.reports import judged
 from keras_evonas.reports import lineage
 from keras_evonas.reports import pieces
 from keras_evonas.reports import verdict
-from keras_evonas.reports import wording
 from keras_evonas.reports.figures import ancestry
 from keras_evonas.reports.figures import costs
 from keras_evonas.reports.figures import genes
 from keras_evonas.reports.figures import judged as judged_figures
 from keras_evonas.reports.figures import progress
 from keras_evonas.reports.figures.base import Figure
-from keras_evonas.reports.html import Markup
-from keras_evonas.reports.html import tag
 from keras_evonas.reports.importance import Importance
 from keras_evonas.reports.importance import gene_importance
-from keras_evonas.reports.search import Search
-from keras_evonas.reports.search import Trial
 
 _LISTED_TRIALS = 10
 _SHOWN_GENES = 6

@@ -1,12 +1,12 @@
 """The top of a report: what matters most, in sentences and in figures."""
 
-from keras_evonas.reports import html
-from keras_evonas.reports import wording
-from keras_evonas.reports.html import Markup
-from keras_evonas.reports.html import tag
+from keras_evonas.project import html
+from keras_evonas.project import wording
+from keras_evonas.project.html import Markup
+from keras_evonas.project.html import tag
+from keras_evonas.project.search import Search
 from keras_evonas.reports.importance import FEWEST_TRIALS
 from keras_evonas.reports.importance import Importance
-from keras_evonas.reports.search import Search
 
 # Below this R² the shares are called rough.
 _ROUGH_FIT = 0.5

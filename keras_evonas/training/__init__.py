@@ -1,15 +1,15 @@
-"""Training of candidates: several networks in one `fit`, each as if alone."""
+"""Training of executions: several networks in one `fit`, each as if alone."""
 
 from keras_evonas.training.arguments import FitArguments
-from keras_evonas.training.candidates import Candidate
-from keras_evonas.training.candidates import Outcome
 from keras_evonas.training.data import Data
 from keras_evonas.training.evaluation import Task
 from keras_evonas.training.evaluation import evaluate
+from keras_evonas.training.executions import Execution
+from keras_evonas.training.executions import Outcome
 
 __all__ = [
-    "Candidate",
     "Data",
+    "Execution",
     "FitArguments",
     "Outcome",
     "Task",

@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_evonas import project
+from keras_evonas.project.files import WriteError
+from keras_evonas.project.files import check_room
 
 _SIGN = {"min": 1.0, "max": -1.0}
 # What a file takes beside the weights themselves, at most.
@@ -95,7 +96,7 @@ class BestWeights(keras.callbacks.Callback):
         there as a whole or not at all.
 
         Raises:
-            keras_evonas.project.WriteError: If the disk is full or broken.
+            WriteError: If the disk is full or broken.
         """
         if self._values is None:
             return False
@@ -111,12 +112,12 @@ def write_weights(model: keras.Model, path: str) -> None:
     The file is there as a whole or not at all.
 
     Raises:
-        keras_evonas.project.WriteError: If the disk is full or broken.
+        WriteError: If the disk is full or broken.
     """
     # A name of its own: a process that was given up may still be at it.
     temporary = f"{path}.{os.getpid()}.tmp.weights.h5"
     size = sum(weight.numpy().nbytes for weight in model.weights)
-    project.check_room(path, int(_OVERHEAD * size) + _HEADERS)
+    check_room(path, int(_OVERHEAD * size) + _HEADERS)
     optimizer, model.optimizer = model.optimizer, None
     try:
         model.save_weights(temporary)
@@ -124,7 +125,7 @@ def write_weights(model: keras.Model, path: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        raise project.WriteError.of(path, error) from error
+        raise WriteError.of(path, error) from error
     finally:
         model.optimizer = optimizer
 

@@ -1,4 +1,4 @@
-"""The data of a search, converted and shuffled once for all candidates."""
+"""The data of a search, converted and shuffled once for all executions."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
 from keras_evonas.training.arrays import arrays_of
 from keras_evonas.training.arrays import is_in_memory
-from keras_evonas.training.candidates import Candidate
+from keras_evonas.training.executions import Execution
 
 # Arguments that do not change what the data are.
 _HARMLESS = frozenset(
@@ -27,8 +27,8 @@ class Data:
     """Arguments of `fit`, and what was made of them so far.
 
     Args:
-        arguments: The arguments that all candidates share.
-        folds: The same arguments with the data of each fold, if candidates
+        arguments: The arguments that all executions share.
+        folds: The same arguments with the data of each fold, if executions
             are trained on folds.
     """
 
@@ -41,12 +41,12 @@ class Data:
         self._arrays: dict[int, tuple[Arrays, Arrays | None] | None] = {}
         self._orders: dict[tuple[int, int, bool], Orders] = {}
 
-    def arguments_of(self, candidate: Candidate) -> FitArguments:
-        """The arguments of one candidate."""
+    def arguments_of(self, execution: Execution) -> FitArguments:
+        """The arguments of one execution."""
         arguments = self.arguments
-        if candidate.fold is not None:
-            arguments = self._folds[candidate.fold]
-        return arguments.with_changes(**candidate.fit)
+        if execution.fold is not None:
+            arguments = self._folds[execution.fold]
+        return arguments.with_changes(**execution.fit)
 
     def arrays(
         self, arguments: FitArguments
@@ -54,7 +54,7 @@ class Data:
         """The data in memory, or `None`; see `arrays_of`.
 
         Args:
-            arguments: The arguments of one candidate.
+            arguments: The arguments of one execution.
         """
         place = self._place(arguments)
         if place is None:
@@ -84,7 +84,7 @@ class Data:
         return self._orders[key]
 
     def stream_key(self, arguments: FitArguments, seed: int) -> Any:
-        """Equal for candidates that can read the same stream of batches."""
+        """Equal for executions that can read the same stream of batches."""
         # Keras shuffles arrays and PyDatasets from the seed. A data set or a
         # generator comes in one order for all, and a generator but once.
         own_order = is_in_memory(arguments) or isinstance(

@@ -1,4 +1,4 @@
-"""One evaluation is one function: candidates in, outcomes out."""
+"""One evaluation is one function: executions in, outcomes out."""
 
 import dataclasses
 import time
@@ -11,15 +11,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_evonas.project import WriteError
+from keras_evonas.project.files import WriteError
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.arguments import FitArguments
-from keras_evonas.training.candidates import Candidate
-from keras_evonas.training.candidates import Outcome
 from keras_evonas.training.checkpoints import BestWeights
 from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.training.cohort import ArrayCohort
 from keras_evonas.training.data import Data
+from keras_evonas.training.executions import Execution
+from keras_evonas.training.executions import Outcome
 from keras_evonas.training.garbage import collected_at_the_end
 from keras_evonas.training.gradients import forgotten_custom_gradients
 from keras_evonas.training.member import Member
@@ -33,20 +33,20 @@ _OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
-    """What all candidates of a search have in common.
+    """What all executions of a search have in common.
 
     Args:
-        build: Builds and compiles the model of a candidate. It is called
+        build: Builds and compiles the model of a execution. It is called
             right after the random seed was set.
         data: The arguments of `fit`, with the data.
         objective: Pairs of a metric's name and `"min"` or `"max"`.
-        after_training: Called with a candidate and its trained model, while
+        after_training: Called with a execution and its trained model, while
             others may still be training. What it returns stands in the
-            outcome; if it raises, the candidate has failed.
-        adapt_callbacks: Called with a candidate and its own copies of the
+            outcome; if it raises, the execution has failed.
+        adapt_callbacks: Called with a execution and its own copies of the
             callbacks; returns those to use. Defaults to using the copies,
-            which write into a folder of the candidate's name.
-        training_bytes: Tells the memory that the training of a candidate
+            which write into a folder of the execution's name.
+        training_bytes: Tells the memory that the training of a execution
             takes, in bytes, or `None` where nobody knows. Defaults to not
             asking.
         memory: Integer, bytes that a cohort may take together, or `None`.
@@ -55,40 +55,40 @@ class Task:
         fatal: Exceptions of `build` that are to end the search.
     """
 
-    build: Callable[[Candidate], keras.Model]
+    build: Callable[[Execution], keras.Model]
     data: Data
     objective: Sequence[tuple[str, str]]
     after_training: (
-        Callable[[Candidate, keras.Model], Mapping[str, float]] | None
+        Callable[[Execution, keras.Model], Mapping[str, float]] | None
     ) = None
-    adapt_callbacks: Callable[[Candidate, list[Any]], list[Any]] | None = None
-    training_bytes: Callable[[Candidate], int | None] | None = None
+    adapt_callbacks: Callable[[Execution, list[Any]], list[Any]] | None = None
+    training_bytes: Callable[[Execution], int | None] | None = None
     memory: int | None = None
     infeasible: tuple[type[BaseException], ...] = ()
     fatal: tuple[type[BaseException], ...] = ()
 
 
 def evaluate(
-    candidates: Sequence[Candidate],
+    executions: Sequence[Execution],
     task: Task,
     *,
     cohort_size: int | None = None,
 ) -> list[Outcome]:
-    """Trains candidates together, each exactly as if alone.
+    """Trains executions together, each exactly as if alone.
 
-    Training alone means: `keras.utils.set_random_seed(candidate.seed)`, build
-    the model, call its `fit`. Candidates that run out of memory are trained
+    Training alone means: `keras.utils.set_random_seed(execution.seed)`, build
+    the model, call its `fit`. Executions that run out of memory are trained
     again in cohorts of half the size; one that does so alone is infeasible.
 
     Args:
-        candidates: What to train.
+        executions: What to train.
         task: What they have in common.
         cohort_size: Integer, how many are held in memory at the same time at
             most. Defaults to `None`: all of them, as far as `task.memory`
             allows.
 
     Returns:
-        The outcomes, in the order of the candidates.
+        The outcomes, in the order of the executions.
 
     Raises:
         ValueError: If `cohort_size` is not positive.
@@ -98,15 +98,15 @@ def evaluate(
             "`cohort_size` must be a positive integer. Received: "
             f"cohort_size={cohort_size}. Pass 1 to train one after another."
         )
-    size = cohort_size or max(len(candidates), 1)
+    size = cohort_size or max(len(executions), 1)
     limit = None
     outcomes: dict[str, Outcome] = {}
     cohorts, oversized = cohorts_of(
-        candidates, task.training_bytes, task.memory, size
+        executions, task.training_bytes, task.memory, size
     )
-    for candidate, needed in oversized:
-        outcomes[candidate.name] = _infeasible(
-            candidate.name,
+    for execution, needed in oversized:
+        outcomes[execution.name] = _infeasible(
+            execution.name,
             "It does not fit into the memory: training needs about "
             f"{needed / 1e9:.1f} GB, and {(task.memory or 0) / 1e9:.1f} GB "
             "are free.",
@@ -134,15 +134,15 @@ def evaluate(
             ]
         del evaluation
     return [
-        dataclasses.replace(outcomes[candidate.name], cohort_limit=limit)
-        for candidate in candidates
+        dataclasses.replace(outcomes[execution.name], cohort_limit=limit)
+        for execution in executions
     ]
 
 
 def _chunks(
-    candidates: Sequence[Candidate], size: int
-) -> list[Sequence[Candidate]]:
-    return [candidates[i : i + size] for i in range(0, len(candidates), size)]
+    executions: Sequence[Execution], size: int
+) -> list[Sequence[Execution]]:
+    return [executions[i : i + size] for i in range(0, len(executions), size)]
 
 
 def _infeasible(name: str, reason: str) -> Outcome:
@@ -150,13 +150,13 @@ def _infeasible(name: str, reason: str) -> Outcome:
 
 
 class _Evaluation:
-    """One cohort, from candidates to outcomes."""
+    """One cohort, from executions to outcomes."""
 
-    def __init__(self, task: Task, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, task: Task, executions: Sequence[Execution]) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self.exhausted: dict[str, str] = {}
         self._task = task
-        self._candidates = candidates
+        self._candidates = executions
         self._keepers: dict[str, BestWeights] = {}
 
     def run(self) -> None:
@@ -164,8 +164,8 @@ class _Evaluation:
         start = time.perf_counter()
         streamed: dict[Any, tuple[list[Member], FitArguments]] = {}
         with ArrayCohort(self._end) as cohort:
-            for candidate in self._candidates:
-                self._begin(candidate, cohort, streamed)
+            for execution in self._candidates:
+                self._begin(execution, cohort, streamed)
                 cohort.advance()
             cohort.finish()
         for members, arguments in streamed.values():
@@ -179,17 +179,17 @@ class _Evaluation:
         }
 
     def _begin(
-        self, candidate: Candidate, cohort: ArrayCohort, streamed: Any
+        self, execution: Execution, cohort: ArrayCohort, streamed: Any
     ) -> None:
         """Builds and traces a member, and hands it to those who train it."""
         data = self._task.data
         try:
-            arguments = data.arguments_of(candidate)
+            arguments = data.arguments_of(execution)
             arrays = data.arrays(arguments)
-            orders = arrays and data.orders(candidate.seed, arrays[0])
+            orders = arrays and data.orders(execution.seed, arrays[0])
 
             def begin() -> tuple[Member, Program | None]:
-                member = self._member(candidate, arguments)
+                member = self._member(execution, arguments)
                 if arrays is None or member.needs_steps:
                     return member, None
                 return member, Program(member.model, *arrays, orders, arguments)
@@ -198,28 +198,28 @@ class _Evaluation:
         except self._task.fatal:
             raise
         except Exception as error:
-            self._fail(candidate.name, error)
+            self._fail(execution.name, error)
             return
         if program is not None:
             cohort.add(member, program)
             return
-        key = data.stream_key(arguments, candidate.seed)
+        key = data.stream_key(arguments, execution.seed)
         streamed.setdefault(key, ([], arguments))[0].append(member)
 
-    def _member(self, candidate: Candidate, arguments: FitArguments) -> Member:
-        keras.utils.set_random_seed(candidate.seed)
-        model = self._task.build(candidate)
-        if candidate.initial_weights is not None:
-            read_weights(model, candidate.initial_weights)
+    def _member(self, execution: Execution, arguments: FitArguments) -> Member:
+        keras.utils.set_random_seed(execution.seed)
+        model = self._task.build(execution)
+        if execution.initial_weights is not None:
+            read_weights(model, execution.initial_weights)
         own = callback_lib.copied(arguments.callbacks)
         if self._task.adapt_callbacks is None:
-            own = callback_lib.placed(own, candidate.name)
+            own = callback_lib.placed(own, execution.name)
         else:
-            own = self._task.adapt_callbacks(candidate, own)
+            own = self._task.adapt_callbacks(execution, own)
         recorders = []
-        if candidate.checkpoint is not None:
+        if execution.checkpoint is not None:
             keeper = BestWeights(self._task.objective)
-            self._keepers[candidate.name] = keeper
+            self._keepers[execution.name] = keeper
             recorders.append(keeper)
         return Member(
             model,
@@ -227,8 +227,8 @@ class _Evaluation:
             recorders=recorders,
             epochs=arguments.epochs,
             initial_epoch=arguments.initial_epoch,
-            seed=candidate.seed,
-            name=candidate.name,
+            seed=execution.seed,
+            name=execution.name,
         )
 
     def _end(self, member: Member) -> None:
@@ -255,20 +255,20 @@ class _Evaluation:
             results=results,
         )
 
-    def _candidate(self, name: str) -> Candidate:
+    def _execution(self, name: str) -> Execution:
         return next(c for c in self._candidates if c.name == name)
 
     def _after_training(self, member: Member) -> Mapping[str, float]:
         if self._task.after_training is None:
             return {}
-        candidate = self._candidate(member.name)
-        return self._task.after_training(candidate, member.model)
+        execution = self._execution(member.name)
+        return self._task.after_training(execution, member.model)
 
     def _write(self, name: str, keeper: BestWeights) -> bool:
-        candidate = self._candidate(name)
-        if candidate.bar is not None and not keeper.loss < candidate.bar:
+        execution = self._execution(name)
+        if execution.bar is not None and not keeper.loss < execution.bar:
             return False
-        return keeper.write(str(candidate.checkpoint))
+        return keeper.write(str(execution.checkpoint))
 
     def _fail(self, name: str, error: BaseException) -> None:
         self._keepers.pop(name, None)

@@ -1,4 +1,4 @@
-"""How much memory there is, and how many candidates fit into it."""
+"""How much memory there is, and how many executions fit into it."""
 
 import pathlib
 from collections.abc import Callable

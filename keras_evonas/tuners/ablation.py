@@ -9,13 +9,13 @@ from typing import Any
 
 from keras_evonas import reports
 from keras_evonas.evolution import SearchSpace
-from keras_evonas.reports import wording
-from keras_evonas.reports.ablation import ABLATION_NAME
-from keras_evonas.reports.ablation import AblationResult
-from keras_evonas.reports.ablation import ablation_of
-from keras_evonas.reports.html import table
-from keras_evonas.reports.html import tag
-from keras_evonas.reports.reading import FINALISTS_NAME
+from keras_evonas.project import wording
+from keras_evonas.project.ablation import ABLATION_NAME
+from keras_evonas.project.ablation import AblationResult
+from keras_evonas.project.ablation import ablation_of
+from keras_evonas.project.html import table
+from keras_evonas.project.html import tag
+from keras_evonas.project.reading import FINALISTS_NAME
 from keras_evonas.tuners import retraining
 from keras_evonas.tuners.retraining import Retraining
 from keras_evonas.tuners.scoreboard import Network

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras_evonas import reports
 from keras_evonas.evolution.checks import check_positive_integer
-from keras_evonas.reports.notebook import Page
+from keras_evonas.project.notebook import Page
 from keras_evonas.reports.page import render_to
 from keras_evonas.tuners import ablation
 from keras_evonas.tuners import finalists

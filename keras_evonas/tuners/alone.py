@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import keras_tuner
 
+from keras_evonas.project import curves as curves_lib
 from keras_evonas.training import Outcome
-from keras_evonas.training import curves as curves_lib
 from keras_evonas.training.garbage import old_objects_spared
 from keras_evonas.tuners.host_tuner import MendedTuner
 from keras_evonas.tuners.lanes import Lanes

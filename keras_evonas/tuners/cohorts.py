@@ -8,8 +8,8 @@ from typing import Any
 from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.execution import Crew
-from keras_evonas.oracles.hyperparameters import SharedHyperParameters
-from keras_evonas.training import Candidate
+from keras_evonas.hyperparameters import SharedHyperParameters
+from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Outcome
 from keras_evonas.tuners import sizing
@@ -38,7 +38,7 @@ class _Cohort:
     """
 
     trials: list[trial_lib.Trial]
-    waiting: list[tuple[Sequence[Candidate], int]]
+    waiting: list[tuple[Sequence[Execution], int]]
     outcomes: list[Outcome] = dataclasses.field(default_factory=list)
 
 
@@ -141,7 +141,7 @@ class CohortSearch:
         heart.remove(cohort.trials)
         self._tuner._report_all(cohort.trials, cohort.outcomes)
 
-    def _job(self, candidates: Sequence[Candidate]) -> Job:
+    def _job(self, candidates: Sequence[Execution]) -> Job:
         runs = {c.name: self._tuner._run_of[c.name] for c in candidates}
         hp = next(iter(runs.values()))[0].hyperparameters
         registered = None
@@ -177,7 +177,7 @@ class CohortSearch:
         return result.outcomes
 
 
-def _killer(candidate: Candidate, death: str) -> Outcome:
+def _killer(candidate: Execution, death: str) -> Outcome:
     return Outcome(
         name=candidate.name,
         status="failed",

@@ -13,13 +13,13 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_evonas import project
 from keras_evonas.evolution import pareto
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.constraints import STATIC_COSTS
 from keras_evonas.oracles.judged import JudgedOracle
-from keras_evonas.reports.reading import FINALISTS_NAME
+from keras_evonas.project.files import write_json
+from keras_evonas.project.reading import FINALISTS_NAME
 from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.training.checkpoints import write_weights
@@ -222,7 +222,7 @@ class Judging:
         if best is None or self._sign * (score - best.score) <= 0:
             write_weights(model, str(self._weights(network, run.seed)))
             config = model.get_build_config()
-            project.write_json(self._build_config(network), config)
+            write_json(self._build_config(network), config)
 
     def _note(self, run: Run, score: Score) -> None:
         network = self._networks[run.network]

@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
-from keras_evonas.reports import wording
-from keras_evonas.reports.html import table
-from keras_evonas.reports.html import tag
-from keras_evonas.reports.search import Finalist
+from keras_evonas.project import wording
+from keras_evonas.project.html import table
+from keras_evonas.project.html import tag
+from keras_evonas.project.search import Finalist
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)

@@ -19,16 +19,16 @@ import keras
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas import project
-from keras_evonas import project_lock
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.explanation import explored
 from keras_evonas.models.net2net import inherit_weights
 from keras_evonas.oracles.fidelity import INHERITS
 from keras_evonas.oracles.recorded import RecordedOracle
+from keras_evonas.project import curves as curves_lib
+from keras_evonas.project import lock as project_lock
+from keras_evonas.project.files import write_json
 from keras_evonas.training import callbacks as callback_lib
-from keras_evonas.training import curves as curves_lib
 from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.tuners import sizing
@@ -148,9 +148,7 @@ class MendedTuner(keras_tuner.Tuner):
         if not self._is_worker():
             self.oracle.save()
         # keras-tuner 1.4.8 writes it in place.
-        project.write_json(
-            self._get_tuner_fname(), self.get_state(), durable=False
-        )
+        write_json(self._get_tuner_fname(), self.get_state(), durable=False)
 
     # Building.
 

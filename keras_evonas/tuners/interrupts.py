@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from keras_evonas.resuming import how_to_resume
+from keras_evonas.project.resuming import how_to_resume
 
 
 @contextlib.contextmanager

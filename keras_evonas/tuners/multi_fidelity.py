@@ -4,8 +4,8 @@ from typing import Any
 
 import keras_tuner
 
-from keras_evonas import project
 from keras_evonas.oracles.fidelity import PREFIX
+from keras_evonas.project.files import read_json
 from keras_evonas.training.checkpoints import build_again
 
 
@@ -56,7 +56,7 @@ class MultiFidelityTuner(keras_tuner.Hyperband):
         if parent is not None:
             if not model.built:
                 path = self._get_build_config_fname(parent)
-                build_again(model, project.read_json(path))
+                build_again(model, read_json(path))
             # keras-tuner 1.4.8 loads into an optimizer without variables,
             # and Keras skips what it cannot place.
             if model.optimizer is not None:

@@ -13,11 +13,11 @@ import keras
 import keras_tuner
 
 from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.hyperparameters import to_space
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.fidelity import PREFIX
-from keras_evonas.oracles.hyperparameters import to_space
-from keras_evonas.training import Candidate
 from keras_evonas.training import Data
+from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Outcome
 from keras_evonas.training import Task
@@ -190,7 +190,7 @@ class Retraining:
             cohort, rest = rest[:size], rest[size:]
             progress.training(len(cohort))
             candidates = [
-                Candidate(name=run.name, seed=run.seed, fit=self._changes(run))
+                Execution(name=run.name, seed=run.seed, fit=self._changes(run))
                 for run in cohort
             ]
             outcomes = evaluate(candidates, task, cohort_size=size)
@@ -216,7 +216,7 @@ class Retraining:
                 size,
             )
 
-        def training_bytes(candidate: Candidate) -> int | None:
+        def training_bytes(candidate: Execution) -> int | None:
             hp = self.hyperparameters(runs[candidate.name].values)
             return plan.training_bytes(hp, dict(candidate.fit))
 

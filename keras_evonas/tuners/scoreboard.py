@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from keras_evonas import project
-from keras_evonas.reports.reading import finalist_of
-from keras_evonas.reports.search import Finalist
+from keras_evonas.project.files import write_json
+from keras_evonas.project.reading import finalist_of
+from keras_evonas.project.search import Finalist
 from keras_evonas.tuners.retraining import Run
 from keras_evonas.tuners.retraining import Score
 
@@ -111,7 +111,7 @@ class Scoreboard:
             self._entry(network, network == chosen)
             for network in order or self._networks
         ]
-        project.write_json(self._path, entries + self._others)
+        write_json(self._path, entries + self._others)
 
     def finalists(
         self, order: Sequence[Network], chosen: Network

@@ -13,9 +13,9 @@ from typing import Literal
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas import project
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.oracles import objectives
+from keras_evonas.project.files import write_json
 
 Policy = Literal["best", "top_k", "all", "none"]
 POLICIES = ("best", "top_k", "all", "none")
@@ -91,9 +91,7 @@ class TrialFiles:
         path = self.weights_of(trial_id)
         if execution is not None:
             os.replace(self.weights_of(trial_id, execution), path)
-        project.write_json(
-            self.folder_of(trial_id) / _BUILD_CONFIG, build_config
-        )
+        write_json(self.folder_of(trial_id) / _BUILD_CONFIG, build_config)
         self._written.add(trial_id)
 
     def discard(self, trial_id: str, executions: Iterable[int]) -> None:

@@ -11,11 +11,11 @@ from keras_evonas.execution import Executor
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.oracles.host import INFEASIBLE
-from keras_evonas.training import Candidate
+from keras_evonas.project import curves as curves_lib
+from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Outcome
 from keras_evonas.training import callbacks as callback_lib
-from keras_evonas.training import curves as curves_lib
 from keras_evonas.training.checks import check_fit
 from keras_evonas.training.folds import check_cv
 from keras_evonas.training.folds import folds_of
@@ -250,7 +250,7 @@ class EvoTuner(AfterSearch):
             self._folds = folds_of(arguments, self.cv, seed=self._training_seed)
         CohortSearch(self, arguments).run()
 
-    def _candidates(self, trials: Iterable[Trial]) -> list[Candidate]:
+    def _candidates(self, trials: Iterable[Trial]) -> list[Execution]:
         bar = None
         folds: list[int | None] = [*range(len(self._folds))] or [None]
         places = [
@@ -270,7 +270,7 @@ class EvoTuner(AfterSearch):
                 self._run_of[name] = (trial, execution)
                 weights = self._files.weights_of(trial.trial_id, execution)
                 candidates.append(
-                    Candidate(
+                    Execution(
                         name=name,
                         seed=self._training_seed + seed,
                         fit=changes,
@@ -354,7 +354,7 @@ class EvoTuner(AfterSearch):
 
     # Building, as keras-tuner does it.
 
-    def _build_candidate(self, candidate: Candidate) -> keras.Model:
+    def _build_candidate(self, candidate: Execution) -> keras.Model:
         trial, _ = self._run_of[candidate.name]
         model = self._checked_model(trial.hyperparameters)
         self._build_from_parent(model, trial.hyperparameters)
@@ -364,7 +364,7 @@ class EvoTuner(AfterSearch):
     # Callbacks.
 
     def _adapted_callbacks(
-        self, candidate: Candidate, own: list[Any]
+        self, candidate: Execution, own: list[Any]
     ) -> list[Any]:
         trial, execution = self._run_of[candidate.name]
         boards = [c for c in own if isinstance(c, keras.callbacks.TensorBoard)]

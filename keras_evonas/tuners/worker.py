@@ -16,12 +16,13 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas import project
+from keras_evonas.hyperparameters import SharedHyperParameters
 from keras_evonas.models.costs import ModelCosts
 from keras_evonas.oracles import objectives
-from keras_evonas.oracles.hyperparameters import SharedHyperParameters
-from keras_evonas.training import Candidate
+from keras_evonas.project.files import WAY_OUT
+from keras_evonas.project.files import write_bytes
 from keras_evonas.training import Data
+from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Outcome
 from keras_evonas.training import Task
@@ -53,7 +54,7 @@ class Job:
             in the project folder.
     """
 
-    candidates: Sequence[Candidate]
+    candidates: Sequence[Execution]
     runs: Mapping[str, tuple[trial_lib.Trial, int]]
     size: int
     registered: tuple[Any, ...] | None = None
@@ -151,7 +152,7 @@ class CohortWorker:
                 self._share,
             )
 
-        def training_bytes(candidate: Candidate) -> int | None:
+        def training_bytes(candidate: Execution) -> int | None:
             trial, _ = self._tuner._run_of[candidate.name]
             return plan.training_bytes(trial.hyperparameters, candidate.fit)
 
@@ -258,7 +259,7 @@ def files_for(
 def take_files(result: Result, folder: pathlib.Path) -> None:
     """Writes what a worker on another machine has written."""
     for name, content in result.files.items():
-        project.write_bytes(folder / name, content)
+        write_bytes(folder / name, content)
 
 
 def _inside(path: Any, folder: pathlib.Path) -> str:
@@ -266,8 +267,8 @@ def _inside(path: Any, folder: pathlib.Path) -> str:
 
 
 def _moved(
-    candidate: Candidate, source: pathlib.Path, target: pathlib.Path
-) -> Candidate:
+    candidate: Execution, source: pathlib.Path, target: pathlib.Path
+) -> Execution:
     def move(path: str | None) -> str | None:
         return None if path is None else str(target / _inside(path, source))
 
@@ -284,7 +285,7 @@ def _watch(trial: trial_lib.Trial, registered: tuple[Any, ...] | None) -> None:
     def refuse(change: str) -> None:
         raise keras_tuner.errors.FatalValueError(
             "The project folder holds a search that differs from this one: "
-            f"{change}. {project.WAY_OUT}"
+            f"{change}. {WAY_OUT}"
         )
 
     if registered is not None:

@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from keras_evonas.project import Journal
-from keras_evonas.project_lock import LOCK_NAME
-from keras_evonas.project_lock import FolderLock
+from keras_evonas.project.journal import Journal
+from keras_evonas.project.lock import LOCK_NAME
+from keras_evonas.project.lock import FolderLock
 
 _ROOT = pathlib.Path(__file__).parents[2]
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from keras_evonas import EvoOracle
 from keras_evonas import EvoTuner
-from keras_evonas.oracles.record import End
-from keras_evonas.oracles.record import SearchRecord
+from keras_evonas.project.record import End
+from keras_evonas.project.record import SearchRecord
 
 RNG = np.random.default_rng(0)
 X = RNG.random((48, 6), "float32")

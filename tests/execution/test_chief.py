@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from keras_evonas.oracles.record import End
-from keras_evonas.oracles.record import SearchRecord
+from keras_evonas.project.record import End
+from keras_evonas.project.record import SearchRecord
 from keras_evonas.tuners.lanes import warn_of_open_port
 
 pytestmark = pytest.mark.keras

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from keras_evonas.execution import InProcess
 from keras_evonas.execution import Processes
-from keras_evonas.oracles.record import End
-from keras_evonas.oracles.record import SearchRecord
+from keras_evonas.project.record import End
+from keras_evonas.project.record import SearchRecord
 from tests.execution import networks
 from tests.execution.networks import record_of
 from tests.execution.networks import search

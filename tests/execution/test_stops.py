@@ -10,10 +10,10 @@ from typing import Any
 import keras
 import pytest
 
-from keras_evonas import project
-from keras_evonas import project_lock
 from keras_evonas.execution import InProcess
 from keras_evonas.execution import Processes
+from keras_evonas.project import lock as project_lock
+from keras_evonas.project.files import WriteError
 from tests.execution import networks
 from tests.execution.networks import record_of
 from tests.execution.networks import search
@@ -112,7 +112,7 @@ def test_weights_that_do_not_fit_on_the_disk(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     folder = tmp_path / "cut"
     try:
-        with pytest.raises(project.WriteError, match="Make room") as caught:
+        with pytest.raises(WriteError, match="Make room") as caught:
             search(folder, fit={"callbacks": [Large()]})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

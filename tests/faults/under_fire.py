@@ -17,9 +17,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from keras_evonas.oracles.record import End
-from keras_evonas.oracles.record import SearchRecord
-from keras_evonas.project import WriteError
+from keras_evonas.project.files import WriteError
+from keras_evonas.project.record import End
+from keras_evonas.project.record import SearchRecord
 from tests.searches import Search
 
 _SETTINGS: dict[str, Any] = {

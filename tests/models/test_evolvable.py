@@ -8,12 +8,12 @@ import tensorflow as tf
 
 from keras_evonas.evolution import Engine
 from keras_evonas.evolution import genetic_algorithm
+from keras_evonas.hyperparameters import to_space
 from keras_evonas.models import EvolvableModel
 from keras_evonas.models import evolvable
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.costs.isolation import without_allocation
-from keras_evonas.oracles.hyperparameters import to_space
 from tests.marks import everyday
 from tests.models.architectures import ARCHITECTURES
 

@@ -9,6 +9,7 @@ import pytest
 
 from keras_evonas.evolution import Engine
 from keras_evonas.evolution import genetic_algorithm
+from keras_evonas.hyperparameters import to_space
 from keras_evonas.models import Binary
 from keras_evonas.models import Classification
 from keras_evonas.models import ConvNetwork
@@ -18,7 +19,6 @@ from keras_evonas.models import Regression
 from keras_evonas.models import tuned_adam
 from keras_evonas.models import tuned_sgd_or_adam
 from keras_evonas.models.costs.isolation import without_allocation
-from keras_evonas.oracles.hyperparameters import to_space
 from tests.marks import everyday
 from tests.models.test_evolvable import count_builds
 

@@ -7,13 +7,13 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from keras_evonas.hyperparameters import to_space
 from keras_evonas.models import block
 from keras_evonas.models import explain_space
 from keras_evonas.models import layer_choice
 from keras_evonas.models import repeated
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.models.explanation import explored
-from keras_evonas.oracles.hyperparameters import to_space
 
 pytestmark = pytest.mark.keras
 

@@ -12,8 +12,8 @@ from keras_evonas import EvoOracle
 from keras_evonas import MultiFidelityTuner
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import successive_halving
+from keras_evonas.hyperparameters import to_space
 from keras_evonas.oracles import fidelity
-from keras_evonas.oracles.hyperparameters import to_space
 from tests.searches import Search
 from tests.searches import oracle_in
 from tests.searches import space

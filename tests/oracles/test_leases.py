@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from keras_evonas.oracles.record import End
-from keras_evonas.oracles.record import SearchRecord
+from keras_evonas.project.record import End
+from keras_evonas.project.record import SearchRecord
 from tests.searches import oracle_in
 
 pytestmark = pytest.mark.keras

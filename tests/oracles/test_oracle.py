@@ -18,7 +18,7 @@ from keras_evonas import EvoOracle
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import regularized_evolution
-from keras_evonas.project_lock import LOCK_NAME
+from keras_evonas.project.lock import LOCK_NAME
 from tests.searches import STRATEGIES
 from tests.searches import Search
 from tests.searches import loss_of

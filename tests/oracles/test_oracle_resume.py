@@ -5,9 +5,9 @@ import pathlib
 
 import pytest
 
-from keras_evonas.oracles.record import SearchRecord
-from keras_evonas.oracles.record import Terms
-from keras_evonas.project_lock import LOCK_NAME
+from keras_evonas.project.lock import LOCK_NAME
+from keras_evonas.project.record import SearchRecord
+from keras_evonas.project.record import Terms
 from tests.marks import everyday
 from tests.searches import STRATEGIES
 from tests.searches import Search

@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
+from keras_evonas.project.search import Trial
 from keras_evonas.reports import architecture
-from keras_evonas.reports.search import Trial
 
 BEST = Trial(trial_id="07", number=7, status="COMPLETED", values={})
 

@@ -9,9 +9,9 @@ from keras_evonas import reports
 from keras_evonas.evolution import Categorical
 from keras_evonas.evolution import Grid
 from keras_evonas.evolution import Interval
+from keras_evonas.project import wording
 from keras_evonas.reports import encoding
 from keras_evonas.reports import lineage
-from keras_evonas.reports import wording
 from keras_evonas.reports.figures import ancestry
 from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures import costs

@@ -2,7 +2,7 @@
 
 import html.parser
 
-from keras_evonas.reports.html import breakable
+from keras_evonas.project.html import breakable
 
 
 def test_a_name_that_breaks_is_safe_and_still_the_name():

@@ -3,9 +3,9 @@
 import pytest
 
 from keras_evonas import reports
-from keras_evonas.project import write_json
-from keras_evonas.reports.ablation import ablation_of
-from tests.reports.conftest import judge
+from keras_evonas.project.ablation import ablation_of
+from keras_evonas.project.files import write_json
+from tests.folders import judge
 
 
 def test_finalists_are_read_with_what_was_measured(judged):

@@ -12,9 +12,9 @@ import sys
 import pytest
 
 from keras_evonas import reports
-from keras_evonas.project import write_json
-from keras_evonas.reports import extras
-from keras_evonas.reports import wording
+from keras_evonas.project import extras
+from keras_evonas.project import wording
+from keras_evonas.project.files import write_json
 from keras_evonas.reports.figures import base
 
 graph_objects = pytest.importorskip("plotly.graph_objects")

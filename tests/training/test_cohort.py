@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_evonas.training import Candidate
 from keras_evonas.training import Data
+from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Task
 from keras_evonas.training import evaluate
@@ -83,16 +83,16 @@ def alone(build, seed, callbacks=(), **fit):
 
 def together(builds, seeds, changes=None, **fit):
     """Learning curves of networks that are trained together."""
-    candidates = [
-        Candidate(name=str(i), seed=seed, fit=(changes or {}).get(i, {}))
+    executions = [
+        Execution(name=str(i), seed=seed, fit=(changes or {}).get(i, {}))
         for i, seed in enumerate(seeds)
     ]
     task = Task(
-        build=lambda candidate: builds[int(candidate.name)](),
+        build=lambda execution: builds[int(execution.name)](),
         data=Data(FitArguments.of(**fit)),
         objective=[("loss", "min")],
     )
-    outcomes = evaluate(candidates, task)
+    outcomes = evaluate(executions, task)
     assert [outcome.message for outcome in outcomes] == [None] * len(seeds)
     return [outcome.curves for outcome in outcomes]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_evonas.training import Candidate
 from keras_evonas.training import Data
+from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Task
 from keras_evonas.training import evaluate
@@ -81,14 +81,14 @@ def crowded():
 def test_a_cohort_that_runs_out_of_memory_is_halved():
     x = np.random.default_rng(0).random((10, 3))
     task = Task(
-        build=lambda candidate: crowded(),
+        build=lambda execution: crowded(),
         data=Data(FitArguments.of(x, x[:, :1], epochs=2)),
         objective=[("loss", "min")],
     )
-    candidates = [Candidate(name=str(i), seed=1) for i in range(5)]
+    executions = [Execution(name=str(i), seed=1) for i in range(5)]
 
-    outcomes = evaluate(candidates, task)
-    (alone,) = evaluate(candidates[:1], task)
+    outcomes = evaluate(executions, task)
+    (alone,) = evaluate(executions[:1], task)
 
     assert [outcome.curves for outcome in outcomes] == [alone.curves] * 5
     assert [outcome.cohort_limit for outcome in outcomes] == [2] * 5
@@ -96,7 +96,7 @@ def test_a_cohort_that_runs_out_of_memory_is_halved():
 
 
 def test_what_does_not_fit_even_alone_is_infeasible():
-    def build(candidate):
+    def build(execution):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM: 5 TB")
 
     task = Task(
@@ -104,9 +104,9 @@ def test_what_does_not_fit_even_alone_is_infeasible():
         data=Data(FitArguments.of(np.zeros((4, 1)), np.zeros((4, 1)))),
         objective=[("loss", "min")],
     )
-    candidates = [Candidate(name=str(i), seed=1) for i in range(3)]
+    executions = [Execution(name=str(i), seed=1) for i in range(3)]
 
-    for outcome in evaluate(candidates, task):
+    for outcome in evaluate(executions, task):
         assert outcome.status == "infeasible"
         assert "OOM: 5 TB" in outcome.message
 
@@ -116,11 +116,11 @@ def test_what_is_known_not_to_fit_is_never_built():
         build=None,
         data=Data(FitArguments.of(np.zeros((4, 1)), np.zeros((4, 1)))),
         objective=[("loss", "min")],
-        training_bytes=lambda candidate: 3_000_000_000,
+        training_bytes=lambda execution: 3_000_000_000,
         memory=2_000_000_000,
     )
 
-    (outcome,) = evaluate([Candidate(name="a", seed=1)], task)
+    (outcome,) = evaluate([Execution(name="a", seed=1)], task)
 
     assert outcome.status == "infeasible"
     assert "needs about 3.0 GB, and 2.0 GB are free" in outcome.message

@@ -11,7 +11,7 @@ from keras_evonas import EvolutionarySearch
 from keras_evonas import reports
 from keras_evonas.training.threads import as_if_first
 from keras_evonas.tuners import ablation
-from tests.reports.conftest import Project
+from tests.folders import Project
 
 pytestmark = pytest.mark.keras
 

@@ -13,7 +13,7 @@ from keras_evonas.evolution import successive_halving
 from keras_evonas.models import Classification
 from keras_evonas.models import DenseNetwork
 from keras_evonas.models.costs import costs_of
-from keras_evonas.training import curves
+from keras_evonas.project import curves
 
 pytestmark = pytest.mark.keras
 

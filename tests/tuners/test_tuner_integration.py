@@ -12,8 +12,8 @@ import pytest
 
 from keras_evonas import EvoOracle
 from keras_evonas.evolution import random_search
+from keras_evonas.hyperparameters import to_space
 from keras_evonas.models.costs.isolation import without_allocation
-from keras_evonas.oracles.hyperparameters import to_space
 from tests.marks import everyday
 
 pytestmark = pytest.mark.keras

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_evonas.evolution.genes import Interval
+from keras_evonas.project import wording
+from keras_evonas.project.search import Search
+from keras_evonas.project.search import Trial
 from keras_evonas.reports import lineage
-from keras_evonas.reports import wording
 from keras_evonas.reports.encoding import Feature
 from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures import progress
 from keras_evonas.reports.figures.base import Figure
-from keras_evonas.reports.search import Search
-from keras_evonas.reports.search import Trial
 
 _NOT_USED = "not used"
 # A gene with more values than this is shown in so many ranges.

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_evonas.reports import wording
-from keras_evonas.reports.search import Search
-from keras_evonas.reports.search import Trial
+from keras_evonas.project import wording
+from keras_evonas.project.search import Search
+from keras_evonas.project.search import Trial
 
 # From so many points on the graphics card draws them.
 GPU_POINTS = 1000

@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Callable
 
+from keras_evonas.project.search import Search
+from keras_evonas.project.search import Trial
 from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures.base import Figure
-from keras_evonas.reports.search import Search
-from keras_evonas.reports.search import Trial
 
 _MOST_FIGURES = 6
 _SECONDS = "seconds of training"

@@ -3,14 +3,14 @@
 from typing import Any
 
 from keras_evonas.evolution.genes import Interval
-from keras_evonas.reports import wording
+from keras_evonas.project import wording
+from keras_evonas.project.search import Search
+from keras_evonas.project.search import Trial
 from keras_evonas.reports.encoding import Feature
 from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures.base import Figure
 from keras_evonas.reports.importance import METHOD
 from keras_evonas.reports.importance import Importance
-from keras_evonas.reports.search import Search
-from keras_evonas.reports.search import Trial
 
 _MOST_GENES = 12
 _MOST_PAIRS = 8

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from keras_evonas.reports import wording
-from keras_evonas.reports.ablation import AblationResult
+from keras_evonas.project import wording
+from keras_evonas.project.ablation import AblationResult
+from keras_evonas.project.search import Search
 from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures.base import Figure
-from keras_evonas.reports.search import Search
 
 _NAME_WIDTH = 30
 

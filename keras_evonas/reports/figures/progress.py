@@ -3,10 +3,10 @@
 import itertools
 from collections.abc import Sequence
 
+from keras_evonas.project.search import Search
+from keras_evonas.project.search import Trial
 from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures.base import Figure
-from keras_evonas.reports.search import Search
-from keras_evonas.reports.search import Trial
 
 # What made a trial: its name, colour, symbol.
 _KINDS = {

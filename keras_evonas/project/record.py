@@ -16,10 +16,10 @@ from typing import TypeAlias
 from typing import TypeVar
 
 from keras_evonas.evolution.history import Individual
-from keras_evonas.oracles import entry_types
-from keras_evonas.project import JOURNAL_NAME
-from keras_evonas.project import WAY_OUT
-from keras_evonas.project import Journal
+from keras_evonas.project import entry_types
+from keras_evonas.project.files import WAY_OUT
+from keras_evonas.project.journal import JOURNAL_NAME
+from keras_evonas.project.journal import Journal
 
 VERSION = 1
 

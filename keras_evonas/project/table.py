@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from keras_evonas.reports import extras
-from keras_evonas.reports.search import Search
-from keras_evonas.reports.search import Trial
+from keras_evonas.project import extras
+from keras_evonas.project.search import Search
+from keras_evonas.project.search import Trial
 
 
 def to_dataframe(search: Search) -> Any:

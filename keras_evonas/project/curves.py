@@ -4,7 +4,8 @@ import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from keras_evonas import project
+from keras_evonas.project.files import read_json
+from keras_evonas.project.files import write_json
 
 FILE_NAME = "learning_curves.json"
 _VERSION = 1
@@ -26,7 +27,7 @@ def write_curves(
             epoch.
         initial_epoch: Integer, the epoch of the first value.
     """
-    project.write_json(
+    write_json(
         pathlib.Path(folder) / FILE_NAME,
         {
             "version": _VERSION,
@@ -48,7 +49,7 @@ def read_curves(folder: str | pathlib.Path) -> list[dict[str, list[float]]]:
     path = pathlib.Path(folder) / FILE_NAME
     if not path.exists():
         return []
-    content = project.read_json(path)
+    content = read_json(path)
     version = content.get("version")
     if version != _VERSION or not isinstance(content.get("executions"), list):
         raise ValueError(

@@ -6,11 +6,14 @@ import pathlib
 
 import pytest
 
-from keras_evonas import project
+from keras_evonas.project.files import read_json
+from keras_evonas.project.files import write_json
+from keras_evonas.project.journal import JOURNAL_NAME
+from keras_evonas.project.journal import Journal
 
 
-def _journal(folder: pathlib.Path, entries: int = 3) -> project.Journal:
-    journal = project.Journal(folder / project.JOURNAL_NAME)
+def _journal(folder: pathlib.Path, entries: int = 3) -> Journal:
+    journal = Journal(folder / JOURNAL_NAME)
     for number in range(entries):
         journal.append("entry", {"number": number, "text": "ü\n\0"})
     return journal
@@ -20,7 +23,7 @@ def test_json_is_written_as_a_whole(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "state.json"
-    project.write_json(path, {"a": 1})
+    write_json(path, {"a": 1})
 
     def kill(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -28,19 +31,19 @@ def test_json_is_written_as_a_whole(
     for cut in ("fsync", "replace"):
         monkeypatch.setattr(os, cut, kill)
         with pytest.raises(KeyboardInterrupt):
-            project.write_json(path, {"a": 2})
-        assert project.read_json(path) == {"a": 1}
+            write_json(path, {"a": 2})
+        assert read_json(path) == {"a": 1}
         monkeypatch.undo()
-    project.write_json(path, {"a": 2}, durable=False)
-    assert project.read_json(path) == {"a": 2}
+    write_json(path, {"a": 2}, durable=False)
+    assert read_json(path) == {"a": 2}
 
 
 def test_what_json_cannot_hold_leaves_the_file(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "state.json"
-    project.write_json(path, {"a": 1})
+    write_json(path, {"a": 1})
     with pytest.raises(TypeError):
-        project.write_json(path, {"a": object()})
-    assert project.read_json(path) == {"a": 1}
+        write_json(path, {"a": object()})
+    assert read_json(path) == {"a": 1}
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"1", b"\xff\xfe{}"])
@@ -50,18 +53,18 @@ def test_foreign_json_is_refused(
     path = tmp_path / "state.json"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="must hold a JSON object") as caught:
-        project.read_json(path)
+        read_json(path)
     assert str(path) in str(caught.value)
     assert path.read_bytes() == content
 
 
 def test_a_missing_file_is_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError, match=r"state\.json' must hold"):
-        project.read_json(tmp_path / "state.json")
+        read_json(tmp_path / "state.json")
 
 
 def test_journal_gives_back_what_it_was_given(tmp_path: pathlib.Path) -> None:
-    journal = project.Journal(tmp_path / project.JOURNAL_NAME)
+    journal = Journal(tmp_path / JOURNAL_NAME)
     assert not journal.exists()
     assert _journal(tmp_path).exists()
     assert journal.read() == [
@@ -100,10 +103,10 @@ def test_zeros_of_a_power_cut_are_removed(tmp_path: pathlib.Path) -> None:
 def test_a_foreign_file_without_an_end_is_kept(
     content: bytes, tmp_path: pathlib.Path
 ) -> None:
-    path = tmp_path / project.JOURNAL_NAME
+    path = tmp_path / JOURNAL_NAME
     path.write_bytes(content)
     with pytest.raises(ValueError, match="Nothing was changed"):
-        project.Journal(path).repair()
+        Journal(path).repair()
     assert path.read_bytes() == content
 
 
@@ -136,6 +139,6 @@ def test_only_durable_entries_wait_for_the_disk(
     journal = _journal(tmp_path, entries=2)
     assert len(waited) == 3  # The file's name is to be there, too.
     journal.append("entry", {}, durable=False)
-    project.write_json(tmp_path / "x.json", {}, durable=False)
+    write_json(tmp_path / "x.json", {}, durable=False)
     assert len(waited) == 3
     assert json.loads((tmp_path / "x.json").read_text()) == {}

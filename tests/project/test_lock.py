@@ -10,13 +10,13 @@ import sys
 
 import pytest
 
-from keras_evonas import project_lock
-from keras_evonas.project_lock import FolderLock
+from keras_evonas.project import lock as project_lock
+from keras_evonas.project.lock import FolderLock
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _HOLD = """
 import os, sys
-from keras_evonas.project_lock import FolderLock
+from keras_evonas.project.lock import FolderLock
 lock = FolderLock(sys.argv[1])
 lock.take()
 child = os.fork() if sys.argv[2:] else 1

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
-from keras_evonas.reports import wording
-from keras_evonas.reports.ablation import AblationResult
+from keras_evonas.project import wording
+from keras_evonas.project.ablation import AblationResult
 
 _SIGN = {"min": 1.0, "max": -1.0}
 
@@ -291,7 +291,7 @@ class Search:
         Raises:
             ImportError: If pandas is not installed.
         """
-        from keras_evonas.reports.table import to_dataframe
+        from keras_evonas.project.table import to_dataframe
 
         return to_dataframe(self)
 
@@ -345,7 +345,7 @@ class Search:
         return f"Search('{self.folder}': {self.headline()})"
 
     def _repr_html_(self) -> str:
-        from keras_evonas.reports.notebook import search_html
+        from keras_evonas.project.notebook import search_html
 
         return search_html(self)
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from absl import app
 from absl import flags
 
+from keras_evonas.project.reading import load
 from keras_evonas.reports.page import render_to
-from keras_evonas.reports.reading import load
 
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Where to write. Defaults to report.html in FOLDER."

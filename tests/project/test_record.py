@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from keras_evonas.evolution import Individual
-from keras_evonas.oracles.record import End
-from keras_evonas.oracles.record import SearchRecord
-from keras_evonas.oracles.record import Terms
-from keras_evonas.project import JOURNAL_NAME
+from keras_evonas.project.journal import JOURNAL_NAME
+from keras_evonas.project.record import End
+from keras_evonas.project.record import SearchRecord
+from keras_evonas.project.record import Terms
 
 
 def _terms(**changes: Any) -> Terms:

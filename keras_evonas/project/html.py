@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 
-from keras_evonas.reports.wording import escape
+from keras_evonas.project.wording import escape
 
 
 class Markup(str):

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import strategies as st
 from keras_tuner.engine import hyperparameters as hp_types
 
+from keras_evonas import hyperparameters as hp_lib
 from keras_evonas.evolution import Engine
 from keras_evonas.evolution import Grid
 from keras_evonas.evolution import Interval
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import rng_at
-from keras_evonas.oracles import hyperparameters as hp_lib
 from tests.searches import space as example_space
 
 pytestmark = pytest.mark.keras

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from keras_evonas import reports
-from keras_evonas.oracles.record import SearchRecord
+from keras_evonas.project.record import SearchRecord
 
 
 def contents(folder):

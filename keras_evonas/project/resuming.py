@@ -7,8 +7,8 @@ nothing here runs it.
 import os
 import shlex
 
-from keras_evonas.project_lock import Holder
-from keras_evonas.project_lock import holder_of
+from keras_evonas.project.lock import Holder
+from keras_evonas.project.lock import holder_of
 
 
 def how_to_resume(folder: str | os.PathLike[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from keras_evonas.reports.numbers import finite
+from keras_evonas.project.numbers import finite
 
 ABLATION_NAME = "ablation.json"
 _SIGN = {"min": -1.0, "max": 1.0}

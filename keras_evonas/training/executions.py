@@ -13,15 +13,15 @@ Status = Literal["completed", "failed", "infeasible"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Execution:
     """A network to be trained once.
 
     Args:
-        name: String, unique among the candidates. Callbacks that write files
+        name: String, unique among the executions. Callbacks that write files
             write into a folder of this name.
         seed: Integer. The training is the one that follows
             `keras.utils.set_random_seed(seed)`.
-        fit: Mapping of arguments of `fit` that are this candidate's own, such
+        fit: Mapping of arguments of `fit` that are this execution's own, such
             as `epochs`, `initial_epoch` and `batch_size`.
         initial_weights: Path of a weights file to begin with, or `None`.
         checkpoint: Path to write the weights of the best epoch to, or `None`.
@@ -43,10 +43,10 @@ class Candidate:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the evaluation of a candidate came to.
+    """What the evaluation of a execution came to.
 
     Args:
-        name: String, that of the candidate.
+        name: String, that of the execution.
         status: `"completed"`, `"failed"`, or `"infeasible"` for a network
             that does not fit into the memory even alone.
         message: What went wrong, or `None`.
@@ -54,7 +54,7 @@ class Outcome:
         params: Number of parameters, or `None` if there was no model.
         seconds: Share of the time that the cohort took.
         cohort_limit: Integer, the size of the cohorts that did fit, if some
-            candidates ran out of memory, or `None`.
+            executions ran out of memory, or `None`.
         has_checkpoint: Whether the weights were written.
         build_config: What `model.build_from_config` takes, or `None`.
         results: What `Task.after_training` returned.

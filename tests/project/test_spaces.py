@@ -7,7 +7,7 @@ import pytest
 from keras_evonas.evolution import Categorical
 from keras_evonas.evolution import Grid
 from keras_evonas.evolution import Interval
-from keras_evonas.reports import space as space_lib
+from keras_evonas.project import spaces as space_lib
 
 
 def test_unknown_kinds_and_orphans_are_left_out():
@@ -49,7 +49,7 @@ def test_a_domain_is_guessed_from_values(values, domain):
 def test_the_space_is_the_one_that_the_oracle_searches():
     import keras_tuner
 
-    from keras_evonas.oracles import hyperparameters as hp_lib
+    from keras_evonas import hyperparameters as hp_lib
 
     hp = keras_tuner.HyperParameters()
     hp.Boolean("boolean")

@@ -6,12 +6,12 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from keras_evonas.reports import html
-from keras_evonas.reports import wording
-from keras_evonas.reports.html import tag
-from keras_evonas.reports.reading import is_project
-from keras_evonas.reports.reading import load
-from keras_evonas.reports.search import Search
+from keras_evonas.project import html
+from keras_evonas.project import wording
+from keras_evonas.project.html import tag
+from keras_evonas.project.reading import is_project
+from keras_evonas.project.reading import load
+from keras_evonas.project.search import Search
 
 _LISTED = 5
 

@@ -1,6 +1,6 @@
 """The search space of a project folder, without keras-tuner.
 
-`keras_evonas.oracles.hyperparameters` makes a `SearchSpace` of keras-tuner's
+`keras_evonas.hyperparameters` makes a `SearchSpace` of keras-tuner's
 objects; this module makes the same of their JSON form, and forgives what it
 does not know, because a report shows what there is.
 """

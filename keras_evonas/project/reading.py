@@ -14,16 +14,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
-from keras_evonas.oracles.record import SearchRecord
-from keras_evonas.reports import space as space_lib
-from keras_evonas.reports import trials as trials_lib
-from keras_evonas.reports.ablation import ABLATION_NAME
-from keras_evonas.reports.ablation import ablation_of
-from keras_evonas.reports.numbers import finite
-from keras_evonas.reports.search import Finalist
-from keras_evonas.reports.search import Objective
-from keras_evonas.reports.search import Search
-from keras_evonas.reports.search import Trial
+from keras_evonas.project import spaces as space_lib
+from keras_evonas.project import trials as trials_lib
+from keras_evonas.project.ablation import ABLATION_NAME
+from keras_evonas.project.ablation import ablation_of
+from keras_evonas.project.numbers import finite
+from keras_evonas.project.record import SearchRecord
+from keras_evonas.project.search import Finalist
+from keras_evonas.project.search import Objective
+from keras_evonas.project.search import Search
+from keras_evonas.project.search import Trial
 
 FINALISTS_NAME = "finalists.json"
 CURVES_NAME = "learning_curves.json"

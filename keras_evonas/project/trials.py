@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
-from keras_evonas.reports import space as space_lib
-from keras_evonas.reports.numbers import finite
-from keras_evonas.reports.search import Curve
-from keras_evonas.reports.search import Objective
-from keras_evonas.reports.search import Trial
+from keras_evonas.project import spaces as space_lib
+from keras_evonas.project.numbers import finite
+from keras_evonas.project.search import Curve
+from keras_evonas.project.search import Objective
+from keras_evonas.project.search import Trial
 
 # Costs that stand among the metrics.
 COSTS = (

@@ -15,7 +15,8 @@ import time
 import weakref
 from typing import Any
 
-from keras_evonas import project
+from keras_evonas.project.files import WriteError
+from keras_evonas.project.files import write_all
 
 LOCK_NAME = "search.lock"
 
@@ -75,7 +76,7 @@ class FolderLock:
         Raises:
             RuntimeError: If another search has the folder, or if the folder
                 was replaced by another one.
-            keras_evonas.project.WriteError: If the file cannot be written.
+            WriteError: If the file cannot be written.
         """
         held = _held_here(self._path)
         if self._is_mine:
@@ -179,7 +180,7 @@ def _opened(path: str) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise project.WriteError.of(path, error) from error
+        raise WriteError.of(path, error) from error
 
 
 def _locked(descriptor: int) -> bool:
@@ -244,9 +245,9 @@ def _write_holder(path: str, descriptor: int) -> None:
     try:
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.ftruncate(descriptor, 0)
-        project.write_all(descriptor, json.dumps(content).encode())
+        write_all(descriptor, json.dumps(content).encode())
     except OSError as error:
-        raise project.WriteError.of(path, error) from error
+        raise WriteError.of(path, error) from error
 
 
 def _read_holder(path: str, is_running: bool) -> Holder:

@@ -1,0 +1,18 @@
+"""The project folder: every file in it is written, read and ranked here.
+
+A search lives in the folder `directory/project_name` of its tuner. This room
+knows all files that this package keeps there, and those of keras-tuner that
+it reads:
+
+| file | module | content |
+|---|---|---|
+| `evolution.jsonl` | `record` | births and ends of individuals, in order |
+| `search.lock` | `lock` | the process that searches here |
+| `trial_*/learning_curves.json` | `curves` | every log of every epoch |
+| `finalists.json`, `ablation.json` | `retrained` | networks trained again |
+| `oracle.json`, `trial_*/trial.json` | `reading`, `trials` | keras-tuner's |
+
+`reading.load` makes a `Search` of all of them, `ranking` says which trial is
+best. Nothing here imports Keras, so a folder can be read while the search
+runs, after a crash, and on another machine.
+"""
