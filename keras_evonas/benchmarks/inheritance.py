@@ -108,7 +108,7 @@ def _search(problem: _Problem, seed: int, settings: dict[str, Any]) -> _Run:
     from keras_evonas.models import Classification
     from keras_evonas.models import DenseNetwork
     from keras_evonas.models import tuned_adam
-    from keras_evonas.tuners.search import EvolutionarySearch
+    from keras_evonas.tuners.evolutionary_search import EvolutionarySearch
 
     hypermodel = DenseNetwork(
         problem.train[0].shape[1:],

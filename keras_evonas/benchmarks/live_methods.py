@@ -115,7 +115,7 @@ def _evolutionary_search(
     folder: str,
 ) -> Load:
     from keras_evonas.evolution.defaults import default_strategy
-    from keras_evonas.tuners.search import EvolutionarySearch
+    from keras_evonas.tuners.evolutionary_search import EvolutionarySearch
     from keras_evonas.tuners.sizing import largest_cohort
 
     tuner = EvolutionarySearch(

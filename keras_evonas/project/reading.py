@@ -20,12 +20,14 @@ from keras_evonas.project.ablation import ABLATION_NAME
 from keras_evonas.project.ablation import ablation_of
 from keras_evonas.project.numbers import finite
 from keras_evonas.project.record import SearchRecord
+from keras_evonas.project.retrained import FINALISTS_NAME
+from keras_evonas.project.retrained import finalist_of
+from keras_evonas.project.retrained import objects_in
 from keras_evonas.project.search import Finalist
 from keras_evonas.project.search import Objective
 from keras_evonas.project.search import Search
 from keras_evonas.project.search import Trial
 
-FINALISTS_NAME = "finalists.json"
 CURVES_NAME = "learning_curves.json"
 
 
@@ -276,28 +278,5 @@ def _finalists(folder: pathlib.Path, notes: list[str]) -> tuple[Finalist, ...]:
     `"honest_scores"`.
     """
     content = _json(folder / FINALISTS_NAME, notes)
-    found = [finalist_of(entry) for entry in _objects(content)]
+    found = [finalist_of(entry) for entry in objects_in(content)]
     return tuple(one for one in found if one.honest_scores)
-
-
-def finalist_of(entry: Mapping[str, Any]) -> Finalist:
-    """Reads one entry of `finalists.json`."""
-    scores = [s for s in entry.get("honest_scores") or () if finite([s])]
-    messages = [run.get("message") for run in _objects(entry.get("runs"))]
-    params = [run.get("params") for run in _objects(entry.get("runs"))]
-    return Finalist(
-        name=str(entry.get("name") or f"trial {entry.get('trial_id', '?')}"),
-        search_score=entry.get("search_score"),
-        honest_scores=tuple(scores),
-        trial_id=entry.get("trial_id"),
-        values=entry.get("values") or {},
-        params=next((n for n in params if n is not None), None),
-        chosen=bool(entry.get("chosen")),
-        message=next((m for m in messages if m), None),
-    )
-
-
-def _objects(content: Any) -> list[dict[str, Any]]:
-    """The JSON objects of a list, if it is one."""
-    content = content if isinstance(content, list) else ()
-    return [entry for entry in content if isinstance(entry, dict)]

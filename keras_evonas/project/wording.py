@@ -2,6 +2,7 @@
 
 import html
 import math
+from collections.abc import Sequence
 from typing import Any
 
 MISSING = "\u2013"
@@ -105,3 +106,9 @@ def plain_operator(operator: str | None) -> str:
 def plural(count: int, noun: str) -> str:
     """Writes `1 trial`, `2 trials`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Writes rows of a table as lines whose columns are aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

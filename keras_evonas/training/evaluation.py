@@ -134,7 +134,12 @@ def evaluate(
             ]
         del evaluation
     return [
-        dataclasses.replace(outcomes[execution.name], cohort_limit=limit)
+        dataclasses.replace(
+            outcomes[execution.name],
+            cohort_limit=limit,
+            hyperparameters=execution.hyperparameters,
+            fold=execution.fold,
+        )
         for execution in executions
     ]
 

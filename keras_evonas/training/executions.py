@@ -14,11 +14,15 @@ Status = Literal["completed", "failed", "infeasible"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Execution:
-    """A network to be trained once.
+    """One training of a network.
 
     Args:
-        name: String, unique among the executions. Callbacks that write files
-            write into a folder of this name.
+        name: String, unique among the executions, such as `"07/execution0"`
+            for a trial. Callbacks that write files write into a folder of
+            this name.
+        hyperparameters: The `keras_tuner.HyperParameters` of the network.
+        parent_hyperparameters: Those of the network that it inherits weights
+            from, or `None`.
         seed: Integer. The training is the one that follows
             `keras.utils.set_random_seed(seed)`.
         fit: Mapping of arguments of `fit` that are this execution's own, such
@@ -34,6 +38,8 @@ class Execution:
 
     name: str
     seed: int
+    hyperparameters: Any = None
+    parent_hyperparameters: Any = None
     fit: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     initial_weights: str | None = None
     checkpoint: str | None = None
@@ -43,14 +49,16 @@ class Execution:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the evaluation of a execution came to.
+    """What an execution returned.
 
     Args:
         name: String, that of the execution.
         status: `"completed"`, `"failed"`, or `"infeasible"` for a network
             that does not fit into the memory even alone.
         message: What went wrong, or `None`.
-        curves: Mapping from the names of logs to their values, one an epoch.
+        curves: Mapping from the names of logs to their values, one an epoch;
+            empty if the execution reported none.
+        metrics: Mapping, what it reported once at its end instead of curves.
         params: Number of parameters, or `None` if there was no model.
         seconds: Share of the time that the cohort took.
         cohort_limit: Integer, the size of the cohorts that did fit, if some
@@ -58,6 +66,9 @@ class Outcome:
         has_checkpoint: Whether the weights were written.
         build_config: What `model.build_from_config` takes, or `None`.
         results: What `Task.after_training` returned.
+        hyperparameters: Those of the execution, with what the model asked for
+            when it was built.
+        fold: The fold of the execution, or `None`.
     """
 
     name: str
@@ -66,9 +77,22 @@ class Outcome:
     curves: Mapping[str, Sequence[float]] = dataclasses.field(
         default_factory=dict
     )
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     params: int | None = None
     seconds: float = 0.0
     cohort_limit: int | None = None
     has_checkpoint: bool = False
     build_config: Mapping[str, Any] | None = None
     results: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    hyperparameters: Any = None
+    fold: int | None = None
+
+    @property
+    def trial_id(self) -> str:
+        """The trial that the execution belongs to."""
+        return self.name.partition("/")[0]
+
+    @property
+    def number(self) -> int:
+        """The place of the execution among those of its trial, from 0."""
+        return int(self.name.partition("/execution")[2] or 0)

@@ -12,6 +12,7 @@ from keras_tuner.engine import hyperparameters as hp_types
 from keras_evonas.models.costs import costs_of_build
 from keras_evonas.models.costs.device import gpu_bytes
 from keras_evonas.models.costs.device import memory_for_training
+from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
 from keras_evonas.training.memory import usable_bytes
@@ -94,6 +95,11 @@ class MemoryPlan:
             most = self.training_bytes(largest(space), {})
             self.asks = most is None or most * size > self.memory
 
+    def bytes_of(self, execution: Execution) -> int | None:
+        """Returns the bytes that an execution takes, `None` if unknown."""
+        hp = execution.hyperparameters
+        return self.training_bytes(hp, dict(execution.fit))
+
     def training_bytes(
         self, hp: keras_tuner.HyperParameters, fit: dict[str, Any]
     ) -> int | None:
@@ -129,7 +135,7 @@ def may_exceed_memory(
     """Whether the largest network of a space is too large for the device."""
     limit = memory_for_training()
     most = training_bytes_of(build, largest(space))
-    return None not in (limit, most) and most > limit
+    return limit is not None and most is not None and most > limit
 
 
 def training_bytes_of(

@@ -31,15 +31,18 @@ class TrialFiles:
         policy: `"best"` keeps the weights of the best trial, `"top_k"` those
             of the best `top_k`, `"all"` and `"none"` what they say.
         top_k: Integer, how many `"top_k"` keeps.
+
+    Attributes:
+        folder: The project folder.
     """
 
     def __init__(self, folder: str, policy: Policy, top_k: int) -> None:
-        self._folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder)
         self._settings = (policy, top_k)
         self._limit = {"best": 1, "top_k": top_k, "none": 0}.get(policy)
         self._written = {
             path.parent.name.removeprefix("trial_")
-            for path in self._folder.glob(f"trial_*/{_WEIGHTS}")
+            for path in self.folder.glob(f"trial_*/{_WEIGHTS}")
         }
 
     @property
@@ -49,7 +52,7 @@ class TrialFiles:
 
     def folder_of(self, trial_id: str) -> pathlib.Path:
         """The folder of a trial, which is made if there is none."""
-        folder = self._folder / f"trial_{trial_id}"
+        folder = self.folder / f"trial_{trial_id}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -63,6 +66,16 @@ class TrialFiles:
     def in_folder(self, folder: str | os.PathLike[str]) -> "TrialFiles":
         """The same policy in another folder."""
         return TrialFiles(os.fspath(folder), *self._settings)
+
+    def inside(self, path: str | os.PathLike[str]) -> str:
+        """Returns a file's path relative to the project folder."""
+        return pathlib.Path(path).relative_to(self.folder).as_posix()
+
+    def moved(self, path: str, folder: pathlib.Path) -> str:
+        """Returns the path that a file has in a copy of the project folder."""
+        moved = folder / self.inside(path)
+        moved.parent.mkdir(parents=True, exist_ok=True)
+        return str(moved)
 
     def of_parent(self, trial_id: str) -> list[pathlib.Path]:
         """What a trial needs that goes on from the weights of another."""

@@ -1,4 +1,4 @@
-"""Data that the search never saw: checked, measured by, and told apart."""
+"""Data that the search never saw: checks, measurements and digests."""
 
 import contextlib
 import hashlib
@@ -41,7 +41,7 @@ def score_of(
     if len(names) == 1:
         return results[metric_of(names[0])]
     # keras-tuner's list of objectives, which is a sum.
-    return objective.get_value({n: results[metric_of(n)] for n in names})
+    return float(objective.get_value({n: results[metric_of(n)] for n in names}))
 
 
 def finite(value: Any) -> bool:
@@ -91,11 +91,11 @@ def digest(words: Iterable[str], data: Any) -> str:
     return made.hexdigest()
 
 
-def check(honest: Any, x: Any, seen: "Seen") -> None:
+def check(unseen: object, x: object, seen: "Seen") -> None:
     """Checks that there are data that nothing was chosen by.
 
     Args:
-        honest: The data.
+        unseen: The data.
         x: What is to be trained on.
         seen: What the search saw.
 
@@ -106,15 +106,15 @@ def check(honest: Any, x: Any, seen: "Seen") -> None:
     way_out = (
         "Hold out a part of the data before the search, for example with "
         "`sklearn.model_selection.train_test_split`, and pass it here as "
-        "`validation_data=(x_honest, y_honest)`."
+        "`validation_data=(x_unseen, y_unseen)`."
     )
-    if honest is None:
+    if unseen is None:
         raise ValueError(
             "`validation_data` must be data that the search never saw, "
             "neither to train nor to compare networks. Received: None. "
             f"{way_out}"
         )
-    inputs = keras.tree.flatten(honest)[0]
+    inputs = keras.tree.flatten(unseen)[0]
     known = keras.tree.flatten([x, *seen.leaves()])
     if any(_is_part_of(inputs, one) for one in known if one is not None):
         raise ValueError(
@@ -131,7 +131,8 @@ def _is_part_of(data: Any, other: Any) -> bool:
     if not isinstance(data, np.ndarray) or not isinstance(other, np.ndarray):
         return False
     try:
-        return np.shares_memory(data, other, max_work=10_000)
+        # NumPy's stubs know two values of `max_work` only.
+        return np.shares_memory(data, other, max_work=10_000)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return False  # Strides of both are odd, as those of no slice are.
 
@@ -147,7 +148,8 @@ class Seen:
         self._references = [
             weakref.ref(leaf)
             for leaf in keras.tree.flatten(data)
-            if leaf is not None and getattr(type(leaf), "__weakrefoffset__", 0)
+            if leaf is not None
+            and getattr(type(leaf), "__weakrefoffset__", None)
         ]
 
     def __getstate__(self) -> dict[str, Any]:

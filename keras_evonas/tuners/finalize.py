@@ -1,4 +1,4 @@
-"""The best networks of a search, judged again: which one is really best?"""
+"""The best networks of a search, trained again: which one is really best?"""
 
 import dataclasses
 import json
@@ -10,31 +10,30 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import keras_tuner
 import numpy as np
+from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.evolution import pareto
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.constraints import STATIC_COSTS
-from keras_evonas.oracles.judged import JudgedOracle
 from keras_evonas.project.files import write_json
-from keras_evonas.project.reading import FINALISTS_NAME
+from keras_evonas.project.retrained import FINALISTS_NAME
+from keras_evonas.project.retrained import Network
+from keras_evonas.project.retrained import Repeat
+from keras_evonas.project.retrained import Score
+from keras_evonas.project.retrained import Scoreboard
 from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.training.checkpoints import write_weights
-from keras_evonas.tuners import honest
-from keras_evonas.tuners import retraining
 from keras_evonas.tuners import sizing
-from keras_evonas.tuners.finals import Finals
+from keras_evonas.tuners import unseen
+from keras_evonas.tuners.builder import NetworkBuilder
+from keras_evonas.tuners.ended_search import EndedSearch
+from keras_evonas.tuners.ended_search import epochs_of
+from keras_evonas.tuners.finalize_result import Finals
+from keras_evonas.tuners.progress import Progress
 from keras_evonas.tuners.retraining import Retraining
-from keras_evonas.tuners.retraining import Run
-from keras_evonas.tuners.retraining import Score
-from keras_evonas.tuners.scoreboard import Network
-from keras_evonas.tuners.scoreboard import Scoreboard
-from keras_evonas.tuners.scoreboard import run_of
-from keras_evonas.tuners.scoreboard import slug
-from keras_evonas.tuners.trial_files import completed
 
 _FOLDER = "finalists"
 _WINNER_NAME = "winner.keras"
@@ -42,10 +41,10 @@ _WINNER_NAME = "winner.keras"
 _COMPARED = 256
 
 
-def candidates(
-    tuner: Any, top_k: int, include_default: bool
-) -> tuple[list[Network], dict[str, keras_tuner.engine.trial.Trial]]:
-    """Returns the networks to judge, and the trials of those that have one.
+def finalists_of(
+    search: EndedSearch, top_k: int, include_default: bool
+) -> tuple[list[Network], dict[str, trial_lib.Trial]]:
+    """Returns the networks to train again, and the trials of those with one.
 
     What is known to violate a constraint is not among them, unless the search
     found nothing else.
@@ -53,19 +52,19 @@ def candidates(
     Raises:
         ValueError: If no trial has completed.
     """
-    trials = _finalists(tuner, top_k)
+    trials = _best_trials(search, top_k)
     if not trials:
         raise ValueError(
             "There must be a completed trial to finalize. Received: a search "
             "without one. Call `tuner.search` first."
         )
-    within = [trial for trial in trials if _is_within(tuner, trial)]
-    space = retraining.space_of(tuner.oracle)
+    within = [trial for trial in trials if search.is_within(trial)]
+    space = search.space
     default = space.default if include_default else None
-    if default is not None and not _may_be_trained(tuner, default):
+    if default is not None and not search.may_be_trained(default):
         default = None
     networks: dict[str, Network] = {}
-    trial_of: dict[str, keras_tuner.engine.trial.Trial] = {}
+    trial_of: dict[str, trial_lib.Trial] = {}
     for trial in within or trials:
         genome = space.complete(trial.hyperparameters.values)
         name = f"trial {trial.trial_id}"
@@ -74,16 +73,9 @@ def candidates(
         networks[name] = _network(name, genome, trial)
         trial_of[name] = trial
     if default is not None:
-        trial = next(
-            (
-                trial
-                for trial in completed(tuner.oracle.get_best_trials(10**9))
-                if space.complete(trial.hyperparameters.values) == default
-            ),
-            None,
-        )
+        trial = _trial_with(search, default)
         if trial is not None:
-            if within and not _is_within(tuner, trial):
+            if within and not search.is_within(trial):
                 return list(networks.values()), trial_of
             trial_of["the default"] = trial
         longest = max((one.epochs or 0 for one in networks.values()), default=0)
@@ -93,23 +85,23 @@ def candidates(
     return list(networks.values()), trial_of
 
 
-def _may_be_trained(tuner: Any, genome: Mapping[str, Any]) -> bool:
-    oracle = tuner._local_oracle
-    judges = isinstance(oracle, JudgedOracle)
-    return not judges or oracle.violation_before(genome) == 0
+def _trial_with(
+    search: EndedSearch, genome: Mapping[str, Any]
+) -> trial_lib.Trial | None:
+    space = search.space
+    for trial in search.completed:
+        if space.complete(trial.hyperparameters.values) == genome:
+            return trial
+    return None
 
 
-def _is_within(tuner: Any, trial: keras_tuner.engine.trial.Trial) -> bool:
-    oracle = tuner._local_oracle
-    judges = isinstance(oracle, JudgedOracle)
-    return not judges or oracle.violation_after(trial) == 0
-
-
-def _network(name: str, genome: Mapping[str, Any], trial: Any) -> Network:
+def _network(
+    name: str, genome: Mapping[str, Any], trial: trial_lib.Trial | None
+) -> Network:
     return Network(
         name=name,
         values=genome,
-        epochs=trial and retraining.epochs_of(trial.hyperparameters),
+        epochs=trial and epochs_of(trial),
         notes={
             "trial_id": trial and trial.trial_id,
             "search_score": trial and trial.score,
@@ -117,15 +109,18 @@ def _network(name: str, genome: Mapping[str, Any], trial: Any) -> Network:
     )
 
 
-def _finalists(tuner: Any, top_k: int) -> list[Any]:
-    """The best trials; of several objectives, trials all along the front."""
-    oracle = tuner.oracle
-    if not isinstance(oracle.objective, objectives.SeveralObjectives):
-        return completed(oracle.get_best_trials(top_k))
-    front = tuner._local_oracle.get_pareto_trials()
-    if len(front) <= top_k:
+def _best_trials(search: EndedSearch, top_k: int) -> list[trial_lib.Trial]:
+    """Returns the best trials; of several objectives, some along the front."""
+    evo_oracle = search.evo_oracle
+    is_one = not isinstance(
+        search.oracle.objective, objectives.SeveralObjectives
+    )
+    if is_one or evo_oracle is None:
+        return search.best(top_k)
+    front = evo_oracle.get_pareto_trials()
+    knee = evo_oracle.get_knee_trial()
+    if len(front) <= top_k or knee is None:
         return front
-    knee = tuner._local_oracle.get_knee_trial()
     rest = [trial for trial in front if trial.trial_id != knee.trial_id]
     places = np.linspace(0, len(rest) - 1, max(top_k - 1, 1)).round()
     spread = [rest[int(place)] for place in places][: top_k - 1]
@@ -133,11 +128,12 @@ def _finalists(tuner: Any, top_k: int) -> list[Any]:
     return [trial for trial in front if trial.trial_id in kept]
 
 
-class Judging:
-    """Trains finalists, chooses one, and saves it.
+class Finalizing:
+    """Trains finalists again, chooses one, and saves it.
 
     Args:
-        tuner: The `EvoTuner`.
+        search: The search.
+        builder: Builds its networks.
         training: Trains and judges.
         networks: The finalists.
         trial_of: The trials of those that have one, by name.
@@ -146,64 +142,64 @@ class Judging:
 
     def __init__(
         self,
-        tuner: Any,
+        search: EndedSearch,
+        builder: NetworkBuilder,
         training: Retraining,
         networks: Sequence[Network],
-        trial_of: Mapping[str, Any],
+        trial_of: Mapping[str, trial_lib.Trial],
         *,
         overwrite: bool,
     ) -> None:
-        self._tuner = tuner
+        self._search = search
+        self._builder = builder
         self._training = training
         self._networks = {network.name: network for network in networks}
         self._trial_of = trial_of
-        self._project = pathlib.Path(tuner.project_dir)
-        self._project.mkdir(parents=True, exist_ok=True)
-        self._folder = self._project / _FOLDER
-        self._folder.mkdir(exist_ok=True)
+        self._folder = search.folder / _FOLDER
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._board = Scoreboard(
-            self._project / FINALISTS_NAME,
+            search.folder / FINALISTS_NAME,
             training.settings,
             networks,
             overwrite=overwrite,
         )
-        self._parts = objectives.parts_of(tuner.oracle.objective)
-        self._sign = objectives.SIGN[tuner.oracle.objective.direction]
+        objective = search.oracle.objective
+        self._parts = objectives.parts_of(objective)
+        self._sign = objectives.SIGN[objective.direction]
 
-    def run(self, repeats: int, path: Any) -> Finals:
+    def run(self, repeats: int, path: str | os.PathLike[str] | None) -> Finals:
         """Trains what is missing, chooses the best, and saves it."""
-        seeds = retraining.seeds_after_search(self._tuner, repeats)
-        runs = self._board.missing(seeds, _FOLDER)
+        missing = self._board.missing(self._search.seeds(repeats), _FOLDER)
         total = len(self._networks) * repeats
-        progress = self._training.progress(total, total - len(runs))
-        self._train(runs, progress)
+        progress = self._training.progress(total, total - len(missing))
+        self._train(missing, progress)
         winner = self._winner()
-        score = self._best_run(winner)
+        score, value = self._best_repeat(winner)
         if not self._weights(winner, score.seed).exists():
             progress.say(
                 f"{winner.name} is trained again: its weights are gone"
             )
-            self._train([run_of(winner, score.seed, _FOLDER)], progress)
-            score = self._best_run(winner)
+            again = Repeat(network=winner, folder=_FOLDER, seed=score.seed)
+            self._train([again], progress)
+            score, value = self._best_repeat(winner)
         ranked = self._ranked(winner)
         self._board.write(ranked, chosen=winner)
-        path = pathlib.Path(path or self._project / _WINNER_NAME)
+        path = pathlib.Path(path or self._search.folder / _WINNER_NAME)
         self._export(winner, score, path)
         finals = Finals(
-            objective=self._tuner.oracle.objective.name,
+            objective=self._search.oracle.objective.name,
             finalists=self._board.finalists(ranked, winner),
             path=path,
             seed=score.seed,
-            score=score.score,
+            score=value,
         )
         progress.conclude(finals)
         return finals
 
-    def _train(self, runs: Sequence[Run], progress: Any) -> None:
-        by_name = {run.name: run for run in runs}
+    def _train(self, repeats: Sequence[Repeat], progress: Progress) -> None:
         self._training.run(
-            list(by_name.values()),
-            on_score=self._note,
+            list({repeat.name: repeat for repeat in repeats}.values()),
+            on_score=self._add,
             progress=progress,
             on_trained=self._keep,
         )
@@ -211,30 +207,46 @@ class Judging:
     # Weights: one file a finalist, of the best of its repeats.
 
     def _weights(self, network: Network, seed: int) -> pathlib.Path:
-        return self._folder / f"{slug(network)}-seed{seed}.weights.h5"
+        return self._folder / f"{network.file_name}-seed{seed}.weights.h5"
 
     def _build_config(self, network: Network) -> pathlib.Path:
-        return self._folder / f"{slug(network)}.build_config.json"
+        return self._folder / f"{network.file_name}.build_config.json"
 
-    def _keep(self, run: Run, model: keras.Model, score: float) -> None:
-        network = self._networks[run.network]
-        best = self._best_run(network)
-        if best is None or self._sign * (score - best.score) <= 0:
-            write_weights(model, str(self._weights(network, run.seed)))
+    def _keep(self, repeat: Repeat, model: keras.Model, score: float) -> None:
+        network = repeat.network
+        best = min(self._losses_of(network), default=math.inf)
+        if self._sign * score <= best:
+            write_weights(model, str(self._weights(network, repeat.seed)))
             config = model.get_build_config()
             write_json(self._build_config(network), config)
 
-    def _note(self, run: Run, score: Score) -> None:
-        network = self._networks[run.network]
+    def _add(self, repeat: Repeat, score: Score) -> None:
+        network = repeat.network
         self._board.add(network.name, score)
-        best = self._best_run(network)
+        if not self._losses_of(network):
+            return
+        best, _ = self._best_repeat(network)
         for other in self._board.scores(network):
-            if best is not None and other.seed != best.seed:
+            if other.seed != best.seed:
                 self._weights(network, other.seed).unlink(missing_ok=True)
 
-    def _best_run(self, network: Network) -> Score | None:
-        scored = [s for s in self._board.scores(network) if s.score is not None]
-        return min(scored, key=lambda one: self._sign * one.score, default=None)
+    def _best_repeat(self, network: Network) -> tuple[Score, float]:
+        """Returns the best of a network's repeats, and its score."""
+        return min(
+            (
+                (one, one.score)
+                for one in self._board.scores(network)
+                if one.score is not None
+            ),
+            key=lambda pair: self._sign * pair[1],
+        )
+
+    def _losses_of(self, network: Network) -> list[float]:
+        return [
+            self._sign * one.score
+            for one in self._board.scores(network)
+            if one.score is not None
+        ]
 
     # Choosing.
 
@@ -274,15 +286,12 @@ class Judging:
         )
 
     def _loss(self, network: Network) -> float:
-        scores = [
-            self._sign * one.score
-            for one in self._board.scores(network)
-            if one.score is not None
-        ]
-        return sum(scores) / len(scores) if scores else math.inf
+        losses = self._losses_of(network)
+        return sum(losses) / len(losses) if losses else math.inf
 
     def _violation(self, network: Network) -> float:
-        limits = getattr(self._tuner._local_oracle, "constraints", ())
+        oracle = self._search.evo_oracle
+        limits = () if oracle is None else oracle.constraints
         return sum(
             one.violation(self._value(one.name, network)) for one in limits
         )
@@ -296,7 +305,7 @@ class Judging:
     def _value(self, name: str, network: Network) -> float:
         """A metric or cost: measured now, or by the search, or computed."""
         scores = self._board.scores(network)
-        metric = honest.metric_of(name)
+        metric = unseen.metric_of(name)
         measured = [s.metrics[metric] for s in scores if metric in s.metrics]
         if name == "train_seconds":
             measured = [one.seconds for one in scores]
@@ -308,7 +317,7 @@ class Judging:
         if name not in STATIC_COSTS:
             return math.nan
         costs = HypermodelCosts(
-            self._tuner.hypermodel,
+            self._builder.hypermodel,
             input_shapes=sizing.shapes_of(self._training.arguments.x),
         )(self._training.hyperparameters(network.values))
         return float(getattr(costs, name))
@@ -325,7 +334,7 @@ class Judging:
                 something else. What was trained and scored is kept.
         """
         hp = self._training.hyperparameters(network.values)
-        model = self._tuner._checked_model(hp)
+        model = self._builder.build(hp)
         if not model.built:
             config = self._build_config(network).read_text(encoding="utf-8")
             build_again(model, json.loads(config))

@@ -1,6 +1,10 @@
-"""What is done with a search that has ended: judged and looked at."""
+"""The methods for a search that has ended: finalize, ablate, report."""
 
+import abc
+import os
+import pathlib
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas import reports
@@ -8,31 +12,66 @@ from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.project.notebook import Page
 from keras_evonas.reports.page import render_to
 from keras_evonas.tuners import ablation
-from keras_evonas.tuners import finalists
+from keras_evonas.tuners import finalize
 from keras_evonas.tuners.ablation import Ablation
 from keras_evonas.tuners.ablation import AblationPlan
-from keras_evonas.tuners.finals import Finals
-from keras_evonas.tuners.honest import Seen
-from keras_evonas.tuners.host_tuner import MendedTuner
+from keras_evonas.tuners.ended_search import EndedSearch
+from keras_evonas.tuners.finalize_result import Finals
+from keras_evonas.tuners.mended_tuner import MendedTuner
+from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.retraining import Retraining
+from keras_evonas.tuners.unseen import Seen
 
 
 class AfterSearch(MendedTuner):
     """A tuner to derive from; arguments as for `EvoTuner`."""
 
-    # What the search saw in this process.
+    # The data that the search saw in this process.
     _seen = Seen()
+    verbose: int | None = None
+
+    @abc.abstractmethod
+    def _recipe(
+        self,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Recipe:
+        """Returns how networks are trained with some arguments of `search`."""
+
+    @property
+    def _ended_search(self) -> EndedSearch:
+        return EndedSearch(
+            oracle=self.oracle,
+            evo_oracle=self._evo_oracle,
+            folder=pathlib.Path(self.project_dir),
+            first_seed=self._training_seed + self.executions_per_trial,
+        )
+
+    def _retraining(
+        self, x: object, y: object, unseen: object, fit: Mapping[str, Any]
+    ) -> Retraining:
+        training = Retraining(
+            self._recipe(),
+            x,
+            y,
+            unseen,
+            fit,
+            seen=self._seen,
+            verbose=self.verbose,
+        )
+        self._tell_shapes(x)
+        return training
 
     def finalize(
         self,
-        x: Any,
-        y: Any = None,
+        x: object,
+        y: object = None,
         *,
-        validation_data: Any = None,
+        validation_data: object = None,
         top_k: int = 5,
         repeats: int = 3,
         include_default: bool = True,
-        path: Any = None,
+        path: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
         **fit_kwargs: Any,
     ) -> Finals:
@@ -49,8 +88,8 @@ class AfterSearch(MendedTuner):
         repeats is saved, loaded and checked to predict the same.
 
         Scores are written to `finalists.json` in the project folder, where the
-        report finds them. Whoever calls it again with the same data and
-        arguments trains only what is missing.
+        report finds them. Called again with the same data and
+        arguments, it trains only what is missing.
 
         Args:
             x: Input data to train on, as for `fit`: all that the search could
@@ -86,7 +125,7 @@ class AfterSearch(MendedTuner):
         finals = tuner.finalize(
             np.concatenate([x, x_val]),
             np.concatenate([y, y_val]),
-            validation_data=(x_honest, y_honest),
+            validation_data=(x_unseen, y_unseen),
             epochs=20,
         )
         model = finals.load_model()
@@ -98,12 +137,19 @@ class AfterSearch(MendedTuner):
             raise ValueError(
                 f"`path` must end in '.keras'. Received: path={str(path)!r}."
             )
-        training = Retraining(self, x, y, validation_data, fit_kwargs)
-        networks, trial_of = finalists.candidates(self, top_k, include_default)
-        judging = finalists.Judging(
-            self, training, networks, trial_of, overwrite=overwrite
+        training = self._retraining(x, y, validation_data, fit_kwargs)
+        networks, trial_of = finalize.finalists_of(
+            self._ended_search, top_k, include_default
         )
-        return judging.run(repeats, path)
+        finalizing = finalize.Finalizing(
+            self._ended_search,
+            self._builder,
+            training,
+            networks,
+            trial_of,
+            overwrite=overwrite,
+        )
+        return finalizing.run(repeats, path)
 
     def plan_ablation(
         self,
@@ -136,7 +182,7 @@ class AfterSearch(MendedTuner):
         if max_trainings is not None:
             check_positive_integer("max_trainings", max_trainings)
         return ablation.plan(
-            self,
+            self._ended_search,
             trial_id=trial_id,
             genes=genes,
             repeats=repeats,
@@ -146,10 +192,10 @@ class AfterSearch(MendedTuner):
 
     def ablate(
         self,
-        x: Any,
-        y: Any = None,
+        x: object,
+        y: object = None,
         *,
-        validation_data: Any = None,
+        validation_data: object = None,
         trial_id: str | None = None,
         genes: Iterable[str] | None = None,
         repeats: int = 3,
@@ -208,10 +254,12 @@ class AfterSearch(MendedTuner):
             max_trainings=max_trainings,
             epochs=fit_kwargs.get("epochs"),
         )
-        training = Retraining(self, x, y, validation_data, fit_kwargs)
-        return ablation.run(self, training, planned, overwrite=overwrite)
+        training = self._retraining(x, y, validation_data, fit_kwargs)
+        return ablation.run(
+            self._ended_search, training, planned, overwrite=overwrite
+        )
 
-    def report(self, path: Any = None) -> Page:
+    def report(self, path: str | os.PathLike[str] | None = None) -> Page:
         """Writes the report of the search as one HTML page.
 
         It may be called while the search runs in another process, and shows

@@ -1,4 +1,4 @@
-"""What `finalize` returns."""
+"""The result of `EvoTuner.finalize`."""
 
 import dataclasses
 import pathlib
@@ -17,12 +17,12 @@ class Finals:
     """The finalists of a search and the one that was chosen.
 
     Args:
-        objective: String, what was measured on the honest data.
+        objective: String, what was measured on unseen data.
         finalists: The networks that were judged, the chosen one first, then
-            by the means of their honest scores.
+            by the means of their unseen scores.
         path: Where the chosen one was saved.
         seed: Integer, the seed of the saved training.
-        score: Float, the honest score of the saved training: the best of its
+        score: Float, the unseen score of the saved training: the best of its
             repeats, so that the mean tells better what to expect.
     """
 
@@ -43,21 +43,13 @@ class Finals:
 
     def __repr__(self) -> str:
         rows = [_HEADER, *map(_cells, self.finalists)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width)
-                for cell, width in zip(row, widths, strict=True)
-            ).rstrip()
-            for row in rows
-        ]
-        lines.insert(0, f"Finalists by their honest {self.objective}:")
-        return "\n".join([*lines, self._saved()])
+        title = f"Finalists by their unseen {self.objective}:"
+        return "\n".join([title, *wording.columns(rows), self._saved()])
 
     def _repr_html_(self) -> str:
         return tag(
             "div",
-            tag("b", f"Finalists by their honest {self.objective}"),
+            tag("b", f"Finalists by their unseen {self.objective}"),
             table(_HEADER, map(_cells, self.finalists)),
             tag("p", self._saved()),
         )
@@ -65,12 +57,12 @@ class Finals:
     def _saved(self) -> str:
         return (
             f"Saved {self.winner.name} as {self.path} (seed {self.seed}, "
-            f"honest score {wording.number(self.score)}); reloaded, it "
+            f"unseen score {wording.number(self.score)}); reloaded, it "
             "predicts the same."
         )
 
 
-_HEADER = ("network", "search", "honest", "spread", "runs", "params")
+_HEADER = ("network", "search", "unseen", "spread", "runs", "params")
 
 
 def _cells(one: Finalist) -> tuple[str, ...]:

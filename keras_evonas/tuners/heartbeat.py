@@ -3,12 +3,11 @@
 import threading
 import types
 from collections.abc import Iterable
-from typing import Any
 
 import grpc
+import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas.oracles.leases import LeasedOracle
 from keras_evonas.oracles.leases import lease_seconds
 
 # So many signs may be lost before a lease ends.
@@ -18,18 +17,18 @@ _BEATS = 4
 class Heartbeat:
     """Renews the leases of running trials while they are trained.
 
-    It does nothing unless this process is a worker of a chief with an oracle
-    that gives leases. Use it in a `with` statement.
+    Use it in a `with` statement.
 
     Args:
-        tuner: The tuner.
+        oracle: keras-tuner's client of an oracle.
+        is_needed: Boolean, whether that oracle gives leases: whether this is
+            a worker of a chief with an `EvoOracle`. Otherwise nothing is
+            done.
     """
 
-    def __init__(self, tuner: Any) -> None:
-        self._oracle = tuner.oracle
-        self._is_needed = tuner._is_worker() and isinstance(
-            tuner._local_oracle, LeasedOracle
-        )
+    def __init__(self, oracle: keras_tuner.Oracle, *, is_needed: bool) -> None:
+        self._oracle = oracle
+        self._is_needed = is_needed
         self._lock = threading.Lock()
         self._running: set[str] = set()
         self._is_over = threading.Event()
@@ -61,7 +60,7 @@ class Heartbeat:
             self._renew(trial_ids)
 
     def remove(self, trials: Iterable[trial_lib.Trial]) -> None:
-        """Ends to renew them."""
+        """Stops renewing the leases of trials that have ended."""
         with self._lock:
             self._running -= {trial.trial_id for trial in trials}
 
@@ -77,6 +76,6 @@ class Heartbeat:
                 # A report without metrics says that the trial still runs.
                 self._oracle.update_trial(trial_id, {})
             except grpc.RpcError:
-                # The chief is away, or has begun anew and given the trial to
-                # somebody else. Whoever reports the trial's end learns of it.
+                # The chief is away, or has begun anew and handed the trial to
+                # another worker. The report of the trial's end tells.
                 continue

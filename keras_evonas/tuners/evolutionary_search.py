@@ -12,7 +12,7 @@ from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.feasibility import CostFunction
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.tuners.hooks import TrialHook
-from keras_evonas.tuners.host_tuner import FitArgumentsOf
+from keras_evonas.tuners.recipe import FitArgumentsOf
 from keras_evonas.tuners.trial_files import Policy
 from keras_evonas.tuners.tuner import EvoTuner
 

@@ -1,4 +1,7 @@
-"""What networks that were trained anew came to, in a file that grows."""
+"""Networks that were trained again: their scores, in a file that grows.
+
+`finalists.json` and `ablation.json` are lists with an object for each network.
+"""
 
 import dataclasses
 import json
@@ -9,21 +12,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_evonas.project.files import write_json
-from keras_evonas.project.reading import finalist_of
+from keras_evonas.project.numbers import finite
 from keras_evonas.project.search import Finalist
-from keras_evonas.tuners.retraining import Run
-from keras_evonas.tuners.retraining import Score
+
+FINALISTS_NAME = "finalists.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Network:
-    """A network to be judged.
+    """A network to be trained again.
 
     Args:
-        name: String, how it is called; unique.
+        name: String, unique, such as `"trial 07"`.
         values: Mapping, its genome.
-        epochs: Integer, how many if nobody says so, or `None`.
-        notes: Mapping of what else the file tells about it.
+        epochs: Integer, how many unless the user says so, or `None`.
+        notes: Mapping of what else the file says about it.
     """
 
     name: str
@@ -31,11 +34,61 @@ class Network:
     epochs: int | None = None
     notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    @property
+    def file_name(self) -> str:
+        """The name, fit for a file."""
+        return "".join(
+            letter if letter.isalnum() or letter in "-." else "_"
+            for letter in self.name
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """One training of a network.
+
+    Args:
+        network: The network.
+        folder: String, the folder that files of callbacks are written to,
+            inside of their own.
+        seed: Integer, the seed of the training.
+    """
+
+    network: Network
+    folder: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """A unique name: the folder for the files of callbacks."""
+        return f"{self.folder}/{self.network.file_name}/seed{self.seed}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Score:
+    """The result of a repeat; JSON can hold its fields.
+
+    Args:
+        seed: Integer, the seed of the training.
+        score: Float, the objective on unseen data, or `None`.
+        metrics: Mapping, all that was measured on unseen data.
+        seconds: Float, the share of the time that its cohort took.
+        params: Integer, parameters of the network, if known.
+        message: String, why there is no score.
+    """
+
+    seed: int
+    score: float | None = None
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+    params: int | None = None
+    message: str | None = None
+
 
 class Scoreboard:
-    """The scores of networks, run by run.
+    """The scores of networks, repeat by repeat.
 
-    It is written after every score, so that a run that was scored is not
+    It is written after every score, so that a repeat that was scored is not
     trained again. Scores of other data or other arguments do not count.
 
     Args:
@@ -68,31 +121,31 @@ class Scoreboard:
             self._take_over(entry)
 
     def scores(self, network: Network) -> list[Score]:
-        """The runs of a network that have ended, by their seeds."""
+        """Returns the scores of a network in the order of their seeds."""
         found = self._scores[network.name]
         return [found[seed] for seed in sorted(found)]
 
     def missing(
         self, seeds: Iterable[int], folder: str, *, by_seed: bool = False
-    ) -> list[Run]:
-        """What is still to be trained.
+    ) -> list[Repeat]:
+        """Lists the repeats that are still to be trained.
 
         Args:
             seeds: The seeds that each network is to be trained with.
-            folder: Where callbacks of the runs write, inside of their own.
+            folder: As for `Repeat`.
             by_seed: Boolean, whether all networks of a seed come before the
                 next seed.
         """
-        runs = [
-            run_of(network, seed, folder)
+        repeats = [
+            Repeat(network=network, folder=folder, seed=seed)
             for network in self._networks
             for seed in seeds
             if not self._is_scored(network, seed)
         ]
-        return sorted(runs, key=lambda run: run.seed) if by_seed else runs
+        return sorted(repeats, key=lambda r: r.seed) if by_seed else repeats
 
     def add(self, name: str, score: Score) -> None:
-        """Notes what a run came to, and writes the file."""
+        """Adds the score of a repeat, and writes the file."""
         self._scores[name][score.seed] = score
         self.write()
 
@@ -116,7 +169,7 @@ class Scoreboard:
     def finalists(
         self, order: Sequence[Network], chosen: Network
     ) -> tuple[Finalist, ...]:
-        """The networks as the reports read them."""
+        """Returns the networks as `Search` holds them."""
         return tuple(
             finalist_of(self._entry(network, network == chosen))
             for network in order
@@ -172,20 +225,24 @@ class Scoreboard:
         return content
 
 
-def run_of(network: Network, seed: int, folder: str) -> Run:
-    """The training of a network with a seed."""
-    return Run(
-        network=network.name,
-        name=f"{folder}/{slug(network)}/seed{seed}",
-        values=network.values,
-        seed=seed,
-        epochs=network.epochs,
+def finalist_of(entry: Mapping[str, Any]) -> Finalist:
+    """Reads one entry of `finalists.json`."""
+    scores = [s for s in entry.get("honest_scores") or () if finite([s])]
+    messages = [run.get("message") for run in objects_in(entry.get("runs"))]
+    params = [run.get("params") for run in objects_in(entry.get("runs"))]
+    return Finalist(
+        name=str(entry.get("name") or f"trial {entry.get('trial_id', '?')}"),
+        search_score=entry.get("search_score"),
+        honest_scores=tuple(scores),
+        trial_id=entry.get("trial_id"),
+        values=entry.get("values") or {},
+        params=next((n for n in params if n is not None), None),
+        chosen=bool(entry.get("chosen")),
+        message=next((m for m in messages if m), None),
     )
 
 
-def slug(network: Network) -> str:
-    """A network's name, fit for a file."""
-    return "".join(
-        letter if letter.isalnum() or letter in "-." else "_"
-        for letter in network.name
-    )
+def objects_in(content: Any) -> list[dict[str, Any]]:
+    """Returns the JSON objects of a list, none if it is something else."""
+    content = content if isinstance(content, list) else ()
+    return [entry for entry in content if isinstance(entry, dict)]

@@ -9,11 +9,10 @@ cohorts.
 """
 
 import dataclasses
-import os
 import pathlib
 from collections.abc import Callable
-from collections.abc import Mapping
 from typing import Any
+from typing import TypeAlias
 
 import keras
 import keras_tuner
@@ -22,21 +21,22 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.explanation import explored
-from keras_evonas.models.net2net import inherit_weights
 from keras_evonas.oracles.fidelity import INHERITS
-from keras_evonas.oracles.recorded import RecordedOracle
-from keras_evonas.project import curves as curves_lib
-from keras_evonas.project import lock as project_lock
+from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.project import lock
+from keras_evonas.project.curves import read_curves
 from keras_evonas.project.files import write_json
+from keras_evonas.training import Execution
 from keras_evonas.training import callbacks as callback_lib
-from keras_evonas.training.checkpoints import build_again
-from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.tuners import sizing
+from keras_evonas.tuners.builder import NetworkBuilder
+from keras_evonas.tuners.compilation import Compilation
+from keras_evonas.tuners.recipe import FitArgumentsOf
+from keras_evonas.tuners.recipe import changes_of
 from keras_evonas.tuners.trial_files import TrialFiles
 from keras_evonas.tuners.trial_files import completed
 
-Trial = trial_lib.Trial
-FitArgumentsOf = Callable[[keras_tuner.HyperParameters], Mapping[str, Any]]
+Trial: TypeAlias = trial_lib.Trial
 
 
 class MendedTuner(keras_tuner.Tuner):
@@ -66,11 +66,9 @@ class MendedTuner(keras_tuner.Tuner):
         # In distributed search `self.oracle` becomes a client of the chief.
         self._local_oracle = oracle
         self._execution = 0
-        self._histories: list[dict[str, list[float]]] = []
-        self._params: int | None = None
         if overwrite:
             name = project_name or "untitled_project"
-            project_lock.check_free(pathlib.Path(directory or ".", name))
+            lock.check_free(pathlib.Path(directory or ".", name))
         super().__init__(
             oracle=oracle,
             hypermodel=hypermodel,
@@ -86,31 +84,48 @@ class MendedTuner(keras_tuner.Tuner):
             executions_per_trial=executions_per_trial,
         )
         self._files = files(self.project_dir)
-        self._provide_costs(oracle)
-        self._check_space(oracle)
+        if isinstance(oracle, EvoOracle):
+            self._provide_costs(oracle)
+            self._check_space(oracle)
 
-    def _provide_costs(self, oracle: keras_tuner.Oracle) -> None:
+    @property
+    def _evo_oracle(self) -> EvoOracle | None:
+        """The oracle of this process if it is an `EvoOracle`."""
+        oracle = self._local_oracle
+        return oracle if isinstance(oracle, EvoOracle) else None
+
+    @property
+    def _builder(self) -> NetworkBuilder:
+        return NetworkBuilder(
+            hypermodel=self.hypermodel,
+            compilation=Compilation(
+                optimizer=self.optimizer, loss=self.loss, metrics=self.metrics
+            ),
+            files=self._files,
+            max_model_size=self.max_model_size,
+            distribution_strategy=self.distribution_strategy,
+        )
+
+    def _provide_costs(self, oracle: EvoOracle) -> None:
         """Lets an oracle judge networks before they are trained.
 
         It costs a build for each candidate, so only where the search needs
         it, or where the largest network might not fit into the memory.
         """
-        if getattr(oracle, "costs", self) is not None:
+        if oracle.costs is not None:
             return
         is_new = not oracle.trials
         if oracle.needed_costs or (
             is_new
             and sizing.may_exceed_memory(
-                self._checked_model, oracle.hyperparameters
+                self._builder.build, oracle.hyperparameters
             )
         ):
             oracle.costs = HypermodelCosts(self.hypermodel)
 
-    def _check_space(self, oracle: keras_tuner.Oracle) -> None:
+    def _check_space(self, oracle: EvoOracle) -> None:
         """Refuses the folder of a search that another hypermodel began."""
-        if not isinstance(oracle, RecordedOracle) or not oracle.trials:
-            return
-        if self.hypermodel is None:
+        if not oracle.trials or self.hypermodel is None:
             return
         try:
             asked = explored(self.hypermodel)
@@ -121,10 +136,12 @@ class MendedTuner(keras_tuner.Tuner):
             self.fit_arguments(asked)
         oracle.check_space(asked)
 
-    def _tell_shapes(self, x: Any) -> None:
+    def _tell_shapes(self, x: object) -> None:
         """Lets networks be judged that learn their shapes from the data."""
-        oracle = self._local_oracle
-        costs = getattr(oracle, "costs", None)
+        oracle = self._evo_oracle
+        if oracle is None:
+            return
+        costs = oracle.costs
         if not isinstance(costs, HypermodelCosts) or costs.input_shapes:
             return
         try:
@@ -159,54 +176,8 @@ class MendedTuner(keras_tuner.Tuner):
             self.fit_arguments(hp)
             self.oracle.update_space(hp)
 
-    def _checked_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        model = self._build_hypermodel(hp)
-        if not isinstance(model, keras.Model):
-            raise keras_tuner.errors.FatalTypeError(
-                "`hypermodel` must return a compiled `keras.Model`. Received: "
-                f"{model!r} of type {type(model).__name__}."
-            )
-        size = model.count_params() if model.built else 0
-        if self.max_model_size and size > self.max_model_size:
-            raise keras_tuner.errors.FailedTrialError(
-                f"It has {size} parameters, and `max_model_size` is "
-                f"{self.max_model_size}."
-            )
-        return model
-
-    def _build_from_parent(
-        self, model: keras.Model, hp: keras_tuner.HyperParameters
-    ) -> None:
-        """Creates the weights that those of another trial are loaded into."""
-        parent = hp.values.get("tuner/trial_id")
-        if parent and not model.built:
-            build_again(model, self._files.build_config_of(parent))
-
-    def _inherit(
-        self, model: keras.Model, hp: keras_tuner.HyperParameters, seed: int
-    ) -> None:
-        """Gives a child the weights of its parent, if it inherits."""
-        parent = hp.values.get(INHERITS)
-        if not parent:
-            return
-        if not model.built:
-            raise keras_tuner.errors.FatalValueError(
-                "`inherit_weights` needs models that know the shape of their "
-                f"input. Received: {model.name!r}, which is not built. Begin "
-                "it with `keras.Input`."
-            )
-        trained = self.load_model(self.oracle.get_trial(parent))
-        inherit_weights(trained, model, seed=seed)
-
-    def _fit_changes(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
-        """The arguments of `fit` that are a trial's own."""
-        changes: dict[str, Any] = {}
-        if self.fit_arguments is not None:
-            changes.update(self.fit_arguments(hp))
-        if "tuner/epochs" in hp.values:  # Of `HyperbandOracle`.
-            changes["epochs"] = hp.values["tuner/epochs"]
-            changes["initial_epoch"] = hp.values["tuner/initial_epoch"]
-        return changes
+    def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        return self._builder.build(hp)
 
     # Callbacks.
 
@@ -220,30 +191,34 @@ class MendedTuner(keras_tuner.Tuner):
         if any(isinstance(c, keras.callbacks.TensorBoard) for c in callbacks):
             super()._configure_tensorboard_dir(callbacks, trial, execution)
 
-    # Training alone.
+    # Training by keras-tuner's `run_trial`, for subclasses that call it.
 
-    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+    def run_trial(
+        self, trial: Trial, *args: object, **kwargs: object
+    ) -> object:
         """Evaluates a trial alone; see `keras_tuner.Tuner`."""
         self._execution = 0
-        changes = self._fit_changes(trial.hyperparameters)
+        changes = changes_of(trial.hyperparameters, self.fit_arguments)
         return super().run_trial(trial, *args, **{**kwargs, **changes})
 
     def _build_and_fit_model(
-        self, trial: Trial, *args: Any, **kwargs: Any
-    ) -> Any:
-        keras.utils.set_random_seed(self._training_seed + self._execution)
+        self, trial: Trial, *args: object, **kwargs: object
+    ) -> object:
+        parent = trial.hyperparameters.values.get(INHERITS)
+        execution = Execution(
+            name=f"{trial.trial_id}/execution{self._execution}",
+            seed=self._training_seed + self._execution,
+            hyperparameters=trial.hyperparameters,
+            parent_hyperparameters=parent
+            and self.oracle.get_trial(parent).hyperparameters,
+        )
         self._execution += 1
-        hp = trial.hyperparameters
-        model = self._try_build(hp)
-        parent = hp.values.get("tuner/trial_id")
-        if parent:
-            self._build_from_parent(model, hp)
-            read_weights(model, self._files.weights_of(parent))
-        self._inherit(model, hp, self._training_seed)
-        results = self.hypermodel.fit(hp, model, *args, **kwargs)
-        self._params = model.count_params() if model.built else None
-        if isinstance(results, keras.callbacks.History):
-            self._histories.append(results.history)
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(execution.seed)
+        model = self._builder.build_for(execution)
+        results = self.hypermodel.fit(
+            trial.hyperparameters, model, *args, **kwargs
+        )
         self._files.keep(trial.trial_id, None, model.get_build_config())
         return results
 
@@ -255,18 +230,7 @@ class MendedTuner(keras_tuner.Tuner):
         Raises:
             ValueError: If its weights were not kept.
         """
-        path = self._files.weights_of(trial.trial_id)
-        if not os.path.exists(path):
-            raise ValueError(
-                f"The weights of trial {trial.trial_id} were not kept. Build "
-                "it anew with `tuner.hypermodel.build(trial.hyperparameters)`, "
-                "or search with `keep_checkpoints='all'` or a larger `top_k`."
-            )
-        model = self._checked_model(trial.hyperparameters)
-        if not model.built:
-            build_again(model, self._files.build_config_of(trial.trial_id))
-        read_weights(model, path)
-        return model
+        return self._builder.load(trial.trial_id, trial.hyperparameters)
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
         """Returns the best models with the weights of their best epochs.
@@ -293,8 +257,13 @@ class MendedTuner(keras_tuner.Tuner):
             ValueError: If the weights of one were not kept. A front may be
                 longer than the `top_k` checkpoints.
         """
-        trials = self._local_oracle.get_pareto_trials()
-        return [self.load_model(trial) for trial in trials]
+        oracle = self._evo_oracle
+        if oracle is None:
+            raise ValueError(
+                "`oracle` must be an `EvoOracle`, which knows a Pareto front. "
+                f"Received: {type(self._local_oracle).__name__}."
+            )
+        return [self.load_model(one) for one in oracle.get_pareto_trials()]
 
     def learning_curves(self, trial_id: str) -> list[dict[str, list[float]]]:
         """Returns the learning curves of a trial.
@@ -306,4 +275,4 @@ class MendedTuner(keras_tuner.Tuner):
             For each execution a dictionary from names of logs to their
             values, one an epoch; an empty list if the trial did not complete.
         """
-        return curves_lib.read_curves(self._files.folder_of(trial_id))
+        return read_curves(self._files.folder_of(trial_id))
