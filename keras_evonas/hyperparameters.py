@@ -21,6 +21,7 @@ from keras_evonas.evolution.genes import Grid
 from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.project.files import WAY_OUT
 
 # Of a stepped range with more values than this, only every other one (or
 # third one, and so on) takes part in the search.
@@ -138,16 +139,6 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
         self._not_looked_at = {_identity(hp) for hp in self._overridden}
         self._space_json = getattr(source, "_space_json", (0, "[]"))
 
-    @property
-    def is_watched(self) -> bool:
-        """Whether somebody looks for changes."""
-        return self._on_change is not None
-
-    @property
-    def overridden(self) -> tuple[Any, ...]:
-        """What stands in for what the model asks for."""
-        return self._overridden
-
     def copy(self) -> "SharedHyperParameters":
         """Returns an independent copy that shares the hyperparameters."""
         return SharedHyperParameters(self, self._on_change, self._overridden)
@@ -184,8 +175,9 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
             changed = bool(silent or missing)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What watches belongs to this process.
-        return keras_tuner.HyperParameters.from_config, (self.get_config(),)
+        # In another process, too, a change of a range ends the search.
+        is_watched = self._on_change is not None
+        return _restored, (self.get_config(), is_watched, self._overridden)
 
     def _retrieve(self, hp: Any) -> Any:
         if self._on_change is not None:
@@ -200,6 +192,28 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
         for known in self._hps.get(hp.name, ()):
             if known.conditions == hp.conditions and _differ(known, hp):
                 on_change(_describe_change(known, hp))
+
+
+def refuse_change(change: str) -> None:
+    """Ends the search because a model asks for another range than before.
+
+    Raises:
+        keras_tuner.errors.FatalValueError: Always.
+    """
+    raise keras_tuner.errors.FatalValueError(
+        "The project folder holds a search that differs from this one: "
+        f"{change}. {WAY_OUT}"
+    )
+
+
+def _restored(
+    config: dict[str, Any], is_watched: bool, overridden: tuple[Any, ...]
+) -> SharedHyperParameters:
+    return SharedHyperParameters(
+        keras_tuner.HyperParameters.from_config(config),
+        refuse_change if is_watched else None,
+        overridden,
+    )
 
 
 def _gene(hp: Any) -> Gene:

@@ -44,7 +44,7 @@ SMALL = {
             *("--finalists=1", "--repeats=1", "--max_trainings=2"),
         ),
         r"the best: 0\.\d{4} ± 0\.\d{4} over 2 folds[\s\S]*"
-        r"Finalists by their honest val_accuracy:[\s\S]*"
+        r"Finalists by their unseen val_accuracy:[\s\S]*"
         r"What the genes of .* are worth[\s\S]*"
         r"report: .*report\.html",
     ),

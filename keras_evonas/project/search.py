@@ -124,12 +124,12 @@ class Finalist:
 
     @property
     def mean(self) -> float:
-        """Mean of the honest scores."""
+        """Mean of the scores on unseen data."""
         return sum(self.honest_scores) / len(self.honest_scores)
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation of the honest scores, `None` of a single one."""
+        """Standard deviation of those scores, `None` of a single one."""
         if len(self.honest_scores) < 2:
             return None
         return statistics.stdev(self.honest_scores)

@@ -89,6 +89,28 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600:,} h {whole % 3600 // 60} min"
 
 
+def rough_duration(seconds: float) -> str:
+    """Writes an estimated time span in one unit: `41 s`, `3 min`, `2.1 h`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def rounded(count: int) -> str:
+    """Writes a number of parameters with three digits: `41k`, `1.25M`."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g}{unit}"
+    return str(count)
+
+
+def short(score: float | None) -> str:
+    """Writes a score with four digits, `unknown` if there is none."""
+    return "unknown" if score is None else f"{score:.4g}"
+
+
 def plain_operator(operator: str | None) -> str:
     """Says in plain words what an operator such as `block+step` does."""
     if not operator:

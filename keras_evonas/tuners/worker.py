@@ -93,20 +93,20 @@ class ExecutionWorker:
 
         Arrays are left out: they can be sent, and are large.
         """
-        builder = self._recipe.builder
+        recipe, builder = self._recipe, self._recipe.builder
+        # Positional arguments have the names that they have in `fit`.
+        names = [field.name for field in dataclasses.fields(FitArguments)]
         parts: dict[str, object] = {
             "hypermodel": builder.hypermodel,
-            "fit_arguments": self._recipe.fit_arguments,
-            **dataclasses.asdict(builder.compilation),
-            **{str(i): arg for i, arg in enumerate(self._recipe.args)},
-            **self._recipe.kwargs,
+            "fit_arguments": recipe.fit_arguments,
+            "optimizer": builder.compilation.optimizer,
+            "loss": builder.compilation.loss,
+            "metrics": builder.compilation.metrics,
             "distribution_strategy": builder.distribution_strategy,
-            "tuner": _Unprinted(self._recipe),
+            **dict(zip(names, recipe.args, strict=False)),
+            **recipe.kwargs,
+            "tuner": _Unprinted(recipe),
         }
-        if self._recipe.alone is None:
-            arguments = self._recipe.arguments
-            for field in dataclasses.fields(arguments):
-                parts[field.name] = getattr(arguments, field.name)
         return {
             name: part for name, part in parts.items() if not _is_arrays(part)
         }

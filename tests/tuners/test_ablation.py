@@ -125,7 +125,7 @@ def test_what_it_costs_is_told_before_it_begins(folder, capsys):
     told = next(i for i, line in enumerate(lines) if "Ablation of" in line)
     assert "1 gene of 4" in lines[told]
     assert "2 trainings, about" in lines[told]
-    assert lines[told + 1].startswith("[1/2] trial 0, seed 4: honest val_loss")
+    assert lines[told + 1].startswith("[1/2] trial 0, seed 4: unseen val_loss")
 
 
 def test_trainings_can_be_limited_and_nothing_is_trained_twice(folder, capsys):
