@@ -73,7 +73,7 @@ class AfterSearch(MendedTuner):
         include_default: bool = True,
         path: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
-        **fit_kwargs: Any,
+        **fit_kwargs: object,
     ) -> Finals:
         """Judges the best networks anew, and saves the one that is best.
 
@@ -114,7 +114,7 @@ class AfterSearch(MendedTuner):
 
         Raises:
             ValueError: If there is no completed trial, if the data were seen
-                by the search, or if nobody says for how many epochs to train.
+                by the search, or if `epochs` is not given.
             RuntimeError: If all trainings fail, or if the saved model does
                 not predict the same.
 
@@ -160,7 +160,7 @@ class AfterSearch(MendedTuner):
         max_trainings: int | None = None,
         epochs: int | None = None,
     ) -> AblationPlan:
-        """Tells what `ablate` would train, and for about how long.
+        """Plans an ablation: its trainings, and about how long they take.
 
         Args:
             trial_id: As for `ablate`, and so are `genes`, `repeats` and
@@ -201,7 +201,7 @@ class AfterSearch(MendedTuner):
         repeats: int = 3,
         max_trainings: int | None = None,
         overwrite: bool = False,
-        **fit_kwargs: Any,
+        **fit_kwargs: object,
     ) -> Ablation:
         """Explains a network: what is each of its genes worth?
 
@@ -247,12 +247,13 @@ class AfterSearch(MendedTuner):
                 epochs as for `finalize`.
             RuntimeError: If the network itself cannot be trained.
         """
+        epochs = fit_kwargs.get("epochs")
         planned = self.plan_ablation(
             trial_id=trial_id,
             genes=genes,
             repeats=repeats,
             max_trainings=max_trainings,
-            epochs=fit_kwargs.get("epochs"),
+            epochs=epochs if isinstance(epochs, int) else None,
         )
         training = self._retraining(x, y, validation_data, fit_kwargs)
         return ablation.run(

@@ -15,7 +15,6 @@ from typing import TypeAlias
 
 import keras
 import keras_tuner
-import numpy as np
 import tensorflow as tf
 
 from keras_evonas.oracles import objectives
@@ -41,8 +40,8 @@ Logs: TypeAlias = dict[str, Any]
 
 
 def why_alone(
-    hypermodel: Any,
-    distribution_strategy: Any,
+    hypermodel: object,
+    distribution_strategy: object,
     tuner: type[keras_tuner.Tuner],
     original: type[keras_tuner.Tuner],
 ) -> str | None:
@@ -193,7 +192,7 @@ def run_own_trial(
 
 
 def logs_of(
-    results: Any, objective: keras_tuner.Objective, method: str
+    results: object, objective: keras_tuner.Objective, method: str
 ) -> list[Logs]:
     """Turns what a user's method returned into fields of outcomes.
 
@@ -220,8 +219,7 @@ def logs_of(
     if isinstance(results, Mapping):
         objectives.check_reported([objective.name], results)
         return [{"metrics": results}]
-    is_number = isinstance(results, numbers.Real | np.number)
-    if not is_number or isinstance(results, bool):
+    if not isinstance(results, numbers.Real) or isinstance(results, bool):
         raise keras_tuner.errors.FatalTypeError(
             f"`{method}` must return a `History`, a dictionary of metrics, a "
             f"number that is the objective '{objective.name}', or a list of "
@@ -250,7 +248,7 @@ def _quieten(model: keras.Model) -> None:
     signature = inspect.signature(fit)
 
     @functools.wraps(fit)
-    def quiet_fit(*args: Any, **kwargs: Any) -> Any:
+    def quiet_fit(*args: object, **kwargs: object) -> object:
         if "verbose" not in signature.bind_partial(*args, **kwargs).arguments:
             kwargs["verbose"] = 0
         return fit(*args, **kwargs)

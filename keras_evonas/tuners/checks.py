@@ -1,12 +1,10 @@
 """Arguments of tuners: what they may be, and what does not go together."""
 
-from typing import Any
-
 from keras_evonas.execution import Executor
 from keras_evonas.execution import InProcess
 
 
-def check_cv_with(cv: Any, goes_on_from_weights: bool) -> None:
+def check_cv_with(cv: object, goes_on_from_weights: bool) -> None:
     """Checks that `cv` suits the oracle.
 
     Raises:
@@ -22,7 +20,7 @@ def check_cv_with(cv: Any, goes_on_from_weights: bool) -> None:
         )
 
 
-def check_can_fold(cv: Any, reason: str) -> None:
+def check_can_fold(cv: object, reason: str) -> None:
     """Checks that there is no `cv` where networks train one after another.
 
     Raises:
@@ -36,7 +34,7 @@ def check_can_fold(cv: Any, reason: str) -> None:
         )
 
 
-def checked_executor(executor: Any) -> Executor:
+def checked_executor(executor: object) -> Executor:
     """Checks `executor`, raising a `TypeError`, and fills in the default."""
     if executor is None:
         return InProcess()

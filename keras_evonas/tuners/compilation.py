@@ -9,7 +9,7 @@ import keras
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Compilation:
-    """What a tuner compiles every network with, instead of its own choice.
+    """The arguments of a tuner that replace those of `compile`.
 
     keras-tuner 1.4.8 loses the metrics of a model whose optimizer it replaces,
     lets all networks share one metric object, and fails for models that are
@@ -50,10 +50,10 @@ def _compiled_with(model: keras.Model) -> Mapping[str, Any]:
     return dict(model._compile_config.config)
 
 
-def _copied(structure: Any) -> Any:
+def _copied(structure: object) -> object:
     """Copies optimizers, losses and metrics: they hold a network's state."""
 
-    def copy(leaf: Any) -> Any:
+    def copy(leaf: object) -> object:
         kinds = (keras.Optimizer, keras.Loss, keras.Metric)
         if not isinstance(leaf, kinds):
             return leaf  # A name or a function.

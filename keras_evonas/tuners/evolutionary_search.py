@@ -1,7 +1,7 @@
 """`EvolutionarySearch`: the shorthand."""
 
+import os
 from collections.abc import Iterable
-from typing import Any
 
 import keras_tuner
 
@@ -13,6 +13,7 @@ from keras_evonas.oracles.feasibility import CostFunction
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.tuners.hooks import TrialHook
 from keras_evonas.tuners.recipe import FitArgumentsOf
+from keras_evonas.tuners.sizing import CohortSize
 from keras_evonas.tuners.trial_files import Policy
 from keras_evonas.tuners.tuner import EvoTuner
 
@@ -35,8 +36,8 @@ class EvolutionarySearch(EvoTuner):
 
     def __init__(
         self,
-        hypermodel: Any = None,
-        objective: Any = None,
+        hypermodel: object = None,
+        objective: object = None,
         max_trials: int | None = None,
         *,
         strategy: Strategy | None = None,
@@ -53,20 +54,20 @@ class EvolutionarySearch(EvoTuner):
         tune_new_entries: bool = True,
         max_retries_per_trial: int = 0,
         max_consecutive_failed_trials: int = 3,
-        cohort_size: Any = "auto",
+        cohort_size: CohortSize = "auto",
         keep_checkpoints: Policy | None = None,
         top_k: int = 10,
         fit_arguments: FitArgumentsOf | None = None,
-        cv: Any = None,
+        cv: object = None,
         on_trial_end: TrialHook | None = None,
         verbose: int | None = None,
         executor: Executor | None = None,
         max_model_size: int | None = None,
-        optimizer: Any = None,
-        loss: Any = None,
-        metrics: Any = None,
-        distribution_strategy: Any = None,
-        directory: Any = None,
+        optimizer: object = None,
+        loss: object = None,
+        metrics: object = None,
+        distribution_strategy: object = None,
+        directory: str | os.PathLike[str] | None = None,
         project_name: str | None = None,
         tuner_id: str | None = None,
         overwrite: bool = False,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-from typing import Any
 
 import keras
 
@@ -37,7 +36,7 @@ class Finals:
         """The network that was chosen."""
         return self.finalists[0]
 
-    def load_model(self) -> Any:
+    def load_model(self) -> keras.Model:
         """Loads the model that was saved."""
         return keras.models.load_model(self.path)
 

@@ -1,5 +1,6 @@
 """Callbacks that keras-tuner adds to a training."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -40,8 +41,10 @@ class TunerHooks(keras.callbacks.Callback):
             return [cls(tuner, trial)]
         return []
 
-    def _hook(self, hook: Any, trial: trial_lib.Trial) -> Any:
-        def call(number: int, logs: Any = None) -> None:
+    def _hook(
+        self, hook: Callable[..., object], trial: trial_lib.Trial
+    ) -> Callable[..., None]:
+        def call(number: int, logs: object = None) -> None:
             hook(trial, self.model, number, logs)
 
         return call

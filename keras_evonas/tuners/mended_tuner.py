@@ -9,6 +9,7 @@ cohorts.
 """
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -45,17 +46,17 @@ class MendedTuner(keras_tuner.Tuner):
     def __init__(
         self,
         oracle: keras_tuner.Oracle,
-        hypermodel: Any,
+        hypermodel: object,
         *,
         files: Callable[[str], TrialFiles],
         fit_arguments: FitArgumentsOf | None,
         seed: int | None,
         max_model_size: int | None,
-        optimizer: Any,
-        loss: Any,
-        metrics: Any,
-        distribution_strategy: Any,
-        directory: Any,
+        optimizer: object,
+        loss: object,
+        metrics: object,
+        distribution_strategy: object,
+        directory: str | os.PathLike[str] | None,
         project_name: str | None,
         tuner_id: str | None,
         overwrite: bool,
@@ -181,13 +182,13 @@ class MendedTuner(keras_tuner.Tuner):
 
     # Callbacks.
 
-    def _deepcopy_callbacks(self, callbacks: Any) -> list[Any]:
+    def _deepcopy_callbacks(self, callbacks: object) -> list[Any]:
         return callback_lib.copied(callbacks)
 
     def _configure_tensorboard_dir(
         self, callbacks: list[Any], trial: Trial, execution: int = 0
     ) -> None:
-        # keras-tuner 1.4.8 imports tensorboard even if nobody uses it.
+        # keras-tuner 1.4.8 imports tensorboard even if no callback uses it.
         if any(isinstance(c, keras.callbacks.TensorBoard) for c in callbacks):
             super()._configure_tensorboard_dir(callbacks, trial, execution)
 

@@ -1,4 +1,4 @@
-"""How the networks of a search are built and trained, as one value."""
+"""The recipe of a search: how its networks are built and trained."""
 
 import copy
 import dataclasses
@@ -24,6 +24,7 @@ from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.tuners.builder import NetworkBuilder
 from keras_evonas.tuners.host_callbacks import TunerHooks
 from keras_evonas.tuners.host_callbacks import place_tensorboard
+from keras_evonas.tuners.sizing import CohortSize
 
 FitArgumentsOf: TypeAlias = Callable[
     [keras_tuner.HyperParameters], Mapping[str, Any]
@@ -32,7 +33,7 @@ FitArgumentsOf: TypeAlias = Callable[
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Recipe:
-    """How the networks of a search are built and trained.
+    """The way in which the networks of a search are built and trained.
 
     It holds all that does not depend on the trial and can be pickled where
     its parts can, so that a worker in another process trains as this one does.
@@ -65,7 +66,7 @@ class Recipe:
     executions_per_trial: int
     objective: keras_tuner.Objective
     space: keras_tuner.HyperParameters
-    cohort_size: int | str = "auto"
+    cohort_size: CohortSize = "auto"
     cv: Any = None
     latency: bool = False
     alone: str | None = None

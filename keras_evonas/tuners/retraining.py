@@ -227,7 +227,7 @@ class Retraining:
             on_score(repeat, scored)
         return results
 
-    def examples(self, number: int) -> Any:
+    def examples(self, number: int) -> object:
         """Returns inputs to predict from: the first of the unseen data."""
         return unseen_lib.examples(self._unseen, number)
 

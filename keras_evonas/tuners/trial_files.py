@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable
-from typing import Any
 from typing import Literal
 
 import keras_tuner
@@ -47,7 +46,7 @@ class TrialFiles:
 
     @property
     def writes(self) -> bool:
-        """Whether anything is to be written."""
+        """True if weights are to be written."""
         return self._limit != 0
 
     def folder_of(self, trial_id: str) -> pathlib.Path:
@@ -78,7 +77,7 @@ class TrialFiles:
         return str(moved)
 
     def of_parent(self, trial_id: str) -> list[pathlib.Path]:
-        """What a trial needs that goes on from the weights of another."""
+        """Returns the files that a trial needs to begin with these weights."""
         return [
             pathlib.Path(self.weights_of(trial_id)),
             self.folder_of(trial_id) / _BUILD_CONFIG,
@@ -98,7 +97,7 @@ class TrialFiles:
         self,
         trial_id: str,
         execution: int | None,
-        build_config: Any,
+        build_config: object,
     ) -> None:
         """Keeps the weights that an execution has written, as the trial's."""
         path = self.weights_of(trial_id)
@@ -123,8 +122,8 @@ class TrialFiles:
             pathlib.Path(self.weights_of(trial_id)).unlink(missing_ok=True)
             self._written.discard(trial_id)
 
-    def build_config_of(self, trial_id: str) -> Any:
-        """What `model.build_from_config` takes, or `None`."""
+    def build_config_of(self, trial_id: str) -> object:
+        """Reads the argument of `model.build_from_config`, `None` if none."""
         path = self.folder_of(trial_id) / _BUILD_CONFIG
         if not path.exists():
             return None
@@ -147,7 +146,7 @@ def completed(trials: Iterable[trial_lib.Trial]) -> list[trial_lib.Trial]:
     ]
 
 
-def check_policy(policy: Any, top_k: Any, needs_all: bool) -> None:
+def check_policy(policy: object, top_k: object, needs_all: bool) -> None:
     """Checks `keep_checkpoints` and `top_k`, raising a `ValueError`."""
     if policy is not None and policy not in POLICIES:
         raise ValueError(

@@ -1,5 +1,6 @@
 """`EvoTuner`: any keras-tuner oracle, with networks trained in cohorts."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ from keras_evonas.tuners.reporting import Reporter
 from keras_evonas.tuners.reporting import check_objective
 from keras_evonas.tuners.reporting import wants_latency
 from keras_evonas.tuners.reporting import warn_if_all_failed
+from keras_evonas.tuners.sizing import CohortSize
 from keras_evonas.tuners.trial_files import Policy
 from keras_evonas.tuners.trial_files import TrialFiles
 from keras_evonas.tuners.trial_files import check_policy
@@ -131,23 +133,23 @@ class EvoTuner(AfterSearch):
     def __init__(
         self,
         oracle: keras_tuner.Oracle,
-        hypermodel: Any = None,
+        hypermodel: object = None,
         *,
-        cohort_size: Any = "auto",
+        cohort_size: CohortSize = "auto",
         keep_checkpoints: Policy | None = None,
         top_k: int = 10,
         fit_arguments: FitArgumentsOf | None = None,
-        cv: Any = None,
+        cv: object = None,
         on_trial_end: TrialHook | None = None,
         seed: int | None = None,
         verbose: int | None = None,
         executor: Executor | None = None,
         max_model_size: int | None = None,
-        optimizer: Any = None,
-        loss: Any = None,
-        metrics: Any = None,
-        distribution_strategy: Any = None,
-        directory: Any = None,
+        optimizer: object = None,
+        loss: object = None,
+        metrics: object = None,
+        distribution_strategy: object = None,
+        directory: str | os.PathLike[str] | None = None,
         project_name: str | None = None,
         tuner_id: str | None = None,
         overwrite: bool = False,
@@ -202,7 +204,7 @@ class EvoTuner(AfterSearch):
 
     # Searching.
 
-    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+    def search(self, *fit_args: object, **fit_kwargs: object) -> None:
         """Searches for the best hyperparameters.
 
         Args:
@@ -260,7 +262,7 @@ class EvoTuner(AfterSearch):
         )
 
     def _search(self, recipe: Recipe) -> None:
-        progress = self._new_progress(recipe.kwargs.get("verbose", "auto"))
+        progress = self._new_progress(recipe)
         folds = self._checked_folds(recipe)
         if recipe.alone is not None:
             progress.say(f"Networks train one after another: {recipe.alone}.")
@@ -312,10 +314,11 @@ class EvoTuner(AfterSearch):
             return 0
         return len(folds_of(arguments, self.cv, seed=self._training_seed))
 
-    def _new_progress(self, fit_verbose: Any) -> Progress:
+    def _new_progress(self, recipe: Recipe) -> Progress:
         verbose = self.verbose
         if verbose is None:
-            verbose = 1 if fit_verbose == "auto" else int(fit_verbose)
+            given = recipe.kwargs.get("verbose", "auto")
+            verbose = 1 if given == "auto" else int(given)
         best = completed(self.oracle.get_best_trials(1))
         return Progress(
             self.oracle.objective.name,

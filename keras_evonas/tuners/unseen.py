@@ -18,7 +18,7 @@ from keras_evonas.oracles import objectives
 
 
 def metric_of(name: str) -> str:
-    """What `evaluate` calls an objective."""
+    """Returns the name that `evaluate` gives to an objective."""
     return name.removeprefix("val_")
 
 
@@ -44,13 +44,13 @@ def score_of(
     return float(objective.get_value({n: results[metric_of(n)] for n in names}))
 
 
-def finite(value: Any) -> bool:
-    """Whether it is a finite number."""
+def finite(value: object) -> bool:
+    """Returns whether a value is a finite number."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 def measured(
-    model: keras.Model, data: Any, batch_size: int | None
+    model: keras.Model, data: object, batch_size: int | None
 ) -> dict[str, float]:
     """Evaluates a model.
 
@@ -78,7 +78,7 @@ def examples(data: Any, number: int) -> Any:
     return keras.utils.unpack_x_y_sample_weight(batch)[0]
 
 
-def digest(words: Iterable[str], data: Any) -> str:
+def digest(words: Iterable[str], data: object) -> str:
     """Returns a digest of words and of what is in arrays.
 
     Data that are no arrays count by the shapes of their examples.
@@ -125,7 +125,7 @@ def check(unseen: object, x: object, seen: "Seen") -> None:
         )
 
 
-def _is_part_of(data: Any, other: Any) -> bool:
+def _is_part_of(data: object, other: object) -> bool:
     if data is other:
         return True
     if not isinstance(data, np.ndarray) or not isinstance(other, np.ndarray):
@@ -144,7 +144,7 @@ class Seen:
         *data: Arguments of `fit`.
     """
 
-    def __init__(self, *data: Any) -> None:
+    def __init__(self, *data: object) -> None:
         self._references = [
             weakref.ref(leaf)
             for leaf in keras.tree.flatten(data)
@@ -177,7 +177,7 @@ def _no_advice_on_tracing() -> Iterator[None]:
         logger.removeFilter(is_other)
 
 
-def _add(digest: Any, leaf: Any) -> None:
+def _add(digest: hashlib.blake2b, leaf: object) -> None:
     if hasattr(leaf, "numpy") and not hasattr(leaf, "element_spec"):
         leaf = leaf.numpy()
     if isinstance(leaf, np.ndarray) and leaf.dtype.kind != "O":

@@ -55,7 +55,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a job gave.
+    """The result of a job.
 
     Args:
         outcomes: The outcomes of its executions.
