@@ -77,6 +77,25 @@ def write_bytes(
         raise WriteError.of(path, error) from error
 
 
+def check_local(folder: str | os.PathLike[str] | None) -> None:
+    """Checks that a project folder is on a file system of this machine.
+
+    Raises:
+        ValueError: If it is a place that TensorFlow reaches by a scheme, such
+            as `gs://`. Nothing can be locked there, and no write is whole or
+            not at all.
+    """
+    place = os.fspath(folder or "")
+    scheme, separator, _ = str(place).partition("://")
+    if separator and scheme.isalnum():
+        raise ValueError(
+            "`directory` must be a local folder: a search locks its folder and "
+            "replaces files as a whole, which object stores cannot do. "
+            f"Received: directory={place!r}. Search in a local folder, and "
+            "copy it when the search has ended, or mount the bucket."
+        )
+
+
 def check_room(path: str | os.PathLike[str], size: int) -> None:
     """Checks that a file can be written, before a library tries to.
 

@@ -2,12 +2,15 @@
 
 import html
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 MISSING = "\u2013"
 MINUS = "\u2212"
 TIMES = "\u00d7"
+
+_ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
 
 # What the parts of an operator's name mean, for people who never read code.
 _MEANINGS = {
@@ -87,6 +90,17 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+
+
+def gist(message: str | None) -> str:
+    """Returns the line of an error's message that names it, else the last.
+
+    The last line of a traceback may be a detail of the error, such as an
+    argument of the layer that has failed.
+    """
+    lines = [line for line in (message or "").splitlines() if line.strip()]
+    named = [line for line in lines if _ERROR.match(line)]
+    return shorten((named or lines or ["no message"])[-1], 160)
 
 
 def rough_duration(seconds: float) -> str:

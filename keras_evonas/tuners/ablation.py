@@ -41,6 +41,8 @@ class AblationPlan:
             that is not known.
         default_is_better: Whether a network with all genes at their defaults
             came out better: this is the best one of the others.
+        infeasible: Genes that are not put back, because the network with
+            their default breaks a constraint of the search.
     """
 
     network: Network
@@ -49,6 +51,7 @@ class AblationPlan:
     repeats: int
     seconds: float | None
     default_is_better: bool = False
+    infeasible: tuple[str, ...] = ()
 
     @property
     def genes(self) -> tuple[str, ...]:
@@ -72,12 +75,18 @@ class AblationPlan:
             if self.default_is_better
             else ""
         )
+        left = ""
+        if self.infeasible:
+            left = (
+                " Not put back, since the default breaks a constraint: "
+                f"{', '.join(self.infeasible)}."
+            )
         return (
             f"{why}Ablation of {self.network.name}: "
             f"{wording.plural(len(self.variants), 'gene')} of "
             f"{len(self.changed)} that are not at their default, and the whole "
             f"network, {self.repeats} times each: "
-            f"{wording.plural(self.num_trainings, 'training')}, {time}."
+            f"{wording.plural(self.num_trainings, 'training')}, {time}.{left}"
         )
 
 
@@ -135,6 +144,20 @@ def plan(
     trial, genes_of, default_is_better = _explained(search, trial_id)
     space, genome, defaults = genes_of.space, genes_of.genome, genes_of.defaults
     wanted = _wanted(genes_of.changed, genes)
+    without = {
+        gene: space.complete({**genome, gene: defaults[gene]})
+        for gene in genes_of.changed
+    }
+    infeasible = tuple(
+        gene for gene in wanted if not search.may_be_trained(without[gene])
+    )
+    if infeasible == tuple(wanted):
+        raise ValueError(
+            "`genes` must have a default that keeps the constraints of the "
+            f"search. Received: {list(infeasible)}, none of which may be put "
+            f"back in trial {trial.trial_id}."
+        )
+    wanted = [gene for gene in wanted if gene not in infeasible]
     if max_trainings is not None:
         wanted = _affordable(search.folder, wanted, repeats, max_trainings)
     name = f"trial {trial.trial_id}"
@@ -155,7 +178,7 @@ def plan(
     variants = tuple(
         Network(
             name=f"{gene}={defaults[gene]}",
-            values=space.complete({**genome, gene: defaults[gene]}),
+            values=without[gene],
             epochs=own_epochs,
             notes={
                 "of": name,
@@ -175,6 +198,7 @@ def plan(
         repeats=repeats,
         seconds=None if each is None else number * each,
         default_is_better=default_is_better,
+        infeasible=infeasible,
     )
 
 

@@ -11,6 +11,7 @@ cohorts.
 import dataclasses
 import os
 import pathlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 from typing import TypeAlias
@@ -26,6 +27,7 @@ from keras_evonas.oracles.fidelity import INHERITS
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project import lock
 from keras_evonas.project.curves import read_curves
+from keras_evonas.project.files import check_local
 from keras_evonas.project.files import write_json
 from keras_evonas.training import Execution
 from keras_evonas.training import callbacks as callback_lib
@@ -67,6 +69,8 @@ class MendedTuner(keras_tuner.Tuner):
         # In distributed search `self.oracle` becomes a client of the chief.
         self._local_oracle = oracle
         self._execution = 0
+        self._is_made = False
+        check_local(directory)
         if overwrite:
             name = project_name or "untitled_project"
             lock.check_free(pathlib.Path(directory or ".", name))
@@ -84,6 +88,7 @@ class MendedTuner(keras_tuner.Tuner):
             overwrite=overwrite,
             executions_per_trial=executions_per_trial,
         )
+        self._is_made = True
         self._files = files(self.project_dir)
         if isinstance(oracle, EvoOracle):
             self._provide_costs(oracle)
@@ -130,8 +135,15 @@ class MendedTuner(keras_tuner.Tuner):
             return
         try:
             asked = explored(self.hypermodel)
-        except Exception:
-            # It cannot be built without memory. Trials will tell.
+        except Exception as error:
+            # It cannot be built without memory: only its trials show it.
+            warnings.warn(
+                "The hypermodel cannot be built without memory, so that it is "
+                "not compared with the hyperparameters of the search in "
+                f"'{self.project_dir}', which goes on: {error!r}. Make sure "
+                "that it is the same, or pass another `project_name`.",
+                stacklevel=5,
+            )
             return
         if self.fit_arguments is not None:
             self.fit_arguments(asked)
@@ -161,6 +173,12 @@ class MendedTuner(keras_tuner.Tuner):
 
     # Its own file.
 
+    def _get_tuner_fname(self) -> str:
+        # keras-tuner 1.4.8 prints a line if it finds the file when it is
+        # made, whatever `verbose` says. `_populate_initial_space` looks.
+        name: str = super()._get_tuner_fname() if self._is_made else ""
+        return name
+
     def save(self) -> None:
         """Saves the tuner and, where it is here, the oracle."""
         if not self._is_worker():
@@ -171,6 +189,10 @@ class MendedTuner(keras_tuner.Tuner):
     # Building.
 
     def _populate_initial_space(self) -> None:
+        self._is_made = True
+        if os.path.exists(self._get_tuner_fname()):
+            self.reload()
+            return
         super()._populate_initial_space()
         if self.fit_arguments is not None:
             hp = self.oracle.get_space()
@@ -255,8 +277,9 @@ class MendedTuner(keras_tuner.Tuner):
             trials.
 
         Raises:
-            ValueError: If the weights of one were not kept. A front may be
-                longer than the `top_k` checkpoints.
+            ValueError: If the weights of one were not kept, with
+                `keep_checkpoints="best"` or `"none"`, or if the oracle is no
+                `EvoOracle`.
         """
         oracle = self._evo_oracle
         if oracle is None:

@@ -1,12 +1,9 @@
 """Prints one line for every trial of a search that has ended."""
 
 import math
-import re
 
 from keras_evonas.project import wording
 from keras_evonas.tuners.screens import screen
-
-_ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
 
 
 class Progress:
@@ -80,7 +77,7 @@ class Progress:
         if message is None:
             parts.append(f"{label}{self._name} {wording.short(score)}")
         else:
-            parts.append(f"{label}failed: {_gist(message)}")
+            parts.append(f"{label}failed: {wording.gist(message)}")
         if self._best is not None:
             parts.append(f"(best {wording.short(self._best)})")
         if params is not None:
@@ -109,11 +106,3 @@ class Progress:
         each = self._seconds / (self._count_ended - self._ended_before)
         left = wording.rough_duration(each * (self._total - self._count_ended))
         return f", about {left} left"
-
-
-def _gist(message: str) -> str:
-    """The line of a message that names the error, else the last one."""
-    lines = [line for line in message.splitlines() if line.strip()]
-    named = [line for line in lines if _ERROR.match(line)]
-    gist = (named or lines or ["no message"])[-1].strip()
-    return gist if len(gist) <= 160 else gist[:157] + "..."

@@ -17,6 +17,7 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.fidelity import INITIAL_EPOCH
 from keras_evonas.oracles.host import INFEASIBLE
+from keras_evonas.project import wording
 from keras_evonas.project.curves import write_curves
 from keras_evonas.training import Outcome
 from keras_evonas.training.checkpoints import best_epoch_of
@@ -167,7 +168,7 @@ def warn_if_all_failed(trials: Iterable[trial_lib.Trial]) -> None:
     trials = list(trials)
     statuses = {trial.status for trial in trials}
     if statuses == {trial_lib.TrialStatus.FAILED}:
-        message = (trials[-1].message or "no message").strip().splitlines()[-1]
+        message = wording.gist(trials[-1].message)
         warnings.warn(
             f"None of {len(trials)} trials has completed, so that there is no "
             f"model to get. The last one failed with: {message}",

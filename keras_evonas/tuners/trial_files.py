@@ -14,6 +14,7 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.oracles import objectives
+from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.files import write_json
 
 Policy = Literal["best", "top_k", "all", "none"]
@@ -28,7 +29,8 @@ class TrialFiles:
     Args:
         folder: The project folder.
         policy: `"best"` keeps the weights of the best trial, `"top_k"` those
-            of the best `top_k`, `"all"` and `"none"` what they say.
+            of the best `top_k` and of the Pareto front, `"all"` and `"none"`
+            what they say.
         top_k: Integer, how many `"top_k"` keeps.
 
     Attributes:
@@ -118,6 +120,9 @@ class TrialFiles:
         if self._limit is None or len(self._written) <= self._limit:
             return
         best = completed(oracle.get_best_trials(self._limit))
+        if self._limit > 1 and isinstance(oracle, EvoOracle):
+            # A front may be longer than `top_k`.
+            best += oracle.get_pareto_trials()
         for trial_id in self._written - {trial.trial_id for trial in best}:
             pathlib.Path(self.weights_of(trial_id)).unlink(missing_ok=True)
             self._written.discard(trial_id)

@@ -81,7 +81,8 @@ class EvoTuner(AfterSearch):
             and to `"all"` with an oracle whose trials go on from them: a
             `HyperbandOracle`, or `EvoOracle` with `successive_halving` or
             `inherit_weights`.
-        top_k: Integer, how many checkpoints `"top_k"` keeps. Defaults to 10.
+        top_k: Integer, how many checkpoints `"top_k"` keeps, those of the
+            Pareto front apart, which it keeps too. Defaults to 10.
         fit_arguments: Callable that takes hyperparameters and returns a
             dictionary of arguments of `fit` that are the trial's own, such as
             `lambda hp: {"batch_size": hp.Choice("batch_size", [16, 64])}`.
