@@ -7,16 +7,7 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
-# Known before a network is trained, from its shapes alone; the fields of
-# `keras_evonas.models.costs.Costs`.
-STATIC_COSTS = (
-    *("params", "trainable_params", "multiply_adds", "flops", "weight_bytes"),
-    *("training_bytes", "depth"),
-)
-# Known when a network has been trained. `EvoTuner` reports the seconds, a
-# cohort's divided among its members, and measures the latency if an objective
-# or a constraint names it.
-MEASURED_COSTS = ("latency_ms", "train_seconds")
+from keras_evonas.project.objectives import COSTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,10 +119,9 @@ def _check_name(name: Any) -> None:
         raise ValueError(
             f"`name` must be the name of a cost or metric. Received: {name!r}."
         )
-    costs = (*STATIC_COSTS, *MEASURED_COSTS)
-    near = difflib.get_close_matches(name.lower(), costs, n=1, cutoff=0.8)
-    if name not in costs and near:
+    near = difflib.get_close_matches(name.lower(), COSTS, n=1, cutoff=0.8)
+    if name not in COSTS and near:
         raise ValueError(
             f"`name` must be the name of a cost or metric. Received: "
-            f"'{name}'. Did you mean '{near[0]}'? Costs are {list(costs)}."
+            f"'{name}'. Did you mean '{near[0]}'? Costs are {list(COSTS)}."
         )

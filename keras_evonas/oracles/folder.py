@@ -11,6 +11,7 @@ from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import set_aside
+from keras_evonas.project.files import trial_files
 from keras_evonas.project.lock import FolderLock
 from keras_evonas.project.record import SearchRecord
 
@@ -119,8 +120,7 @@ class FolderOracle(MendedOracle):
         """
         ended = set(self.end_order)
         over = (Status.COMPLETED, Status.FAILED, None)
-        for path in pathlib.Path(self._project_dir).glob("trial_*/trial.json"):
-            trial_id = path.parent.name.removeprefix("trial_")
+        for trial_id, path in trial_files(self._project_dir):
             if trial_id not in ended and saved.status_in(path) in over:
                 self._unusable.append(path)
 

@@ -7,9 +7,7 @@ search, and best trials that are completed ones. Nothing here knows about
 evolution.
 """
 
-import bisect
 import itertools
-import operator
 import pathlib
 import threading
 from collections.abc import Mapping
@@ -18,11 +16,13 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas.evolution import pareto
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.hyperparameters import SharedHyperParameters
 from keras_evonas.oracles import objectives
+from keras_evonas.project.files import TRIAL_NAME
+from keras_evonas.project.files import trial_folder
 from keras_evonas.project.files import write_json
+from keras_evonas.project.ranking import Ranking
 
 Status = trial_lib.TrialStatus
 Trial = trial_lib.Trial
@@ -73,8 +73,7 @@ class MendedOracle(keras_tuner.Oracle):
         self.objective = objectives.strict(self.objective)
         objectives.check_lead(self.objective)
         self._lock = threading.RLock()
-        # Violation; the rung, negative; losses; number of the end; id.
-        self._ranking: list[tuple[float, int, tuple[float, ...], int, str]] = []
+        self._ranking = Ranking()
         # Raised once the host has let go of its lock.
         self._failure: Exception | None = None
         self._births_saved = 0
@@ -198,11 +197,11 @@ class MendedOracle(keras_tuner.Oracle):
         )
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """Returns the best completed trials.
+        """Returns the best completed trials, by `keras_evonas.project.ranking`.
 
-        With several objectives those of the first front come first, then
-        those of the next, each front in the order of the lead objective.
-        Trials that violate a constraint come after all others.
+        Trials that violate a constraint come after all others. With several
+        objectives those of the first front come first, then those of the
+        next, each front in the order of the lead objective.
 
         Args:
             num_trials: Integer, how many at most. Defaults to 1.
@@ -211,51 +210,8 @@ class MendedOracle(keras_tuner.Oracle):
             List of trials, best first; shorter than `num_trials` if fewer
             have completed. (keras-tuner pads it with failed ones.)
         """
-        entries = self._ranking
-        if num_trials > 1 and len(objectives.parts_of(self.objective)) > 1:
-            # The first of the ranking is on the first front in any case.
-            fronts = zip(self._fronts(), entries, strict=True)
-            order = sorted(fronts, key=lambda pair: (pair[1][0] > 0, pair[0]))
-            entries = [entry for _, entry in order]
-        return [self.trials[entry[-1]] for entry in entries[:num_trials]]
-
-    def _fronts(self) -> list[int]:
-        """Which front each entry of the ranking is on, higher rungs first."""
-        fronts = [0] * len(self._ranking)
-        first = 0
-        for rung in sorted({entry[1] for entry in self._ranking}):
-            there = [i for i, e in enumerate(self._ranking) if e[1] == rung]
-            violations, _, losses, *_ = zip(
-                *(self._ranking[i] for i in there), strict=True
-            )
-            ranks = pareto.ranks(losses, violations).tolist()
-            for index, rank in zip(there, ranks, strict=True):
-                fronts[index] = first + rank
-            first += max(ranks) + 1
-        return fronts
-
-    def _rank(
-        self,
-        trial: Trial,
-        losses: tuple[float, ...],
-        violation: float = 0.0,
-        rung: int = 0,
-    ) -> bool:
-        """Ranks a trial, and tells whether none was as good before."""
-        entry = (violation, -rung, losses, len(self.end_order), trial.trial_id)
-        is_better = not any(
-            other[:2] < entry[:2]
-            or (
-                other[:2] == entry[:2]
-                and all(map(operator.le, other[2], losses))
-            )
-            for other in self._ranking
-        )
-        bisect.insort(self._ranking, entry)
-        return is_better
-
-    def _unrank(self, trial_id: str) -> None:
-        self._ranking = [e for e in self._ranking if e[-1] != trial_id]
+        names = self._ranking.best(num_trials)
+        return [self.trials[trial_id] for trial_id in names]
 
     def _check_consecutive_failures(self) -> None:
         # The host raises here, before it has saved the failed trial.
@@ -311,9 +267,7 @@ class MendedOracle(keras_tuner.Oracle):
         write_json(path, trial.get_state(), durable=False)
 
     def _trial_file(self, trial_id: str) -> pathlib.Path:
-        return pathlib.Path(
-            self._project_dir, f"trial_{trial_id}", "trial.json"
-        )
+        return trial_folder(self._project_dir, trial_id) / TRIAL_NAME
 
     def save(self) -> None:
         """Writes the host's state file, if the search has grown enough."""

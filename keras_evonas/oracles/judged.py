@@ -8,7 +8,6 @@ import keras_tuner
 from keras_evonas import hyperparameters as hp_lib
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.oracles import objectives
-from keras_evonas.oracles.constraints import STATIC_COSTS
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.constraints import at_most
 from keras_evonas.oracles.feasibility import CostFunction
@@ -16,6 +15,7 @@ from keras_evonas.oracles.feasibility import Feasibility
 from keras_evonas.oracles.feasibility import memory_for_training
 from keras_evonas.oracles.host import Trial
 from keras_evonas.oracles.leases import LeasedOracle
+from keras_evonas.project.objectives import STATIC_COSTS
 
 
 class JudgedOracle(LeasedOracle):

@@ -7,12 +7,9 @@ from typing import Any
 
 import keras_tuner
 
-from keras_evonas.oracles.constraints import MEASURED_COSTS
-from keras_evonas.oracles.constraints import STATIC_COSTS
-
-# What turns a score into a loss.
-SIGN = {"min": 1.0, "max": -1.0}
-_COSTS = (*STATIC_COSTS, *MEASURED_COSTS)
+from keras_evonas.project.objectives import COSTS
+from keras_evonas.project.objectives import MEASURED_COSTS
+from keras_evonas.project.objectives import SIGN as SIGN
 
 
 class StrictObjective(keras_tuner.Objective):
@@ -125,7 +122,7 @@ def prepared(objective: Any) -> Any:
             )
         several = [prepared(one) for one in objective]
         return several if len(several) > 1 else several[0]
-    if isinstance(objective, str) and objective in _COSTS:
+    if isinstance(objective, str) and objective in COSTS:
         return keras_tuner.Objective(objective, "min")
     return objective
 
@@ -274,7 +271,7 @@ def losses_at(
 
 
 def _is_cost(objective: keras_tuner.Objective) -> bool:
-    return objective.name in _COSTS
+    return objective.name in COSTS
 
 
 def _only_costs(names: list[str]) -> str:

@@ -243,12 +243,7 @@ class EvoOracle(RecordedOracle):
             List of completed trials that keep all constraints, the best of
             the lead objective first. With one objective, the best trials.
         """
-        entries = zip(self._ranking, self._fronts(), strict=True)
-        return [
-            self.trials[entry[-1]]
-            for entry, front in entries
-            if front == 0 and entry[0] == 0
-        ]
+        return [self.trials[trial_id] for trial_id in self._ranking.front()]
 
     def get_knee_trial(self) -> Trial | None:
         """Returns the trial of the front at its knee.
@@ -282,7 +277,7 @@ class EvoOracle(RecordedOracle):
             ValueError: If `reference` lacks an objective.
         """
         ended = [self.trials[trial_id] for trial_id in self.end_order]
-        kept = {entry[-1] for entry in self._ranking if entry[0] == 0}
+        kept = {one.trial_id for one in self._ranking if not one.violation}
         losses = [self._losses(x) for x in ended if x.trial_id in kept]
         corner = self._corner(reference, losses)
         front: list[tuple[float, ...]] = []

@@ -23,6 +23,8 @@ from keras_evonas.oracles.host import Trial
 from keras_evonas.oracles.judged import JudgedOracle
 from keras_evonas.project.files import WAY_OUT
 from keras_evonas.project.files import read_json
+from keras_evonas.project.ranking import Ranking
+from keras_evonas.project.ranking import Standing
 from keras_evonas.project.record import End
 from keras_evonas.project.record import Event
 from keras_evonas.project.record import Terms
@@ -246,13 +248,20 @@ class RecordedOracle(JudgedOracle):
             violation=end.violation,
         )
         self._ended_since_best += 1
-        if losses is not None:
-            individual = self.individual(trial.trial_id)
-            if individual.continues is not None:
-                # A network counts once, at the highest rung it has reached.
-                self._unrank(self.start_order[individual.continues])
-            if self._rank(trial, losses, end.violation, individual.rung):
-                self._ended_since_best = 0
+        if losses is None:
+            return
+        individual = self.individual(trial.trial_id)
+        parent = individual.continues
+        standing = Standing(
+            trial_id=trial.trial_id,
+            losses=losses,
+            ended=len(self.end_order),
+            violation=end.violation,
+            rung=individual.rung,
+            continues=None if parent is None else self.start_order[parent],
+        )
+        if self._ranking.add(standing):
+            self._ended_since_best = 0
 
     def _values_of(self, individual: Individual) -> dict[str, Any]:
         """What a trial is proposed with: genes, and how to train them."""
@@ -389,7 +398,7 @@ class RecordedOracle(JudgedOracle):
         self.trials, self.ongoing_trials = {}, {}
         self.start_order, self.end_order = [], []
         self._run_times.clear()
-        self._ranking.clear()
+        self._ranking = Ranking()
         self._tried_so_far.clear()
         self._id_to_hash.clear()
         self._ended_since_best = 0

@@ -16,9 +16,9 @@ import numpy as np
 from keras_evonas.evolution import pareto
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.oracles import objectives
-from keras_evonas.oracles.constraints import STATIC_COSTS
 from keras_evonas.oracles.judged import JudgedOracle
 from keras_evonas.project.files import write_json
+from keras_evonas.project.objectives import STATIC_COSTS
 from keras_evonas.project.reading import FINALISTS_NAME
 from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.checkpoints import read_weights

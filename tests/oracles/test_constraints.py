@@ -13,8 +13,8 @@ from keras_evonas import at_most
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import nsga2
 from keras_evonas.evolution import random_search
-from keras_evonas.oracles.constraints import STATIC_COSTS
 from keras_evonas.oracles.constraints import checked_constraints
+from keras_evonas.project.objectives import STATIC_COSTS
 from tests.searches import oracle_in
 
 pytestmark = pytest.mark.keras
