@@ -58,7 +58,7 @@ class WriteError(OSError):
 
 
 def write_json(
-    path: str | os.PathLike[str], payload: Any, *, durable: bool = True
+    path: str | os.PathLike[str], payload: object, *, durable: bool = True
 ) -> None:
     """Writes a JSON file completely or not at all.
 

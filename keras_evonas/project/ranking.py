@@ -120,7 +120,7 @@ class Ranking:
 def _ranks(losses: list[tuple[float, ...]]) -> list[int]:
     """Returns the front of each of some points in lexicographic order."""
     if len(losses[0]) > 1:
-        return pareto.ranks(losses).tolist()
+        return list(map(int, pareto.ranks(losses)))
     steps = (a != b for a, b in itertools.pairwise(losses))
     return list(itertools.accumulate(steps, initial=0))
 

@@ -223,11 +223,12 @@ def _space(
     """The saved space; of trials, the one that has grown most."""
     configs = [oracle.get("hyperparameters")]
     configs += [file.get("hyperparameters") for file in files.values()]
+    spaces: list[list[Any]]
     spaces = [c["space"] for c in configs if c and c.get("space")]
     if not spaces:
         return None
     try:
-        return space_lib.from_config(max(spaces, key=len))
+        return space_lib.from_config(sorted(spaces, key=len, reverse=True)[0])
     except (KeyError, TypeError, ValueError) as error:
         notes.append(f"The search space could not be understood: {error!r}")
         return None

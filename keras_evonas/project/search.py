@@ -239,8 +239,8 @@ class Search:
             ids = ", ".join(trial.trial_id for trial in self.front[:20])
             lines.append(f"Pareto front ({len(self.front)}): {ids}")
         if self.failures:
-            message = _last_line(self.failures[-1].message)
-            lines.append(f"Last failure: {wording.shorten(message, 200)}")
+            message = wording.gist(self.failures[-1].message, 200)
+            lines.append(f"Last failure: {message}")
         lines += [f"Note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -293,8 +293,3 @@ class Search:
 
     def _repr_html_(self) -> str:
         return self.to_html()
-
-
-def _last_line(message: str | None) -> str:
-    lines = [line for line in (message or "").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no message"

@@ -117,15 +117,21 @@ def _metrics(
     file: Mapping[str, Any], best_step: int | None
 ) -> tuple[dict[str, float], dict[str, Curve]]:
     """Each metric at the best step, and the curves that have been kept."""
-    metrics, curves = {}, {}
+    metrics: dict[str, float] = {}
+    curves: dict[str, Curve] = {}
     for name, metric in raw_metrics(file).items():
         points = history(metric)
         if not points:
             continue
-        metrics[name] = dict(points).get(best_step, points[-1][1])
+        metrics[name] = _at(points, best_step)
         if len(points) > 1:
             curves[name] = tuple((step + 1, value) for step, value in points)
     return metrics, curves
+
+
+def _at(points: list[tuple[int, float]], step: int | None) -> float:
+    """Returns the value at a step, the last one if there is none."""
+    return next((v for s, v in points if s == step), points[-1][1])
 
 
 def _scores(
@@ -135,6 +141,7 @@ def _scores(
 ) -> tuple[float, ...] | None:
     """One finite score an objective, or `None`."""
     losses = state.get("losses")
+    scores: list[Any]
     if isinstance(losses, list) and len(losses) == len(objectives):
         scores = [
             objective.loss(loss) if finite([loss]) else None
