@@ -79,6 +79,15 @@ def to_genome(
     return space.adopt(draft, "initial_population")
 
 
+def with_values(
+    hyperparameters: keras_tuner.HyperParameters, values: Mapping[str, Any]
+) -> keras_tuner.HyperParameters:
+    """Returns a copy of hyperparameters that has other values."""
+    copy = hyperparameters.copy()
+    copy.values = dict(values)
+    return copy
+
+
 def describe_changes(
     saved: keras_tuner.HyperParameters, current: keras_tuner.HyperParameters
 ) -> list[str]:

@@ -151,7 +151,7 @@ def _key(genome: Genome) -> Hashable:
     return tuple(sorted(genome.items()))
 
 
-def _numbers(costs: Any) -> dict[str, float]:
+def _numbers(costs: object) -> dict[str, float]:
     if dataclasses.is_dataclass(costs) and not isinstance(costs, type):
         costs = dataclasses.asdict(costs)
     if not isinstance(costs, Mapping):

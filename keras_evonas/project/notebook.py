@@ -40,7 +40,7 @@ class Page(os.PathLike[str]):
 
 
 def oracle_html(
-    name: str, settings: Mapping[str, object], folder: str | None
+    name: str, settings: Mapping[str, object], folder: pathlib.Path | None
 ) -> str:
     """An oracle's settings, and how its search stands.
 
@@ -51,7 +51,7 @@ def oracle_html(
     """
     given = [f"{key}={value}" for key, value in settings.items()]
     head = [tag("b", name), html.text(f"({', '.join(given)})")]
-    if folder is None or not is_project(pathlib.Path(folder)):
+    if folder is None or not is_project(folder):
         return tag("div", *head, tag("p", "The search has not begun."))
     found = html.Markup(load(folder).to_html())
     return tag("div", tag("p", *head), found)

@@ -16,7 +16,7 @@ import numpy as np
 from keras_evonas.evolution import pareto
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.oracles import objectives
-from keras_evonas.oracles.judged import JudgedOracle
+from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.files import write_json
 from keras_evonas.project.objectives import STATIC_COSTS
 from keras_evonas.project.reading import FINALISTS_NAME
@@ -95,13 +95,13 @@ def candidates(
 
 def _may_be_trained(tuner: Any, genome: Mapping[str, Any]) -> bool:
     oracle = tuner._local_oracle
-    judges = isinstance(oracle, JudgedOracle)
+    judges = isinstance(oracle, EvoOracle)
     return not judges or oracle.violation_before(genome) == 0
 
 
 def _is_within(tuner: Any, trial: keras_tuner.engine.trial.Trial) -> bool:
     oracle = tuner._local_oracle
-    judges = isinstance(oracle, JudgedOracle)
+    judges = isinstance(oracle, EvoOracle)
     return not judges or oracle.violation_after(trial) == 0
 
 

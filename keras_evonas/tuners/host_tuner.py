@@ -24,7 +24,7 @@ from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.explanation import explored
 from keras_evonas.models.net2net import inherit_weights
 from keras_evonas.oracles.fidelity import INHERITS
-from keras_evonas.oracles.recorded import RecordedOracle
+from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project import curves as curves_lib
 from keras_evonas.project import lock as project_lock
 from keras_evonas.project.files import write_json
@@ -108,7 +108,7 @@ class MendedTuner(keras_tuner.Tuner):
 
     def _check_space(self, oracle: keras_tuner.Oracle) -> None:
         """Refuses the folder of a search that another hypermodel began."""
-        if not isinstance(oracle, RecordedOracle) or not oracle.trials:
+        if not isinstance(oracle, EvoOracle) or not oracle.trials:
             return
         if self.hypermodel is None:
             return

@@ -8,8 +8,8 @@ from typing import Any
 import grpc
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas.oracles.leases import LeasedOracle
 from keras_evonas.oracles.leases import lease_seconds
+from keras_evonas.oracles.oracle import EvoOracle
 
 # So many signs may be lost before a lease ends.
 _BEATS = 4
@@ -28,7 +28,7 @@ class Heartbeat:
     def __init__(self, tuner: Any) -> None:
         self._oracle = tuner.oracle
         self._is_needed = tuner._is_worker() and isinstance(
-            tuner._local_oracle, LeasedOracle
+            tuner._local_oracle, EvoOracle
         )
         self._lock = threading.Lock()
         self._running: set[str] = set()

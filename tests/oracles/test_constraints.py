@@ -324,9 +324,9 @@ def test_other_constraints_are_another_search(tmp_path):
 def test_the_guard_keeps_training_within_the_memory(
     tmp_path, monkeypatch, limit
 ):
-    from keras_evonas.oracles import judged
+    from keras_evonas.oracles import limits
 
-    monkeypatch.setattr(judged, "memory_for_training", lambda: limit)
+    monkeypatch.setattr(limits, "memory_for_training", lambda: limit)
     proposed = search(oracle_in(tmp_path / "s", **settings()))
     assert len(proposed) == 30
     assert max(16 * params_of(values) for values in proposed) <= limit
@@ -355,10 +355,10 @@ def test_a_limit_of_ones_own_replaces_the_guard(tmp_path):
 def test_the_guard_is_that_of_the_machine_where_the_search_began(
     tmp_path, monkeypatch
 ):
-    from keras_evonas.oracles import judged
+    from keras_evonas.oracles import limits
 
     def limited(limit):
-        monkeypatch.setattr(judged, "memory_for_training", lambda: limit)
+        monkeypatch.setattr(limits, "memory_for_training", lambda: limit)
 
     limited(10e6)
     whole = search(oracle_in(tmp_path / "whole", **settings()))
