@@ -1,10 +1,9 @@
-"""Numbers, durations and names as people read them."""
+"""Numbers, durations and names in the words of reports and messages."""
 
 import html
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
 
 MISSING = "\u2013"
 MINUS = "\u2212"
@@ -12,7 +11,7 @@ TIMES = "\u00d7"
 
 _ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
 
-# What the parts of an operator's name mean, for people who never read code.
+# What the parts of an operator's name mean, in plain words.
 _MEANINGS = {
     "initial": "given at the start",
     "default": "the defaults of the hypermodel",
@@ -31,12 +30,12 @@ _MEANINGS = {
 }
 
 
-def escape(text: Any) -> str:
+def escape(text: object) -> str:
     """Makes text safe inside HTML, and inside plotly's labels."""
     return html.escape(str(text), quote=True)
 
 
-def shorten(text: Any, width: int) -> str:
+def shorten(text: object, width: int) -> str:
     """Cuts text to a width, with an ellipsis where it was longer."""
     text = " ".join(str(text).split())
     return text if len(text) <= width else text[: width - 1] + "…"
@@ -62,11 +61,40 @@ def signed(value: float) -> str:
     return ("+" if value > 0 else MINUS) + number(abs(value), 3)
 
 
-def gene_value(value: Any) -> str:
+def gene_value(value: object) -> str:
     """Writes the value of a gene."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return shorten(value, 40)
     return number(value).replace(",", "")
+
+
+def short_score(value: float | None) -> str:
+    """Writes a score for a line of progress: `0.9124`."""
+    return "unknown" if value is None else f"{value:.4g}"
+
+
+def short_count(value: int) -> str:
+    """Writes a large number with a unit: `41k`, `1.2M`."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g}{unit}"
+    return str(value)
+
+
+def short_duration(seconds: float) -> str:
+    """Writes about how long something takes, in one unit: `3 min`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def gist(message: str | None, width: int = 160) -> str:
+    """Returns the line of a message that names the error, else the last."""
+    lines = [line for line in (message or "").splitlines() if line.strip()]
+    named = [line for line in lines if _ERROR.match(line)]
+    return shorten((named or lines or ["no message"])[-1], width)
 
 
 def percent(share: float) -> str:
@@ -92,46 +120,13 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600:,} h {whole % 3600 // 60} min"
 
 
-def gist(message: str | None) -> str:
-    """Returns the line of an error's message that names it, else the last.
-
-    The last line of a traceback may be a detail of the error, such as an
-    argument of the layer that has failed.
-    """
-    lines = [line for line in (message or "").splitlines() if line.strip()]
-    named = [line for line in lines if _ERROR.match(line)]
-    return shorten((named or lines or ["no message"])[-1], 160)
-
-
-def rough_duration(seconds: float) -> str:
-    """Writes an estimated time span in one unit: `41 s`, `3 min`, `2.1 h`."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def rounded(count: int) -> str:
-    """Writes a number of parameters with three digits: `41k`, `1.25M`."""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g}{unit}"
-    return str(count)
-
-
-def short(score: float | None) -> str:
-    """Writes a score with four digits, `unknown` if there is none."""
-    return "unknown" if score is None else f"{score:.4g}"
-
-
 def plain_operator(operator: str | None) -> str:
     """Says in plain words what an operator such as `block+step` does."""
     if not operator:
         return "not recorded"
     if operator.startswith("screened+"):
-        rest = plain_operator(operator.removeprefix("screened+"))
-        return f"{rest}, chosen among several such"
+        made = plain_operator(operator.removeprefix("screened+"))
+        return f"{made}, chosen among several such"
     first, *rest = operator.split("+")
     words = [_MEANINGS.get(part, part) for part in (first, *rest)]
     if not rest:

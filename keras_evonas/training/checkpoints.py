@@ -12,8 +12,8 @@ import numpy as np
 
 from keras_evonas.project.files import WriteError
 from keras_evonas.project.files import check_room
+from keras_evonas.project.objectives import SIGN
 
-_SIGN = {"min": 1.0, "max": -1.0}
 # What a file takes beside the weights themselves, at most.
 _OVERHEAD, _HEADERS = 1.05, 1 << 17
 
@@ -34,7 +34,7 @@ def loss_of(
     if any(name not in logs for name, _ in objective):
         return None
     return sum(
-        _SIGN[direction] * float(logs[name]) for name, direction in objective
+        SIGN[direction] * float(logs[name]) for name, direction in objective
     )
 
 

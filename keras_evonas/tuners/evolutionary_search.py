@@ -7,7 +7,7 @@ import keras_tuner
 
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.execution import Executor
-from keras_evonas.oracles.arguments import Initial
+from keras_evonas.oracles.checks import Initial
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.feasibility import CostFunction
 from keras_evonas.oracles.oracle import EvoOracle

@@ -16,8 +16,8 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas.evolution import pareto
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.oracles import objectives
-from keras_evonas.oracles.constraints import STATIC_COSTS
 from keras_evonas.project.files import write_json
+from keras_evonas.project.objectives import STATIC_COSTS
 from keras_evonas.project.retrained import FINALISTS_NAME
 from keras_evonas.project.retrained import Network
 from keras_evonas.project.retrained import Repeat

@@ -75,13 +75,13 @@ class Progress:
             self._best = self._is_better([*known, score])
         parts = [self._count()]
         if message is None:
-            parts.append(f"{label}{self._name} {wording.short(score)}")
+            parts.append(f"{label}{self._name} {wording.short_score(score)}")
         else:
             parts.append(f"{label}failed: {wording.gist(message)}")
         if self._best is not None:
-            parts.append(f"(best {wording.short(self._best)})")
+            parts.append(f"(best {wording.short_score(self._best)})")
         if params is not None:
-            parts.append(f"{wording.rounded(params)} params")
+            parts.append(f"{wording.short_count(params)} params")
         parts.append(f"{seconds:.1f} s{self._time_left()}")
         self.say(" ".join(parts))
 
@@ -104,5 +104,5 @@ class Progress:
         if self._total is None or self._count_ended >= self._total:
             return ""
         each = self._seconds / (self._count_ended - self._ended_before)
-        left = wording.rough_duration(each * (self._total - self._count_ended))
+        left = wording.short_duration(each * (self._total - self._count_ended))
         return f", about {left} left"

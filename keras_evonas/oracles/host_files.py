@@ -1,4 +1,4 @@
-"""What keras-tuner wrote, read back with suspicion.
+"""Reads keras-tuner's files with suspicion.
 
 keras-tuner 1.4.8 looks a class up by whatever name a file gives it, among all
 that a program has registered with Keras. Here only hyperparameters and
@@ -25,7 +25,9 @@ _STATUSES = frozenset(
 _NO_HYPERPARAMETERS = keras_tuner.HyperParameters().get_config()
 
 
-def hyperparameters_from(config: Any) -> keras_tuner.HyperParameters:
+def hyperparameters_from(
+    config: Mapping[str, Any],
+) -> keras_tuner.HyperParameters:
     """Makes hyperparameters from their configuration in a file.
 
     Raises:
@@ -83,7 +85,7 @@ def trial_from(path: pathlib.Path, trial_id: str) -> trial_lib.Trial:
 
 
 def status_in(path: pathlib.Path) -> str | None:
-    """The status that a trial's file tells, `None` if it tells none."""
+    """Returns the status in a trial's file, `None` if it has none."""
     try:
         status = read_json(path).get("status")
     except ValueError:

@@ -1,7 +1,8 @@
-"""Arguments of the oracle, checked with errors that say how to mend them."""
+"""Checks arguments of the oracle; errors say how to mend them."""
 
 import math
 import re
+from collections.abc import Iterable
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
@@ -58,7 +59,9 @@ def check_failures(
         )
 
 
-def checked_strategy(strategy: Any, several_objectives: bool) -> Strategy:
+def checked_strategy(
+    strategy: Strategy | None, several_objectives: bool
+) -> Strategy:
     """Returns the strategy, or the default one for `None`.
 
     Args:
@@ -90,7 +93,9 @@ def describe_strategy(strategy: Strategy) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(strategy))
 
 
-def checked_initial_population(initial: Any) -> list[dict[str, Any]]:
+def checked_initial_population(
+    initial: Iterable[Initial] | None,
+) -> list[dict[str, Any]]:
     """Returns what the user wrote as dictionaries of values."""
     if initial is None:
         return []
@@ -116,9 +121,10 @@ def checked_initial_population(initial: Any) -> list[dict[str, Any]]:
     return checked
 
 
-def _is_positive(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value > 0
+def _is_positive(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) and value > 0
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
