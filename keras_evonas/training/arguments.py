@@ -1,7 +1,11 @@
 """The arguments of `fit`, as values that can be changed and compared."""
 
 import dataclasses
-from typing import Any
+
+from keras_evonas.training.frames import as_arrays
+from keras_evonas.training.values import Values
+
+_DATA = ("x", "y", "sample_weight", "validation_data")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -11,26 +15,28 @@ class FitArguments:
     See `keras.Model.fit` for their meaning.
     """
 
-    x: Any = None
-    y: Any = None
+    x: Values = None
+    y: Values = None
     batch_size: int | None = None
     epochs: int = 1
-    verbose: Any = 0
-    callbacks: Any = None
+    verbose: Values = 0
+    callbacks: Values = None
     validation_split: float = 0.0
-    validation_data: Any = None
-    shuffle: Any = True
-    class_weight: Any = None
-    sample_weight: Any = None
+    validation_data: Values = None
+    shuffle: Values = True
+    class_weight: Values = None
+    sample_weight: Values = None
     initial_epoch: int = 0
     steps_per_epoch: int | None = None
     validation_steps: int | None = None
     validation_batch_size: int | None = None
-    validation_freq: Any = 1
+    validation_freq: Values = 1
 
     @classmethod
-    def of(cls, *args: Any, **kwargs: Any) -> "FitArguments":
+    def of(cls, *args: Values, **kwargs: Values) -> "FitArguments":
         """Makes them from what a user passes to `fit`.
+
+        Frames of numbers become arrays; see `as_arrays`.
 
         Raises:
             TypeError: If `fit` has no such argument.
@@ -45,9 +51,11 @@ class FitArguments:
                 f"unknown: {unknown}, given twice: {twice}. `fit` takes "
                 f"{names}."
             )
-        return cls(*args, **kwargs)
+        made = cls(*args, **kwargs)
+        data = {name: as_arrays(getattr(made, name)) for name in _DATA}
+        return dataclasses.replace(made, **data)
 
-    def with_changes(self, **changes: Any) -> "FitArguments":
+    def with_changes(self, **changes: Values) -> "FitArguments":
         """Returns a copy with other values for some arguments."""
         return type(self).of(
             **{
@@ -57,8 +65,8 @@ class FitArguments:
             | changes
         )
 
-    def data_and_steps(self) -> dict[str, Any]:
-        """The arguments that the members of a cohort must agree on."""
+    def data_and_steps(self) -> dict[str, Values]:
+        """Returns the arguments that the members of a cohort must share."""
         own = ("epochs", "verbose", "callbacks")
         return {
             field.name: getattr(self, field.name)
@@ -67,7 +75,7 @@ class FitArguments:
         }
 
     def validates_after(self, epoch: int) -> bool:
-        """Whether there is a validation after an epoch, counted from 0."""
+        """Returns whether a validation follows an epoch, counted from 0."""
         if isinstance(self.validation_freq, int):
             return (epoch + 1) % self.validation_freq == 0
         return (epoch + 1) in self.validation_freq
