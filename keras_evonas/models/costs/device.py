@@ -37,7 +37,7 @@ def total_bytes(root: str | pathlib.Path = "/") -> int:
         root: Where the system's files are. Defaults to `"/"`.
     """
     limits = [limit for limit, _ in _containers(pathlib.Path(root))]
-    return min([psutil.virtual_memory().total, *limits])
+    return min([int(psutil.virtual_memory().total), *limits])
 
 
 def available_bytes(root: str | pathlib.Path = "/") -> int:
@@ -47,7 +47,7 @@ def available_bytes(root: str | pathlib.Path = "/") -> int:
         root: Where the system's files are. Defaults to `"/"`.
     """
     left = [max(0, n - used) for n, used in _containers(pathlib.Path(root))]
-    return min([psutil.virtual_memory().available, *left])
+    return min([int(psutil.virtual_memory().available), *left])
 
 
 def usable_bytes(root: str | pathlib.Path = "/") -> int:
