@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import psutil
+
 from keras_evonas.execution.crew import Crew
 from keras_evonas.execution.crew import Ended
 from keras_evonas.execution.crew import Executor
@@ -192,16 +194,8 @@ def _end_with(parent: int) -> None:
 
 
 def resident_bytes() -> int:
-    """The memory of this process in bytes; where nobody tells, the most."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except FileNotFoundError:
-        if os.name == "nt":
-            return 0
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Returns the memory that this process takes, in bytes."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def _visible_gpus() -> list[str]:

@@ -4,9 +4,7 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
-import keras
-
-from keras_evonas.fresh_thread import in_fresh_thread
+from keras_evonas.fresh_thread import with_fresh_keras
 
 Result = TypeVar("Result")
 
@@ -31,10 +29,4 @@ def as_if_first(task: Callable[[], Result]) -> Result:
     Returns:
         What `task` returns.
     """
-    policy = keras.config.dtype_policy()
-
-    def run() -> Result:
-        keras.config.set_dtype_policy(policy)
-        return task()
-
-    return in_fresh_thread(run, "member")
+    return with_fresh_keras(task, "member")

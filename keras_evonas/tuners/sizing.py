@@ -14,10 +14,10 @@ from keras_tuner.engine import hyperparameters as hp_types
 from keras_evonas.models.costs import costs_of_build
 from keras_evonas.models.costs.device import gpu_bytes
 from keras_evonas.models.costs.device import memory_for_training
+from keras_evonas.models.costs.device import usable_bytes
 from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
-from keras_evonas.training.memory import usable_bytes
 
 # Evolution learns from every result, so a cohort is a small part of a search.
 _LARGEST = 8
