@@ -1,6 +1,5 @@
 """Search methods by name, of this package and of others."""
 
-import dataclasses
 import functools
 import importlib
 from collections.abc import Callable
@@ -47,32 +46,19 @@ _PARETO_STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
     "screened_nsga2": pareto_screening.screened_nsga2,
     "random": baselines.random_search,
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class _Peer:
-    """A method of another package.
-
-    Args:
-        kind: Name of a sampler of Optuna or of an oracle of keras-tuner.
-        packages: The packages that it needs.
-        is_pareto: Boolean, true if it is compared with two objectives, too.
-    """
-
-    kind: str
-    packages: tuple[str, ...]
-    is_pareto: bool = False
-
-
+# Samplers of Optuna and oracles of keras-tuner, with the packages they need.
 _PEERS = {
-    "optuna_tpe": _Peer("TPESampler", ("optuna",), is_pareto=True),
-    "optuna_gp": _Peer("GPSampler", ("optuna", "torch")),
-    "optuna_nsga2": _Peer("NSGAIISampler", ("optuna",), is_pareto=True),
-    "keras_tuner_random": _Peer("RandomSearchOracle", ("keras_tuner",)),
-    "keras_tuner_bayesian": _Peer(
-        "BayesianOptimizationOracle", ("keras_tuner", "sklearn")
+    "optuna_tpe": ("TPESampler", "optuna"),
+    "optuna_gp": ("GPSampler", "optuna", "torch"),
+    "optuna_nsga2": ("NSGAIISampler", "optuna"),
+    "keras_tuner_random": ("RandomSearchOracle", "keras_tuner"),
+    "keras_tuner_bayesian": (
+        "BayesianOptimizationOracle",
+        "keras_tuner",
+        "sklearn",
     ),
 }
+_PARETO_PEERS = ("optuna_nsga2", "optuna_tpe")
 
 
 def method(name: str, objectives: int = 1) -> Method:
@@ -95,19 +81,19 @@ def method(name: str, objectives: int = 1) -> Method:
     if name not in _PEERS:
         return functools.partial(_own, _strategies(objectives)[name])
     check_installed(name)
-    peer = _PEERS[name]
-    if peer.packages[0] == "optuna":
+    kind, package, *_ = _PEERS[name]
+    if package == "optuna":
         from keras_evonas.benchmarks.optuna_searcher import OptunaSearcher
 
-        return functools.partial(OptunaSearcher, peer.kind, objectives)
+        return functools.partial(OptunaSearcher, kind, objectives)
     from keras_evonas.benchmarks.keras_tuner_searcher import KerasTunerSearcher
 
-    return functools.partial(KerasTunerSearcher, peer.kind)
+    return functools.partial(KerasTunerSearcher, kind)
 
 
 def method_names(objectives: int = 1) -> list[str]:
     """Returns the names of this package's strategies, then of the peers."""
-    peers = [n for n, p in _PEERS.items() if objectives == 1 or p.is_pareto]
+    peers = _PEERS if objectives == 1 else _PARETO_PEERS
     return [*_strategies(objectives), *peers]
 
 
@@ -120,7 +106,7 @@ def check_installed(name: str) -> None:
     Raises:
         ImportError: If one is missing; the error says how to install it.
     """
-    for package in _PEERS[name].packages if name in _PEERS else ():
+    for package in _PEERS.get(name, ())[1:]:
         try:
             importlib.import_module(package)
         except ImportError as error:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from concurrent import futures
-from typing import Protocol
 from typing import TypeVar
 
 import numpy as np
@@ -17,35 +16,17 @@ import numpy as np
 from keras_evonas.benchmarks.methods import method
 from keras_evonas.benchmarks.searchers import Losses
 from keras_evonas.benchmarks.searchers import run_trials
+from keras_evonas.benchmarks.tables import Table
 from keras_evonas.benchmarks.tables import read_table
 from keras_evonas.benchmarks.toys import TOYS
+from keras_evonas.benchmarks.toys import Toy
 from keras_evonas.evolution.genes import Genome
-from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.oracles.blas import one_blas_thread
 
 # Where to search, the method's name, and the seed.
 Task = tuple[str, str, int]
+Problem = Table | Toy
 _Result = TypeVar("_Result")
-
-
-class Problem(Protocol):
-    """A `Table` or a `Toy`."""
-
-    @property
-    def name(self) -> str:
-        """Name of the problem."""
-
-    @property
-    def space(self) -> SearchSpace:
-        """The search space."""
-
-    def evaluate(
-        self, genome: Genome, seed: int, evaluation: int
-    ) -> float | None:
-        """Returns the loss of one run, `None` if it failed."""
-
-    def regret(self, genome: Genome) -> float:
-        """Returns the normalised regret."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -166,7 +147,7 @@ def run_one(
         searcher = method(name)(problem.space, trials, seed)
         found = run_trials(searcher, evaluate, trials=trials, batch=batch)
     regrets = np.full(trials, np.nan)
-    best = (math.inf,)
+    best: Losses = (math.inf,)
     for number, (genome, loss) in enumerate(found):
         if loss is not None and loss < best:
             # The later trials have it, too, until one of them is better.
