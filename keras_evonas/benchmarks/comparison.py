@@ -100,13 +100,13 @@ class Comparison:
         for problem in self.problems:
             curves = {m: self._summaries[problem, m] for m in self.methods}
             trials = len(self.means(problem, self.methods[0]))
-            panels.append(
-                pictures.Panel(
-                    title=problem,
-                    labels=("trials", "mean normalised regret"),
-                    readings=np.arange(1, trials + 1),
-                    curves=curves,
-                    floor=FLOOR,
-                )
-            )
-        pictures.draw(panels, path, columns=min(3, len(panels)))
+            properties = {
+                "title": problem,
+                "xlabel": "trials",
+                "ylabel": "mean normalised regret",
+                "yscale": "log",
+            }
+            readings = np.arange(1, trials + 1)
+            panels.append(pictures.Panel(readings, curves, properties))
+        columns = min(3, len(panels))
+        pictures.draw(panels, path, columns=columns, floor=FLOOR)

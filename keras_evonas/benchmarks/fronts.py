@@ -44,12 +44,12 @@ class Goals:
         Raises:
             ValueError: If the table lacks the genome.
         """
-        row = self.table.row(genome)
-        if row is None:
+        found = self.table.row(genome)
+        if found is None:
             raise ValueError(
                 f"The table '{self.table.name}' lacks {dict(genome)}."
             )
-        return row
+        return found
 
     def observe(self, genome: Genome, seed: int, at: int) -> Losses:
         """Returns the loss of one run and the cost."""

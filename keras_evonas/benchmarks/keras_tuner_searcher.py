@@ -11,7 +11,6 @@ import keras_tuner
 from keras_evonas.benchmarks.searchers import Losses
 from keras_evonas.benchmarks.searchers import Question
 from keras_evonas.evolution.genes import Domain
-from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
@@ -69,27 +68,25 @@ class KerasTunerSearcher:
 
 def _hyperparameters(space: SearchSpace) -> keras_tuner.HyperParameters:
     hp = keras_tuner.HyperParameters()
-    domain_of = {gene.name: gene.domain for gene in space.genes}
+    encoded = {gene.name: _encoded(gene.domain) for gene in space.genes}
     for gene in space.genes:
+        name, domain = gene.name, gene.domain
         with contextlib.ExitStack() as scopes:
             for condition in gene.conditions:
-                encoded = _encoded(domain_of[condition.parent])
-                values = [encoded.get(v, v) for v in condition.values]
+                codes = encoded[condition.parent]
+                values = [codes.get(v, v) for v in condition.values]
                 scope = hp.conditional_scope(condition.parent, values)
                 scopes.enter_context(scope)
-            _register(hp, gene)
+            if isinstance(domain, Interval):
+                make, kind = (
+                    (hp.Int, int) if domain.integer else (hp.Float, float)
+                )
+                low, high = kind(domain.low), kind(domain.high)
+                make(name, low, high, sampling=domain.scale)
+            else:
+                values = list(encoded[name].values())
+                hp.Choice(name, values, ordered=domain.ordered)
     return hp
-
-
-def _register(hp: keras_tuner.HyperParameters, gene: Gene) -> None:
-    domain = gene.domain
-    if isinstance(domain, Interval):
-        make, kind = (hp.Int, int) if domain.integer else (hp.Float, float)
-        low, high = kind(domain.low), kind(domain.high)
-        make(gene.name, low, high, sampling=domain.scale)
-    else:
-        values = list(_encoded(domain).values())
-        hp.Choice(gene.name, values, ordered=domain.ordered)
 
 
 def _encoded(domain: Domain) -> dict[Value, Value]:

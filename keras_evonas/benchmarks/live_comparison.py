@@ -1,6 +1,5 @@
 """Tables and a picture of the live searches of several methods."""
 
-import itertools
 import pathlib
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -100,7 +99,7 @@ class LiveComparison:
                 np.transpose(self.means(dataset, m, clock, readings))
                 for m in self.methods
             ]
-            for index, reading in enumerate(np.asarray(readings)):
+            for index, reading in enumerate(readings):
                 title = f"{reading:g} {'s' if clock == 'seconds' else clock}"
                 pairs = [(pair[index][0], pair[index][1]) for pair in found]
                 columns.append([title, *compared(pairs, digits=2, best="max")])
@@ -130,38 +129,37 @@ class LiveComparison:
         from keras_evonas.benchmarks import pictures
 
         clocks = _clocks(np.arange(1, trials + 1), np.linspace(0, seconds, 241))
-        panels = [
-            pictures.Panel(
-                title=DATASETS[dataset].title,
-                labels=(clock, "held-out accuracy, %"),
-                readings=np.asarray(readings),
-                curves={
+        panels = []
+        for dataset in self.datasets:
+            curves = {
+                clock: {
                     TITLES.get(m, m): self.means(dataset, m, clock, readings)
                     for m in self.methods
-                },
-                limits=self._limits(dataset, trials, seconds),
-            )
-            for dataset, (clock, readings) in itertools.product(
-                self.datasets, clocks
-            )
-        ]
+                }
+                for clock, readings in clocks
+            }
+            # The limits show the differences between the methods in the end.
+            ends = [
+                means[-1]
+                for found in curves.values()
+                for means, _ in found.values()
+            ]
+            low, high = np.nanmin(ends), np.nanmax(ends)
+            margin = 0.4 * (high - low) + 0.1
+            for clock, readings in clocks:
+                properties = {
+                    "title": DATASETS[dataset].title,
+                    "xlabel": clock,
+                    "ylabel": "held-out accuracy, %",
+                    "ylim": (low - margin, high + margin),
+                }
+                panels.append(
+                    pictures.Panel(readings, curves[clock], properties)
+                )
         pictures.draw(panels, path, columns=2)
-
-    def _limits(
-        self, dataset: str, trials: int, seconds: float
-    ) -> tuple[float, float]:
-        """Returns limits around the means of all methods in the end."""
-        found = [
-            self.means(dataset, method, clock, end)[0]
-            for method in self.methods
-            for clock, end in _clocks([trials], [seconds])
-        ]
-        low, high = float(np.nanmin(found)), float(np.nanmax(found))
-        margin = 0.4 * (high - low) + 0.1
-        return low - margin, high + margin
 
 
 def _clocks(
     trials: ArrayLike, seconds: ArrayLike
-) -> list[tuple[Clock, ArrayLike]]:
-    return [("trials", trials), ("seconds", seconds)]
+) -> list[tuple[Clock, np.ndarray]]:
+    return [("trials", np.asarray(trials)), ("seconds", np.asarray(seconds))]

@@ -73,15 +73,12 @@ def _row(case: str) -> str:
         order = ["Tuner", "EvoTuner"][:: 1 if repeat % 2 == 0 else -1]
         found = {tuner: _measured(case, tuner) for tuner in order}
         pairs.append((found["Tuner"], found["EvoTuner"]))
-    rates = [
-        statistics.median(60 * run["trials"] / run["seconds"] for run in runs)
-        for runs in zip(*pairs, strict=True)
-    ]
-    ratios = [host["seconds"] / ours["seconds"] for host, ours in pairs]
-    memory = [
-        statistics.median(run["peak_mb"] for run in runs)
-        for runs in zip(*pairs, strict=True)
-    ]
+    rates, memory = [], []
+    for runs in zip(*pairs, strict=True):
+        seconds = [run["seconds"] / run["trials"] for run in runs]
+        rates.append(statistics.median(60 / second for second in seconds))
+        memory.append(statistics.median(run["peak_mb"] for run in runs))
+    ratios = [host["seconds"] / own["seconds"] for host, own in pairs]
     first = pairs[0][0]
     return (
         f"| {first['title']} | {first['trials']} x {first['epochs']} | "
