@@ -42,8 +42,8 @@ _TRIALS = flags.DEFINE_integer(
 _BATCH = flags.DEFINE_integer(
     "batch",
     1,
-    "Number of configurations that are asked for before their results are "
-    "told.",
+    "Number of configurations that are asked for before the search gets their "
+    "results.",
     lower_bound=1,
 )
 _JOBS = flags.DEFINE_integer(

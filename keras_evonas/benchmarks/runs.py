@@ -88,7 +88,7 @@ def run_all(
         seeds: The seeds.
         trials: Integer, evaluations of each search.
         batch: Integer, number of genomes that are asked for before their
-            losses are told. Defaults to 1.
+            search gets their losses. Defaults to 1.
         jobs: Integer, number of processes. Defaults to 1.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Searches that are asked for genomes and told their losses."""
+"""Searches that return genomes to evaluate and take their losses."""
 
 import dataclasses
 import functools
@@ -61,7 +61,7 @@ def run_trials(
         evaluate: Function of a genome and the number of the evaluation.
         trials: Integer, number of evaluations.
         batch: Integer, number of genomes that are asked for before their
-            losses are told. Defaults to 1.
+            search gets their losses. Defaults to 1.
 
     Returns:
         The genomes and their losses, in order; fewer than `trials` if the

@@ -204,8 +204,8 @@ def test_unknown_names_list_the_known_ones():
 @pytest.mark.parametrize("flag", ["methods", "datasets"])
 def test_the_command_refuses_unknown_names(flag, tmp_path):
     with (
-        flags_set(**{flag: ["nobody"], "out": str(tmp_path)}),
-        pytest.raises(app.UsageError, match=rf"`{flag}`.*'nobody'"),
+        flags_set(**{flag: ["missing"], "out": str(tmp_path)}),
+        pytest.raises(app.UsageError, match=rf"`{flag}`.*'missing'"),
     ):
         live.main([])
 

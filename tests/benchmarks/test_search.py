@@ -30,7 +30,7 @@ def parsed_flags():
 
 
 @pytest.mark.parametrize("name", TOYS)
-def test_toys_know_their_regret(name):
+def test_half_of_random_genomes_have_a_regret_below_one(name):
     toy = TOYS[name]()
     rng = rng_at(0, 1)
     samples = [toy.regret(toy.space.sample(rng)) for _ in range(500)]
