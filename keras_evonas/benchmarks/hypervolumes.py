@@ -1,11 +1,12 @@
-"""How good a front a search finds: our strategies and peers, side by side.
+"""Hypervolume of the front that a search finds, beside those of peers.
 
-Nothing is trained: each table holds networks that were trained beforehand,
-with what they cost. A search sees what one run reports and the cost. What it
-found is the front of all that it tried, by their true losses and costs. Its
-hypervolume is given as a share of that of the table's own front, up to two
-reference points: the worst loss, and the loss of the median network, below
-which nobody wants a network however cheap. Both have the highest cost.
+No network is trained: each table holds networks that were trained beforehand,
+with their costs. A search sees the loss of one training run and the cost. Its
+front is that of all networks that it tried, by their true losses and costs.
+The hypervolume is given as a share of that of the table's own front, up to two
+reference points: the worst loss, and the loss of the median network, since a
+network with a higher loss is of no use however cheap. Both have the highest
+cost.
 
 ```sh
 python -m keras_evonas.benchmarks pareto --tables=FOLDER --seeds=20
@@ -16,10 +17,12 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from absl import app
 from absl import flags
 
 from keras_evonas.benchmarks import fronts
+from keras_evonas.benchmarks.command import publish
+from keras_evonas.benchmarks.command import usage_errors
+from keras_evonas.benchmarks.methods import method_names
 
 _FOLDER = flags.DEFINE_string(
     "tables",
@@ -33,12 +36,12 @@ _NAMES = flags.DEFINE_list(
     "Names of the tables to search, without the ending.",
 )
 _COST = flags.DEFINE_string(
-    "cost", "flops", "The cost to keep low: how its key in a table begins."
+    "cost", "flops", "The cost to minimize: the beginning of its key."
 )
 _METHODS = flags.DEFINE_list(
     "methods",
     ["default", "nsga2", "random", "optuna_nsga2", "optuna_tpe"],
-    f"Methods to compare, among {', '.join(fronts.METHODS)}.",
+    f"Methods to compare, among {', '.join(method_names(objectives=2))}.",
 )
 _SEEDS = flags.DEFINE_integer(
     "seeds", 20, "Number of seeds, from 0 on.", lower_bound=1
@@ -55,13 +58,9 @@ _MARKDOWN = flags.DEFINE_string(
 def main(argv: Sequence[str]) -> None:
     """Runs the benchmark and prints its tables."""
     del argv
-    try:
+    with usage_errors():
         text = _report()
-    except (ImportError, OSError, ValueError) as error:
-        raise app.UsageError(str(error)) from error
-    print(text)
-    if _MARKDOWN.value:
-        pathlib.Path(_MARKDOWN.value).write_text(text, encoding="utf-8")
+    publish(text, _MARKDOWN.value)
 
 
 def _report() -> str:

@@ -1,20 +1,22 @@
-"""How near the estimate of the training's memory comes, network by network.
+"""Accuracy of the estimate of the memory that training takes.
 
 Each network is trained for two steps in a process of its own, after a tiny
-network that pays for what the libraries take once. What the process's memory
-grows by at its peak stands beside `Costs.training_bytes`. Printed as a
-Markdown table. Needs Linux, whose kernel keeps the peak.
+network for which the libraries allocate once. The growth of the process's
+memory at its peak stands beside `Costs.training_bytes`. Printed as a Markdown
+table. Needs Linux, whose kernel records the peak.
 """
 
-import concurrent.futures
 import multiprocessing
 import pathlib
 import statistics
-from collections.abc import Callable
 from collections.abc import Sequence
-from typing import Any
+from concurrent import futures
 
+import keras
+import numpy as np
 from absl import flags
+
+from keras_evonas.models.costs import costs_of_build
 
 _ONLY = flags.DEFINE_list("networks", [], "Networks to run, all by default.")
 
@@ -42,8 +44,11 @@ def main(argv: Sequence[str]) -> None:
     print("| network | parameters | batch | estimate MB | peak MB | ratio |")
     print("|---|---|---|---|---|---|")
     ratios = []
+    spawn = multiprocessing.get_context("spawn")
     for name in names:
-        params, estimate, peak = _in_a_process(_measure, name)
+        with futures.ProcessPoolExecutor(1, spawn) as executor:
+            found = executor.submit(_measure, name)
+            params, estimate, peak = found.result()
         ratios.append(estimate / peak)
         print(
             f"| {name} | {params / 1e6:.1f} M | {_NETWORKS[name][2]} | "
@@ -56,16 +61,8 @@ def main(argv: Sequence[str]) -> None:
     )
 
 
-def _in_a_process(task: Callable[[str], Any], name: str) -> Any:
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, spawn) as executor:
-        return executor.submit(task, name).result()
-
-
 def _measure(name: str) -> tuple[int, int, int]:
     """Returns parameters, estimated bytes, and bytes at the peak."""
-    from keras_evonas.models.costs import costs_of_build
-
     network, shape, batch_size = _NETWORKS[name]
     _train("mlp:8:1", (4,), 32)
     costs = costs_of_build(
@@ -79,47 +76,37 @@ def _measure(name: str) -> tuple[int, int, int]:
 
 
 def _train(network: str, shape: tuple[int, ...], batch_size: int) -> None:
-    import numpy as np
-
     rng = np.random.default_rng(0)
     x = rng.random((2 * batch_size, *shape), dtype=np.float32)
     y = rng.integers(10, size=2 * batch_size)
     _build(network, shape).fit(x, y, batch_size=batch_size, verbose=0)
 
 
-def _build(network: str, shape: tuple[int, ...]) -> Any:
-    import keras
-
+def _build(network: str, shape: tuple[int, ...]) -> keras.Model:
     kind, *sizes = network.split(":")
     if kind == "application":
         model = getattr(keras.applications, sizes[0])(
             weights=None, input_shape=shape, classes=10
         )
     else:
-        stack = _STACKS[kind](keras.layers, *map(int, sizes))
+        stack = _stack(kind, *map(int, sizes))
         output = keras.layers.Dense(10, "softmax")
         model = keras.Sequential([keras.Input(shape), *stack, output])
     model.compile("adam", "sparse_categorical_crossentropy")
     return model
 
 
-def _mlp(layers: Any, units: int, depth: int) -> list[Any]:
-    return [layers.Dense(units, "relu") for _ in range(depth)]
-
-
-def _cnn(layers: Any, filters: int, depth: int) -> list[Any]:
+def _stack(kind: str, width: int, depth: int = 1) -> list[keras.Layer]:
+    layers = keras.layers
+    if kind == "mlp":
+        return [layers.Dense(width, "relu") for _ in range(depth)]
+    if kind == "lstm":
+        return [layers.LSTM(width) for _ in range(depth)]
     stack = []
     for _ in range(depth):
-        stack.append(layers.Conv2D(filters, 3, padding="same"))
+        stack.append(layers.Conv2D(width, 3, padding="same"))
         stack += [layers.BatchNormalization(), layers.ReLU()]
     return [*stack, layers.GlobalAveragePooling2D()]
-
-
-def _lstm(layers: Any, units: int) -> list[Any]:
-    return [layers.LSTM(units)]
-
-
-_STACKS = {"mlp": _mlp, "cnn": _cnn, "lstm": _lstm}
 
 
 def _status_bytes(field: str) -> int:

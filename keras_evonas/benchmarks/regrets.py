@@ -1,6 +1,6 @@
-"""How few trials a search needs: our strategies and peers, side by side.
+"""Trials that a search needs: this package's strategies beside peers.
 
-Nothing is trained: the problems are tables of networks that were trained
+No network is trained: the problems are tables of networks that were trained
 beforehand, and toy functions.
 
 ```sh
@@ -13,9 +13,10 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from absl import app
 from absl import flags
 
+from keras_evonas.benchmarks.command import publish
+from keras_evonas.benchmarks.command import usage_errors
 from keras_evonas.benchmarks.comparison import Comparison
 from keras_evonas.benchmarks.methods import method_names
 from keras_evonas.benchmarks.runs import run_all
@@ -41,14 +42,12 @@ _TRIALS = flags.DEFINE_integer(
 _BATCH = flags.DEFINE_integer(
     "batch",
     1,
-    "How many configurations are asked for before their results are told.",
+    "Number of configurations that are asked for before the search gets their "
+    "results.",
     lower_bound=1,
 )
 _JOBS = flags.DEFINE_integer(
-    "jobs",
-    1,
-    "Number of processes, 0 for one a core.",
-    lower_bound=0,
+    "jobs", 1, "Number of processes, 0 for one a core.", lower_bound=0
 )
 _AT = flags.DEFINE_list(
     "at", ["25", "50", "100", "200"], "Numbers of trials to show."
@@ -62,7 +61,7 @@ _PLOT = flags.DEFINE_string("plot", None, "Picture to draw, .png or .svg.")
 def main(argv: Sequence[str]) -> None:
     """Runs the benchmark and prints its tables."""
     del argv
-    try:
+    with usage_errors():
         curves = run_all(
             _sources(),
             _METHODS.value,
@@ -71,13 +70,9 @@ def main(argv: Sequence[str]) -> None:
             batch=_BATCH.value,
             jobs=_JOBS.value or os.cpu_count() or 1,
         )
-    except (ImportError, OSError, ValueError) as error:
-        raise app.UsageError(str(error)) from error
     comparison = Comparison(curves)
     text = f"{_settings()}\n\n{comparison.markdown(_shown_trials())}\n"
-    print(text)
-    if _MARKDOWN.value:
-        pathlib.Path(_MARKDOWN.value).write_text(text, encoding="utf-8")
+    publish(text, _MARKDOWN.value)
     if _PLOT.value:
         comparison.plot(_PLOT.value)
 

@@ -1,9 +1,10 @@
-"""What inheriting weights buys: searches with and without, side by side.
+"""Effect of inherited weights: searches with and without them.
 
-The same strategy, seeds and trials, on digits and, if a file with images is
-given, on a part of it. Scores of children that inherit are not those of
-training from scratch, so the winner of each search is trained again from
-scratch, on a seed of its own, and tested on images that no search has seen.
+Both have the same strategy, seeds and trials, on digits and, if a file with
+images is given, on a part of it. The score of a network that inherited weights
+does not compare with that of one trained from scratch. So the winner of each
+search is trained again from scratch, on a seed of its own, and tested on images
+that no search has seen.
 
 ```sh
 python -m keras_evonas.benchmarks inheritance --seeds=5 --images=FILE.npz
@@ -16,12 +17,19 @@ import pathlib
 import platform
 import statistics
 import tempfile
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from absl import flags
 from absl import logging
+
+from keras_evonas.benchmarks.command import publish
+from keras_evonas.benchmarks.datasets import Parts
+from keras_evonas.benchmarks.datasets import digits
+from keras_evonas.benchmarks.datasets import images
+from keras_evonas.benchmarks.summaries import mean_cell
 
 _IMAGES = flags.DEFINE_string(
     "images",
@@ -29,7 +37,7 @@ _IMAGES = flags.DEFINE_string(
     "An `.npz` file with x_train, y_train, x_test and y_test, such as "
     "Fashion-MNIST. Defaults to digits alone.",
 )
-_DIGITS = flags.DEFINE_bool("digits", True, "Whether to search on digits.")
+_DIGITS = flags.DEFINE_bool("digits", True, "Search on digits.")
 _SEEDS = flags.DEFINE_integer("seeds", 5, "Number of seeds.", lower_bound=1)
 _TRIALS = flags.DEFINE_integer("trials", 12, "Trials of each search.")
 _EPOCHS = flags.DEFINE_integer("epochs", 4, "Epochs of a trial.")
@@ -37,7 +45,7 @@ _RETRAINING = flags.DEFINE_integer(
     "retraining_epochs", 12, "Epochs of the winner, from scratch."
 )
 _EXAMPLES = flags.DEFINE_integer(
-    "examples", 2000, "How many images of the file to train on."
+    "examples", 2000, "Number of images of the file to train on."
 )
 _TARGETS = flags.DEFINE_list(
     "targets", ["0.95", "0.8"], "Accuracies to reach, on digits and images."
@@ -56,14 +64,12 @@ median | epochs in all | best in the search | winner from scratch, tested |
 class _Problem:
     title: str
     target: float
-    train: tuple[np.ndarray, np.ndarray]
-    held_out: tuple[np.ndarray, np.ndarray]
-    test: tuple[np.ndarray, np.ndarray]
+    parts: Parts
 
 
 @dataclasses.dataclass(frozen=True)
 class _Run:
-    """What a search came to; epochs are added up in the order of trials."""
+    """Result of a search, with epochs added up in the order of trials."""
 
     epochs_to_target: int | None
     epochs: int
@@ -75,11 +81,12 @@ def main(argv: Sequence[str]) -> None:
     """Runs the benchmark and writes its table."""
     del argv
     epochs = _EPOCHS.value
+    inherited: dict[str, Any] = {"inherit_weights": True}
     ways: dict[str, dict[str, Any]] = {
         "from scratch": {},
-        "inherit": {"inherit_weights": True},
+        "inherit": inherited,
         "inherit, half the epochs": {
-            "inherit_weights": True,
+            **inherited,
             "inherited_epochs": max(1, epochs // 2),
         },
     }
@@ -96,12 +103,10 @@ def main(argv: Sequence[str]) -> None:
         f"the winner {_RETRAINING.value} epochs; means with their standard "
         f"errors. {platform.machine()}, {os.cpu_count()} cores.\n"
     )
-    if _OUTPUT.value:
-        pathlib.Path(_OUTPUT.value).write_text(table, encoding="utf-8")
-    print(table)
+    publish(table, _OUTPUT.value)
 
 
-def _search(problem: _Problem, seed: int, settings: dict[str, Any]) -> _Run:
+def _search(problem: _Problem, seed: int, settings: Mapping[str, Any]) -> _Run:
     import keras
 
     from keras_evonas.evolution import genetic_algorithm
@@ -110,8 +115,9 @@ def _search(problem: _Problem, seed: int, settings: dict[str, Any]) -> _Run:
     from keras_evonas.models import tuned_adam
     from keras_evonas.tuners.evolutionary_search import EvolutionarySearch
 
+    training, validation, held_out = problem.parts
     hypermodel = DenseNetwork(
-        problem.train[0].shape[1:],
+        training[0].shape[1:],
         Classification(classes=10, labels="integer"),
         units=(16, 128),
         depth=(1, 3),
@@ -130,29 +136,29 @@ def _search(problem: _Problem, seed: int, settings: dict[str, Any]) -> _Run:
             **settings,
         )
         tuner.search(
-            *problem.train,
+            *training,
             epochs=_EPOCHS.value,
-            validation_data=problem.held_out,
+            validation_data=validation,
         )
-        curves = [
-            tuner.learning_curves(trial_id)[0]["val_accuracy"]
+        epochs = [
+            value
             for trial_id in tuner.oracle.start_order
-            if tuner.learning_curves(trial_id)
+            for curves in tuner.learning_curves(trial_id)[:1]
+            for value in curves["val_accuracy"]
         ]
         best = tuner.oracle.get_best_trials(1)[0]
     keras.utils.set_random_seed(1000 + seed)
     model = hypermodel.build(best.hyperparameters)
-    model.fit(*problem.train, epochs=_RETRAINING.value, verbose=0)
-    tested = model.evaluate(*problem.test, verbose=0, return_dict=True)
-    everything = [value for curve in curves for value in curve]
+    model.fit(*training, epochs=_RETRAINING.value, verbose=0)
+    tested = model.evaluate(*held_out, verbose=0, return_dict=True)
     reached = [
         epoch
-        for epoch, value in enumerate(everything, start=1)
+        for epoch, value in enumerate(epochs, start=1)
         if value >= problem.target
     ]
     return _Run(
         epochs_to_target=min(reached, default=None),
-        epochs=len(everything),
+        epochs=len(epochs),
         best=best.score,
         retrained=tested["accuracy"],
     )
@@ -165,49 +171,16 @@ def _row(problem: _Problem, title: str, runs: Sequence[_Run]) -> str:
         f"| {problem.title} | {title} | {problem.target:g} | "
         f"{len(reached)} of {len(runs)} | {median} | "
         f"{statistics.mean(r.epochs for r in runs):.1f} | "
-        f"{_mean([r.best for r in runs])} | "
-        f"{_mean([r.retrained for r in runs])} |\n"
+        f"{mean_cell([r.best for r in runs])} | "
+        f"{mean_cell([r.retrained for r in runs])} |\n"
     )
 
 
-def _mean(values: Sequence[float]) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.4f}"
-    error = np.std(values, ddof=1) / len(values) ** 0.5
-    return f"{np.mean(values):.4f} ± {error:.4f}"
-
-
-def _problems() -> list[_Problem]:
+def _problems() -> Iterator[_Problem]:
     targets = [float(target) for target in _TARGETS.value]
-    problems = []
     if _DIGITS.value:
-        from sklearn import datasets
-
-        x, y = datasets.load_digits(return_X_y=True)
-        order = np.random.default_rng(0).permutation(len(x))
-        x, y = x[order].astype("float32") / 16, y[order].astype("int64")
-        problems.append(
-            _Problem(
-                "digits",
-                targets[0],
-                (x[:1000], y[:1000]),
-                (x[1000:1400], y[1000:1400]),
-                (x[1400:], y[1400:]),
-            )
-        )
+        yield _Problem("digits", targets[0], digits())
     if _IMAGES.value:
-        path = pathlib.Path(_IMAGES.value)
-        with np.load(path, allow_pickle=False) as file:
-            x, y = file["x_train"], file["y_train"].astype("int64").reshape(-1)
-            test = file["x_test"].astype("float32") / 255, file["y_test"]
-        x, size = x.astype("float32") / 255, _EXAMPLES.value
-        problems.append(
-            _Problem(
-                f"{path.stem}, {size} images",
-                targets[-1],
-                (x[:size], y[:size]),
-                (x[-1000:], y[-1000:]),
-                (test[0], test[1].astype("int64").reshape(-1)),
-            )
-        )
-    return problems
+        size = _EXAMPLES.value
+        title = f"{pathlib.Path(_IMAGES.value).stem}, {size} images"
+        yield _Problem(title, targets[-1], images(_IMAGES.value, size))

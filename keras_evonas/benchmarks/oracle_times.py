@@ -1,17 +1,19 @@
-"""How long the oracle takes for a trial, and whether that grows.
+"""Time that the oracle takes for a trial, early and late in a search.
 
-Nothing is trained: each trial is created, reported and ended at once, with
+No network is trained: each trial is created, reported and ended at once, with
 everything that is written to the disk. Printed as a Markdown table.
 """
 
-import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import keras_tuner
+import numpy as np
 from absl import flags
 
+from keras_evonas.benchmarks.summaries import row
 from keras_evonas.evolution.strategies import genetic_algorithm
 from keras_evonas.oracles.oracle import EvoOracle
 
@@ -25,10 +27,10 @@ _STRATEGY = flags.DEFINE_enum(
     "strategy",
     "genetic_algorithm",
     ("genetic_algorithm", "default"),
-    "Who proposes. The time of the oracle itself shows with the former; the "
-    "default thinks for longer.",
+    "The strategy. With the former, most of the time is the oracle's own; the "
+    "default computes for longer.",
 )
-# Trials around a point whose times are summed up.
+# Trials before a point whose times are summed up.
 _WINDOW = 100
 
 
@@ -39,21 +41,20 @@ def main(argv: Sequence[str]) -> None:
         times = _run(folder)
         print("| trial | median ms | mean ms | largest ms | median CPU ms |")
         print("|---|---|---|---|---|")
-        for trial in _points(len(times)):
-            window = [wall for wall, _ in times[trial - _WINDOW : trial]]
-            cpu = [cpu for _, cpu in times[trial - _WINDOW : trial]]
-            print(
-                f"| {trial} | {statistics.median(window):.2f} | "
-                f"{statistics.mean(window):.2f} | {max(window):.1f} | "
-                f"{statistics.median(cpu):.2f} |"
-            )
+        for trial in sorted({_WINDOW, 1_000, 3_000, len(times)}):
+            if trial <= len(times):
+                wall, cpu = times[trial - _WINDOW : trial].T
+                numbers = [np.median(wall), np.mean(wall)]
+                cells = [f"{number:.2f}" for number in numbers]
+                cells += [f"{max(wall):.1f}", f"{np.median(cpu):.2f}"]
+                print(row([str(trial), *cells]))
         start = time.perf_counter()
         _oracle(folder).reload()
         print(f"\nReloading {len(times)} trials: ", end="")
         print(f"{time.perf_counter() - start:.1f} s")
 
 
-def _run(folder: str) -> list[tuple[float, float]]:
+def _run(folder: str) -> np.ndarray:
     """Returns the wall and the CPU time of each trial, in milliseconds."""
     oracle = _oracle(folder)
     times = []
@@ -67,7 +68,7 @@ def _run(folder: str) -> list[tuple[float, float]]:
         oracle.save()
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start
         times.append((1000 * wall, 1000 * cpu))
-    return times
+    return np.array(times)
 
 
 def _oracle(folder: str) -> EvoOracle:
@@ -88,15 +89,13 @@ def _oracle(folder: str) -> EvoOracle:
         seed=0,
     )
     oracle.verbose = 0
-    oracle._set_project_dir(folder, "benchmark")
+    # A tuner gives its oracle the folder that trials are written to.
+    keras_tuner.engine.base_tuner.BaseTuner(
+        oracle, directory=folder, project_name="benchmark"
+    )
     return oracle
 
 
-def _score(values: dict[str, object]) -> float:
+def _score(values: Mapping[str, object]) -> float:
     numbers = [v for v in values.values() if isinstance(v, int | float)]
     return sum((float(number) - 0.3) ** 2 for number in numbers)
-
-
-def _points(trials: int) -> list[int]:
-    points = [_WINDOW, 1_000, 3_000, trials]
-    return sorted({point for point in points if point <= trials})
