@@ -76,6 +76,7 @@ PUBLIC = {
         "InProcess",
         "Processes",
         "Ray",
+        "Worker",
     },
     "keras_evonas.testing": {
         "CrossoverConformance",

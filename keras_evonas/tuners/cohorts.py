@@ -90,7 +90,9 @@ class CohortSearch:
         runs = self._tuner.executions_per_trial * folds
         return Lanes(self._tuner.oracle, name, max(1, self._size // runs))
 
-    def _fill(self, crew: Crew, lanes: list[Lanes], heart: Heartbeat) -> None:
+    def _fill(
+        self, crew: Crew[Job, Result], lanes: list[Lanes], heart: Heartbeat
+    ) -> None:
         """Gives every free slot a cohort, as long as there are trials."""
         for slot in range(crew.slots):
             if slot in self._cohorts:
@@ -108,11 +110,11 @@ class CohortSearch:
             self._cohorts[slot] = _Cohort(trials, [(candidates, 0)])
             self._start(crew, slot)
 
-    def _start(self, crew: Crew, slot: int) -> None:
+    def _start(self, crew: Crew[Job, Result], slot: int) -> None:
         candidates, _ = self._cohorts[slot].waiting[0]
         crew.start(slot, self._job(candidates))
 
-    def _take(self, crew: Crew, heart: Heartbeat) -> None:
+    def _take(self, crew: Crew[Job, Result], heart: Heartbeat) -> None:
         """Waits for a slot, and reports its cohort if it is done."""
         ended = crew.wait()
         cohort = self._cohorts[ended.slot]
