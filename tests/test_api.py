@@ -80,6 +80,7 @@ PUBLIC = {
     },
     "keras_evonas.testing": {
         "CrossoverConformance",
+        "ExecutorConformance",
         "MutationConformance",
         "OracleConformance",
         "Problem",
