@@ -7,7 +7,7 @@ import types
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any
-from typing import Literal
+from typing import Generic
 
 from keras_evonas.execution.crew import Crew
 from keras_evonas.execution.crew import Ended
@@ -168,13 +168,31 @@ def _places(node: Mapping[str, float], wanted: Mapping[str, float]) -> int:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class _Actor(Generic[JobT]):
+    """An actor with a job.
+
+    Args:
+        handle: The actor.
+        placed: Reference that is ready once the actor has found room.
+        begun: Reference to the end of `Worker.begin`.
+        slot: Integer, the slot of the job.
+        job: The job.
+    """
+
+    handle: Any
+    placed: object
+    begun: object
+    slot: int
+    job: JobT
+
+
 class _RayCrew(Crew[JobT, ResultT]):
     """One actor for each slot, as far as the cluster has room.
 
-    A slot is not tied to an actor: jobs wait for the next actor that is free.
-    After a node is lost, and where fewer actors find room than there are
-    slots, those that are there do all jobs, and no job waits for an actor
-    that may never find room.
+    A slot is not tied to an actor. After a node is lost, and wherever fewer
+    actors find room than there are slots, an actor that is done takes over
+    the job of one that has found no room.
     """
 
     def __init__(
@@ -190,123 +208,99 @@ class _RayCrew(Crew[JobT, ResultT]):
         self._timeout = executor.timeout
         self._worker: object = ray.put(worker)
         self._is_ours = is_ours
-        self._jobs: dict[int, JobT] = {}  # Those without an actor.
-        self._free: list[Any] = []  # Actors without a job.
-        self._awaited: dict[object, _Step] = {}
+        self._running: dict[object, _Actor[JobT]] = {}
+        self._free: list[_Actor[JobT]] = []  # With jobs that are done.
         self._actor_class = ray.remote(
             num_cpus=executor.num_cpus,
             num_gpus=executor.num_gpus,
             # A new one is made here, and the job is begun again.
             max_restarts=0,
-        )(_Actor)
-        errors = ray.exceptions
-        self._deaths = (
+        )(_RemoteWorker)
+
+    def start(self, slot: int, job: JobT) -> None:
+        if self._free:
+            actor = dataclasses.replace(self._free.pop(), slot=slot, job=job)
+        else:
+            handle = self._actor_class.remote()
+            actor = _Actor(
+                handle=handle,
+                placed=handle.place.remote(),
+                begun=handle.begin.remote(self._worker),
+                slot=slot,
+                job=job,
+            )
+        self._running[actor.handle.run.remote(job)] = actor
+
+    def wait(self) -> Ended[ResultT]:
+        self._wait_for_room()
+        done, _ = self._ray.wait(list(self._running), num_returns=1)
+        actor = self._running.pop(done[0])
+        errors = self._ray.exceptions
+        try:
+            self._ray.get(actor.begun)
+            result = self._ray.get(done[0])
+        except errors.RayTaskError as error:
+            self._release(actor)
+            raise error.cause from error
+        except (
             errors.RayActorError,
             errors.WorkerCrashedError,
             errors.ObjectLostError,
             errors.OutOfMemoryError,
             errors.NodeDiedError,
-        )
+        ) as error:
+            if "in its creation" in str(error):
+                raise  # The node lacks a module: no worker could begin there.
+            self._ray.kill(actor.handle)
+            death = str(error).strip().splitlines()[0]
+            return Ended(slot=actor.slot, death=death)
+        self._release(actor)
+        return Ended(slot=actor.slot, result=result)
 
-    def start(self, slot: int, job: JobT) -> None:
-        self._jobs[slot] = job
-        self._assign()
-
-    def _assign(self) -> None:
-        """Gives jobs to free actors, and makes actors for the other jobs."""
-        for slot in list(self._jobs)[: len(self._free)]:
-            actor = self._free.pop()
-            reference = actor.run.remote(self._jobs.pop(slot))
-            self._awaited[reference] = _Step("run", actor, slot)
-        coming = sum(step.name != "run" for step in self._awaited.values())
-        for _ in range(len(self._jobs) - coming):
-            actor = self._actor_class.remote()
-            self._awaited[actor.place.remote()] = _Step("place", actor)
-
-    def wait(self) -> Ended[ResultT]:
-        while True:
-            reference = self._next()
-            step = self._awaited.pop(reference)
-            slot, result, death = step.slot, None, None
-            try:
-                result = self._ray.get(reference)
-            except self._ray.exceptions.RayTaskError as error:
-                if step.name == "run":
-                    self._free.append(step.actor)
-                raise error.cause from error
-            except self._deaths as error:
-                if "in its creation" in str(error):
-                    raise  # The node lacks a module that is imported here.
-                death = str(error).strip().splitlines()[0]
-                self._ray.kill(step.actor)
-                if slot is None and self._jobs:
-                    # The actor would have done the job that waits longest.
-                    slot = next(iter(self._jobs))
-                    del self._jobs[slot]
-            else:
-                if step.name == "place":
-                    begun = step.actor.begin.remote(self._worker)
-                    self._awaited[begun] = _Step("begin", step.actor)
-                else:
-                    self._free.append(step.actor)
-            self._assign()
-            if slot is not None:
-                return Ended(slot=slot, result=result, death=death)
-
-    def _next(self) -> object:
-        """Waits for an actor to take its next step."""
-        placing = all(step.name == "place" for step in self._awaited.values())
-        done, _ = self._ray.wait(
-            list(self._awaited),
+    def _wait_for_room(self) -> None:
+        """Waits until an actor with a job has found room."""
+        placed, _ = self._ray.wait(
+            [actor.placed for actor in self._running.values()],
             num_returns=1,
-            timeout=self._timeout if placing else None,
+            timeout=self._timeout,
         )
-        if not done:
+        if not placed:
             raise TimeoutError(
                 "The Ray cluster must have room for a worker. Received: a "
                 f"cluster that had none within timeout={self._timeout} "
                 "seconds. Add nodes, or wait for other programs to end, and "
                 "run the search again: it goes on where it was."
             )
-        return done[0]
+
+    def _release(self, actor: _Actor[JobT]) -> None:
+        """Frees an actor for the next job, or for one without room."""
+        self._free.append(actor)
+        for reference, other in self._running.items():
+            if not self._ray.wait([other.placed], timeout=0)[0]:
+                del self._running[reference]
+                self._ray.kill(other.handle)
+                self.start(other.slot, other.job)
+                return
 
     def close(self) -> None:
-        awaited = [step.actor for step in self._awaited.values()]
-        for actor in awaited + self._free:
-            self._ray.kill(actor)
-        self._jobs.clear()
+        for actor in [*self._running.values(), *self._free]:
+            self._ray.kill(actor.handle)
+        self._running.clear()
         self._free.clear()
-        self._awaited.clear()
         self._worker = None
         if self._is_ours:
             self._ray.shutdown()
 
 
-@dataclasses.dataclass(frozen=True)
-class _Step:
-    """A step of an actor that has not ended.
-
-    Args:
-        name: `"place"`, which takes until the cluster has room, `"begin"`, or
-            `"run"`.
-        actor: The handle of the actor.
-        slot: Integer, the slot whose job is run.
-    """
-
-    name: Literal["place", "begin", "run"]
-    actor: Any
-    slot: int | None = None
-
-
-class _Actor:
-    """A worker on a node."""
+class _RemoteWorker:
+    """A worker on a node of the cluster."""
 
     def place(self) -> None:
-        """Returns as soon as the actor has found room."""
+        """Returns as soon as the cluster has room for the actor."""
 
-    def begin(self, worker: Worker[JobT, ResultT]) -> None:
+    def begin(self, worker: Worker[Any, Any]) -> None:
         worker.begin()
-        self._worker: Worker[Any, Any] = worker
+        self._worker = worker
 
     def run(self, job: object) -> object:
         return self._worker.run(job)
