@@ -2,6 +2,9 @@
 
 import os
 import pathlib
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -64,3 +67,23 @@ def test_every_executor_is_enrolled() -> None:
         if name.startswith("Test") and issubclass(value, ExecutorConformance)
     }
     assert {one.__name__ for one in public} == enrolled
+
+
+@pytest.mark.slow
+def test_the_example_keeps_the_laws(tmp_path: pathlib.Path) -> None:
+    # In a process of its own: the example defines flags.
+    text = (_ROOT / "examples" / "own_executor.py").read_text(encoding="utf-8")
+    suite = re.search(r"^```python\n(.*?)^```", text, re.M | re.S)[1]
+    imports = "import keras_evonas.testing, pytest\nfrom own_executor import *"
+    (tmp_path / "test_own.py").write_text(f"{imports}\n\n{suite}")
+    path = os.pathsep.join([str(_ROOT), str(_ROOT / "examples")])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "test_own.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\d\d passed", done.stdout)
