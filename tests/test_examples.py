@@ -52,6 +52,10 @@ SMALL = {
         ("--max_trials=3", "--epochs=1", "--population_size=2"),
         r"the family of trial \d, the oldest first:\n  birth \d",
     ),
+    "own_executor": (
+        ("--max_trials=1", "--epochs=1", "--workers=1"),
+        r"1 networks by Pipes\(workers=1\)\nthe best: 0\.\d{4}, trial 0\n$",
+    ),
     "cohorts": (
         ("--max_trials=2", "--epochs=1", "--cohort_size=2"),
         "every loss of every epoch is equal",

@@ -21,6 +21,7 @@ from keras_evonas.tuners.progress import Progress
 from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.worker import ExecutionWorker
 from keras_evonas.tuners.worker import Job
+from keras_evonas.tuners.worker import Result
 from keras_evonas.tuners.worker import files_for
 from keras_evonas.tuners.worker import take_files
 
@@ -130,7 +131,7 @@ class SearchLoop:
         runs = self._recipe.executions_per_trial * max(1, self._folds)
         return Lanes(self._oracle, name, max(1, self._size // runs))
 
-    def _fill(self, crew: Crew, lanes: list[Lanes]) -> None:
+    def _fill(self, crew: Crew[Job, Result], lanes: list[Lanes]) -> None:
         """Gives every free slot a cohort, as long as there are trials."""
         for slot in range(crew.slots):
             if slot in self._cohorts:
@@ -156,19 +157,19 @@ class SearchLoop:
             get_trial=self._oracle.get_trial,
         )
 
-    def _start(self, crew: Crew, slot: int) -> None:
+    def _start(self, crew: Crew[Job, Result], slot: int) -> None:
         executions, _ = self._cohorts[slot].waiting[0]
         job = Job(executions=executions, size=self._size)
         if self._executor.is_remote:
             job = files_for(job, self._recipe)
         crew.start(slot, job)
 
-    def _take(self, crew: Crew) -> None:
+    def _take(self, crew: Crew[Job, Result]) -> None:
         """Waits for a slot, and reports its cohort if it is done."""
         ended = crew.wait()
         cohort = self._cohorts[ended.slot]
         executions, deaths = cohort.waiting.pop(0)
-        if ended.death is None:
+        if ended.result is not None:
             take_files(ended.result, self._recipe.builder.files.folder)
             cohort.outcomes += ended.result.outcomes
         elif deaths + 1 < _DEATHS or len(executions) > 1:
@@ -182,7 +183,7 @@ class SearchLoop:
                 "again."
             )
         else:
-            cohort.outcomes.append(_killer(executions[0], ended.death))
+            cohort.outcomes.append(_killer(executions[0], str(ended.death)))
         if cohort.waiting:
             self._start(crew, ended.slot)
             return
