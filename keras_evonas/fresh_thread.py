@@ -8,7 +8,11 @@ Result = TypeVar("Result")
 _TIME_TO_BEGIN = 5.0  # seconds
 
 
-def in_fresh_thread(task: Callable[[], Result], name: str) -> Result:
+def in_fresh_thread(
+    task: Callable[[], Result],
+    name: str,
+    on_interrupt: Callable[[], object] = lambda: None,
+) -> Result:
     """Runs a task in a new thread, and waits for it.
 
     After Ctrl-C it waits on, for the task to end, and raises then; after a
@@ -20,6 +24,7 @@ def in_fresh_thread(task: Callable[[], Result], name: str) -> Result:
     Args:
         task: What to run.
         name: String, the name of the thread.
+        on_interrupt: Called at the first Ctrl-C, to let the task end soon.
 
     Returns:
         What `task` returns. What it raises is raised here.
@@ -45,6 +50,7 @@ def in_fresh_thread(task: Callable[[], Result], name: str) -> Result:
         if not began.wait(_TIME_TO_BEGIN):
             raise  # It came before there was a thread.
         interrupt = error
+        on_interrupt()
     while not ended.is_set():
         try:
             ended.wait()
@@ -52,6 +58,7 @@ def in_fresh_thread(task: Callable[[], Result], name: str) -> Result:
             if interrupt is not None:
                 raise
             interrupt = error
+            on_interrupt()
     thread.join()
     if interrupt is not None:
         raise interrupt

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.project import spaces as space_lib
+from keras_evonas.project.curves import parse
 from keras_evonas.project.numbers import finite
 from keras_evonas.project.search import Curve
 from keras_evonas.project.search import Objective
@@ -34,7 +35,7 @@ def make(
     end: Mapping[str, Any] | None,
     seconds: float | None,
     file: Mapping[str, Any] | None,
-    curves: Any,
+    curves: object,
     objectives: Sequence[Objective],
     space: SearchSpace | None,
 ) -> Trial:
@@ -59,7 +60,7 @@ def make(
     state = end or ({"status": "RUNNING"} if born else file)
     status = state.get("status") or "RUNNING"
     metrics, kept = _metrics(file, state.get("best_step"))
-    curves = _curves(curves) or kept
+    points = _curves(curves) or kept
     seconds = _number(metrics.pop(_SECONDS, None), seconds)
     costs = {name: metrics[name] for name in COSTS if name in metrics}
     scores = _scores(state, metrics | costs, objectives)
@@ -74,13 +75,13 @@ def make(
         costs=costs,
         violation=_number(state.get("violation")),
         best_epoch=best_step + 1 if isinstance(best_step, int) else None,
-        epochs=max(map(len, curves.values()), default=None),
+        epochs=len({e for curve in points.values() for e, _ in curve}) or None,
         seconds=seconds,
         ended=_number(state.get("elapsed")),
         message=state.get("message"),
         birth=born.get("birth"),
         operator=born.get("operator"),
-        curves=curves,
+        curves=points,
     )
 
 
@@ -110,12 +111,14 @@ def _metrics(
     file: Mapping[str, Any], best_step: int | None
 ) -> tuple[dict[str, float], dict[str, Curve]]:
     """Each metric at the best step, and the curves that have been kept."""
-    metrics, curves = {}, {}
+    metrics: dict[str, float] = {}
+    curves: dict[str, Curve] = {}
     for name, metric in raw_metrics(file).items():
         points = history(metric)
         if not points:
             continue
-        metrics[name] = dict(points).get(best_step, points[-1][1])
+        at_best = [value for step, value in points if step == best_step]
+        metrics[name] = (at_best or [points[-1][1]])[-1]
         if len(points) > 1:
             curves[name] = tuple((step + 1, value) for step, value in points)
     return metrics, curves
@@ -129,7 +132,7 @@ def _scores(
     """One finite score an objective, or `None`."""
     losses = state.get("losses")
     if isinstance(losses, list) and len(losses) == len(objectives):
-        scores = [
+        scores: list[Any] = [
             objective.loss(loss) if finite([loss]) else None
             for objective, loss in zip(objectives, losses, strict=True)
         ]
@@ -149,17 +152,19 @@ def _values(
     return state.get("values") or born.get("genome") or saved or {}
 
 
-def _curves(content: Any) -> dict[str, Curve]:
+def _curves(content: object) -> dict[str, Curve]:
     """The curves of `learning_curves.json`, averaged over executions."""
-    if not isinstance(content, Mapping):
-        return {}
-    first = int(content.get("initial_epoch") or 0)
     found: dict[str, dict[int, list[float]]] = {}
-    for execution in content.get("executions") or ():
-        for name, values in execution.items():
-            points = found.setdefault(name, {})
-            for epoch, value in enumerate(values, start=first + 1):
-                points.setdefault(epoch, []).append(float(value))
+    try:
+        executions = parse(content)
+    except ValueError:
+        return {}
+    for execution in executions:
+        for name, curve in execution.items():
+            for epoch, value in curve:
+                if isinstance(value, int | float):
+                    points = found.setdefault(name, {})
+                    points.setdefault(epoch + 1, []).append(float(value))
     return {
         name: tuple((e, sum(v) / len(v)) for e, v in sorted(points.items()))
         for name, points in found.items()
