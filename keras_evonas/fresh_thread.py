@@ -8,7 +8,11 @@ Result = TypeVar("Result")
 _TIME_TO_BEGIN = 5.0  # seconds
 
 
-def with_fresh_keras(task: Callable[[], Result], name: str) -> Result:
+def with_fresh_keras(
+    task: Callable[[], Result],
+    name: str,
+    on_interrupt: Callable[[], object] = lambda: None,
+) -> Result:
     """Runs a task in a new thread, under the caller's dtype policy.
 
     Keras keeps the names of layers and the generator of its seeds by thread:
@@ -17,6 +21,7 @@ def with_fresh_keras(task: Callable[[], Result], name: str) -> Result:
     Args:
         task: Function to run.
         name: String, the name of the thread.
+        on_interrupt: Called at the first Ctrl-C, to let the task end soon.
 
     Returns:
         What `task` returns. An error that it raises is raised here.
@@ -29,10 +34,14 @@ def with_fresh_keras(task: Callable[[], Result], name: str) -> Result:
         keras.config.set_dtype_policy(policy)
         return task()
 
-    return in_fresh_thread(run, name)
+    return in_fresh_thread(run, name, on_interrupt)
 
 
-def in_fresh_thread(task: Callable[[], Result], name: str) -> Result:
+def in_fresh_thread(
+    task: Callable[[], Result],
+    name: str,
+    on_interrupt: Callable[[], object] = lambda: None,
+) -> Result:
     """Runs a task in a new thread, and waits for it.
 
     After Ctrl-C the task is waited for before `KeyboardInterrupt` is raised;
@@ -44,6 +53,7 @@ def in_fresh_thread(task: Callable[[], Result], name: str) -> Result:
     Args:
         task: Function to run.
         name: String, the name of the thread.
+        on_interrupt: Called at the first Ctrl-C, to let the task end soon.
 
     Returns:
         What `task` returns. An error that it raises is raised here.
@@ -69,6 +79,7 @@ def in_fresh_thread(task: Callable[[], Result], name: str) -> Result:
         if not began.wait(_TIME_TO_BEGIN):
             raise  # The interrupt came before the thread began.
         interrupt = error
+        on_interrupt()
     while not ended.is_set():
         try:
             ended.wait()
@@ -76,6 +87,7 @@ def in_fresh_thread(task: Callable[[], Result], name: str) -> Result:
             if interrupt is not None:
                 raise
             interrupt = error
+            on_interrupt()
     thread.join()
     if interrupt is not None:
         raise interrupt

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.project import spaces as space_lib
+from keras_evonas.project.curves import parse
 from keras_evonas.project.numbers import finite
 from keras_evonas.project.objectives import COSTS
 from keras_evonas.project.objectives import TRAIN_SECONDS
@@ -82,7 +83,7 @@ def make(
         costs=costs,
         violation=_number(state.get("violation")),
         best_epoch=best_step + 1 if isinstance(best_step, int) else None,
-        epochs=max(map(len, found.values()), default=None),
+        epochs=len({e for curve in found.values() for e, _ in curve}) or None,
         seconds=seconds,
         ended=_number(state.get("elapsed")),
         message=state.get("message"),
@@ -165,15 +166,17 @@ def _values(
 
 def _curves(content: object) -> dict[str, Curve]:
     """The curves of `learning_curves.json`, averaged over executions."""
-    if not isinstance(content, Mapping):
-        return {}
-    first = int(content.get("initial_epoch") or 0)
     found: dict[str, dict[int, list[float]]] = {}
-    for execution in content.get("executions") or ():
-        for name, values in execution.items():
-            points = found.setdefault(name, {})
-            for epoch, value in enumerate(values, start=first + 1):
-                points.setdefault(epoch, []).append(float(value))
+    try:
+        executions = parse(content)
+    except ValueError:
+        return {}
+    for execution in executions:
+        for name, curve in execution.items():
+            for epoch, value in curve:
+                if isinstance(value, int | float):
+                    points = found.setdefault(name, {})
+                    points.setdefault(epoch + 1, []).append(float(value))
     return {
         name: tuple((e, sum(v) / len(v)) for e, v in sorted(points.items()))
         for name, points in found.items()

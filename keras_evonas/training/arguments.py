@@ -1,6 +1,8 @@
 """The arguments of `fit`, as values that can be changed and compared."""
 
+import copy
 import dataclasses
+from typing import ClassVar
 
 from keras_evonas.training.frames import as_arrays
 from keras_evonas.training.values import Values
@@ -13,7 +15,14 @@ class FitArguments:
     """Arguments of `keras.Model.fit`, in its order and with its defaults.
 
     See `keras.Model.fit` for their meaning.
+
+    Attributes:
+        positional: Integer, how many were given by their position.
+        named: Names of those that were given otherwise.
     """
+
+    positional: ClassVar[int] = 0
+    named: ClassVar[frozenset[str]] = frozenset()
 
     x: Values = None
     y: Values = None
@@ -31,6 +40,14 @@ class FitArguments:
     validation_steps: int | None = None
     validation_batch_size: int | None = None
     validation_freq: Values = 1
+
+    def __post_init__(self) -> None:
+        own = (
+            field.name
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) is not field.default
+        )
+        _note_given(self, 0, frozenset(own))
 
     @classmethod
     def of(cls, *args: Values, **kwargs: Values) -> "FitArguments":
@@ -51,18 +68,40 @@ class FitArguments:
                 f"unknown: {unknown}, given twice: {twice}. `fit` takes "
                 f"{names}."
             )
-        made = cls(*args, **kwargs)
-        data = {name: as_arrays(getattr(made, name)) for name in _DATA}
-        return dataclasses.replace(made, **data)
+        arguments = cls(*args, **kwargs)
+        for name in _DATA:
+            value = as_arrays(getattr(arguments, name))
+            object.__setattr__(arguments, name, value)
+        _note_given(arguments, len(args), frozenset(kwargs))
+        return arguments
 
     def with_changes(self, **changes: Values) -> "FitArguments":
         """Returns a copy with other values for some arguments."""
-        return type(self).of(
-            **{
-                field.name: getattr(self, field.name)
-                for field in dataclasses.fields(self)
-            }
-            | changes
+        changed = type(self).of(**changes)
+        arguments = copy.copy(self)
+        for name in changes:
+            object.__setattr__(arguments, name, getattr(changed, name))
+        added = FitArguments(**changes).named  # Those that are no defaults.
+        _note_given(arguments, self.positional, self.named | added)
+        return arguments
+
+    def given(self) -> tuple[tuple[Values, ...], dict[str, Values]]:
+        """Returns the arguments that were given, for a `fit` of any signature.
+
+        Returns:
+            Pair of the positional arguments and of those given by name. None
+            is a default that was left out, so that a `fit` that lacks an
+            argument of `keras.Model.fit` is not called with it.
+        """
+        names = [field.name for field in dataclasses.fields(self)]
+        first = names[: self.positional]
+        return (
+            tuple(getattr(self, name) for name in first),
+            {
+                name: getattr(self, name)
+                for name in names
+                if name in self.named and name not in first
+            },
         )
 
     def data_and_steps(self) -> dict[str, Values]:
@@ -79,3 +118,10 @@ class FitArguments:
         if isinstance(self.validation_freq, int):
             return (epoch + 1) % self.validation_freq == 0
         return (epoch + 1) in self.validation_freq
+
+
+def _note_given(
+    arguments: FitArguments, positional: int, named: frozenset[str]
+) -> None:
+    object.__setattr__(arguments, "positional", positional)
+    object.__setattr__(arguments, "named", named)

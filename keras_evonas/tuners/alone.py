@@ -18,11 +18,17 @@ import keras_tuner
 import tensorflow as tf
 
 from keras_evonas.oracles import objectives
+from keras_evonas.project.curves import curves_of
 from keras_evonas.project.files import WriteError
 from keras_evonas.training import Execution
 from keras_evonas.training import Outcome
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.checkpoints import BestWeights
+from keras_evonas.training.checkpoints import write_weights
+from keras_evonas.training.own_fit import Fitted
+from keras_evonas.training.own_fit import fitted
+from keras_evonas.training.own_fit import takes
+from keras_evonas.training.recording import Recorder
 from keras_evonas.tuners.elsewhere import OracleElsewhere
 from keras_evonas.tuners.host_callbacks import overridden
 from keras_evonas.tuners.recipe import Recipe
@@ -97,24 +103,25 @@ def train_alone(
         of the network is in it, a fatal one is raised.
     """
     start = time.perf_counter()
-    keeper = BestWeights(recipe.lead)
+    recorder, keeper = Recorder(), BestWeights(recipe.lead)
     try:
         keras.backend.clear_session()
         keras.utils.set_random_seed(execution.seed)
         model = recipe.builder.build_for(execution)
-        results = _fit(recipe, execution, model, keeper)
+        returned = _fit(recipe, execution, model, [recorder, keeper])
         logs: list[Logs] = [{}]
         if reports:
-            logs = logs_of(results, recipe.objective, "HyperModel.fit")
+            logs = logs_of(returned, recipe.objective, "HyperModel.fit")
+        parts = [_with_epochs(one, model, recorder, recipe) for one in logs]
         whole = Outcome(
             name=execution.name,
             status="completed",
-            params=model.count_params() if model.built else None,
+            params=sum(math.prod(w.shape) for w in model.weights),
             results=after_training(execution, model),
-            has_checkpoint=_write(execution, keeper),
+            has_checkpoint=_write(execution, model, keeper, parts),
             build_config=model.get_build_config(),
         )
-        outcomes = [dataclasses.replace(whole, **one) for one in logs]
+        outcomes = [dataclasses.replace(whole, **one) for one, _ in parts]
     except (keras_tuner.errors.FatalError, WriteError):
         raise
     except Exception as error:
@@ -126,7 +133,7 @@ def _fit(
     recipe: Recipe,
     execution: Execution,
     model: keras.Model,
-    keeper: BestWeights,
+    recorders: Sequence[keras.callbacks.Callback],
 ) -> object:
     """Calls the hypermodel's `fit` with what the user has passed to `search`.
 
@@ -135,23 +142,44 @@ def _fit(
     train = recipe.builder.hypermodel.fit
     fit = {**recipe.kwargs, **execution.fit}
     own = callback_lib.copied(fit.pop("callbacks", None))
-    if _takes(train, "callbacks"):
-        fit["callbacks"] = recipe.adapted_callbacks(execution, own)
-        if execution.checkpoint is not None:
-            fit["callbacks"].append(keeper)
+    if takes(train, "callbacks"):
+        own = recipe.adapted_callbacks(execution, own)
+        fit["callbacks"] = [*own, *recorders]
     _quieten(model)
     return train(execution.hyperparameters, model, *recipe.args, **fit)
 
 
-def _write(execution: Execution, keeper: BestWeights) -> bool:
+def _with_epochs(
+    logs: Logs, model: keras.Model, recorder: Recorder, recipe: Recipe
+) -> tuple[Logs, Fitted | None]:
+    """Gives the values of a `History` the epochs that were recorded."""
+    history = logs.get("history")
+    if history is None:
+        return logs, None
+    found = fitted(history, model, recorder, recipe.lead)
+    return {"curves": found.curves, "notes": found.notes}, found
+
+
+def _write(
+    execution: Execution,
+    model: keras.Model,
+    keeper: BestWeights,
+    parts: Sequence[tuple[Logs, Fitted | None]],
+) -> bool:
     """Writes the weights of the best epoch if they are worth keeping."""
-    if execution.checkpoint is None:
+    path, bar = execution.checkpoint, execution.bar
+    if path is None:
         return False
+    found = parts[-1][1]
+    if found is not None and not found.is_recorded:
+        write_weights(model, path)
+        return True
+    of_all = found is not None and found.of_all
+    loss = keeper.loss(of_all=of_all)
     # A `fit` of the user's own may report an objective that no epoch has.
-    is_known = math.isfinite(keeper.loss)
-    if is_known and execution.bar is not None and keeper.loss >= execution.bar:
+    if math.isfinite(loss) and bar is not None and loss >= bar:
         return False
-    return keeper.write(execution.checkpoint)
+    return keeper.write(path, of_all=of_all)
 
 
 def run_own_trial(
@@ -183,7 +211,9 @@ def run_own_trial(
         else:
             logs = [{}]
         whole = Outcome(name=execution.name, status="completed")
-        outcomes = [dataclasses.replace(whole, **one) for one in logs]
+        outcomes = [
+            dataclasses.replace(whole, **_curves_alone(one)) for one in logs
+        ]
     except keras_tuner.errors.FatalError:
         raise
     except Exception as error:
@@ -203,7 +233,8 @@ def logs_of(
         method: String, the name of the method, for messages.
 
     Returns:
-        For each result the learning curves, or the metrics.
+        For each result a dictionary with the `History` as `"history"`, or
+        with the metrics as `"metrics"`.
 
     Raises:
         keras_tuner.errors.FatalTypeError: If it is something else.
@@ -215,7 +246,7 @@ def logs_of(
             one for part in results for one in logs_of(part, objective, method)
         ]
     if isinstance(results, keras.callbacks.History):
-        return [{"curves": results.history}]
+        return [{"history": results}]
     if isinstance(results, Mapping):
         objectives.check_reported([objective.name], results)
         return [{"metrics": results}]
@@ -228,12 +259,14 @@ def logs_of(
     return [{"metrics": {objective.name: float(results)}}]
 
 
-def _takes(function: Callable[..., object], name: str) -> bool:
-    """Returns whether a function can be given an argument of a name."""
-    parameters = inspect.signature(function).parameters
-    return name in parameters or any(
-        one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()
-    )
+def _curves_alone(logs: Logs) -> Logs:
+    """Numbers the values of a `History` as if each epoch had each log."""
+    history = logs.get("history")
+    if history is None:
+        return logs
+    found = {name: list(values) for name, values in history.history.items()}
+    first = history.epoch[0] if history.epoch else 0
+    return {"curves": curves_of(found, initial_epoch=first)}
 
 
 def _quieten(model: keras.Model) -> None:
@@ -243,7 +276,7 @@ def _quieten(model: keras.Model) -> None:
     which may not take it.
     """
     fit = model.fit
-    if not _takes(fit, "verbose"):
+    if not takes(fit, "verbose"):
         return
     signature = inspect.signature(fit)
 

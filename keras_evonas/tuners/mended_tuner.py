@@ -26,7 +26,8 @@ from keras_evonas.models.explanation import explored
 from keras_evonas.oracles.fidelity import INHERITS
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project import lock
-from keras_evonas.project.curves import read_curves
+from keras_evonas.project.curves import Value
+from keras_evonas.project.curves import read_histories
 from keras_evonas.project.files import check_local
 from keras_evonas.project.files import write_json
 from keras_evonas.training import Execution
@@ -289,7 +290,7 @@ class MendedTuner(keras_tuner.Tuner):
             )
         return [self.load_model(one) for one in oracle.get_pareto_trials()]
 
-    def learning_curves(self, trial_id: str) -> list[dict[str, list[float]]]:
+    def learning_curves(self, trial_id: str) -> list[dict[str, list[Value]]]:
         """Returns the learning curves of a trial.
 
         Args:
@@ -299,4 +300,4 @@ class MendedTuner(keras_tuner.Tuner):
             For each execution a dictionary from names of logs to their
             values, one an epoch; an empty list if the trial did not complete.
         """
-        return read_curves(self._files.folder_of(trial_id))
+        return read_histories(self._files.folder_of(trial_id))

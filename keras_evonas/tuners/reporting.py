@@ -8,26 +8,25 @@ import statistics
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Mapping
 from collections.abc import Sequence
 
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.oracles import objectives
-from keras_evonas.oracles.fidelity import INITIAL_EPOCH
 from keras_evonas.oracles.host import INFEASIBLE
 from keras_evonas.project import wording
+from keras_evonas.project.curves import Curves
 from keras_evonas.project.curves import write_curves
+from keras_evonas.training import Notices
 from keras_evonas.training import Outcome
-from keras_evonas.training.checkpoints import best_epoch_of
-from keras_evonas.training.checkpoints import loss_of
+from keras_evonas.training.curves import best_of
+from keras_evonas.training.curves import why_unscored
 from keras_evonas.tuners.hooks import CheckedHook
 from keras_evonas.tuners.progress import Progress
 from keras_evonas.tuners.recipe import pairs_of
 from keras_evonas.tuners.trial_files import TrialFiles
 
-Curves = Mapping[str, Sequence[float]]
 Status = trial_lib.TrialStatus
 
 
@@ -56,6 +55,7 @@ class Reporter:
         self._progress = progress
         self._hook = hook
         self._end_trial = end_trial
+        self._notices = Notices()
 
     def report(
         self,
@@ -72,6 +72,7 @@ class Reporter:
             RuntimeError: If too many trials have failed.
             Exception: What the user's hook raised first.
         """
+        self._notices.give(outcomes)
         stop: RuntimeError | None = None
         for trial in trials:
             own = [o for o in outcomes if o.trial_id == trial.trial_id]
@@ -113,13 +114,11 @@ class Reporter:
             return None  # The tuner's own `run_trial` has reported them.
         curves = [o.curves for o in outcomes if o.curves]
         if curves:
-            values = trial.hyperparameters.values
-            write_curves(
-                self._files.folder_of(trial.trial_id),
-                curves,
-                initial_epoch=values.get(INITIAL_EPOCH, 0),
-            )
+            write_curves(self._files.folder_of(trial.trial_id), curves)
         objective = self._oracle.objective
+        message = never_finite(curves, objective)
+        if message is not None:
+            return message
         metrics, step = metrics_of(outcomes, objective)
         if any(o.fold is not None for o in outcomes):
             metrics |= spreads_of(curves, objective)
@@ -127,11 +126,9 @@ class Reporter:
         for name, cost in outcomes[0].results.items():
             if not trial.metrics.exists(name):
                 metrics[name] = cost
-        message = never_finite(curves, objective)
-        if message is None:
-            self._keep_best(trial, outcomes)
-            self._oracle.update_trial(trial.trial_id, metrics, step=step)
-        return message
+        self._keep_best(trial, outcomes)
+        self._oracle.update_trial(trial.trial_id, metrics, step=step)
+        return None
 
     def _keep_best(
         self, trial: trial_lib.Trial, outcomes: Sequence[Outcome]
@@ -140,9 +137,7 @@ class Reporter:
         pairs = pairs_of(self._oracle.objective)
         written = [o for o in outcomes if o.has_checkpoint]
         if written:
-            best = min(
-                written, key=lambda o: (best_loss_of(pairs, o.curves), o.number)
-            )
+            best = min(written, key=lambda o: (_best_loss(pairs, o), o.number))
             self._files.keep(trial.trial_id, best.number, best.build_config)
 
     def _show(
@@ -194,19 +189,14 @@ def metrics_of(
             objective, which ends the search.
     """
     pairs = pairs_of(objective)
-    names = [name for name, _ in pairs]
     logs: list[dict[str, float]] = []
     epochs: list[int] = []
     for outcome in outcomes:
         epoch = 0
         best = dict(outcome.metrics)
-        if outcome.curves:
-            objectives.check_reported(names, outcome.curves)
-            epoch = best_epoch_of(pairs, outcome.curves)
-            best = {
-                name: float(values[epoch])
-                for name, values in outcome.curves.items()
-            }
+        found = best_of(pairs, outcome.curves)
+        if found is not None:
+            epoch, best = found.epoch, dict(found.logs)
             if len(pairs) > 1:
                 best[objective.name] = float(objective.get_value(best))
         logs.append(best)
@@ -233,35 +223,35 @@ def spreads_of(
         appended, the spread of the values at the best epochs.
     """
     pairs = pairs_of(objective)
-    epochs = [best_epoch_of(pairs, curves) for curves in executions]
+    found = [best_of(pairs, curves) for curves in executions]
+    best = [one.logs for one in found if one is not None]
     return {
-        f"{part.name}_std": statistics.stdev(
-            float(curves[part.name][epoch])
-            for epoch, curves in zip(epochs, executions, strict=True)
-        )
+        f"{part.name}_std": statistics.stdev(logs[part.name] for logs in best)
         for part in objectives.parts_of(objective)
-        if part.name in executions[0]
+        if all(part.name in logs for logs in best)
     }
 
 
 def never_finite(
     executions: Sequence[Curves], objective: keras_tuner.Objective
 ) -> str | None:
-    """Returns a message if an execution has no finite lead objective."""
+    """Returns a message if an execution has no finite lead objective.
+
+    Raises:
+        keras_tuner.errors.FatalValueError: If training does not report the
+            objective, which ends the search.
+    """
     pairs = pairs_of(objective)
     for curves in executions:
-        if not math.isfinite(best_loss_of(pairs, curves)):
-            values = {name: list(curves[name]) for name, _ in pairs}
-            return f"The objective was never finite: {values}."
+        objectives.check_reported([name for name, _ in pairs], curves)
+        if best_of(pairs, curves) is None:
+            return why_unscored(pairs, curves)
     return None
 
 
-def best_loss_of(pairs: Sequence[tuple[str, str]], curves: Curves) -> float:
-    """Returns the loss of the best epoch, infinity if none is finite."""
-    epoch = best_epoch_of(pairs, curves)
-    logs = {name: values[epoch] for name, values in curves.items()}
-    loss = loss_of(pairs, logs)
-    return math.inf if loss is None or math.isnan(loss) else loss
+def _best_loss(pairs: Sequence[tuple[str, str]], outcome: Outcome) -> float:
+    best = best_of(pairs, outcome.curves)
+    return math.inf if best is None else best.loss
 
 
 def wants_latency(oracle: keras_tuner.Oracle) -> bool:

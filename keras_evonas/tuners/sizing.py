@@ -15,6 +15,7 @@ from keras_evonas.models.costs import costs_of_build
 from keras_evonas.models.costs.device import gpu_bytes
 from keras_evonas.models.costs.device import memory_for_training
 from keras_evonas.models.costs.device import usable_bytes
+from keras_evonas.models.costs.inputs import InputShapes
 from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
@@ -149,7 +150,7 @@ def training_bytes_of(
     build: Callable[[keras_tuner.HyperParameters], keras.Model],
     hp: keras_tuner.HyperParameters,
     batch_size: int = DEFAULT_BATCH_SIZE,
-    input_shapes: object = None,
+    input_shapes: InputShapes | None = None,
 ) -> int | None:
     """Bytes that training takes, or `None` if they cannot be told.
 

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Literal
 
 import keras_tuner
@@ -127,13 +128,14 @@ class TrialFiles:
             pathlib.Path(self.weights_of(trial_id)).unlink(missing_ok=True)
             self._written.discard(trial_id)
 
-    def build_config_of(self, trial_id: str) -> object:
+    def build_config_of(self, trial_id: str) -> Mapping[str, object] | None:
         """Reads the argument of `model.build_from_config`, `None` if none."""
         path = self.folder_of(trial_id) / _BUILD_CONFIG
         if not path.exists():
             return None
         try:
-            return json.loads(path.read_bytes())
+            config: Mapping[str, object] = json.loads(path.read_bytes())
+            return config
         except ValueError as error:
             raise ValueError(
                 f"'{path}' must hold the shapes of trial '{trial_id}' as "
