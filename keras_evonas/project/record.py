@@ -89,6 +89,10 @@ class End:
             training tells.
         worker: String, the tuner or worker that ran it, or `None` if it is
             not known.
+        varying: Names of hyperparameters whose definitions depend on others,
+            as this run was the first to show.
+        unexplained: Names of hyperparameters whose definitions were not the
+            known ones, and may depend on others or have changed.
     """
 
     trial_id: str
@@ -101,6 +105,8 @@ class End:
     losses: list[float] | None = None
     violation: float = 0.0
     worker: str | None = None
+    varying: list[str] = dataclasses.field(default_factory=list)
+    unexplained: list[str] = dataclasses.field(default_factory=list)
 
 
 Event: TypeAlias = tuple[str, Individual] | End
@@ -177,7 +183,11 @@ class SearchRecord:
 
     def end(self, end: End) -> None:
         """Writes the end of a run."""
-        self._journal.append("end", dataclasses.asdict(end))
+        fields = dataclasses.asdict(end)
+        for name in ("varying", "unexplained"):
+            if not fields[name]:  # Nearly always; earlier versions lack it.
+                del fields[name]
+        self._journal.append("end", fields)
 
     def read(self) -> Entries:
         """Reads everything, and changes nothing: the search may be running.
