@@ -8,10 +8,16 @@ from typing import Protocol
 from typing import TypeAlias
 
 import keras_tuner
+from keras_tuner.engine.metrics_tracking import infer_metric_direction
 
 from keras_evonas.project.objectives import COSTS
 from keras_evonas.project.objectives import MEASURED_COSTS
 from keras_evonas.project.objectives import SIGN as SIGN
+
+# Last words of names of losses and errors.
+_LOWER_IS_BETTER = frozenset(
+    "ce crossentropy divergence error hinge loss mae mape mse msle".split()
+)
 
 # What a user may pass as `objective`.
 Goal: TypeAlias = (
@@ -138,8 +144,8 @@ class SeveralObjectives(StrictObjective):
 def prepared(objective: Goal) -> Goal:
     """Returns what the host can make objectives of.
 
-    It infers the direction of Keras's own metrics; those of costs are known
-    here.
+    It infers the direction of Keras's own metrics. Those of costs are known
+    here, and those of metrics of a named output, such as `"val_price_mae"`.
 
     Raises:
         ValueError: If it is an empty list.
@@ -152,9 +158,31 @@ def prepared(objective: Goal) -> Goal:
             )
         several = [prepared(one) for one in objective]
         return several if len(several) > 1 else several[0]
-    if isinstance(objective, str) and objective in COSTS:
-        return keras_tuner.Objective(objective, "min")
+    if isinstance(objective, str):
+        direction = "min" if objective in COSTS else _direction_of(objective)
+        if direction is not None:
+            return keras_tuner.Objective(objective, direction)
     return objective
+
+
+def _direction_of(name: str) -> str | None:
+    """Returns the direction of an output's metric, `None` if it is unknown.
+
+    The host infers the direction of a metric's own name. For metrics that it
+    does not know to be better if larger it says `"min"`, which is believed of
+    losses and errors alone.
+    """
+    words = name.removeprefix("val_").split("_")
+    for first in range(1, len(words)):
+        try:
+            direction: str | None = infer_metric_direction(
+                "_".join(words[first:])
+            )
+        except TypeError:  # It makes the metric, which may need arguments.
+            continue
+        if direction == "max" or (direction and words[-1] in _LOWER_IS_BETTER):
+            return direction
+    return None
 
 
 def are_several(objective: Goal) -> bool:
