@@ -238,10 +238,10 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
         return {"space": json.loads(text), "values": dict(self.values)}
 
     def ensure_active_values(self) -> None:
-        """Drops silent values, and fills in defaults for missing ones.
+        """Drops inactive values, and fills in defaults for missing ones.
 
         keras-tuner 1.4.8 fills in an unseeded sample, and drops the value of
-        a name that is active under one condition and silent under another.
+        a name that is active under one condition and inactive under another.
         """
         changed = True
         while changed:  # what is filled in may activate others
@@ -249,18 +249,18 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
             for hp in self.space:
                 if self.is_active(hp):
                     active.setdefault(hp.name, hp)
-            silent = (set(self.values) & set(self._hps)) - set(active)
+            inactive = (set(self.values) & set(self._hps)) - set(active)
             missing = [
                 hp for hp in active.values() if hp.name not in self.values
             ]
-            for name in silent:
+            for name in inactive:
                 del self.values[name]
             for hp in missing:
                 self.values[hp.name] = hp.default
-            changed = bool(silent or missing)
+            changed = bool(inactive or missing)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What watches belongs to this process.
+        # The watch belongs to this process.
         return keras_tuner.HyperParameters.from_config, (self.get_config(),)
 
     def get(self, name: str) -> Value:

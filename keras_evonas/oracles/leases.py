@@ -45,7 +45,7 @@ def lease_seconds() -> float:
 
 
 class Lessor(Protocol):
-    """An oracle that lends trials."""
+    """An oracle that lends its trials."""
 
     tuner_ids: set[str]
     ongoing_trials: dict[str, trial_lib.Trial]

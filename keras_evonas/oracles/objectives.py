@@ -1,4 +1,4 @@
-"""Objectives: the one place where scores turn into losses."""
+"""Objectives of keras-tuner, and the losses of trials."""
 
 import math
 from collections.abc import Mapping
@@ -15,8 +15,9 @@ from keras_evonas.project.objectives import MEASURED_COSTS
 from keras_evonas.project.objectives import SIGN as SIGN
 
 # Last words of names of losses and errors.
-_LOWER_IS_BETTER = frozenset(
-    "ce crossentropy divergence error hinge loss mae mape mse msle".split()
+_LOWER_IS_BETTER = (
+    *("ce", "crossentropy", "divergence", "error", "hinge", "loss"),
+    *("mae", "mape", "mse", "msle"),
 )
 
 # What a user may pass as `objective`.
@@ -86,7 +87,7 @@ class StrictObjective(keras_tuner.Objective):
         return logs[self.name]
 
     def better_than(self, a: float, b: float) -> bool:
-        """Whether `a` is better than `b`; no finite number is the worst."""
+        """Returns whether `a` is better than `b`; NaN and inf are worst."""
         if math.isfinite(a) and math.isfinite(b):
             return bool(super().better_than(a, b))
         return math.isfinite(a)
@@ -142,7 +143,7 @@ class SeveralObjectives(StrictObjective):
 
 
 def prepared(objective: Goal) -> Goal:
-    """Returns what the host can make objectives of.
+    """Returns an objective that the host understands.
 
     It infers the direction of Keras's own metrics. Those of costs are known
     here, and those of metrics of a named output, such as `"val_price_mae"`.
@@ -186,7 +187,7 @@ def _direction_of(name: str) -> str | None:
 
 
 def are_several(objective: Goal) -> bool:
-    """Whether the user asked for more than one objective."""
+    """Returns whether the user asked for more than one objective."""
     return isinstance(objective, list | tuple) and len(objective) > 1
 
 
@@ -205,7 +206,7 @@ def strict(objective: keras_tuner.Objective) -> keras_tuner.Objective:
 
 
 def check_lead(objective: keras_tuner.Objective) -> None:
-    """Checks that training has something to do with the objective.
+    """Checks that training reports the objective.
 
     Raises:
         ValueError: If it is a cost.
@@ -225,7 +226,7 @@ def describe(objective: keras_tuner.Objective) -> list[list[str]]:
 
 
 def lead_of(objective: keras_tuner.Objective) -> list[list[str]]:
-    """Returns name and direction of what decides which epoch is the best.
+    """Returns name and direction of what decides which epoch is best.
 
     keras-tuner's own list of objectives is a sum, so that all of them do.
     """
