@@ -3,11 +3,13 @@
 The one place that knows keras-tuner's types of hyperparameters.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
+from typing import Protocol
 from typing import TypeAlias
 
 import keras_tuner
@@ -102,15 +104,67 @@ def describe_changes(
         A line for each hyperparameter of both that differs, and for each of
         `current` that `saved` lacks; empty if there is none.
     """
-    known = {_identity(hp): hp for hp in saved.space}
+    known = {identity(hp): hp for hp in saved.space}
     changes = []
     for hp in current.space:
-        old = known.get(_identity(hp))
+        old = known.get(identity(hp))
         if old is None:
-            changes.append(f"'{hp.name}' is new: {hp!r}")
-        elif _differ(old, hp):
-            changes.append(_describe_change(old, hp))
+            changes.append(describe_new(hp))
+        elif definition(old) != definition(hp):
+            changes.append(describe_change(old, hp))
     return changes
+
+
+class Watch(Protocol):
+    """Is told what models ask for."""
+
+    def elsewhere(self) -> "Watch | None":
+        """Returns the watch for another process, `None` if it needs none."""
+
+    def differs(
+        self,
+        known: HyperParameter,
+        requested: HyperParameter,
+        asked: Mapping[str, object],
+    ) -> None:
+        """A model asks for another definition than the known one."""
+
+    def is_new(
+        self, requested: HyperParameter, asked: Mapping[str, object]
+    ) -> None:
+        """A model asks for a hyperparameter that is not known."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StrictWatch:
+    """Calls a function for every definition that is not the known one.
+
+    Args:
+        on_change: Called with a line about both.
+        settled: Hyperparameters whose definitions are not compared.
+    """
+
+    on_change: Callable[[str], None]
+    settled: tuple[HyperParameter, ...] = ()
+
+    def elsewhere(self) -> None:
+        """Returns `None`: the function belongs to this process."""
+
+    def differs(
+        self,
+        known: HyperParameter,
+        requested: HyperParameter,
+        asked: Mapping[str, object],
+    ) -> None:
+        """Calls the function unless the hyperparameter is settled."""
+        del asked
+        if identity(known) not in map(identity, self.settled):
+            self.on_change(describe_change(known, requested))
+
+    def is_new(
+        self, requested: HyperParameter, asked: Mapping[str, object]
+    ) -> None:
+        """Does nothing."""
 
 
 class SharedHyperParameters(keras_tuner.HyperParameters):
@@ -120,40 +174,46 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
     trial, which costs more than evolution does. A hyperparameter never
     changes, so that copies here hold the same ones.
 
-    It can also notice when a model asks for another range than before. The
-    host looks hyperparameters up by name and conditions only: a range that
-    changed between two runs is silently ignored, and values outside of it are
-    proposed. A model may ask for a name twice; what it asks for first counts,
-    here as for the host.
+    They can also notice that a model asks for another range than before. The
+    host looks hyperparameters up by name and conditions only. A model may ask
+    for a name twice; what it asks for first counts, here as for the host.
 
     Args:
         source: The hyperparameters to start from, with their values.
         on_change: Called with a line about what was known and what is
-            requested when they differ. Defaults to `None`, which does not
-            look.
+            requested when they differ. Defaults to `None`.
         overridden: Hyperparameters that stand in for what the model asks for,
             so that differences are meant. Defaults to none.
+        watch: Is told of differences in the place of `on_change`. Defaults to
+            `None`.
+
+    Attributes:
+        asked: Names that the model has asked for, in their order.
     """
 
     def __init__(
         self,
         source: keras_tuner.HyperParameters,
         on_change: Callable[[str], None] | None = None,
-        overridden: Iterable[Any] = (),
+        overridden: Iterable[HyperParameter] = (),
+        *,
+        watch: Watch | None = None,
     ) -> None:
         super().__init__()
         for hp in source.space:
             self._hps[hp.name].append(hp)
             self._space.append(hp)
         self.values = dict(source.values)
-        self._on_change = on_change
-        self._overridden = tuple(overridden)
-        self._not_looked_at = {_identity(hp) for hp in self._overridden}
+        if on_change is not None:
+            watch = StrictWatch(on_change, tuple(overridden))
+        self._watch = watch
+        self._looked_at: set[str] = set()
+        self.asked: dict[str, None] = {}
         self._space_json = getattr(source, "_space_json", (0, "[]"))
 
     def copy(self) -> "SharedHyperParameters":
         """Returns an independent copy that shares the hyperparameters."""
-        return SharedHyperParameters(self, self._on_change, self._overridden)
+        return SharedHyperParameters(self, watch=self._watch)
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `keras_tuner.HyperParameters.from_config` takes."""
@@ -165,10 +225,10 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
         return {"space": json.loads(text), "values": dict(self.values)}
 
     def ensure_active_values(self) -> None:
-        """Drops silent values, and fills in defaults for missing ones.
+        """Drops inactive values, and fills in defaults for missing ones.
 
         keras-tuner 1.4.8 fills in an unseeded sample, and drops the value of
-        a name that is active under one condition and silent under another.
+        a name that is active under one condition and inactive under another.
         """
         changed = True
         while changed:  # what is filled in may activate others
@@ -176,34 +236,46 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
             for hp in self.space:
                 if self.is_active(hp):
                     active.setdefault(hp.name, hp)
-            silent = (set(self.values) & set(self._hps)) - set(active)
+            inactive = (set(self.values) & set(self._hps)) - set(active)
             missing = [
                 hp for hp in active.values() if hp.name not in self.values
             ]
-            for name in silent:
+            for name in inactive:
                 del self.values[name]
             for hp in missing:
                 self.values[hp.name] = hp.default
-            changed = bool(silent or missing)
+            changed = bool(inactive or missing)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # In another process, too, a change of a range ends the search.
-        is_watched = self._on_change is not None
-        return _restored, (self.get_config(), is_watched, self._overridden)
+        watch = None if self._watch is None else self._watch.elsewhere()
+        return _restored, (self.get_config(), watch, list(self.asked))
 
-    def _retrieve(self, hp: Any) -> Any:
-        if self._on_change is not None:
-            self._look_at(hp, self._on_change)
-        return super()._retrieve(hp)
+    def get(self, name: str) -> Value:
+        """Returns a value; see `keras_tuner.HyperParameters`."""
+        value: Value = super().get(name)
+        self.asked[self._get_name(name)] = None
+        return value
 
-    def _look_at(self, hp: Any, on_change: Callable[[str], None]) -> None:
-        identity = _identity(hp)
-        if identity in self._not_looked_at:
+    def _retrieve(self, hp: HyperParameter) -> Value | None:
+        if self._watch is not None:
+            self._look_at(hp, self._watch)
+        value: Value | None = super()._retrieve(hp)
+        self.asked[hp.name] = None
+        return value
+
+    def _look_at(self, hp: HyperParameter, watch: Watch) -> None:
+        identity_of = identity(hp)
+        if identity_of in self._looked_at:
             return
-        self._not_looked_at.add(identity)
+        self._looked_at.add(identity_of)
+        asked = {x: self.values[x] for x in self.asked if x in self.values}
         for known in self._hps.get(hp.name, ()):
-            if known.conditions == hp.conditions and _differ(known, hp):
-                on_change(_describe_change(known, hp))
+            if known.conditions == hp.conditions:
+                if definition(known) != definition(hp):
+                    watch.differs(known, hp, asked)
+                return
+        watch.is_new(hp, asked)
 
 
 def refuse_change(change: str) -> None:
@@ -219,15 +291,12 @@ def refuse_change(change: str) -> None:
 
 
 def _restored(
-    config: dict[str, Any],
-    is_watched: bool,
-    overridden: tuple[HyperParameter, ...],
+    config: dict[str, Any], watch: Watch | None, asked: Iterable[str]
 ) -> SharedHyperParameters:
-    return SharedHyperParameters(
-        keras_tuner.HyperParameters.from_config(config),
-        refuse_change if is_watched else None,
-        overridden,
-    )
+    source = keras_tuner.HyperParameters.from_config(config)
+    restored = SharedHyperParameters(source, watch=watch)
+    restored.asked = dict.fromkeys(asked)
+    return restored
 
 
 def _gene(hp: HyperParameter) -> Gene:
@@ -241,8 +310,8 @@ def _gene(hp: HyperParameter) -> Gene:
     return gene
 
 
-def _canonical(domains: Iterable[Domain], value: Any) -> Any:
-    """The domain's own form of a value: its type, and its last digits."""
+def _canonical(domains: Iterable[Domain], value: Value) -> Value:
+    """Returns the domain's own form of a value: its type and last digits."""
     value = space_lib.plain(value)
     for domain in domains:
         if domain.contains(value):
@@ -261,18 +330,14 @@ def _canonical(domains: Iterable[Domain], value: Any) -> Any:
     return value
 
 
-def _identity(hp: Any) -> str:
-    """What keras-tuner tells hyperparameters apart by."""
+def identity(hp: HyperParameter) -> str:
+    """Returns what keras-tuner tells hyperparameters apart by."""
     conditions = [[c.name, list(c.values)] for c in hp.conditions]
     return json.dumps([hp.name, conditions])
 
 
-def _differ(known: Any, requested: Any) -> bool:
-    return _definition(known) != _definition(requested)
-
-
-def _definition(hp: Any) -> str:
-    """All that makes a hyperparameter, equal before and after JSON or gRPC."""
+def definition(hp: HyperParameter) -> str:
+    """Describes a hyperparameter, the same before and after JSON or gRPC."""
     config = {**hp.get_config(), "default": hp.default}
     if isinstance(hp, hp_types.Int | hp_types.Float):
         # Numbers may come back as the other type, and 0 for no step.
@@ -281,5 +346,11 @@ def _definition(hp: Any) -> str:
     return json.dumps([type(hp).__name__, config], sort_keys=True)
 
 
-def _describe_change(known: Any, requested: Any) -> str:
+def describe_change(known: HyperParameter, requested: HyperParameter) -> str:
+    """Says that a definition has changed."""
     return f"'{requested.name}' was {known!r} and is now {requested!r}"
+
+
+def describe_new(hp: HyperParameter) -> str:
+    """Says that a hyperparameter is new."""
+    return f"'{hp.name}' is new: {hp!r}"

@@ -1,1 +1,1 @@
-"""How a search is kept, judged and told to keras-tuner: the oracle."""
+"""The oracle: evolution, its record and its limits behind keras-tuner."""

@@ -41,7 +41,7 @@ class Constraint:
         return f"{self.name} {'<=' if self.is_upper else '>='} {self.bound:g}"
 
     def violation(self, value: float) -> float:
-        """Tells how far a value is beyond the bound.
+        """Returns how far a value is beyond the bound.
 
         Args:
             value: The number that the network has.

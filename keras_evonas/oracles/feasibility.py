@@ -1,4 +1,4 @@
-"""Costs of candidates before they are trained, and whether they may be.
+"""Judges candidates by their costs before they are trained.
 
 A candidate's costs are a function of its genome alone: they are computed once
 and remembered, and need not be stored to resume a search.
@@ -19,7 +19,7 @@ from keras_evonas.evolution.genes import Genome
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.project.objectives import STATIC_COSTS
 
-# What computes the costs of a network: a mapping of names to numbers, or
+# Computes the costs of a network: a mapping of names to numbers, or
 # `keras_evonas.models.costs.Costs`.
 CostFunction: TypeAlias = Callable[[keras_tuner.HyperParameters], Any]
 
@@ -54,8 +54,9 @@ class Feasibility:
     def disarm(self, default: Genome) -> None:
         """Gives the guard up if it cannot judge this hypermodel at all.
 
-        Nobody asked for the guard. A hypermodel that cannot be built without
-        memory, because it computes with its weights, still can be searched.
+        The guard is no wish of the user. A hypermodel that cannot be built
+        without memory, because it computes with its weights, still can be
+        searched.
 
         Args:
             default: The genome of the defaults, which the tuner has built.
@@ -77,7 +78,7 @@ class Feasibility:
 
     @property
     def is_active(self) -> bool:
-        """Whether there is anything to judge by."""
+        """True if there is a limit to judge by."""
         return bool(self._constraints) or self._guard is not None
 
     def costs_of(self, genome: Genome) -> dict[str, float]:
@@ -93,7 +94,7 @@ class Feasibility:
         except keras_tuner.errors.FatalError:
             raise
         except Exception as error:
-            # Not swallowed: `explain` tells it if nothing can be built.
+            # `explain` reports it if no network can be built.
             self._errors[_key(genome)] = error
             return {}
         numbers = _numbers(costs)
@@ -110,7 +111,7 @@ class Feasibility:
         return sum(one.violation(costs[one.name]) for one in self._limits())
 
     def explain(self, genome: Genome) -> str:
-        """Says what stands in the way of a candidate."""
+        """Says which limit a candidate breaks."""
         error = self._errors.get(_key(genome))
         if error is not None:
             return f"{dict(genome)} cannot be built: {error!r}"
@@ -130,7 +131,7 @@ class Feasibility:
     def _check_names(self, costs: Mapping[str, float]) -> None:
         wanted = {one.name for one in self._constraints}
         if self._guard is not None and self._guard.name not in costs:
-            self._guard = None  # the user's own costs do not know of memory
+            self._guard = None  # the user's own costs lack memory
         missing = sorted(wanted - set(costs))
         if missing:
             raise keras_tuner.errors.FatalValueError(

@@ -44,7 +44,7 @@ def epochs_of_rungs(strategy: Strategy) -> tuple[int, ...]:
 
 
 def goes_on_from_weights(oracle: keras_tuner.Oracle) -> bool:
-    """Whether some trials of an oracle begin with the weights of others."""
+    """Returns whether trials may begin with the weights of others."""
     strategy = getattr(oracle, "strategy", None)
     return (
         isinstance(oracle, keras_tuner.oracles.HyperbandOracle)
@@ -95,7 +95,7 @@ def training_values(
     trial_ids: Sequence[str],
     inheritance: Inheritance | None = None,
 ) -> dict[str, Any]:
-    """Says how an individual is to be trained.
+    """Returns values that say how an individual is to be trained.
 
     Args:
         individual: The individual.

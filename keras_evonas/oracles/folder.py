@@ -1,4 +1,4 @@
-"""The project folder of an oracle, which has it to itself while it searches."""
+"""The project folder of an oracle, shared with no other search."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""How the front of several objectives grows in a search."""
+"""The growth of the front of several objectives in a search."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence

@@ -220,26 +220,30 @@ class MendedOracle(keras_tuner.Oracle):
 
     # Trials that are handed out, taken back and restored.
 
-    def _holder_of(self, trial_id: str) -> str | None:
+    def holder_of(self, trial_id: str) -> str | None:
         """Returns the tuner that runs a trial, if any."""
         for tuner_id, trial in self.ongoing_trials.items():
             if trial.trial_id == trial_id:
                 return tuner_id
         return None
 
-    def _hold(self, trial_id: str, tuner_id: str) -> None:
+    def hold(self, trial_id: str, tuner_id: str) -> None:
         """Notes that a tuner runs a trial which waits to be handed out."""
         self._retry_queue.remove(trial_id)
         self.trials[trial_id].status = Status.RUNNING
         self.ongoing_trials[tuner_id] = self.trials[trial_id]
 
-    def _take_back(self, trial_id: str) -> str | None:
+    def waits(self, trial_id: str) -> bool:
+        """Returns whether a trial waits to be handed out again."""
+        return trial_id in self._retry_queue
+
+    def take_back(self, trial_id: str) -> str | None:
         """Takes a trial from its tuner, to be handed out again.
 
         Returns:
             The tuner, or `None` if no tuner runs the trial.
         """
-        holder = self._holder_of(trial_id)
+        holder = self.holder_of(trial_id)
         if holder is not None:
             del self.ongoing_trials[holder]
             self.tuner_ids.discard(holder)

@@ -13,8 +13,9 @@ import re
 import threading
 import time
 import weakref
-from collections.abc import Collection
 from typing import Protocol
+
+from keras_tuner.engine import trial as trial_lib
 
 _VARIABLE = "KERAS_EVONAS_LEASE_SECONDS"
 _DEFAULT_SECONDS = 60.0
@@ -44,14 +45,32 @@ def lease_seconds() -> float:
 
 
 class Lessor(Protocol):
-    """An oracle that takes trials back when their leases are over."""
+    """An oracle that lends its trials."""
+
+    tuner_ids: set[str]
+    ongoing_trials: dict[str, trial_lib.Trial]
+
+    def holder_of(self, trial_id: str) -> str | None:
+        """Returns the tuner that runs a trial, if any."""
+
+    def waits(self, trial_id: str) -> bool:
+        """Returns whether a trial waits to be handed out again."""
+
+    def hold(self, trial_id: str, tuner_id: str) -> None:
+        """Notes that a tuner runs a trial which waits to be handed out."""
+
+    def take_back(self, trial_id: str) -> str | None:
+        """Takes a trial from its tuner, to be handed out again."""
 
     def end_leases(self) -> None:
         """Ends the leases that were not renewed in time."""
 
 
 class Leases:
-    """The leases of an oracle's trials. It has no lock: its owner has one."""
+    """The leases of an oracle's trials.
+
+    Its methods are called with the oracle's lock held.
+    """
 
     def __init__(self) -> None:
         # When the lease of a trial ends, and when a tuner last gave a sign.
@@ -67,59 +86,64 @@ class Leases:
         """Notes that a tuner gave a sign of life."""
         self._heard[tuner_id] = time.monotonic()
 
-    def renew(self, trial_id: str, tuner_id: str) -> None:
-        """Lends a trial on, after a sign of life of the worker that has it."""
+    def renew(self, trial_id: str, oracle: Lessor) -> bool:
+        """Lends a trial on, after a sign of life of the worker that has it.
+
+        Returns:
+            Boolean, whether the trial is running.
+        """
+        holder = oracle.holder_of(trial_id)
+        if holder is None and oracle.waits(trial_id):
+            # A worker outlived its chief, and is still at it.
+            holder = f"outlived-{trial_id}"
+            oracle.hold(trial_id, holder)
+            self._handed_again.add(trial_id)
+        if holder is None:
+            return False
         now = time.monotonic()
         self._ends[trial_id] = now + lease_seconds()
-        worker = _LANE.sub("", tuner_id)
+        worker = _LANE.sub("", holder)
         for lane in self._heard:
             if _LANE.sub("", lane) == worker:
                 self._heard[lane] = now
+        if self._watch is None:
+            self._watch = threading.Thread(
+                target=_watch, args=(weakref.ref(oracle),), daemon=True
+            )
+            self._watch.start()
+        return True
 
     def end(self, trial_id: str) -> None:
         """Ends the lease of a trial that is over."""
         self._ends.pop(trial_id, None)
 
-    def overdue(self, now: float) -> list[str]:
-        """Ends the leases that were not renewed, and returns their trials."""
-        over = [trial_id for trial_id, end in self._ends.items() if end < now]
-        for trial_id in over:
-            del self._ends[trial_id]
-        return over
-
-    def lost(self, now: float, busy: Collection[str]) -> list[str]:
-        """Returns idle tuners that were silent for too long; forgets them.
-
-        The chief would wait for them to ask once more.
-
-        Args:
-            now: Number, the time of `time.monotonic`.
-            busy: The tuners that have trials.
-        """
-        silent = [
-            tuner_id
-            for tuner_id, heard in self._heard.items()
-            if tuner_id not in busy and heard + lease_seconds() < now
-        ]
-        for tuner_id in silent:
-            del self._heard[tuner_id]
-        return silent
-
-    def hand_again(self, trial_id: str) -> None:
-        """Notes that a trial may have two workers from now on."""
-        self._handed_again.add(trial_id)
-
     def was_handed_again(self, trial_id: str) -> bool:
         """Returns whether a trial may have had two workers."""
         return trial_id in self._handed_again
 
-    def watch_for(self, lessor: Lessor) -> None:
-        """Looks after the leases in a thread, while the oracle is in use."""
-        if self._watch is None:
-            self._watch = threading.Thread(
-                target=_watch, args=(weakref.ref(lessor),), daemon=True
-            )
-            self._watch.start()
+    def collect(self, now: float, oracle: Lessor) -> None:
+        """Takes trials back from workers that were silent for too long."""
+        for trial_id, end in list(self._ends.items()):
+            if end < now:
+                del self._ends[trial_id]
+                self._take_back(trial_id, oracle)
+        for tuner_id, heard in list(self._heard.items()):
+            is_idle = tuner_id not in oracle.ongoing_trials
+            if is_idle and heard + lease_seconds() < now:
+                # The chief would wait for it to ask once more.
+                oracle.tuner_ids.discard(tuner_id)
+                del self._heard[tuner_id]
+
+    def _take_back(self, trial_id: str, oracle: Lessor) -> None:
+        holder = oracle.take_back(trial_id)
+        if holder is None:
+            return
+        self._handed_again.add(trial_id)
+        print(
+            f"Nothing was heard of {holder} for {lease_seconds():g} seconds; "
+            f"its trial {trial_id} is handed out again.",
+            flush=True,
+        )
 
 
 def _watch(reference: "weakref.ref[Lessor]") -> None:

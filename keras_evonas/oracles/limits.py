@@ -1,4 +1,4 @@
-"""What networks may cost and must reach, before they are trained and after."""
+"""Limits on costs before training, and on what training reports."""
 
 from collections.abc import Callable
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Objectives: the one place where scores turn into losses."""
+"""Objectives of keras-tuner, and the losses of trials."""
 
 import math
 from collections.abc import Mapping
@@ -8,10 +8,17 @@ from typing import Protocol
 from typing import TypeAlias
 
 import keras_tuner
+from keras_tuner.engine.metrics_tracking import infer_metric_direction
 
 from keras_evonas.project.objectives import COSTS
 from keras_evonas.project.objectives import MEASURED_COSTS
 from keras_evonas.project.objectives import SIGN as SIGN
+
+# Last words of names of losses and errors.
+_LOWER_IS_BETTER = (
+    *("ce", "crossentropy", "divergence", "error", "hinge", "loss"),
+    *("mae", "mape", "mse", "msle"),
+)
 
 # What a user may pass as `objective`.
 Goal: TypeAlias = (
@@ -80,7 +87,7 @@ class StrictObjective(keras_tuner.Objective):
         return logs[self.name]
 
     def better_than(self, a: float, b: float) -> bool:
-        """Whether `a` is better than `b`; no finite number is the worst."""
+        """Returns whether `a` is better than `b`; NaN and inf are worst."""
         if math.isfinite(a) and math.isfinite(b):
             return bool(super().better_than(a, b))
         return math.isfinite(a)
@@ -136,10 +143,10 @@ class SeveralObjectives(StrictObjective):
 
 
 def prepared(objective: Goal) -> Goal:
-    """Returns what the host can make objectives of.
+    """Returns an objective that the host understands.
 
-    It infers the direction of Keras's own metrics; those of costs are known
-    here.
+    It infers the direction of Keras's own metrics. Those of costs are known
+    here, and those of metrics of a named output, such as `"val_price_mae"`.
 
     Raises:
         ValueError: If it is an empty list.
@@ -152,13 +159,35 @@ def prepared(objective: Goal) -> Goal:
             )
         several = [prepared(one) for one in objective]
         return several if len(several) > 1 else several[0]
-    if isinstance(objective, str) and objective in COSTS:
-        return keras_tuner.Objective(objective, "min")
+    if isinstance(objective, str):
+        direction = "min" if objective in COSTS else _direction_of(objective)
+        if direction is not None:
+            return keras_tuner.Objective(objective, direction)
     return objective
 
 
+def _direction_of(name: str) -> str | None:
+    """Returns the direction of an output's metric, `None` if it is unknown.
+
+    The host infers the direction of a metric's own name. For metrics that it
+    does not know to be better if larger it says `"min"`, which is believed of
+    losses and errors alone.
+    """
+    words = name.removeprefix("val_").split("_")
+    for first in range(1, len(words)):
+        try:
+            direction: str | None = infer_metric_direction(
+                "_".join(words[first:])
+            )
+        except TypeError:  # It makes the metric, which may need arguments.
+            continue
+        if direction == "max" or (direction and words[-1] in _LOWER_IS_BETTER):
+            return direction
+    return None
+
+
 def are_several(objective: Goal) -> bool:
-    """Whether the user asked for more than one objective."""
+    """Returns whether the user asked for more than one objective."""
     return isinstance(objective, list | tuple) and len(objective) > 1
 
 
@@ -177,7 +206,7 @@ def strict(objective: keras_tuner.Objective) -> keras_tuner.Objective:
 
 
 def check_lead(objective: keras_tuner.Objective) -> None:
-    """Checks that training has something to do with the objective.
+    """Checks that training reports the objective.
 
     Raises:
         ValueError: If it is a cost.
@@ -197,7 +226,7 @@ def describe(objective: keras_tuner.Objective) -> list[list[str]]:
 
 
 def lead_of(objective: keras_tuner.Objective) -> list[list[str]]:
-    """Returns name and direction of what decides which epoch is the best.
+    """Returns name and direction of what decides which epoch is best.
 
     keras-tuner's own list of objectives is a sum, so that all of them do.
     """

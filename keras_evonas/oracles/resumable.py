@@ -9,6 +9,7 @@ trial is created, reports and ends:
 | events | `events` | records births and ends, tells engine and ranking |
 | limits | `limits` | judges networks by costs and constraints |
 | leases | `leases` | finds workers that have died |
+| definitions | `definitions` | notices that the search space changed |
 """
 
 import os
@@ -28,6 +29,7 @@ from keras_evonas.oracles import host_files
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.checks import describe_strategy
 from keras_evonas.oracles.constraints import Constraint
+from keras_evonas.oracles.definitions import Definitions
 from keras_evonas.oracles.events import Events
 from keras_evonas.oracles.feasibility import CostFunction
 from keras_evonas.oracles.folder import SearchFolder
@@ -36,11 +38,11 @@ from keras_evonas.oracles.host import MendedOracle
 from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
 from keras_evonas.oracles.leases import Leases
-from keras_evonas.oracles.leases import lease_seconds
 from keras_evonas.oracles.limits import Limits
 from keras_evonas.project.files import WAY_OUT
 from keras_evonas.project.files import check_local
 from keras_evonas.project.record import End
+from keras_evonas.project.record import Entries
 from keras_evonas.project.record import Event
 from keras_evonas.project.record import Terms
 
@@ -85,10 +87,10 @@ class ResumableOracle(MendedOracle):
         self._strategy = strategy
         self._initial_population = initial_population
         self._seed_given = host_arguments["seed"] is not None
-        # What the user registered in advance, and may differ from what the
-        # model asks for.
-        self._registered = tuple(self.hyperparameters.space)
-        self._names_at_first: list[str] = []
+        self._definitions = Definitions(self.hyperparameters.space)
+        self.hyperparameters = hp_lib.SharedHyperParameters(
+            self.hyperparameters, watch=self._definitions
+        )
         self._limits = Limits(
             constraints=constraints,
             costs=costs,
@@ -137,7 +139,7 @@ class ResumableOracle(MendedOracle):
         """
         with self._lock:
             if self._has_a_result(trial_id) or (
-                not metrics and self._renew(trial_id)
+                not metrics and self._leases.renew(trial_id, self)
             ):
                 trial = self.trials[trial_id]
             else:
@@ -156,6 +158,7 @@ class ResumableOracle(MendedOracle):
             if self._has_a_result(trial.trial_id):
                 return
             self._prepare()
+            self._definitions.check_names(trial.hyperparameters)
             # Calls `_on_end`.
             super().end_trial(trial)
             self._leases.end(trial.trial_id)
@@ -219,7 +222,8 @@ class ResumableOracle(MendedOracle):
                 elapsed=self._history.elapsed,
                 losses=None if losses is None else list(losses),
                 violation=violation,
-                worker=self._holder_of(trial.trial_id),
+                worker=self.holder_of(trial.trial_id),
+                **self._definitions.news(),
             )
         )
 
@@ -361,17 +365,16 @@ class ResumableOracle(MendedOracle):
             if not folder.record.exists():
                 # Saved, and killed before the first trial.
                 folder.check_unused(state)
-                self._take_space(state)
+                self._take_space(state, Entries(self._terms, []))
                 return
             entries = folder.record.read()
             changes = entries.terms.differences(
                 self._terms, seed_given=self._seed_given
             )
             folder.refuse(changes)
-            self._take_space(state)
+            self._take_space(state, entries)
             self.seed = self._seed_state = entries.terms.seed
             self._limits.guard_bytes = entries.terms.guard_bytes
-            self._names_at_first = entries.terms.space
             self._events = self._new_events(entries.terms.max_trials)
             try:
                 self._replay(entries.events)
@@ -383,7 +386,7 @@ class ResumableOracle(MendedOracle):
                     f"{WAY_OUT}"
                 ) from error
 
-    def _take_space(self, state: Mapping[str, Any]) -> None:
+    def _take_space(self, state: Mapping[str, Any], entries: Entries) -> None:
         try:
             known = host_files.hyperparameters_from(state["hyperparameters"])
             self._display.set_state(state["display"])
@@ -394,14 +397,14 @@ class ResumableOracle(MendedOracle):
                 f"one whose parts do not fit: {error}. Restore it."
             ) from error
         self._folder.refuse(changes)
-        self.hyperparameters = self._watched(known)
-
-    def _watched(
-        self, hyperparameters: keras_tuner.HyperParameters
-    ) -> hp_lib.SharedHyperParameters:
-        """Lets hyperparameters notice what the model asks for now."""
-        return hp_lib.SharedHyperParameters(
-            hyperparameters, self._on_space_change, self._registered
+        self.hyperparameters = hp_lib.SharedHyperParameters(
+            known, watch=self._definitions
+        )
+        self._definitions.resume(
+            known,
+            entries.terms.space,
+            [event for event in entries.events if isinstance(event, End)],
+            self._refuse_change,
         )
 
     def _replay(self, events: list[Event]) -> None:
@@ -433,7 +436,9 @@ class ResumableOracle(MendedOracle):
             # They are built again, so their spaces are watched for changes;
             # but they hold no more of the space than when they were born.
             trial = self.trials[trial_id]
-            trial.hyperparameters = self._watched(trial.hyperparameters)
+            trial.hyperparameters = hp_lib.SharedHyperParameters(
+                trial.hyperparameters, watch=self._definitions
+            )
         self._queue(unfinished)
         self._folder.note_strangers(set(self.end_order))
 
@@ -448,23 +453,14 @@ class ResumableOracle(MendedOracle):
             ValueError: If it asks for something new, or no longer for what it
                 asked for when the search began.
         """
-        known = {hp.name for hp in self.hyperparameters.space}
-        wanted = {hp.name: hp for hp in asked.space}
-        registered = {hp.name for hp in self._registered}
-        can_grow = self.allow_new_entries and self.tune_new_entries
-        changes = [
-            f"'{name}' is new: {hp!r}"
-            for name, hp in wanted.items()
-            if can_grow and name not in known
-        ]
-        changes += [
-            f"'{name}' is not asked for any more"
-            for name in self._names_at_first
-            if name not in wanted and name not in registered
-        ]
+        changes = self._definitions.changes(
+            self.hyperparameters,
+            asked,
+            can_grow=self.allow_new_entries and self.tune_new_entries,
+        )
         self._folder.refuse(changes)
 
-    def _on_space_change(self, change: str) -> None:
+    def _refuse_change(self, change: str) -> None:
         # Fatal: the host would record any other error as a failed trial.
         raise keras_tuner.errors.FatalValueError(self._folder.refusal([change]))
 
@@ -475,37 +471,11 @@ class ResumableOracle(MendedOracle):
         again = self._leases.was_handed_again(trial_id)
         return again and trial_id in self.end_order
 
-    def _renew(self, trial_id: str) -> bool:
-        """Lends a trial on, and returns whether it is running."""
-        holder = self._holder_of(trial_id)
-        if holder is None and trial_id in self._retry_queue:
-            # A worker outlived its chief, and is still at it.
-            holder = f"outlived-{trial_id}"
-            self._hold(trial_id, holder)
-            self._leases.hand_again(trial_id)
-        if holder is None:
-            return False
-        self._leases.renew(trial_id, holder)
-        self._leases.watch_for(self)
-        return True
-
     def end_leases(self, now: float | None = None) -> None:
         """Takes trials back from workers that were silent for too long.
 
         Args:
             now: Number, the time of `time.monotonic`. Defaults to now.
         """
-        now = time.monotonic() if now is None else now
         with self._lock:
-            for trial_id in self._leases.overdue(now):
-                holder = self._take_back(trial_id)
-                if holder is None:
-                    continue
-                self._leases.hand_again(trial_id)
-                print(
-                    f"Nothing was heard of {holder} for {lease_seconds():g} "
-                    f"seconds; its trial {trial_id} is handed out again.",
-                    flush=True,
-                )
-            for tuner_id in self._leases.lost(now, set(self.ongoing_trials)):
-                self.tuner_ids.discard(tuner_id)
+            self._leases.collect(time.monotonic() if now is None else now, self)

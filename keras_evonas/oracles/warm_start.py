@@ -1,4 +1,4 @@
-"""Choosing whom to begin a search with."""
+"""Chooses networks to begin a search with."""
 
 import random
 from collections.abc import Callable
@@ -19,7 +19,8 @@ Score = Callable[[keras.Model], float]
 
 
 def capable(
-    hypermodel: Any,
+    hypermodel: keras_tuner.HyperModel
+    | Callable[[keras_tuner.HyperParameters], keras.Model],
     score: Score,
     *,
     count: int = 8,

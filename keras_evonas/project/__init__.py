@@ -13,6 +13,7 @@ it reads:
 | `oracle.json`, `trial_*/trial.json` | `reading`, `trials` | keras-tuner's |
 
 `reading.load` makes a `Search` of all of them, `ranking` says which trial is
-best. Nothing here imports Keras, so a folder can be read while the search
-runs, after a crash, and on another machine.
+best, `objectives` how scores turn into losses, `spaces` which genes there are.
+Nothing here imports Keras, so a folder can be read while the search runs, after
+a crash, and on another machine.
 """

@@ -84,6 +84,8 @@ END: Mapping[str, _Check] = {
     "losses": _or_none(_list_of(_number)),
     "violation": _number,
     "worker": _or_none(_text),
+    "varying": _list_of(_text),
+    "unexplained": _list_of(_text),
 }
 
 

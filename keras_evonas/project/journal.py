@@ -51,14 +51,14 @@ class Journal:
         return entries, damaged
 
     def signature(self) -> tuple[int, ...] | None:
-        """Which file it is and how long; `None` if there is none."""
+        """Returns which file it is and how long; `None` if there is none."""
         if not self.path.exists():
             return None
         status = self.path.stat()
         return status.st_dev, status.st_ino, status.st_size
 
     def exists(self) -> bool:
-        """Whether anything was ever appended."""
+        """Returns whether anything was ever appended."""
         return self.path.exists() and bool(next(self._lines(), None))
 
     def append(

@@ -1,8 +1,8 @@
-"""One search a folder: a lock that a dead process does not hold.
+"""Locks a project folder; a dead process does not hold the lock.
 
 The lock is the operating system's, on a file that stays in the folder and says
 who searches there, or who did last. What the file says is for people; whether
-somebody holds the lock is what counts.
+a process holds the lock is what counts.
 """
 
 import dataclasses
@@ -25,17 +25,17 @@ _Kind = TypeVar("_Kind")
 
 # Looking whether a lock is held takes it for an instant.
 _TRIES, _PAUSE = 20, 0.05
-# Far behind what the file says: Windows lets nobody read what is locked.
+# Far behind the content: on Windows a locked byte cannot be read.
 _LOCKED_BYTE = 1 << 30
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who searches in a folder, or did last.
+    """The process that searches in a folder, or did last.
 
     Args:
-        is_running: Whether the search is going on.
-        pid: Its process, or `None` if nobody knows.
+        is_running: True if the search is going on.
+        pid: Its process, or `None` if it is not known.
         host: The name of its machine.
         since: When it began, in seconds since 1970.
         command: The command line as it was given, the interpreter first. It
@@ -122,7 +122,7 @@ class FolderLock:
 
 
 def holder_of(folder: str | os.PathLike[str]) -> Holder | None:
-    """Tells who searches in a folder or did last; `None` if nobody ever did.
+    """Returns the last process that searched in a folder, `None` if none did.
 
     Nothing is changed, and whatever the file says is taken as text.
     """

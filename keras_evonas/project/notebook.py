@@ -1,4 +1,4 @@
-"""How a report and an oracle are displayed in a notebook."""
+"""Reports and oracles as a notebook displays them."""
 
 import dataclasses
 import os

@@ -21,7 +21,7 @@ COSTS = (*STATIC_COSTS, *MEASURED_COSTS)
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """What the search optimizes.
+    """A metric that the search optimizes.
 
     Args:
         name: The metric.

@@ -1,4 +1,4 @@
-"""Reads a project folder, whoever wrote it and whether it is finished or not.
+"""Reads a project folder of this package or of keras-tuner.
 
 Nothing is written, and nothing but JSON is read. Three kinds of file count:
 our record (`evolution.jsonl`), which has the last word, keras-tuner's
@@ -54,7 +54,8 @@ def load(folder: str | os.PathLike[str]) -> Search:
     _check(folder)
     notes: list[str] = []
     record = _record(folder, notes)
-    oracle = _json(folder / STATE_NAME, notes) or {}
+    state = _json(folder / STATE_NAME, notes)
+    oracle = state if isinstance(state, dict) else {}
     files = _trial_files(folder, notes)
     space = _space(oracle, files, notes)
     order = _order(record, oracle, files)
@@ -158,7 +159,7 @@ def _check(folder: pathlib.Path) -> None:
 
 
 def is_project(path: pathlib.Path) -> bool:
-    """Whether a folder holds a search."""
+    """Returns whether a folder holds a search."""
     return path.is_dir() and (
         (path / STATE_NAME).exists()
         or SearchRecord(path).exists()
@@ -179,7 +180,9 @@ def _record(folder: pathlib.Path, notes: list[str]) -> _Record:
     return _Record(entries)
 
 
-def _json(path: pathlib.Path, notes: list[str]) -> Any:
+def _json(
+    path: pathlib.Path, notes: list[str]
+) -> dict[str, Any] | list[Any] | None:
     if not path.exists():
         return None
     try:
@@ -208,7 +211,7 @@ def _trial_files(
 def _order(
     record: _Record, oracle: Mapping[str, Any], files: Mapping[str, Any]
 ) -> list[str]:
-    """Identifiers of all trials in the order in which they began."""
+    """Returns all trials in the order in which they began."""
     known = list(record.births)
     if not known:
         known = [str(name) for name in oracle.get("start_order") or ()]
@@ -221,7 +224,7 @@ def _order(
 def _space(
     oracle: Mapping[str, Any], files: Mapping[str, Any], notes: list[str]
 ) -> SearchSpace | None:
-    """The saved space; of trials, the one that has grown most."""
+    """Returns the saved space; of trials, the one that has grown most."""
     configs = [oracle.get("hyperparameters")]
     configs += [file.get("hyperparameters") for file in files.values()]
     spaces: list[list[Any]]
@@ -243,7 +246,7 @@ def _guessed(trials: tuple[Trial, ...]) -> SearchSpace | None:
 def _objectives(
     terms: Mapping[str, Any], files: Mapping[str, Any], notes: list[str]
 ) -> tuple[Objective, ...]:
-    """The recorded objectives, or the metric that equals the scores."""
+    """Returns the recorded objectives, or the metric that equals the scores."""
     if terms.get("objective"):
         return tuple(Objective(name, way) for name, way in terms["objective"])
     votes: collections.Counter[tuple[str, str]] = collections.Counter()

@@ -1,4 +1,4 @@
-"""What a search writes down, so that it can be taken up again.
+"""The record of a search, from which it is taken up again.
 
 keras-tuner 1.4.8 rewrites its whole state at every trial. This record grows by
 two lines a trial instead: one when an individual is born, one when its trial
@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What a search is about; a resumed search must agree on it.
+    """The settings of a search; a resumed search must agree on them.
 
     Args:
         seed: Integer, the seed of the search.
@@ -73,7 +73,7 @@ class Terms:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class End:
-    """How one run of a trial ended.
+    """The end of one run of a trial.
 
     Args:
         trial_id: String, the trial.
@@ -89,6 +89,10 @@ class End:
             training tells.
         worker: String, the tuner or worker that ran it, or `None` if it is
             not known.
+        varying: Names of hyperparameters whose definitions depend on others,
+            as this run was the first to show.
+        unexplained: Names of hyperparameters whose definitions were not the
+            known ones, and may depend on others or have changed.
     """
 
     trial_id: str
@@ -101,6 +105,8 @@ class End:
     losses: list[float] | None = None
     violation: float = 0.0
     worker: str | None = None
+    varying: list[str] = dataclasses.field(default_factory=list)
+    unexplained: list[str] = dataclasses.field(default_factory=list)
 
 
 Event: TypeAlias = tuple[str, Individual] | End
@@ -111,7 +117,7 @@ class Entries:
     """The content of a record.
 
     Args:
-        terms: What the search is about.
+        terms: The settings of the search.
         events: Pairs `(trial_id, Individual)` for births and `End`s, in the
             order in which they happened.
     """
@@ -148,11 +154,11 @@ class SearchRecord:
         return self._journal.salvage()
 
     def exists(self) -> bool:
-        """Whether a search was begun here."""
+        """Returns whether a search was begun here."""
         return self._journal.exists()
 
     def signature(self) -> tuple[int, ...] | None:
-        """Changes whenever somebody adds to the record or replaces it."""
+        """Returns what changes when the record grows or is replaced."""
         return self._journal.signature()
 
     def repair(self) -> None:
@@ -177,7 +183,11 @@ class SearchRecord:
 
     def end(self, end: End) -> None:
         """Writes the end of a run."""
-        self._journal.append("end", dataclasses.asdict(end))
+        fields = dataclasses.asdict(end)
+        for name in ("varying", "unexplained"):
+            if not fields[name]:  # Nearly always; earlier versions lack it.
+                del fields[name]
+        self._journal.append("end", fields)
 
     def read(self) -> Entries:
         """Reads everything, and changes nothing: the search may be running.

@@ -1,4 +1,4 @@
-"""How a search goes on: by the program that made it, run again by its user.
+"""Says how a search goes on: its user runs its program again.
 
 A project folder is data. It says which program searched, as text to be read;
 nothing here runs it.
@@ -12,7 +12,7 @@ from keras_evonas.project.lock import holder_of
 
 
 def how_to_resume(folder: str | os.PathLike[str]) -> str:
-    """Tells what to type for the search of a folder to go on."""
+    """Returns what to type for the search of a folder to go on."""
     holder = holder_of(folder)
     if holder is None or not holder.command:
         return (
@@ -28,7 +28,7 @@ def how_to_resume(folder: str | os.PathLike[str]) -> str:
 
 
 def command_of(holder: Holder) -> str:
-    """The command line of a search, quoted for a shell."""
+    """Returns the command line of a search, quoted for a shell."""
     line = " ".join(shlex.quote(_printable(word)) for word in holder.command)
     if holder.directory is not None:
         line = f"cd {shlex.quote(_printable(holder.directory))} && {line}"

@@ -1,4 +1,4 @@
-"""What a project folder says about a search, as values."""
+"""A search as values, read from its project folder."""
 
 import dataclasses
 import functools
@@ -65,11 +65,11 @@ class Finalist:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Search:
-    """A search, as its project folder tells it.
+    """A search, as its project folder describes it.
 
     Args:
         folder: The project folder.
-        objectives: What it optimizes; empty if the folder does not tell.
+        objectives: Its objectives; empty if the folder does not name them.
         trials: All trials, in the order in which they began.
         space: The search space, `None` if it was not saved.
         seed: The seed of the search.
@@ -79,7 +79,7 @@ class Search:
         evolved: Whether parents and operators were recorded.
         finalists: The networks that were judged again, best first.
         ablation: What the genes of a network are worth, if it was measured.
-        notes: What a reader should know about the data.
+        notes: Remarks about data that is missing or damaged.
     """
 
     folder: pathlib.Path

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
+from typing import TypeVar
 
 from keras_evonas.evolution.genes import Categorical
 from keras_evonas.evolution.genes import Condition
@@ -20,6 +21,9 @@ from keras_evonas.evolution.genes import Grid
 from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
+
+# A scalar of Python or NumPy.
+Scalar = TypeVar("Scalar", bound=object)
 
 # Of a stepped range with more values than this, only every other one (or
 # third one, and so on) takes part in the search.
@@ -113,7 +117,7 @@ def nearest(domain: Domain, value: Value) -> Value:
     return int(clipped) if domain.integer else float(clipped)
 
 
-def plain(value: Any) -> Any:
+def plain(value: Scalar) -> Scalar:
     """Turns a NumPy scalar into the Python value; `Choice` takes both."""
     return value.item() if hasattr(value, "item") else value
 

@@ -56,7 +56,7 @@ def make(
         recorded: Its entries in the record.
         file: Its `trial.json`, if any.
         curves: Its `learning_curves.json`, if any.
-        objectives: What the search optimizes.
+        objectives: The objectives of the search.
         space: The search space, if known.
 
     Returns:
@@ -98,12 +98,12 @@ def make(
 
 
 def raw_metrics(file: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """The metrics of a `trial.json`."""
+    """Returns the metrics of a `trial.json`."""
     return (file.get("metrics") or {}).get("metrics") or {}
 
 
 def history(metric: Mapping[str, Any]) -> list[tuple[int, float]]:
-    """Steps and values of a saved metric; several runs are averaged."""
+    """Returns steps and values of a metric; executions are averaged."""
     points = []
     for observation in metric.get("observations") or ():
         values = observation.get("value")
@@ -117,7 +117,7 @@ def history(metric: Mapping[str, Any]) -> list[tuple[int, float]]:
 def _metrics(
     file: Mapping[str, Any], best_step: int | None
 ) -> tuple[dict[str, float], dict[str, Curve]]:
-    """Each metric at the best step, and the curves that have been kept."""
+    """Returns each metric at the best step, and the curves kept with it."""
     metrics: dict[str, float] = {}
     curves: dict[str, Curve] = {}
     for name, metric in raw_metrics(file).items():
@@ -140,7 +140,7 @@ def _scores(
     metrics: Mapping[str, float],
     objectives: Sequence[Objective],
 ) -> tuple[float, ...] | None:
-    """One finite score an objective, or `None`."""
+    """Returns one finite score an objective, or `None`."""
     losses = state.get("losses")
     scores: list[Any]
     if isinstance(losses, list) and len(losses) == len(objectives):
@@ -165,7 +165,7 @@ def _values(
 
 
 def _curves(content: object) -> dict[str, Curve]:
-    """The curves of `learning_curves.json`, averaged over executions."""
+    """Returns the curves of a file, averaged over executions."""
     found: dict[str, dict[int, list[float]]] = {}
     try:
         executions = parse(content)

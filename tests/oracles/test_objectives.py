@@ -5,6 +5,7 @@ import math
 import keras_tuner
 import pytest
 
+from keras_evonas import EvoOracle
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.host import Trial
 
@@ -81,3 +82,29 @@ def test_a_missing_objective_says_what_was_reported() -> None:
 def test_a_direction_that_is_none(direction: str | None) -> None:
     with pytest.raises(ValueError, match="`objective` must have a direction"):
         objectives.StrictObjective("score", direction)
+
+
+@pytest.mark.parametrize("before", ["", "val_"])
+@pytest.mark.parametrize("output", ["reg", "head_2", "mean", "val", "loss"])
+@pytest.mark.parametrize(
+    ("metric", "direction"),
+    [
+        *((name, "min") for name in ("loss", "mae", "mean_squared_error")),
+        *((name, "min") for name in ("mape", "categorical_crossentropy")),
+        *((name, "max") for name in ("acc", "accuracy", "auc", "recall")),
+        *((name, "max") for name in ("top_k_categorical_accuracy", "AUC")),
+    ],
+)
+def test_the_direction_of_an_outputs_metric_is_known(
+    before: str, output: str, metric: str, direction: str
+) -> None:
+    name = f"{before}{output}_{metric}"
+    objective = EvoOracle(name, max_trials=1).objective
+    assert (objective.name, objective.direction) == (name, direction)
+
+
+@pytest.mark.parametrize("metric", ["f1_score", "r2_score", "sum", "goodness"])
+def test_a_direction_that_cannot_be_known_is_asked_for(metric: str) -> None:
+    # keras-tuner takes the first three for better if smaller.
+    with pytest.raises(ValueError, match="Could not infer optimization"):
+        EvoOracle(f"val_reg_{metric}", max_trials=1)
