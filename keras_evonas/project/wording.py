@@ -4,27 +4,11 @@ import html
 import math
 from typing import Any
 
+from keras_evonas.evolution.labels import describe_operator
+
 MISSING = "\u2013"
 MINUS = "\u2212"
 TIMES = "\u00d7"
-
-# What the parts of an operator's name mean, for people who never read code.
-_MEANINGS = {
-    "initial": "given at the start",
-    "default": "the defaults of the hypermodel",
-    "random": "drawn at random",
-    "space_filling": "drawn where the space was empty",
-    "enumerated": "the next one never tried",
-    "neighbour": "a neighbour of its parent",
-    "clone": "a copy of its parent",
-    "block": "two parents crossed block by block",
-    "uniform": "two parents crossed gene by gene",
-    "one_point": "two parents crossed at one point",
-    "two_point": "two parents crossed at two points",
-    "step": "small changes",
-    "resample": "some genes drawn anew",
-    "resample_one": "one gene drawn anew",
-}
 
 
 def escape(text: Any) -> str:
@@ -90,16 +74,7 @@ def duration(seconds: float | None) -> str:
 
 def plain_operator(operator: str | None) -> str:
     """Says in plain words what an operator such as `block+step` does."""
-    if not operator:
-        return "not recorded"
-    if operator.startswith("screened+"):
-        rest = plain_operator(operator.removeprefix("screened+"))
-        return f"{rest}, chosen among several such"
-    first, *rest = operator.split("+")
-    words = [_MEANINGS.get(part, part) for part in (first, *rest)]
-    if not rest:
-        return words[0]
-    return f"{words[0]}, with {' and '.join(words[1:])}"
+    return describe_operator(operator) if operator else "not recorded"
 
 
 def plural(count: int, noun: str) -> str:

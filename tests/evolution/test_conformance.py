@@ -1,7 +1,6 @@
 """Every public operator and strategy goes through its conformance suite."""
 
 import inspect
-from typing import Any
 from typing import get_type_hints
 
 import pytest
@@ -181,7 +180,7 @@ ENROLLED = {
 }
 
 
-def _public(kind: str) -> dict[str, Any]:
+def _public(kind: str) -> dict[str, object]:
     home = f"keras_evonas.evolution.{kind}"
     everything = {name: getattr(evolution, name) for name in evolution.__all__}
     return {
@@ -208,8 +207,8 @@ OWN_SUITES = (
 )
 
 
-def _is_strategy(piece: Any) -> bool:
-    """Whether it is the class of a strategy, or a function that makes one."""
+def _is_strategy(piece: object) -> bool:
+    """Returns whether it is the class of a strategy or makes a strategy."""
     if inspect.isfunction(piece):
         piece = get_type_hints(piece)["return"]
     return hasattr(piece, "propose") and piece is not evolution.Strategy

@@ -93,11 +93,13 @@ def test_sizes_of_rungs(seed, factor):
         engine.tell(one.birth, (one.genome["x"],))
     # Nobody is to be promoted now.
     for below, rung in zip(engine.state, engine.state[1:], strict=False):
-        quota = len(below.members) // factor
-        genomes = [one.genome for one in rung.members]
-        assert all(one.genome in genomes for one in below.members[:quota])
-        assert quota <= len(genomes) <= quota + 3 * len(below.members) ** 0.5
-    assert len(engine.state[1].members) > 50
+        quota = len(below.individuals) // factor
+        genomes = [one.genome for one in rung.individuals]
+        assert all(one.genome in genomes for one in below.individuals[:quota])
+        assert (
+            quota <= len(genomes) <= quota + 3 * len(below.individuals) ** 0.5
+        )
+    assert len(engine.state[1].individuals) > 50
 
 
 @pytest.mark.parametrize(
@@ -238,7 +240,7 @@ def test_epochs_of_rungs(arguments, epochs):
         ({"epochs": (1,), "parents": 0}, "`parents` must be an integer"),
         (
             {"epochs": (1,), "strategy": SuccessiveHalving(epochs=(2,))},
-            "`strategy` must know nothing of rungs",
+            "`strategy` must be a strategy without rungs",
         ),
     ],
 )

@@ -212,10 +212,10 @@ def test_a_continuous_gene_is_searched_finely():
 def test_every_child_that_is_looked_at_has_one_origin():
     engine = search(screened_evolution(initial_size=8), PLANE, bowl, 12)
     surrogate = surrogate_of(PLANE, engine.history)
-    pool = candidates._gathered(
-        candidates._THOROUGH, surrogate, Draft, PLANE, rng_at(0)
+    pool = candidates.gathered(
+        candidates.THOROUGH, surrogate, Draft, PLANE, rng_at(0)
     )
-    climbed = pool.climb(candidates._THOROUGH, rng_at(1))
+    climbed = pool.climb(candidates.THOROUGH, rng_at(1))
     for some in (pool, climbed):
         assert len(some.codes) == len(some.worth) == len(some.origin)
     kinds = {pool.origins[index].operator for index in pool.origin}
