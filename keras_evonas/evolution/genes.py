@@ -8,8 +8,8 @@ A gene has a name, a domain and conditions. There are three kinds of domain:
 | `Grid` | a few numbers | ordered, one step apart from each other |
 | `Interval` | all numbers between two bounds | ordered, on a scale |
 
-Ordered domains place each value at a *position* in `[0, 1]`, so that
-operators and surrogates need not know about logarithms or step sizes.
+Ordered domains place each value at a *position* in `[0, 1]`, so that operators
+and surrogates need no logarithms and no step sizes.
 """
 
 import dataclasses
@@ -390,7 +390,7 @@ def resample(domain: Domain, value: Value, rng: np.random.Generator) -> Value:
 
 
 def _check_values(values: tuple[Value, ...]) -> None:
-    # Exact types: NumPy's float64 is a float, but Keras and JSON want Python's.
+    # Exact types: NumPy's float64 is a float, but Keras and JSON take Python's.
     odd = [value for value in values if type(value) not in _PLAIN]
     if odd:
         raise ValueError(

@@ -209,7 +209,7 @@ class SearchSpace:
 
 
 def _default_of(gene: Gene) -> Value:
-    if gene.default is None:  # Gene sets it; this tells the type checker.
+    if gene.default is None:  # Never: for the type checker, as Gene sets it.
         raise TypeError(f"gene '{gene.name}' has no default")
     return gene.default
 

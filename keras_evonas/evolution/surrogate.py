@@ -46,7 +46,7 @@ PRIOR = Prior()
 # half. It only bounds losses that diverged.
 _FAR = 30.0
 # A search is stuck after this many evaluations without an improvement, if noise
-# is at most this share of the variance of losses. docs/benchmarks.md tells how
+# is at most this share of the variance of losses. docs/benchmarks.md says how
 # both were chosen: noise is below 0.1 in the tables of NAS-Bench-201, where
 # searches got stuck, and above 0.25 in those of perceptrons, where none did.
 _PATIENCE = 20
@@ -286,8 +286,8 @@ def _fitted_number(ended: int) -> int:
 def _kept(ended: Sequence[Individual], limit: int) -> list[Individual]:
     """Keeps the best individuals and an even sample of the others, in order.
 
-    A surrogate must be exact near the best individuals. Of bad regions it must
-    only know that they are bad.
+    A surrogate should be exact near the best individuals. In bad regions a
+    rough prediction is enough.
     """
     if len(ended) <= limit:
         return list(ended)

@@ -222,7 +222,7 @@ PUBLIC_STRATEGIES = [
 @pytest.mark.parametrize("name", PUBLIC_STRATEGIES)
 def test_every_public_strategy_is_enrolled(name):
     enrolled = set(STRATEGIES.values())
-    # A fixture may not be called, but what it is made of.
+    # pytest forbids calls of a fixture, but not of its function.
     own = {
         type(inspect.unwrap(suite.strategy)(suite())) for suite in OWN_SUITES
     }
@@ -238,6 +238,6 @@ def test_every_public_strategy_is_enrolled(name):
 @pytest.mark.parametrize(
     "piece", [one for many in ENROLLED.values() for one in many], ids=repr
 )
-def test_an_operator_can_be_written_down(piece):
+def test_an_operator_is_made_again_from_its_repr(piece):
     assert eval(repr(piece), vars(evolution)) == piece
     assert hash(piece) == hash(eval(repr(piece), vars(evolution)))

@@ -28,7 +28,7 @@ spaces = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
 
 @spaces
-def test_there_and_back(space):
+def test_decoding_reverses_encoding(space):
     encoding, rng = Encoding(space), rng_at(0, 1)
     genomes = [space.sample(rng) for _ in range(50)]
     codes, active = encoding.encode(genomes)
@@ -42,7 +42,7 @@ def test_there_and_back(space):
 
 
 @spaces
-def test_activity_is_what_the_space_says(space):
+def test_activity_agrees_with_the_space(space):
     encoding, rng = Encoding(space), rng_at(0, 2)
     codes = encoding.sample(50, rng)
     active = encoding.activity(codes)

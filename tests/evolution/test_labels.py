@@ -1,4 +1,4 @@
-"""What a recorded operator means, for readers of no code."""
+"""Labels of operators, and their meanings."""
 
 import ast
 import pathlib
