@@ -56,6 +56,7 @@ PUBLIC = {
         "UniformCrossover",
         "WorstDies",
         "best_first",
+        "describe_operator",
         "generational_genetic_algorithm",
         "genetic_algorithm",
         "local_search",

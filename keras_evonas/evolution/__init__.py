@@ -1,11 +1,12 @@
-"""How populations change, and nothing else: no Keras, no TensorFlow.
+"""The evolutionary core: spaces, operators and strategies, without Keras.
 
-The pieces, from the ground up: `genes` and `space` say what a network may be,
-`history` who was born of whom, `selection`, `crossover`, `mutation` and
-`replacement` are operators, `strategies` compose them, `screening` lets a
-surrogate choose among children, `progressive` opens the space step by step,
-`policy_gradient` learns a distribution, `rungs` spends more epochs on the
-better networks, and `engine` runs a strategy by ask and tell.
+The modules, each of which builds on those before: `genes` and `space` define
+the search space, `history` holds the individuals with their parents and losses,
+`selection`, `crossover`, `mutation` and `replacement` are operators,
+`strategies` compose them, `screening` lets a surrogate choose among candidates,
+`progressive` opens the space step by step, `policy_gradient` learns a
+distribution, `rungs` spends more epochs on the better networks, and `engine`
+runs a strategy by ask and tell.
 """
 
 from keras_evonas.evolution.baselines import LocalSearch
@@ -25,6 +26,7 @@ from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import best_first
+from keras_evonas.evolution.labels import describe_operator
 from keras_evonas.evolution.multiobjective import nsga2
 from keras_evonas.evolution.mutation import Resample
 from keras_evonas.evolution.mutation import ResampleOne
@@ -92,6 +94,7 @@ __all__ = [
     "UniformCrossover",
     "WorstDies",
     "best_first",
+    "describe_operator",
     "generational_genetic_algorithm",
     "genetic_algorithm",
     "local_search",

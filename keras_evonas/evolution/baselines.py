@@ -1,9 +1,10 @@
-"""Random search and local search: what every other strategy must beat."""
+"""Random search and local search, the baselines of other strategies."""
 
 import dataclasses
 
 import numpy as np
 
+from keras_evonas.evolution import labels
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
@@ -27,7 +28,7 @@ class RandomSearch:
         """Keeps no state; see `Strategy`."""
 
     def absorb(self, state: None, individual: Individual) -> None:
-        """Learns nothing; see `Strategy`."""
+        """Ignores the individual; see `Strategy`."""
 
     def propose(
         self,
@@ -36,36 +37,38 @@ class RandomSearch:
         history: History,
         rng: np.random.Generator,
     ) -> Draft:
-        """Leaves every gene to chance; see `Strategy`."""
+        """Proposes an empty draft, to be drawn at random; see `Strategy`."""
         del state, space, history, rng
         return Draft()
 
     def vary(
         self, draft: Draft, space: SearchSpace, rng: np.random.Generator
     ) -> Draft:
-        """Draws again; see `Strategy`."""
+        """Proposes another empty draft; see `Strategy`."""
         del draft, space, rng
         return Draft()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LocalSearch:
-    """Tries all neighbours of the best (White et al., 2021).
+    """Tries all neighbours of the best individual (White et al., 2021).
 
-    Starts from a few random individuals. Then it tries, in random order, the
-    neighbours of the best individual that has any left. Deviations from the
-    paper: a better neighbour is taken up at once instead of after the whole
-    neighbourhood, and from a local optimum it goes on at the next best
-    individual instead of at a new random one. A change that switches genes on
-    draws their values, so that it makes many neighbours, not one.
+    The first few individuals are drawn at random. After them come, in random
+    order, the neighbours of the best individual that has untried ones.
+    Deviations from the paper: the search moves to a better neighbour at once
+    instead of after the whole neighbourhood, and from a local optimum to the
+    next best individual instead of a new random one. The values of genes that
+    a change makes active are drawn, so that such a change makes many
+    neighbours instead of one.
 
     Args:
-        initial_size: Integer, random individuals to start from. Defaults to
-            10.
-        memory: Integer, how many of the best are remembered. Defaults to 20.
+        initial_size: Integer, number of random individuals at the start.
+            Defaults to 10.
+        memory: Integer, number of best individuals whose neighbours are tried.
+            Defaults to 20.
 
     Raises:
-        ValueError: If a size or rate is out of range.
+        ValueError: If a number is not a positive integer.
     """
 
     initial_size: int = 10
@@ -81,11 +84,11 @@ class LocalSearch:
         return self
 
     def begin(self) -> Population:
-        """Remembers nobody; see `Strategy`."""
+        """Returns an empty memory; see `Strategy`."""
         return ()
 
     def absorb(self, state: Population, individual: Individual) -> Population:
-        """Remembers the best, best first; see `Strategy`."""
+        """Keeps the best individuals, best first; see `Strategy`."""
         return tuple(best_first([*state, individual])[: self.memory])
 
     def propose(
@@ -95,7 +98,7 @@ class LocalSearch:
         history: History,
         rng: np.random.Generator,
     ) -> Draft:
-        """Proposes a new neighbour of the best; see `Strategy`."""
+        """Proposes an untried neighbour of the best; see `Strategy`."""
         if history.births < self.initial_size:
             return Draft()
         for individual in state:
@@ -107,24 +110,31 @@ class LocalSearch:
                     return Draft(
                         genome=draft,
                         parents=(individual.birth,),
-                        operator="neighbour",
+                        operator=labels.NEIGHBOUR,
                     )
         return Draft()
 
     def vary(
         self, draft: Draft, space: SearchSpace, rng: np.random.Generator
     ) -> Draft:
-        """Changes one gene more; see `Strategy`."""
+        """Changes one more gene; see `Strategy`."""
         return ResampleOne()(draft, space, rng)
 
 
 def random_search() -> RandomSearch:
-    """Random search without duplicates, the baseline of every comparison."""
+    """Returns random search without duplicates."""
     return RandomSearch()
 
 
 def local_search(*, initial_size: int = 10) -> LocalSearch:
-    """Hill climbing over one-gene neighbours; see `LocalSearch`.
+    """Returns hill climbing over one-gene neighbours; see `LocalSearch`.
+
+    Args:
+        initial_size: Integer, number of random individuals at the start.
+            Defaults to 10.
+
+    Returns:
+        The strategy.
 
     Raises:
         ValueError: If `initial_size` is not a positive integer.

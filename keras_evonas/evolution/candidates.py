@@ -1,4 +1,4 @@
-"""The most promising of many children, as a surrogate sees them."""
+"""Candidates: many possible children, of which a surrogate chooses one."""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,28 +6,34 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_evonas.evolution import labels
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.surrogate import Surrogate
 
-# Individuals expected to be best, whose neighbours are looked at.
+_SCREENED = labels.define("screened+", "chosen among several such")
+
+# Individuals expected to be best, whose neighbours are candidates.
 _ELITES = 3
-# From the best of a pool a hill is climbed, so many steps at most.
-_ROUNDS = 6
-# So many evaluations are much data.
-_MUCH_DATA = 100
+# Most steps uphill from the best candidates. A step changes one gene, so that
+# candidates differ from an elite in up to 7.
+_STEPS = 6
+# Number of ended individuals beyond which there are fewer candidates.
+_MANY_ENDED = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Effort:
-    """How many children are looked at, by where they come from.
+    """Numbers of candidates, by their origin.
 
     Args:
-        neighbours: Of each elite and at each step uphill, at most.
-        children: Of the evolution.
-        immigrants: Drawn at random.
-        climbers: The best of them, from which a hill is climbed.
+        neighbours: Integer, most neighbours of each elite and of each climber
+            at each step.
+        children: Integer, children of the evolution.
+        immigrants: Integer, random genomes.
+        climbers: Integer, the best of all these, from which steps uphill
+            start.
     """
 
     neighbours: int
@@ -36,9 +42,13 @@ class _Effort:
     climbers: int
 
 
-_THOROUGH = _Effort(neighbours=48, children=16, immigrants=100, climbers=4)
-# A look takes longer the more data there is, and finds less.
-_QUICK = _Effort(neighbours=24, children=8, immigrants=50, climbers=2)
+# Up to 260 candidates, and 1152 more uphill: a few hundredths of a second for
+# predictions. Neighbours refine what is good, and random genomes reach regions
+# without individuals; children, made by crossover, lie between the two.
+THOROUGH = _Effort(neighbours=48, children=16, immigrants=100, climbers=4)
+# A prediction costs the square of the number of individuals. Half as many
+# candidates make up for it, when regions are known and fewer are needed.
+QUICK = _Effort(neighbours=24, children=8, immigrants=50, climbers=2)
 
 
 def most_promising(
@@ -48,35 +58,36 @@ def most_promising(
     history: History,
     rng: np.random.Generator,
 ) -> Draft:
-    """Looks at many children and returns the best that was not born before.
+    """Returns the candidate of the largest expected gain that is new.
 
-    They are children of the evolution, all that differ in one gene from the
-    individuals that are expected to be best, random ones, and what is met on
-    a climb from the most promising of these, gene by gene.
+    Candidates are children of the evolution, genomes that differ in one gene
+    from the individuals that are expected to be best, random genomes, and the
+    genomes on the way uphill from the best of these, gene by gene.
 
     Args:
-        surrogate: Says what each is worth.
-        breed: Makes a child of the evolution.
+        surrogate: The surrogate that predicts the gain of each candidate.
+        breed: Function that makes a child of the evolution.
         space: The space.
         history: The history.
-        rng: Generator.
+        rng: The generator to draw from.
 
     Returns:
-        The draft of the child, with its parents.
+        The draft of the candidate, with its parents.
     """
-    much = len(history.ended) > _MUCH_DATA
-    effort = _QUICK if much else _THOROUGH
-    pool = _gathered(effort, surrogate, breed, space, rng)
+    many = len(history.ended) > _MANY_ENDED
+    effort = QUICK if many else THOROUGH
+    pool = gathered(effort, surrogate, breed, space, rng)
     return pool.climb(effort, rng).best_unseen(space, history)
 
 
-def _gathered(
+def gathered(
     effort: _Effort,
     surrogate: Surrogate,
     breed: Callable[[], Draft],
     space: SearchSpace,
     rng: np.random.Generator,
 ) -> "_Pool":
+    """Gathers the candidates from which steps uphill start."""
     encoding = surrogate.encoding
     codes, origins, counts = [], [], []
     for index in surrogate.elites(_ELITES):
@@ -88,7 +99,7 @@ def _gathered(
         )
         birth = surrogate.individuals[index].birth
         codes.append(near)
-        origins.append(Draft(parents=(birth,), operator="neighbour"))
+        origins.append(Draft(parents=(birth,), operator=labels.NEIGHBOUR))
         counts.append(len(near))
     children = [breed() for _ in range(effort.children)]
     genomes = [space.express(child.genome, rng) for child in children]
@@ -105,14 +116,14 @@ def _gathered(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Pool:
-    """Children that may be born.
+    """Candidates with their expected gain and their origin.
 
     Args:
         codes: `(n, size)` array.
-        worth: `(n,)` array, what each promises.
-        origin: `(n,)` array of integers, where each comes from.
-        origins: Drafts with the parents and operators of each origin.
-        surrogate: What promises it.
+        worth: `(n,)` array, the expected gain of each.
+        origin: `(n,)` array of integers, the index of each in `origins`.
+        origins: Drafts with the parents and the operator of each origin.
+        surrogate: The surrogate that predicted the gain.
     """
 
     codes: np.ndarray
@@ -122,11 +133,11 @@ class _Pool:
     surrogate: Surrogate
 
     def climb(self, effort: _Effort, rng: np.random.Generator) -> "_Pool":
-        """Adds what is met on the way uphill from the best."""
+        """Adds the candidates on the way uphill from the best."""
         encoding = self.surrogate.encoding
-        top = self._part(self._order()[: effort.climbers])
+        top = self.part(self.order()[: effort.climbers])
         met = [self]
-        for _ in range(_ROUNDS):
+        for _ in range(_STEPS):
             active = encoding.activity(top.codes)
             near = [
                 encoding.neighbours(codes, genes, rng, effort.neighbours)
@@ -141,11 +152,12 @@ class _Pool:
                 rows, self.surrogate.worth(rows), top.origin[climber]
             )
             met.append(step)
-            best = step._best_of_each(climber, len(near))
+            best = step.best_of_each(climber, len(near))
+            # By more than rounding, so that no climber circles on a plateau.
             higher = step.worth[best] > top.worth[climber[best]] + 1e-9
             if not higher.any():
                 break
-            top = step._part(best[higher])
+            top = step.part(best[higher])
         return self._with(
             np.concatenate([pool.codes for pool in met]),
             np.concatenate([pool.worth for pool in met]),
@@ -153,11 +165,11 @@ class _Pool:
         )
 
     def best_unseen(self, space: SearchSpace, history: History) -> Draft:
-        """The most promising child that was not born before.
+        """Returns the best candidate that was not born before.
 
-        If all were, the engine is left to mutate the most promising one.
+        If all were, it is the best of all, and the engine mutates it.
         """
-        encoding, order = self.surrogate.encoding, self._order()
+        encoding, order = self.surrogate.encoding, self.order()
         chosen, genome = order[0], encoding.decode(self.codes[order[0]])
         for index in order:
             other = encoding.decode(self.codes[index])
@@ -165,13 +177,15 @@ class _Pool:
                 chosen, genome = index, other
                 break
         origin = self.origins[int(self.origin[chosen])]
-        operator = f"screened+{origin.operator}"
+        operator = f"{_SCREENED}{origin.operator}"
         return dataclasses.replace(origin, genome=genome, operator=operator)
 
-    def _order(self) -> np.ndarray:
+    def order(self) -> np.ndarray:
+        """Returns the indices of the candidates, the best first."""
         return np.argsort(-self.worth, kind="stable")
 
-    def _part(self, indices: np.ndarray) -> "_Pool":
+    def part(self, indices: np.ndarray) -> "_Pool":
+        """Returns the pool of some of the candidates."""
         return self._with(
             self.codes[indices], self.worth[indices], self.origin[indices]
         )
@@ -183,10 +197,15 @@ class _Pool:
             self, codes=codes, worth=worth, origin=origin
         )
 
-    def _best_of_each(self, group: np.ndarray, groups: int) -> np.ndarray:
-        """Index of the most promising child of each group that has some."""
-        order = self._order()
+    def best_of_each(self, group: np.ndarray, groups: int) -> np.ndarray:
+        """Returns the index of the best candidate of each group that has some.
+
+        Args:
+            group: `(n,)` array of integers, the group of each candidate.
+            groups: Integer, the number of groups.
+        """
+        order = self.order()
         first = np.full(groups, -1)
-        # Written backwards, so that the best of a group is what remains.
+        # Written backwards, so that the best of a group is written last.
         first[group[order[::-1]]] = order[::-1]
         return first[first >= 0]

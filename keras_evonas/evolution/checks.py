@@ -2,6 +2,11 @@
 
 from numbers import Integral
 from numbers import Real
+from typing import Literal
+from typing import TypeAlias
+
+# A number that a strategy may choose by the number of trials.
+Size: TypeAlias = int | Literal["auto"]
 
 
 def check_positive_integer(name: str, value: object) -> None:
@@ -21,6 +26,26 @@ def check_integer(name: str, value: object, *, lowest: int) -> None:
             f"`{name}` must be an integer of at least {lowest}. Received: "
             f"{name}={value!r}."
         )
+
+
+def check_size(name: str, size: Size) -> None:
+    """Raises a `ValueError` unless `size` is `"auto"` or at least 1."""
+    if size != "auto":
+        check_positive_integer(name, size)
+
+
+def resolved(name: str, size: Size) -> int:
+    """Returns a size that `configure` has resolved.
+
+    Raises:
+        RuntimeError: If `size` is still `"auto"`.
+    """
+    if size == "auto":
+        raise RuntimeError(
+            f"`{name}='auto'` is not resolved yet. Call "
+            "`strategy.configure(max_trials)` first and use what it returns."
+        )
+    return size
 
 
 def check_range(

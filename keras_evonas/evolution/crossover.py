@@ -1,14 +1,16 @@
-"""Crossover: how two parents make one draft.
+"""Crossover: a draft that is made of two parents.
 
-No operator knows about conditions. A draft may lack genes that it made active
-or carry genes that it silenced; expressing it mends both.
+The operators ignore conditions. A draft may lack genes that the crossover made
+active and hold genes that it made inactive; `SearchSpace.express` mends both.
 """
 
 import dataclasses
+from typing import ClassVar
 from typing import Protocol
 
 import numpy as np
 
+from keras_evonas.evolution import labels
 from keras_evonas.evolution.checks import check_range
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
@@ -32,7 +34,7 @@ class Crossover(Protocol):
         Args:
             first: A parent; the draft takes over its traits.
             second: Another parent.
-            space: The space both live in.
+            space: The space of both.
             rng: The generator to draw from.
 
         Returns:
@@ -42,7 +44,7 @@ class Crossover(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UniformCrossover:
-    """Each gene comes from either parent (Syswerda, 1989).
+    """Takes each gene from either parent (Syswerda, 1989).
 
     Args:
         swap: Float in `[0, 1]`, the chance of a gene to come from the second
@@ -53,6 +55,9 @@ class UniformCrossover:
     """
 
     swap: float = 0.5
+    label: ClassVar[str] = labels.define(
+        "uniform", "two parents crossed gene by gene"
+    )
 
     def __post_init__(self) -> None:
         check_range("swap", self.swap, 0.0, 1.0)
@@ -67,29 +72,35 @@ class UniformCrossover:
         """Chooses gene by gene; see `Crossover`."""
         names = _names(space)
         swapped = rng.random(len(names)) < self.swap
-        return _mix(first, second, names, list(swapped), "uniform")
+        return _mix(first, second, names, list(swapped), self.label)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PointCrossover:
-    """Changes between the parents at points of the gene order (Holland, 1975).
+    """Switches between the parents at random genes (Holland, 1975).
 
     Args:
         points: Integer, 1 for one-point and 2 for two-point crossover; fewer
-            where there are too few genes. Defaults to 1.
+            points if there are too few genes. Defaults to 1.
 
     Raises:
         ValueError: If `points` is neither 1 nor 2.
     """
 
     points: int = 1
+    one_point: ClassVar[str] = labels.define(
+        "one_point", "two parents crossed at one point"
+    )
+    two_point: ClassVar[str] = labels.define(
+        "two_point", "two parents crossed at two points"
+    )
 
     def __post_init__(self) -> None:
         if self.points not in (1, 2):
             raise ValueError(
                 "`points` must be 1 or 2. Received: "
-                f"points={self.points!r}. For more exchange use "
-                "UniformCrossover."
+                f"points={self.points!r}. Use UniformCrossover to mix the "
+                "parents more."
             )
 
     def __call__(
@@ -105,26 +116,27 @@ class PointCrossover:
         places = max(0, len(names) - 1)
         count = min(self.points, places)
         cuts = 1 + np.sort(rng.permutation(places)[:count])
+        # Number of cuts before each gene: an odd one means the second parent.
         passed = np.searchsorted(cuts, np.arange(len(names)), side="right")
-        name = "one_point" if self.points == 1 else "two_point"
-        return _mix(first, second, names, list(passed % 2 == 1), name)
+        label = self.one_point if self.points == 1 else self.two_point
+        return _mix(first, second, names, list(passed % 2 == 1), label)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BlockCrossover:
-    """Genes that hang together tend to come from the same parent.
+    """Takes genes that depend on each other mostly from the same parent.
 
     A gene without conditions comes from either parent, as in uniform
-    crossover. A gene with conditions follows the gene it hangs on with
-    probability `linkage` and is free otherwise, so that a layer moves with
-    what it is made of. In a space without conditions this is uniform
-    crossover.
+    crossover. A gene with conditions comes from the parent that the gene of
+    its last condition came from with probability `linkage`, and from either
+    one otherwise, so that a layer mostly keeps its own settings. In a space
+    without conditions this is uniform crossover.
 
     Args:
-        swap: Float in `[0, 1]`, the chance of a free gene to come from the
-            second parent. Defaults to 0.5.
-        linkage: Float in `[0, 1]`, the chance of a conditional gene to follow
-            its parent gene. Defaults to 0.7.
+        swap: Float in `[0, 1]`, the chance that a gene which follows no other
+            comes from the second parent. Defaults to 0.5.
+        linkage: Float in `[0, 1]`, the chance that a gene with conditions
+            follows the gene of its last condition. Defaults to 0.7.
 
     Raises:
         ValueError: If `swap` or `linkage` is out of range.
@@ -132,6 +144,9 @@ class BlockCrossover:
 
     swap: float = 0.5
     linkage: float = 0.7
+    label: ClassVar[str] = labels.define(
+        "block", "two parents crossed block by block"
+    )
 
     def __post_init__(self) -> None:
         check_range("swap", self.swap, 0.0, 1.0)
@@ -156,7 +171,7 @@ class BlockCrossover:
                 swapped[name] = swapped[parent]
             else:
                 swapped[name] = bool(free[index])
-        return _mix(first, second, names, list(swapped.values()), "block")
+        return _mix(first, second, names, list(swapped.values()), self.label)
 
 
 def _names(space: SearchSpace) -> list[str]:
@@ -168,9 +183,9 @@ def _mix(
     second: Individual,
     names: list[str],
     swapped: list[bool],
-    operator: str,
+    label: str,
 ) -> Draft:
-    """Takes each gene from the chosen parent, else from the one that has it."""
+    """Takes each gene from the chosen parent, or from the one that has it."""
     genome: dict[str, Value] = {}
     for name, swap in zip(names, swapped, strict=True):
         preferred: Genome
@@ -185,6 +200,6 @@ def _mix(
     return Draft(
         genome=genome,
         parents=(first.birth, second.birth),
-        operator=operator,
+        operator=label,
         traits=first.traits,
     )

@@ -1,4 +1,4 @@
-"""The strategy that a search gets when none is named."""
+"""Default strategies, for searches that name none."""
 
 from keras_evonas.evolution.pareto_screening import screened_nsga2
 from keras_evonas.evolution.screening import screened_evolution
@@ -8,9 +8,9 @@ from keras_evonas.evolution.strategies import Strategy
 def default_strategy() -> Strategy:
     """Returns the strategy that does best in the benchmarks.
 
-    docs/benchmarks.md has the figures. The choice does not hang on the number
-    of trials, so that a search may be prolonged: the strategy itself learns
-    less from its surrogate where that predicts nothing.
+    docs/benchmarks.md has the figures. The choice does not depend on the number
+    of trials, so that a finished search may be prolonged. Where the surrogate
+    predicts no better than chance, the strategy itself relies on it less.
     """
     return screened_evolution()
 

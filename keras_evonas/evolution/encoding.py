@@ -1,9 +1,9 @@
-"""Genomes as arrays, for what must look at hundreds of them at once.
+"""Genomes as arrays, so that hundreds of them are compared at once.
 
-A genome is a row of *codes*, one a gene of the space: the index of its value
-for a gene with a list of values, its position in `[0, 1]` for a continuous
-one. A row has a code for silent genes too, which does not matter until a
-change switches them on; `activity` tells which genes are active.
+A genome is a row of *codes*, one for each gene of the space: the index of its
+value for a gene with a list of values, its position in `[0, 1]` for a
+continuous one. A row has codes for inactive genes, too, which count only once
+a change makes the genes active; `activity` returns which genes are active.
 """
 
 import bisect
@@ -20,17 +20,23 @@ from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
 
-# Whole numbers are listed up to so many.
+# Whole numbers of an interval are listed up to this many, so that tables stay
+# small; a longer interval is treated as continuous.
 _MAX_LISTED = 4096
-# Ordered genes with more values than this are moved by a few random steps.
+# Ordered genes with more values than this have no neighbour at every value, but
+# one random step away in each direction: else one learning rate would have more
+# neighbours than all layers together.
 _MAX_ALL_VALUES = 12
 _STEPS = np.array([-1.0, 1.0])
-# Powers of ten between which the size of a step is drawn.
+# Powers of ten between which the size of a step is drawn: from 0.3 % of the
+# scale, to refine a value, to 40 % of it, to leave its region. No size is
+# preferred, since the right one is not known.
 _STEP_SIZES = (-2.5, -0.4)
-# Distance between a silent gene and an active one in the middle.
-_SILENCE = np.sqrt(0.5)
+# Distance between an inactive gene and an active one in the middle. Its square
+# is a half, about that of two random values of a gene; see `Posterior`.
+_INACTIVE_DISTANCE = np.sqrt(0.5)
 
-# What a condition asks of a gene: which codes, or which values.
+# The codes of a gene for which a condition holds, as a mask, or the values.
 _Allowed: TypeAlias = np.ndarray | tuple[Value, ...]
 
 
@@ -39,11 +45,11 @@ class _Column:
 
     Args:
         gene: The gene.
-        optional: Whether it is silent in some genomes.
+        optional: Boolean, whether the gene is inactive in some genomes.
 
     Attributes:
-        table: `(levels + 1, width)` array, the features of each code, those of
-            a silent gene last.
+        table: `(levels + 1, width)` array, the features of each code, and last
+            those of the inactive gene.
     """
 
     def __init__(self, gene: Gene, optional: bool) -> None:
@@ -62,9 +68,11 @@ class _Column:
             self.table = _unordered_features(self.levels, optional)
             self.wide = False
         if not self.values:
-            # Active, where the first feature is the code itself; and silent.
+            # Continuous: a row for the active gene, whose first feature is the
+            # code itself and filled in later, and one for the inactive gene.
             self.table = np.stack([np.zeros(1 + optional), self.table[-1]])
-        # Halfway between neighbouring positions.
+        # Halfway between neighbouring positions: the value nearest to a
+        # position is found by bisection.
         borders = (self._positions[:-1] + self._positions[1:]) / 2
         self._borders = borders.tolist()
         self._others = [
@@ -73,40 +81,35 @@ class _Column:
         ]
 
     def encode(self, value: Value) -> float:
-        """Code of a value of the domain."""
+        """Returns the code of a value of the domain."""
         if self._interval and not self.values:
             return self._interval.position(value)
         return self._code_of[value]
 
     def decode(self, code: float) -> Value:
-        """Value of a code."""
+        """Returns the value of a code."""
         if self._interval and not self.values:
             return self._interval.at(float(code))
         return self.values[int(code)]
 
     def encoded(self, genomes: Sequence[Genome]) -> list[float]:
-        """Codes of the gene in genomes, NaN where they lack it."""
+        """Returns the codes of the gene in genomes, NaN where they lack it."""
         name = self.gene.name
-        if self.values:
-            code_of = self._code_of
-            return [
-                code_of[genome[name]] if name in genome else np.nan
-                for genome in genomes
-            ]
+        code_of = self._code_of.__getitem__ if self.values else self.encode
         return [
-            self.encode(genome[name]) if name in genome else np.nan
+            code_of(genome[name]) if name in genome else np.nan
             for genome in genomes
         ]
 
     def others(self, code: float, steps: Sequence[float]) -> list[float]:
-        """Codes to try instead of `code`.
+        """Returns codes to try instead of `code`.
 
         Args:
             code: The code.
             steps: Moves on the scale of positions.
 
         Returns:
-            All other codes where they are few, and else those that the steps
+            All other codes if they are few, and else those that the steps
             lead to.
         """
         if not self.wide:
@@ -126,14 +129,23 @@ class _Column:
 
 
 def _listed(domain: Domain) -> tuple[Value, ...]:
-    """The values of a domain that has few enough to list."""
+    """Returns the values of a domain, none if there are too many to list."""
     if isinstance(domain, Interval) and domain.size > _MAX_LISTED:
         return ()
     return tuple(domain)
 
 
 def _unordered_features(levels: int, optional: bool) -> np.ndarray:
-    """`(levels + 1, f)` array: a corner of a simplex each, silence last."""
+    """Places values without order, the inactive gene last.
+
+    Args:
+        levels: Integer, the number of values.
+        optional: Boolean, whether the gene is inactive in some genomes.
+
+    Returns:
+        `(levels + 1, f)` array: each row is a corner of a simplex with edges of
+        length 1, so that all values are equally far from each other.
+    """
     width = levels + optional
     if width == 1:
         return np.zeros((levels + 1, 0))
@@ -141,12 +153,21 @@ def _unordered_features(levels: int, optional: bool) -> np.ndarray:
 
 
 def _ordered_features(positions: np.ndarray, optional: bool) -> np.ndarray:
-    """`(levels + 1, f)` array: positions, and silence beside the middle."""
+    """Places ordered values, and the inactive gene beside their middle.
+
+    Args:
+        positions: `(levels,)` array, numbers in `[0, 1]`.
+        optional: Boolean, whether the gene is inactive in some genomes.
+
+    Returns:
+        `(levels + 1, f)` array: the positions, and for an optional gene a
+        second axis on which only the last row, the inactive gene, is not 0.
+    """
     features = np.zeros((len(positions) + 1, 1 + optional))
     features[:-1, 0] = positions
     features[-1, 0] = 0.5
     if optional:
-        features[-1, 1] = _SILENCE
+        features[-1, 1] = _INACTIVE_DISTANCE
     return features
 
 
@@ -158,6 +179,7 @@ class Encoding:
 
     Attributes:
         size: Integer, number of genes and of codes in a row.
+        columns: List of the genes as columns, in order.
         gene_of_feature: `(f,)` integer array, the gene of each feature.
     """
 
@@ -170,33 +192,36 @@ class Encoding:
             bool(gene.conditions) or len(self._of_name[gene.name]) > 1
             for gene in self._genes
         ]
-        self._columns = [
+        self.columns = [
             _Column(gene, optional)
             for gene, optional in zip(self._genes, self._optional, strict=True)
         ]
-        self.size = len(self._columns)
-        self._some_wide = any(column.wide for column in self._columns)
-        self._levels = np.array([column.levels for column in self._columns])
+        self.size = len(self.columns)
+        self._some_wide = any(column.wide for column in self.columns)
+        self._levels = np.array([column.levels for column in self.columns])
         self._listed = self._levels > 0
-        tables = [column.table for column in self._columns]
+        tables = [column.table for column in self.columns]
         widths = [table.shape[1] for table in tables]
         self.gene_of_feature = np.repeat(np.arange(self.size), widths)
-        # All tables in one array, a feature after another: where each begins,
-        # the row of silence in each, and those that are codes themselves.
+        # All tables in one array, feature by feature, so that one index looks
+        # up the features of all genes. Needed for that: where each feature
+        # begins, the row of the inactive gene in each table, and the features
+        # that are codes themselves, those of continuous genes.
         self._features = np.concatenate([t.T.ravel() for t in tables])
         lengths = np.repeat([len(table) for table in tables], widths)
         self._starts = np.cumsum(lengths) - lengths
-        self._silent = np.array([len(table) - 1 for table in tables])
+        self._inactive_rows = np.array([len(table) - 1 for table in tables])
         firsts = np.cumsum(widths) - widths
         self._unlisted = np.flatnonzero(~self._listed)
         self._firsts = firsts[self._unlisted]
         self._conditions = [self._compiled(gene) for gene in self._genes]
-        # For each gene the first one that has the same conditions.
+        # For each gene the first one that has the same conditions, often the
+        # first gene of its layer, so that each condition is checked once.
         conditions = [gene.conditions for gene in self._genes]
         self._alike = [conditions.index(own) for own in conditions]
 
     def _compiled(self, gene: Gene) -> list[list[tuple[int, _Allowed]]]:
-        """For each condition: what it asks of the genes of that name."""
+        """Lists for each condition the genes of its name and their codes."""
         return [
             [
                 (index, self._allowed(index, condition.values))
@@ -206,7 +231,7 @@ class Encoding:
         ]
 
     def _allowed(self, index: int, values: tuple[Value, ...]) -> _Allowed:
-        known = self._columns[index].values
+        known = self.columns[index].values
         return np.array([one in values for one in known]) if known else values
 
     def encode(
@@ -215,15 +240,15 @@ class Encoding:
         """Encodes genomes.
 
         Args:
-            genomes: Genomes. They may lack genes that the space got since
-                they were born, which count as silent.
+            genomes: Genomes. Genes that joined the space after the genome was
+                born count as inactive.
 
         Returns:
-            `(n, size)` array of codes, 0 where silent, and the `(n, size)`
-            boolean array of what is active.
+            `(n, size)` array of codes, 0 for inactive genes, and the
+            `(n, size)` boolean array of active genes.
         """
         codes = np.full((len(genomes), self.size), np.nan)
-        for index, column in enumerate(self._columns):
+        for index, column in enumerate(self.columns):
             name = column.gene.name
             if len(self._of_name[name]) == 1:
                 codes[:, index] = column.encoded(genomes)
@@ -235,7 +260,7 @@ class Encoding:
         return np.where(active, codes, 0.0), active
 
     def _owner(self, name: str, genome: Genome) -> int | None:
-        """Which of the genes of a name a genome's value belongs to."""
+        """Finds the gene of a name that a genome's value belongs to."""
         for index in self._of_name[name]:
             gene = self._genes[index]
             if gene.is_active(genome):
@@ -247,15 +272,14 @@ class Encoding:
         active = self.activity(codes[None])[0]
         return {
             column.gene.name: column.decode(codes[index])
-            for index, column in enumerate(self._columns)
+            for index, column in enumerate(self.columns)
             if active[index]
         }
 
     def activity(self, codes: np.ndarray) -> np.ndarray:
-        """`(n, size)` boolean array, which genes of `codes` are active."""
+        """Returns the `(n, size)` boolean array of active genes."""
         active = np.ones(codes.shape, dtype=bool)
         whole = codes.astype(np.intp)
-        # Genes of one layer ask for the same.
         known: dict[int, np.ndarray] = {}
         for index, optional in enumerate(self._optional):
             if not optional:
@@ -264,6 +288,7 @@ class Encoding:
             if alike not in known:
                 known[alike] = self._holds(alike, codes, whole, active)
             active[:, index] = known[alike]
+            # Of several active genes of a name only the first counts.
             for earlier in self._of_name[self._genes[index].name]:
                 if earlier < index:
                     active[:, index] &= ~active[:, earlier]
@@ -276,7 +301,7 @@ class Encoding:
         whole: np.ndarray,
         active: np.ndarray,
     ) -> np.ndarray:
-        """`(n,)` boolean array, whether all conditions of a gene hold."""
+        """Returns the `(n,)` mask of rows in which a gene's conditions hold."""
         all_hold = np.ones(len(codes), dtype=bool)
         for owners in self._conditions[index]:
             holds = np.zeros(len(codes), dtype=bool)
@@ -292,14 +317,15 @@ class Encoding:
     def _met(
         self, owner: int, allowed: tuple[Value, ...], codes: np.ndarray
     ) -> np.ndarray:
-        decode = self._columns[owner].decode
+        decode = self.columns[owner].decode
         return np.array([decode(code) in allowed for code in codes], bool)
 
     def features(self, codes: np.ndarray, active: np.ndarray) -> np.ndarray:
-        """Places genomes in a Euclidean space, a few axes for each gene.
+        """Places genomes in a Euclidean space, with a few axes for each gene.
 
-        Two values without order are at distance 1, two positions at their
-        difference, and an active gene at a fixed distance from a silent one.
+        Two values without order are at distance 1, two ordered values at the
+        difference of their positions, and an inactive gene is at a similar
+        distance from all of its values.
 
         Args:
             codes: `(n, size)` array.
@@ -309,14 +335,14 @@ class Encoding:
             `(n, f)` array.
         """
         rows = np.where(active & self._listed, codes, 0.0).astype(np.intp)
-        np.copyto(rows, self._silent, where=~active)
+        np.copyto(rows, self._inactive_rows, where=~active)
         found = self._features[rows[:, self.gene_of_feature] + self._starts]
         for index, first in zip(self._unlisted, self._firsts, strict=True):
             np.copyto(found[:, first], codes[:, index], where=active[:, index])
         return found
 
     def sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws `(count, size)` codes, each from its own domain."""
+        """Draws a `(count, size)` array of codes, uniformly on each scale."""
         drawn = rng.random((count, self.size))
         listed = self._listed
         drawn[:, listed] = np.floor(drawn[:, listed] * self._levels[listed])
@@ -325,7 +351,7 @@ class Encoding:
     def filled(
         self, codes: np.ndarray, active: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """Draws the codes of silent genes, for when they are switched on."""
+        """Draws the codes of inactive genes, in case they become active."""
         if active.all():
             return codes
         return np.where(active, codes, self.sample(len(codes), rng))
@@ -337,14 +363,14 @@ class Encoding:
         rng: np.random.Generator,
         limit: int | None = None,
     ) -> np.ndarray:
-        """All rows that differ from a row in one active gene.
+        """Returns the rows that differ from a row in one active gene.
 
         Args:
             codes: `(size,)` array.
             active: `(size,)` boolean array.
-            rng: Generator for the genes that a change switches on.
-            limit: Integer, returns a random part if there are more rows.
-                Defaults to `None`: all of them.
+            rng: Generator for the genes that a change makes active.
+            limit: Integer, the number of rows to draw if there are more.
+                Defaults to `None`: all rows.
 
         Returns:
             `(n, size)` array.
@@ -354,7 +380,7 @@ class Encoding:
             steps = _STEPS * 10.0 ** rng.uniform(*_STEP_SIZES, steps.shape)
         genes = np.flatnonzero(active)
         others = [
-            self._columns[gene].others(code, pair)
+            self.columns[gene].others(code, pair)
             for gene, code, pair in zip(
                 genes,
                 codes[genes].tolist(),

@@ -1,9 +1,9 @@
 """Ask and tell: the search without any training.
 
-Asking is pure: what is proposed depends on the seed, on the number of the
-birth and on what has been recorded, never on a hidden state. Telling folds
-the result into the strategy's state. To resume a search is to record the
-same births and ends again.
+What `ask` proposes depends on the seed, on the number of the birth and on the
+individuals recorded so far, and on no hidden state. `tell` folds the losses
+into the strategy's state. To resume a search is to record the same births and
+to tell the same losses again.
 """
 
 import dataclasses
@@ -11,11 +11,11 @@ import itertools
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-from typing import Any
 from typing import TypeAlias
 
 import numpy as np
 
+from keras_evonas.evolution import labels
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Draft
@@ -25,17 +25,24 @@ from keras_evonas.evolution.mutation import Step
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.evolution.strategies import State
 from keras_evonas.evolution.strategies import Strategy
 
-# How often a child that was seen before is mutated again, and after that how
-# often one is drawn at random, before unseen genomes are enumerated.
+# Attempts to find a new genome near one that was born before: so many times it
+# is mutated again, and then so many genomes are drawn at random. Only then the
+# genomes of the space are enumerated. If a tenth of the space is left, 50 draws
+# miss it with a chance of 0.9**50, once in 200 births.
 _MUTATIONS = 20
 _RANDOM_DRAWS = 50
-# How many infeasible children are bred before the best of them is repaired,
-# in how many steps, and how many of a small space are looked at after that.
+# Infeasible children until the least infeasible one is repaired, steps of the
+# repair, and genomes enumerated after it. To check a genome may take a build of
+# its network, so these numbers bound the time of a proposal.
 _INFEASIBLE = 10
 _REPAIRS = 500
 _ENUMERATED = 500
+
+_INITIAL = labels.define("initial", "given at the start")
+_ENUMERATION = labels.define("enumerated", "the next one never tried")
 
 Violation: TypeAlias = Callable[[Genome], float]
 
@@ -47,16 +54,17 @@ class Engine:
         space: The space to search.
         strategy: The strategy, its `"auto"` settings resolved.
         seed: Non-negative integer, `0` included, or `None` for a random one.
-        initial_population: Genomes to be born first. Missing genes are filled
-            with their defaults; duplicates are dropped.
-        violation_of: Tells how far a genome is outside of the constraints
-            that are known before an evaluation: 0 if it may be born, and
-            larger the further it is off. Must always tell the same. Defaults
-            to `None`, no constraints.
+        initial_population: Genomes of the first births. Missing genes get
+            their defaults; duplicates are dropped.
+        violation_of: Function that returns how far a genome is outside of the
+            constraints that are known before its trial: 0 if it may be born,
+            and larger the further outside it is. Must always return the same.
+            Defaults to `None`, no constraints.
 
     Attributes:
         closest: The violation and the genome of the least infeasible
-            candidate that the last `ask` met, `None` if it met none.
+            candidate that the last `ask` considered, `None` if all were
+            feasible.
 
     Raises:
         ValueError: If `seed` is negative or no integer, or if
@@ -85,7 +93,7 @@ class Engine:
         self.strategy = strategy
         self.seed = check_seed(seed)
         self.history = History()
-        self.state: Any = strategy.begin()
+        self.state: State = strategy.begin()
         self.closest: tuple[float, Genome] | None = None
         self._violation_of = violation_of
         adopted = [
@@ -98,16 +106,17 @@ class Engine:
     def ask(self) -> Individual | None:
         """Makes the next individual, and records it as pending.
 
-        A child that was seen before is mutated again, then drawn at random,
-        then the unseen ones are enumerated. An infeasible child is bred
-        again; after some, the least infeasible is repaired by small mutations
-        that never make it worse.
+        If the proposed genome was born before, it is mutated again, then drawn
+        at random, and then the genomes of the space are enumerated. Instead of
+        an infeasible genome another one is proposed; after a few of them, the
+        least infeasible is repaired by small mutations that never make it
+        worse.
 
         Returns:
             An individual with a genome that was never born before, or one
-            that goes on with the training of another. `None` if the whole
-            space has been born, or if nothing feasible was found that has
-            not been, and nobody is to go on.
+            that continues the training of another. `None` if the whole space
+            has been born, or if no feasible genome was found that has not
+            been, and no training is to be continued.
 
         Raises:
             RuntimeError: If the strategy has an `"auto"` setting left.
@@ -135,16 +144,16 @@ class Engine:
         genome: Genome | None = None,
         violation: float = 0.0,
     ) -> Individual:
-        """Records how a pending individual did.
+        """Records the losses of a pending individual, whose trial has ended.
 
         Args:
-            birth: Its number.
-            losses: One number an objective, lower is better; `None` if its
-                evaluation failed.
+            birth: The birth of the individual.
+            losses: One number for each objective, lower is better; `None` if
+                its trial failed.
             genome: Its genome, if the space grew when its network was built.
-            violation: How far it turned out to be outside of the constraints
-                that only an evaluation tells, 0 if it is not. Feasible
-                individuals are better than others, whatever their losses.
+            violation: How far its trial was outside of the constraints that
+                are known only after it, 0 if it met all. Feasible individuals
+                are better than all others, whatever their losses.
 
         Returns:
             The individual with its losses.
@@ -152,32 +161,32 @@ class Engine:
         Raises:
             KeyError: If no individual of this birth is pending.
             TypeError: If `losses` is a bare number.
-            ValueError: If `losses` are more or fewer than those before.
+            ValueError: If `losses` holds more or fewer numbers than before.
         """
         born = self.history.pending.get(birth)
         ended = self.history.end(birth, losses, self.space, genome, violation)
         if born is None or ended.genome != born.genome:
-            self._unseen = None  # what it was before is unseen again
+            self._unseen = None  # The old genome counts as unborn again.
         self.state = self.strategy.absorb(self.state, ended)
         return ended
 
     def record(self, individual: Individual) -> None:
-        """Records a birth that `ask` made, now or before a resume.
+        """Records an individual that `ask` made, now or before a resume.
 
         Raises:
-            ValueError: If it is not the next birth.
+            ValueError: If the individual is not the next birth.
         """
         self.history.begin(individual, self.space)
 
     def grow(self, space: SearchSpace) -> None:
-        """Goes on in a space that has more genes than before."""
+        """Continues the search in a space that has more genes."""
         self.space = space
         self.history.grow(space)
         self._initial = [space.complete(genome) for genome in self._initial]
         self._unseen = None
 
     def _draft_unseen(self, birth: int) -> Draft | None:
-        """Proposes; if seen: mutates again, draws at random, enumerates."""
+        """Makes a draft whose genome is new and feasible, if one is found."""
         draft, violation, infeasible = Draft(), 0.0, 0
         least = (float("inf"), draft)
         self.closest = None
@@ -211,7 +220,7 @@ class Engine:
     def _repair(
         self, violation: float, draft: Draft, birth: int
     ) -> Draft | None:
-        """Descends from an infeasible draft to one that may be born."""
+        """Mutates an infeasible draft step by step until it is feasible."""
         step = Step()
         start = _MUTATIONS + _RANDOM_DRAWS
         for attempt in range(start, start + _REPAIRS):
@@ -228,24 +237,24 @@ class Engine:
         return None
 
     def _enumerate_unseen(self) -> Draft | None:
-        """The first unseen genome of the space, if there is any.
+        """Finds the first genome of the space that was never born, if any.
 
-        The enumeration goes on where it stood, since what was seen stays
-        seen: a long search of a small space would else walk the space again
-        at every birth. With constraints it begins anew and looks at some
-        only, so that it finds the same after a resume.
+        The enumeration continues where it stopped, since genomes before that
+        were born: else a long search of a small space would enumerate all of
+        it at each birth. With constraints it starts again each time and
+        considers a few genomes only, so that it finds the same after a resume.
         """
         if self._violation_of is not None:
             unseen = (g for g in self.space.enumerate() if not self._seen(g))
             for genome in itertools.islice(unseen, _ENUMERATED):
                 if self._violation(genome) == 0:
-                    return Draft(genome=genome, operator="enumerated")
+                    return Draft(genome=genome, operator=_ENUMERATION)
             return None
         if self._unseen is None:
             self._unseen = self.space.enumerate()
         for genome in self._unseen:
             if not self._seen(genome):
-                return Draft(genome=genome, operator="enumerated")
+                return Draft(genome=genome, operator=_ENUMERATION)
         return None
 
     def _violation(self, genome: Genome) -> float:
@@ -260,7 +269,7 @@ class Engine:
 
     def _propose(self, birth: int, rng: np.random.Generator) -> Draft:
         if birth < len(self._initial):
-            return Draft(genome=self._initial[birth], operator="initial")
+            return Draft(genome=self._initial[birth], operator=_INITIAL)
         return self.strategy.propose(self.state, self.space, self.history, rng)
 
     def _seen(self, genome: dict[str, Value], rung: int = 0) -> bool:

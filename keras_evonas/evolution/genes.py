@@ -1,7 +1,6 @@
-"""Genes: what one choice of a network may be, and when it matters.
+"""Genes: single choices of a network, with their values and conditions.
 
-A gene has a name, a domain and conditions. Three domains cover what a search
-space holds:
+A gene has a name, a domain and conditions. There are three kinds of domain:
 
 | domain | values | order |
 |---|---|---|
@@ -9,8 +8,8 @@ space holds:
 | `Grid` | a few numbers | ordered, one step apart from each other |
 | `Interval` | all numbers between two bounds | ordered, on a scale |
 
-Ordered domains place each value at a *position* in `[0, 1]`, so that
-operators and surrogates need not know about logarithms or step sizes.
+Ordered domains place each value at a *position* in `[0, 1]`, so that operators
+and surrogates need no logarithms and no step sizes.
 """
 
 import dataclasses
@@ -26,17 +25,19 @@ import numpy as np
 Value: TypeAlias = bool | int | float | str
 Genome: TypeAlias = Mapping[str, Value]
 
-# The types a value may have.
+# The types that a value may have.
 _PLAIN = (bool, int, float, str)
-# What may stand for it in a draft: NumPy's scalars, too.
+# A draft may hold NumPy's scalars instead.
 _WHOLE = (int, np.integer)
 _NUMBERS = (*_WHOLE, float, np.floating)
 _SCALARS = (*_PLAIN, np.generic)
 
 _SCALES = ("linear", "log", "reverse_log")
-# Share of an interval by which a neighbour is moved.
+# Distances of neighbours, as shares of an interval: a short one to refine a
+# value that is nearly right, and a longer one to leave it.
 _NEIGHBOUR_STEPS = (0.02, 0.1)
-# Draws from an interval before another value is had by a step.
+# Draws from an interval before another value is found by a step. Only whole
+# numbers need more than one: of two values, 100 draws miss one with 2**-100.
 _DRAWS = 100
 
 
@@ -71,15 +72,15 @@ class Categorical:
         return iter(self.values)
 
     def contains(self, value: object) -> bool:
-        """Whether `value` equals one of the values, as `1.0` equals `1`."""
+        """Returns whether `value` equals one of the values, as 1.0 equals 1."""
         return isinstance(value, _SCALARS) and value in self._index
 
     def own(self, value: Value) -> Value:
-        """The equal value that the domain itself holds, of its type."""
+        """Returns the equal value of the domain, which has the right type."""
         return self.values[self._index[value]]
 
     def index(self, value: Value) -> int:
-        """Place of `value` in `values`."""
+        """Returns the index of `value` in `values`."""
         return self._index[value]
 
     def sample(self, rng: np.random.Generator) -> Value:
@@ -89,18 +90,18 @@ class Categorical:
     def step(
         self, value: Value, rng: np.random.Generator, scale: float
     ) -> Value:
-        """Draws another value: without an order all are one step away."""
+        """Draws another value, since without an order none is nearer."""
         del scale
         return resample(self, value, rng)
 
     def neighbours(self, value: Value) -> tuple[Value, ...]:
-        """All other values."""
+        """Returns all other values."""
         return tuple(other for other in self.values if other != value)
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid(Categorical):
-    """A choice among ordered numbers, each one step from the next.
+    """A choice among ordered numbers, each one step away from the next.
 
     Args:
         values: Tuple of distinct numbers, in their order.
@@ -112,13 +113,13 @@ class Grid(Categorical):
     ordered: ClassVar[bool] = True
 
     def position(self, value: Value) -> float:
-        """Place of `value` in `[0, 1]`; the steps are of equal width."""
+        """Returns the place of `value` in `[0, 1]`, in steps of equal width."""
         if len(self.values) == 1:
             return 0.5
         return self._index[value] / (len(self.values) - 1)
 
     def at(self, position: float) -> Value:
-        """The value nearest to a position in `[0, 1]`."""
+        """Returns the value nearest to a position in `[0, 1]`."""
         return self.values[round(position * (len(self.values) - 1))]
 
     def step(
@@ -146,7 +147,7 @@ class Grid(Categorical):
         return self.values[min(max(index + move, 0), last)]
 
     def neighbours(self, value: Value) -> tuple[Value, ...]:
-        """The values before and after."""
+        """Returns the values before and after."""
         index = self._index[value]
         return (
             self.values[max(index - 1, 0) : index]
@@ -161,9 +162,9 @@ class Interval:
     Args:
         low: Number, the smallest value.
         high: Number, the largest value.
-        scale: One of `"linear"`, `"log"` (equal ratios are equally far) and
-            `"reverse_log"` (fine near `high`). Defaults to `"linear"`.
-        integer: Boolean, whether only whole numbers belong to it. Defaults to
+        scale: One of `"linear"`, `"log"` (equal ratios are equally far apart)
+            and `"reverse_log"` (finer near `high`). Defaults to `"linear"`.
+        integer: Boolean, whether it holds only whole numbers. Defaults to
             `False`.
 
     Raises:
@@ -209,7 +210,7 @@ class Interval:
         return 1 if self.low == self.high else math.inf
 
     def __iter__(self) -> Iterator[Value]:
-        """All values; of a continuous interval ever finer ones, for ever."""
+        """Yields all values, of a continuous interval ever finer ones."""
         if self.integer:
             yield from range(int(self.low), int(self.high) + 1)
             return
@@ -220,23 +221,25 @@ class Interval:
             count += 1
 
     def contains(self, value: object) -> bool:
-        """Whether `value` is a number of the right kind within the bounds."""
+        """Returns whether `value` is within the bounds and of the kind."""
         kinds = _WHOLE if self.integer else _NUMBERS
         if isinstance(value, bool) or not isinstance(value, kinds):
             return False
         return bool(self.low <= value <= self.high)
 
     def own(self, value: Value) -> Value:
-        """The value as a Python `int` or `float`, as the domain holds it."""
+        """Returns the value as the domain's type, a Python `int` or `float`."""
         return int(value) if self.integer else float(value)
 
     @property
     def _top(self) -> float:
-        # Whole numbers own the stretch up to the next one.
+        # Each whole number takes the stretch from itself up to the next, so
+        # that a uniform position makes all numbers of a linear scale equally
+        # likely, the last one included.
         return self.high + 1 if self.integer else self.high
 
     def position(self, value: Value) -> float:
-        """Place of `value` in `[0, 1]`, measured on the scale."""
+        """Returns the place of `value` in `[0, 1]`, measured on the scale."""
         if self.low == self.high:
             return 0.5
         low, top = self.low, self._top
@@ -248,7 +251,7 @@ class Interval:
         return (place - low) / (top - low)
 
     def at(self, position: float) -> Value:
-        """The value at a position in `[0, 1]`."""
+        """Returns the value at a position in `[0, 1]`."""
         low, top = self.low, self._top
         if self.scale == "log":
             value = low * (top / low) ** position
@@ -281,13 +284,14 @@ class Interval:
             return value
         move = rng.normal(0.0, scale)
         moved = self.position(value) + move
+        # `abs` reflects at 0 and `1 - abs(1 - ...)` at 1.
         child = self.at(min(max(1 - abs(1 - abs(moved)), 0.0), 1.0))
         if child != value:
             return child
         return self._next(value, upwards=move > 0)
 
     def _next(self, value: Value, *, upwards: bool) -> Value:
-        """The nearest value on one side, of the other if there is none."""
+        """Returns the nearest value on one side, or else on the other."""
         if self.integer:
             near = int(value) + (1 if upwards else -1)
             return near if self.contains(near) else 2 * int(value) - near
@@ -297,7 +301,7 @@ class Interval:
         return math.nextafter(float(value), target)
 
     def neighbours(self, value: Value) -> tuple[Value, ...]:
-        """Values a small and a larger step away in both directions."""
+        """Returns values a small and a larger step away in both directions."""
         centre = self.position(value)
         moved = [
             self.at(min(max(centre + sign * step, 0.0), 1.0))
@@ -318,18 +322,18 @@ Domain: TypeAlias = Categorical | Grid | Interval
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """Holds when another gene has one of some values.
+    """A condition that holds if another gene has one of some values.
 
     Args:
         parent: Name of the other gene.
-        values: Tuple of the values with which the condition holds.
+        values: Tuple of the values for which the condition holds.
     """
 
     parent: str
     values: tuple[Value, ...]
 
     def holds(self, genome: Genome) -> bool:
-        """Whether it holds; never when the parent is silent."""
+        """Returns whether it holds, `False` if the other gene is inactive."""
         return self.parent in genome and genome[self.parent] in self.values
 
 
@@ -341,7 +345,7 @@ class Gene:
         name: Name, unique among the genes that can be active together.
         domain: The values it may take.
         conditions: Tuple of conditions; the gene is active when all hold.
-        default: Value to start from. Defaults to the first of the domain.
+        default: The default value. Defaults to the first of the domain.
 
     Raises:
         ValueError: If `default` is outside the domain.
@@ -362,7 +366,7 @@ class Gene:
             )
 
     def is_active(self, genome: Genome) -> bool:
-        """Whether it matters for a network with these other genes."""
+        """Returns whether it is active in a genome, by its conditions."""
         if not self.conditions:  # most genes, asked most often
             return True
         return all(condition.holds(genome) for condition in self.conditions)
@@ -386,7 +390,7 @@ def resample(domain: Domain, value: Value, rng: np.random.Generator) -> Value:
 
 
 def _check_values(values: tuple[Value, ...]) -> None:
-    # Exact types: NumPy's float64 is a float, but Keras and JSON want Python's.
+    # Exact types: NumPy's float64 is a float, but Keras and JSON take Python's.
     odd = [value for value in values if type(value) not in _PLAIN]
     if odd:
         raise ValueError(
@@ -397,12 +401,16 @@ def _check_values(values: tuple[Value, ...]) -> None:
     if not values or len(set(values)) != len(values):
         raise ValueError(
             "`values` must be a tuple of distinct values, at least one. "
-            f"Received: values={values}. Values that Python calls equal, such "
+            f"Received: values={values}. Values that are equal in Python, such "
             "as `True`, `1` and `1.0`, cannot be told apart; use strings."
         )
 
 
 def _van_der_corput(count: int) -> float:
+    """Returns the term of van der Corput's sequence: 1/2, 1/4, 3/4, 1/8 ...
+
+    It mirrors the bits of `count` at the binary point.
+    """
     position, base = 0.0, 0.5
     while count:
         position += base * (count & 1)

@@ -1,4 +1,4 @@
-"""Who was born, of whom, and how well they did."""
+"""Individuals with their parents and losses, and the history of a search."""
 
 import copy
 import dataclasses
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_evonas.evolution import labels
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
@@ -18,82 +19,82 @@ from keras_evonas.evolution.space import SearchSpace
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A proposal on its way to becoming an individual.
+    """A proposal of a strategy, from which an individual is made.
 
     Args:
-        genome: Mapping of gene names to values, not yet expressed.
-        parents: Births of the parents, none for a random draw.
-        operator: What made it, for example `"block+step"`.
-        traits: What it hands down beside its genes, such as its own
+        genome: Mapping of gene names to values. It may lack active genes or
+            hold inactive ones.
+        parents: Birth numbers of the parents, none for a random draw.
+        operator: Labels of the operators that made it, for example
+            `"block+step"`; see `describe_operator`.
+        traits: Numbers that children inherit beside the genes, such as a
             mutation rate.
-        rung: Integer, above 0 if it goes on with the training of its only
-            parent, which stands on the rung below.
+        rung: Integer, above 0 if the individual continues the training of its
+            only parent, which is on the rung below.
     """
 
     genome: Genome = dataclasses.field(default_factory=dict)
     parents: tuple[int, ...] = ()
-    operator: str = "random"
+    operator: str = labels.RANDOM
     traits: Mapping[str, float] = dataclasses.field(default_factory=dict)
     rung: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Individual:
-    """A network with its origin and, once evaluated, its losses.
+    """A genome with its origin and, once its trial has ended, its losses.
 
     Args:
         birth: Its number in the order of births, from 0.
-        genome: Its active genes.
-        parents: Births of its parents.
-        operator: What made it.
-        traits: What it hands down beside its genes.
-        losses: One number an objective, lower is better. `None` while it is
-            pending and when its evaluation failed.
-        rung: Integer, how often its training was gone on with before it; see
-            `keras_evonas.evolution.rungs`.
-        violation: How far it is outside of what the evaluation must keep to,
-            0 if it is not.
+        genome: Mapping of the names of its active genes to their values.
+        parents: Birth numbers of its parents.
+        operator: Labels of the operators that made it.
+        traits: Numbers that its children inherit beside the genes.
+        losses: One number for each objective, lower is better. `None` while it
+            is pending, and if its trial failed.
+        rung: Integer, the number of individuals whose training it continues,
+            one after another; see `keras_evonas.evolution.rungs`.
+        violation: How far its trial was outside of the constraints, 0 if it
+            met all of them.
     """
 
     birth: int
     genome: Genome
     parents: tuple[int, ...] = ()
-    operator: str = "random"
+    operator: str = labels.RANDOM
     traits: Mapping[str, float] = dataclasses.field(default_factory=dict)
     losses: tuple[float, ...] | None = None
     rung: int = 0
-
     violation: float = 0.0
 
     @property
     def continues(self) -> int | None:
-        """Birth of the individual whose training it goes on with, if any."""
+        """Birth of the individual whose training it continues, if any."""
         return self.parents[0] if self.rung else None
 
     @property
     def viable(self) -> bool:
-        """Whether it may be a parent: evaluated, and all losses finite."""
+        """True if it may be a parent: it has losses, and all are finite."""
         return self.losses is not None and all(map(math.isfinite, self.losses))
 
     @property
     def feasible(self) -> bool:
-        """Whether it may be the result: viable, and within all constraints."""
+        """True if it may be the result: viable, and within all constraints."""
         return self.viable and self.violation == 0
 
 
 def best_first(individuals: Sequence[Individual]) -> list[Individual]:
     """Sorts viable individuals, the earlier born first in a tie.
 
-    Those that violate no constraint come first, the others by how much they
-    violate (Deb, 2000). With one objective they are sorted by loss, with
+    Individuals that violate no constraint come first, the others by how much
+    they violate (Deb, 2000). With one objective they are sorted by loss, with
     several by the crowded comparison of Deb et al. (2002).
 
     Args:
-        individuals: Individuals that have ended; those that are not viable
-            are left out.
+        individuals: Individuals that have ended.
 
     Returns:
-        List of individuals.
+        List of the viable ones.
     """
     viable = sorted(
         (one for one in individuals if one.viable), key=lambda one: one.birth
@@ -106,10 +107,11 @@ def best_first(individuals: Sequence[Individual]) -> list[Individual]:
 
 
 def single_losses(individuals: Sequence[Individual]) -> np.ndarray:
-    """The first loss of each, larger for those that are not feasible.
+    """Returns one finite loss for each individual, failures included.
 
-    What violates a constraint is worse than all that does not, by how much it
-    violates (Deb, 2000), and what failed is as bad as the worst.
+    It is the first loss of an individual that is feasible. An individual that
+    violates a constraint is worse than all that violate none, and the worse
+    the more it violates (Deb, 2000). One that failed is as bad as the worst.
 
     Args:
         individuals: `n` individuals that have ended.
@@ -125,6 +127,8 @@ def single_losses(individuals: Sequence[Individual]) -> np.ndarray:
     )
     outside = sound & (violations > 0)
     if outside.any():
+        # Violations are measured in ranges of the feasible losses, so that
+        # they neither vanish beside the losses nor flatten them.
         kept = losses[sound & ~outside]
         worst = max(kept, default=0.0)
         span = worst - min(kept, default=0.0)
@@ -134,28 +138,27 @@ def single_losses(individuals: Sequence[Individual]) -> np.ndarray:
 
 
 class History:
-    """The record of a search: what has ended, and what is pending.
+    """All individuals of a search, those that ended and those that are pending.
 
     Attributes:
-        ended: Individuals in the order in which their evaluations ended,
-            failures included.
-        pending: Individuals that are being evaluated, by birth.
-        continued: Births of the individuals whose training somebody went on
-            with, or is going on with now.
+        ended: Individuals in the order in which they ended, failures included.
+        pending: Dictionary from births to individuals that have not ended.
+        continued: Births of the individuals whose training another individual
+            continues, pending ones included.
     """
 
     def __init__(self) -> None:
         self.ended: list[Individual] = []
         self.pending: dict[int, Individual] = {}
         self.continued: set[int] = set()
-        self._everyone: list[Individual] = []  # by birth
+        self._individuals: list[Individual] = []  # by birth
         self._births_of: dict[Hashable, set[int]] = {}
         self._objectives = 0  # as many as the first losses
 
     @property
     def births(self) -> int:
         """Number of individuals born so far."""
-        return len(self._everyone)
+        return len(self._individuals)
 
     @property
     def distinct(self) -> int:
@@ -163,12 +166,12 @@ class History:
         return len(self._births_of)
 
     def seen(self, key: Hashable, rung: int = 0) -> bool:
-        """Whether a genome with this key was born, on this rung or above."""
+        """Returns whether the genome of a key was born on a rung or above."""
         births = self._births_of.get(key, ())
-        return any(self._everyone[birth].rung >= rung for birth in births)
+        return any(self._individuals[birth].rung >= rung for birth in births)
 
     def on_rung(self, rung: int) -> "History":
-        """A view for which nobody ended but the individuals of a rung."""
+        """Returns a view in which only individuals of one rung have ended."""
         view = copy.copy(self)
         view.ended = [one for one in self.ended if one.rung == rung]
         return view
@@ -177,20 +180,20 @@ class History:
         """Returns the individual of a birth, ended or pending.
 
         Raises:
-            KeyError: If nobody was born with this number.
+            KeyError: If there is no such birth.
         """
         if not 0 <= birth < self.births:
             raise KeyError(
                 f"`birth` must be one of the {self.births} births so far, "
                 f"counted from 0. Received: birth={birth}."
             )
-        return self._everyone[birth]
+        return self._individuals[birth]
 
     def begin(self, individual: Individual, space: SearchSpace) -> None:
         """Records a birth.
 
         Raises:
-            ValueError: If it is not the next birth.
+            ValueError: If the individual is not the next birth.
         """
         if individual.birth != self.births:
             raise ValueError(
@@ -200,7 +203,7 @@ class History:
             )
         if individual.continues is not None:
             self.continued.add(individual.continues)
-        self._everyone.append(individual)
+        self._individuals.append(individual)
         self.pending[individual.birth] = individual
         self._note(individual, space)
 
@@ -212,16 +215,16 @@ class History:
         genome: Mapping[str, Value] | None = None,
         violation: float = 0.0,
     ) -> Individual:
-        """Records the end of an evaluation.
+        """Records the end of an individual's trial.
 
         Args:
-            birth: Which one ended.
-            losses: One number an objective, lower is better; `None` if it
-                failed.
-            space: The space it lives in.
-            genome: Its genome if that changed meanwhile, because the space
-                grew when its network was built.
-            violation: How far it is outside of the constraints.
+            birth: The birth of the individual.
+            losses: One number for each objective, lower is better; `None` if
+                the trial failed.
+            space: The space of the search.
+            genome: The genome, if it changed because the space grew when the
+                network was built.
+            violation: How far the trial was outside of the constraints.
 
         Returns:
             The individual with its losses.
@@ -229,7 +232,7 @@ class History:
         Raises:
             KeyError: If no individual of this birth is pending.
             TypeError: If `losses` is a bare number.
-            ValueError: If `losses` are more or fewer than those before.
+            ValueError: If `losses` holds more or fewer numbers than before.
         """
         if birth not in self.pending:
             raise KeyError(
@@ -248,14 +251,17 @@ class History:
         individual = dataclasses.replace(
             born, losses=checked, violation=violation
         )
-        self._everyone[birth] = individual
+        self._individuals[birth] = individual
         self.ended.append(individual)
         return individual
 
     def grow(self, space: SearchSpace) -> None:
-        """Goes on in a space with more genes: all had their defaults so far."""
+        """Counts all individuals as born in a space with more genes.
+
+        Genes that an individual lacks count as having their defaults.
+        """
         self._births_of.clear()
-        for individual in self._everyone:
+        for individual in self._individuals:
             self._note(individual, space)
 
     def _note(self, individual: Individual, space: SearchSpace) -> None:
@@ -269,15 +275,16 @@ class History:
             return None
         if not isinstance(losses, Iterable):
             raise TypeError(
-                "`losses` must be a tuple, one number an objective. Received: "
-                f"losses={losses!r}. For one objective pass `({losses!r},)`."
+                "`losses` must be a tuple with one number for each objective. "
+                f"Received: losses={losses!r}. For one objective pass "
+                f"`({losses!r},)`."
             )
         checked = tuple(float(loss) for loss in losses)
         self._objectives = self._objectives or len(checked)
         if not checked or len(checked) != self._objectives:
             raise ValueError(
-                "`losses` must be as many as the objectives, at least one. "
-                f"Received: losses={checked}, for {self._objectives} "
+                "`losses` must hold one number for each objective, at least "
+                f"one. Received: losses={checked}, for {self._objectives} "
                 "objectives so far."
             )
         return checked

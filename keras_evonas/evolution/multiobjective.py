@@ -1,28 +1,29 @@
 """Strategies for several objectives.
 
-Every strategy copes with several: whatever sorts individuals does so by the
-crowded comparison (see `best_first`). Those here are made for it.
+Every strategy can be used with several objectives, since individuals are
+sorted by the crowded comparison (see `best_first`). Those here are made for it.
 """
 
+from keras_evonas.evolution.checks import Size
 from keras_evonas.evolution.crossover import BlockCrossover
 from keras_evonas.evolution.mutation import Step
 from keras_evonas.evolution.replacement import WorstDies
 from keras_evonas.evolution.selection import Tournament
 from keras_evonas.evolution.strategies import Evolution
-from keras_evonas.evolution.strategies import Size
 
 
 def nsga2(
     *, population_size: Size = "auto", crossover_rate: float = 0.9
 ) -> Evolution:
-    """NSGA-II, steady-state (Deb et al., 2002).
+    """Returns NSGA-II (Deb et al., 2002) in its steady-state form.
 
-    Parents win binary tournaments by rank, then by loneliness; of parents and
-    child the most crowded of the worst front dies. Individuals that violate a
-    constraint are worse than all others, by how much they do. Deviations from
-    the paper: one child at a time, so that nobody waits (Durillo et al.,
-    2009); of equals the earlier born wins instead of one by chance; and
-    crossover and mutation are those for genes of every type.
+    Parents win binary tournaments by their rank, in a tie by their crowding
+    distance. Of the population and a child the most crowded individual of the
+    worst front is removed. Individuals that violate a constraint are worse than
+    all others, and the worse the more they violate it. Deviations from the
+    paper: children are born one at a time, so that no worker waits (Durillo et
+    al., 2009); of equal individuals the earlier born wins instead of a random
+    one; and crossover and mutation are those for genes of every type.
 
     Args:
         population_size: Integer or `"auto"`; see `Evolution`.

@@ -1,15 +1,17 @@
-"""Mutation: how a draft differs from its parents.
+"""Mutation: changes of a draft.
 
 A mutation changes at least one gene whenever some active gene has another
-value. Silent genes are never drawn.
+value. It never changes inactive genes.
 """
 
 import dataclasses
 import math
+from typing import ClassVar
 from typing import Protocol
 
 import numpy as np
 
+from keras_evonas.evolution import labels
 from keras_evonas.evolution.checks import check_range
 from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Value
@@ -29,12 +31,12 @@ class Mutation(Protocol):
         """Changes a draft.
 
         Args:
-            draft: What to change; its genome is expressed.
-            space: The space it lives in.
+            draft: The draft, with all active genes.
+            space: The space of the draft.
             rng: The generator to draw from.
 
         Returns:
-            A changed draft; the argument is not touched.
+            A changed draft; the argument stays as it is.
         """
 
 
@@ -43,14 +45,15 @@ class Resample:
     """Draws genes anew from their domains.
 
     Args:
-        rate: Float in `[0, 1]`, the chance of each active gene. Defaults to
-            `None`: one over the number of active genes.
+        rate: Float in `[0, 1]`, the chance of each active gene to change.
+            Defaults to `None`: one over the number of active genes.
 
     Raises:
         ValueError: If `rate` is out of range.
     """
 
     rate: float | None = None
+    label: ClassVar[str] = labels.define("resample", "some genes drawn anew")
 
     def __post_init__(self) -> None:
         _check_rate(self.rate)
@@ -63,12 +66,14 @@ class Resample:
             gene.name: resample(gene.domain, draft.genome[gene.name], rng)
             for gene in _chosen(draft, space, self.rate, rng)
         }
-        return _changed(draft, changes, "resample")
+        return _changed(draft, changes, self.label)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ResampleOne:
-    """Draws exactly one gene anew, as regularized evolution does."""
+    """Draws exactly one gene anew (Real et al., 2019)."""
+
+    label: ClassVar[str] = labels.define("resample_one", "one gene drawn anew")
 
     def __call__(
         self, draft: Draft, space: SearchSpace, rng: np.random.Generator
@@ -79,23 +84,25 @@ class ResampleOne:
             return draft
         gene = genes[int(rng.integers(len(genes)))]
         value = resample(gene.domain, draft.genome[gene.name], rng)
-        return _changed(draft, {gene.name: value}, "resample_one")
+        return _changed(draft, {gene.name: value}, self.label)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Step:
     """Moves ordered genes a step and draws the others anew.
 
-    A step is normal on the gene's own scale, so a learning rate moves by a
-    factor and a number of units by the powers it is listed in.
+    A step is normally distributed on the scale of the gene: a learning rate on
+    a logarithmic scale is multiplied by a factor, and a number of units moves
+    along the values that the space lists.
 
     Args:
-        rate: Float in `[0, 1]`, the chance of each active gene. Defaults to
-            `None`: one over the number of active genes.
-        scale: Float in `(0, 1]`, standard deviation of a step as a share of
-            the domain. Defaults to 0.15.
+        rate: Float in `[0, 1]`, the chance of each active gene to change.
+            Defaults to `None`: one over the number of active genes.
+        scale: Float in `(0, 1]`, the standard deviation of a step as a share
+            of the domain. Defaults to 0.15.
         resample: Float in `[0, 1]`, the chance that an ordered gene is drawn
-            anew instead, so that far values stay in reach. Defaults to 0.3.
+            anew instead, so that distant values stay in reach. Defaults to
+            0.3.
 
     Raises:
         ValueError: If a number is out of range.
@@ -104,6 +111,7 @@ class Step:
     rate: float | None = None
     scale: float = 0.15
     resample: float = 0.3
+    label: ClassVar[str] = labels.define("step", "small changes")
 
     def __post_init__(self) -> None:
         _check_rate(self.rate)
@@ -121,21 +129,23 @@ class Step:
                 changes[gene.name] = gene.domain.step(value, rng, self.scale)
             else:
                 changes[gene.name] = resample(gene.domain, value, rng)
-        return _changed(draft, changes, "step")
+        return _changed(draft, changes, self.label)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SelfAdaptive:
-    """Each individual carries its own mutation rate, which mutates first.
+    """Mutates with a rate that each individual inherits and changes first.
 
-    Follows the log-normal rule of Bäck & Schütz (1996), with the rate kept
-    between one over the number of active genes and `highest`. Good rates
-    spread with the children that they made good.
+    A rate that makes good children is inherited together with their genes
+    (Bäck & Schütz, 1996). Deviation from the paper: the logarithm of the rate
+    moves by a normal step, not its logit, which is the same for small rates;
+    and the rate stays between one over the number of active genes and
+    `highest`.
 
     Args:
-        mutation: The mutation whose `rate` is carried. Defaults to `Step()`.
-        learning_rate: Float in `(0, 2]`, standard deviation of the change of
-            the logarithm of the rate. Defaults to 0.2.
+        mutation: The mutation that gets the rate. Defaults to `Step()`.
+        learning_rate: Float in `(0, 2]`, the standard deviation of the step of
+            the logarithm. Defaults to 0.2.
         highest: Float in `(0, 1]`, the largest rate. Defaults to 0.5.
 
     Raises:
@@ -149,7 +159,7 @@ class SelfAdaptive:
     def __post_init__(self) -> None:
         if not hasattr(self.mutation, "rate"):
             raise ValueError(
-                "`mutation` must have a `rate` to adapt. Received: "
+                "`mutation` must have an argument `rate` to adapt. Received: "
                 f"mutation={self.mutation}. Use Step() or Resample()."
             )
         check_range(
@@ -182,7 +192,7 @@ def _chosen(
     rate: float | None,
     rng: np.random.Generator,
 ) -> list[Gene]:
-    """Draws the genes to change, at least one where there is one."""
+    """Draws the genes to change, at least one if any can change."""
     genes = space.mutable(draft.genome)
     if not genes:
         return []
@@ -195,9 +205,11 @@ def _chosen(
     ]
 
 
-def _changed(draft: Draft, changes: dict[str, Value], operator: str) -> Draft:
+def _changed(draft: Draft, changes: dict[str, Value], label: str) -> Draft:
+    # A draft that was born before is mutated again, maybe many times: the same
+    # label is noted once.
     return dataclasses.replace(
         draft,
         genome={**draft.genome, **changes},
-        operator=draft.operator.removesuffix(f"+{operator}") + f"+{operator}",
+        operator=draft.operator.removesuffix(f"+{label}") + f"+{label}",
     )

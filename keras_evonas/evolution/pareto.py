@@ -1,8 +1,8 @@
-"""Several objectives: who beats whom, and how good a front is.
+"""Several objectives: dominance, crowding and the quality of a front.
 
-Pure functions of arrays of losses, one row a point, one column an objective,
-lower is better. A row that holds a NaN is worst in all objectives, since half
-a result is none.
+Pure functions of arrays of losses, with a row for each point and a column for
+each objective, lower is better. A row that holds a NaN counts as the worst in
+all objectives.
 
 A point *dominates* another if it is nowhere worse and somewhere better. With
 violations of constraints, the rules of Deb (2000) come before that: a
@@ -22,11 +22,12 @@ Losses = npt.NDArray[np.float64]
 def ranks(
     losses: npt.ArrayLike, violations: Sequence[float] | None = None
 ) -> npt.NDArray[np.int64]:
-    """Sorts points into fronts, each undominated but for the fronts before.
+    """Sorts points into fronts, each dominated only by the fronts before it.
 
-    Takes the points in lexicographic order, where nobody is dominated by a
-    later one, and finds the front of each by bisection (Zhang et al., 2015).
-    Two infeasible points that violate equally are compared by their losses.
+    Takes the points in lexicographic order, in which no point is dominated by
+    a later one, and finds the front of each by bisection, as ENS-BS does
+    (Zhang et al., 2015). Two infeasible points that violate equally are
+    compared by their losses.
 
     Args:
         losses: `(n, m)` array.
@@ -47,7 +48,8 @@ def ranks(
     fronts: list[_Front] = []
     for index in np.lexsort(points.T[::-1]):
         point = points[index]
-        # A front that dominates a point is dominated by none that does not.
+        # If a front does not dominate the point, no later front does, so that
+        # the fronts are ordered and bisection finds the first of these.
         place = bisect.bisect_left(
             fronts,
             True,
@@ -76,7 +78,7 @@ class _Front:
         self._count += 1
 
     def dominates(self, point: Losses, constrained: int) -> bool:
-        """Whether a member beats a point that comes after all of them."""
+        """Returns whether a point dominates one that comes after all."""
         rows = self._rows[: self._count]
         if constrained and rows[-1, 0] < point[0]:
             return True
@@ -85,7 +87,7 @@ class _Front:
 
 
 def crowding_distances(losses: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Measures how alone each point stands on its front.
+    """Measures how far each point is from its neighbours on its front.
 
     Follows Deb et al. (2002), section III-B, except that an objective that is
     constant or infinite over the front contributes nothing instead of
@@ -95,8 +97,8 @@ def crowding_distances(losses: npt.ArrayLike) -> npt.NDArray[np.float64]:
         losses: `(n, m)` array, the points of one front.
 
     Returns:
-        `(n,)` array, larger is lonelier; the extremes are `inf`, one at each
-        end of each objective.
+        `(n,)` array, larger where it is less crowded; `inf` for one point at
+        each end of each objective.
 
     Raises:
         ValueError: If `losses` is not two-dimensional.
@@ -119,8 +121,8 @@ def order(
 ) -> npt.NDArray[np.int64]:
     """Sorts points by the crowded comparison of Deb et al. (2002).
 
-    The lower rank comes first, on the same front the lonelier point, and of
-    equals the one that stands earlier in `losses`.
+    The lower rank comes first, on the same front the less crowded point, and
+    of equal points the one that is earlier in `losses`.
 
     Args:
         losses: `(n, m)` array.
@@ -150,7 +152,7 @@ def hypervolume(losses: npt.ArrayLike, reference: Sequence[float]) -> float:
     Args:
         losses: `(n, m)` array. Points that do not beat the reference in every
             objective contribute nothing.
-        reference: `m` finite numbers, what is just not acceptable.
+        reference: `m` finite numbers, losses that are just not acceptable.
 
     Returns:
         The dominated volume, 0 for no points.
@@ -172,6 +174,9 @@ def hypervolume(losses: npt.ArrayLike, reference: Sequence[float]) -> float:
 
 
 def _volume(points: Losses, corner: Losses) -> float:
+    # Between two successive values of the last objective the dominated space is
+    # a slab: its base is dominated by the points up to there, in one objective
+    # less.
     if not len(points):
         return 0.0
     if len(corner) == 1:
@@ -191,10 +196,10 @@ def _volume(points: Losses, corner: Losses) -> float:
 
 
 def knee_point(losses: npt.ArrayLike) -> int:
-    """Finds the point where a gain in one objective begins to cost most.
+    """Finds the best compromise of a front, where it bends most.
 
     It is the point of the first front that lies deepest below the plane
-    through the front's extremes (Das, 1999), each objective being scaled to
+    through the extremes of the front (Das, 1999), with each objective scaled to
     its range over the front.
 
     Args:
@@ -214,6 +219,8 @@ def knee_point(losses: npt.ArrayLike) -> int:
             "`losses` must hold at least one finite point. Received: "
             f"losses={points.tolist()}."
         )
+    # Scaled, the extremes are the unit vectors, so that the plane through them
+    # holds the points whose losses sum to 1: the smallest sum is the deepest.
     front = finite[ranks(points[finite]) == 0]
     low = points[front].min(axis=0)
     span = points[front].max(axis=0) - low
@@ -225,7 +232,7 @@ def _checked(losses: npt.ArrayLike) -> Losses:
     points = np.array(losses, dtype=float)
     if points.ndim != 2:
         raise ValueError(
-            "`losses` must be a two-dimensional array, one row a point. "
+            "`losses` must be a two-dimensional array, a row for each point. "
             f"Received: losses of shape {points.shape}."
         )
     points[np.isnan(points).any(axis=1)] = np.inf

@@ -1,8 +1,8 @@
 """Screened evolution for several objectives: a surrogate for each of them.
 
-Where few networks can be trained, evolution by ranks alone learns too slowly.
-Here children are chosen by how much they are expected to add to the
-hypervolume of the front (Emmerich et al., 2006).
+With few trials, evolution by ranks alone learns too slowly. Here the candidate
+is chosen that is expected to add most to the hypervolume of the front (Emmerich
+et al., 2006).
 """
 
 import copy
@@ -10,13 +10,13 @@ import dataclasses
 import itertools
 import weakref
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from scipy import special
 
+from keras_evonas.evolution import labels
 from keras_evonas.evolution import pareto
-from keras_evonas.evolution.encoding import Encoding
+from keras_evonas.evolution.checks import Size
 from keras_evonas.evolution.gaussian_process import GaussianProcess
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
@@ -28,33 +28,40 @@ from keras_evonas.evolution.surrogate import Surrogate
 from keras_evonas.evolution.surrogate import half_ranked
 from keras_evonas.evolution.surrogate import surrogate_of
 
-# How far beyond the worst the reference point lies, as a share of the range.
+# Distance of the reference point from the worst losses, as a share of their
+# range; BoTorch's `infer_reference_point` has the same. Without it the extremes
+# of a front would add no hypervolume.
 _MARGIN = 0.1
-# Operators of individuals that nothing has chosen.
-_DRAWN = ("default", "random", "space_filling")
-# Below this hypervolumes are all the same.
+# Operators of individuals that neither parents nor a surrogate were behind.
+_DRAWN = (labels.DEFAULT, labels.RANDOM, labels.SPACE_FILLING)
+# Smaller hypervolumes count as this, so that logarithms are finite.
 _TINY = 1e-300
+# Stands for a lower bound of minus infinity, in units of standardised losses:
+# nothing is expected to improve on it.
+_FAR_BELOW = -1e6
 
 Box = tuple[tuple[float, float], ...]
 
 
 def boxes(losses: np.ndarray, reference: Sequence[float]) -> list[Box]:
-    """Cuts the space that a front leaves undominated into boxes.
+    """Cuts the space that no point dominates into boxes.
 
     Args:
         losses: `(n, m)` array, the points.
-        reference: `m` numbers, the far corner of the space.
+        reference: `m` numbers, the upper corner of the space.
 
     Returns:
         List of boxes that do not overlap, each a lower and an upper bound for
-        every objective. Together they are all that lies below `reference` and
-        is dominated by no point.
+        every objective. Together they hold all that is below `reference` and
+        not dominated.
     """
     corner = [float(number) for number in reference]
     points = losses[(losses < np.array(corner)).all(axis=1)]
     if len(corner) == 1:
         best = float(points.min()) if len(points) else corner[0]
         return [((-np.inf, best),)]
+    # Slabs between successive values of the last objective, as in
+    # `pareto.hypervolume`: in each only the points below it dominate.
     points = points[np.argsort(points[:, -1], kind="stable")]
     cuts = [-np.inf, *points[:, -1].tolist(), corner[-1]]
     found: list[Box] = []
@@ -68,16 +75,19 @@ def boxes(losses: np.ndarray, reference: Sequence[float]) -> list[Box]:
 def log_expected_hypervolume_improvement(
     means: np.ndarray, variances: np.ndarray, cut: Sequence[Box]
 ) -> np.ndarray:
-    """Logarithm of the hypervolume that candidates are expected to add.
+    """Returns the logarithm of the expected gain of hypervolume.
 
-    A place of the undominated space is won by a candidate that is below it in
-    every objective. The chance of that, integrated over a box, is a product
-    of differences of expected improvements, one for each objective.
+    A point of the undominated space is gained if the candidate is below it in
+    every objective. For independent objectives the chance of that is a product
+    of distribution functions. Integrated over a box it is a product of
+    differences of expected improvements, since the expected improvement on a
+    bound is the integral of the distribution function up to that bound. Yang et
+    al. (2019) sum such boxes, too.
 
     Args:
         means: `(n, m)` array, predicted losses, independent of each other.
         variances: `(n, m)` array, positive.
-        cut: What `boxes` returned.
+        cut: The boxes of the undominated space; see `boxes`.
 
     Returns:
         `(n,)` array.
@@ -90,65 +100,47 @@ def log_expected_hypervolume_improvement(
         low, high = edges[:, objective, 0], edges[:, objective, 1]
         gain = _expected_improvement(mean, deviation, high)
         gain -= _expected_improvement(mean, deviation, low)
-        volume *= np.maximum(gain, 0.0)
+        volume *= np.maximum(gain, 0.0)  # Rounding may make it negative.
     return np.asarray(np.log(np.maximum(volume.sum(axis=1), _TINY)))
 
 
 def _expected_improvement(
     mean: np.ndarray, deviation: np.ndarray, best: np.ndarray
 ) -> np.ndarray:
-    z = (np.maximum(best, -1e6) - mean) / deviation
+    z = (np.maximum(best, _FAR_BELOW) - mean) / deviation
     density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
     return np.asarray(deviation * (density + z * special.ndtr(z)))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class FrontSurrogate:
-    """Predicts all losses, and what is worth a trial; see `Surrogate`.
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class FrontSurrogate(Surrogate):
+    """Predicts all losses; its gain is hypervolume of the Pareto front.
+
+    Its trust is the least one of all objectives.
 
     Args:
-        encoding: Encodes the genomes.
         models: For each sample of the parameters a Gaussian process for each
             objective.
-        cuts: For each sample the boxes that its front leaves undominated.
-        codes: `(n, size)` array, the individuals it learnt from.
-        active: `(n, size)` boolean array, their active genes.
-        expected: `(n, m)` array, their expected losses.
-        individuals: The individuals it learnt from.
-        trust: Float, the least rank correlation of losses with predictions.
+        cuts: For each sample the boxes of the undominated space.
     """
 
-    encoding: Encoding
     models: Sequence[Sequence[GaussianProcess]]
     cuts: Sequence[Sequence[Box]]
-    codes: np.ndarray
-    active: np.ndarray
-    expected: np.ndarray
-    individuals: Sequence[Individual]
-    trust: float
 
     def elites(self, count: int) -> np.ndarray:
-        """Indices of feasible individuals that are expected to be best."""
+        """Returns the indices of feasible individuals expected best."""
         feasible = np.array([one.feasible for one in self.individuals])
         order = pareto.order(self.expected)
         return np.asarray(order[feasible[order]][:count])
 
     def is_stuck(self, ended: int) -> bool:
-        """Never: a front grows somewhere, and asks for no better best."""
+        """Returns `False`: a front can grow without a better best loss."""
         del ended
         return False
 
     def worth(self, codes: np.ndarray) -> np.ndarray:
-        """Log of the expected gain of hypervolume, averaged over samples.
-
-        Args:
-            codes: `(n, size)` array.
-
-        Returns:
-            `(n,)` array.
-        """
-        active = self.encoding.activity(codes)
-        features = self.encoding.features(codes, active)
+        """Returns the log of the expected hypervolume; see `Surrogate`."""
+        features = self.features(codes)
         logs = []
         for models, cut in zip(self.models, self.cuts, strict=True):
             predicted = [model.predict(features) for model in models]
@@ -160,14 +152,14 @@ class FrontSurrogate:
 
 
 def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
-    """Learns each objective from a history.
+    """Makes a surrogate of all objectives of a history.
 
     Failures and individuals that violate a constraint count as the worst in
     all objectives; see `surrogate_of`.
 
     Args:
         space: The space.
-        history: The history, at least one individual feasible.
+        history: The history, with at least one feasible individual.
 
     Returns:
         The surrogate. It depends on its arguments only.
@@ -175,15 +167,17 @@ def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
     parts = [
         surrogate_of(space, part, (half_ranked,)) for part in _views(history)
     ]
-    # Each learnt from those that matter for its objective; all are compared.
-    everyone = history.ended
+    # Each part may have learnt from a part of the individuals only, those that
+    # matter for its objective. The front is that of all.
+    ended = history.ended
     encoding = parts[0].encoding
-    codes, active = encoding.encode([one.genome for one in everyone])
+    codes, active = encoding.encode([one.genome for one in ended])
     features = encoding.features(codes, active)
-    feasible = np.array([one.feasible for one in everyone])
-    drawn = feasible & np.array([one.operator in _DRAWN for one in everyone])
-    # A network that does worse in the first objective than half of the random
-    # ones is of little use, however cheap: it counts for every second child.
+    feasible = np.array([one.feasible for one in ended])
+    drawn = feasible & np.array([one.operator in _DRAWN for one in ended])
+    # Mostly the first objective is the quality of a network and the others are
+    # costs. A cheap network that is worse than half of the random ones is of
+    # little use, so it gains hypervolume only at every second birth.
     is_limited = bool(history.births % 2) and bool(drawn.any())
     models = list(zip(*(part.models for part in parts), strict=False))
     means = [
@@ -203,13 +197,13 @@ def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
         codes=codes,
         active=active,
         expected=np.mean(means, axis=0),
-        individuals=everyone,
+        individuals=ended,
         trust=min(part.trust for part in parts),
     )
 
 
 def _undominated(losses: np.ndarray, limit: float) -> list[Box]:
-    """What the front leaves of all that was seen, up to a first loss."""
+    """Returns the undominated boxes, up to a limit of the first loss."""
     high = losses.max(axis=0)
     span = high - losses.min(axis=0)
     reference = high + np.where(span > 0, _MARGIN * span, 1.0)
@@ -217,15 +211,15 @@ def _undominated(losses: np.ndarray, limit: float) -> list[Box]:
     return boxes(losses[pareto.ranks(losses) == 0], reference)
 
 
-# For each history one of each objective. They follow from the history alone,
-# and are kept because the surrogates keep their fits by history.
+# For each history a history of each objective. They follow from the history
+# alone, and are kept because the fits of surrogates are kept by history.
 _VIEWS: weakref.WeakKeyDictionary[History, list[History]] = (
     weakref.WeakKeyDictionary()
 )
 
 
 def _views(history: History) -> list[History]:
-    """The history as it looks to a search for one of its objectives."""
+    """Returns for each objective the history of that objective alone."""
     number = next(len(one.losses) for one in history.ended if one.losses)
     views = _VIEWS.setdefault(history, [])
     if len(views) != number:
@@ -248,11 +242,11 @@ def _seen_by(objective: int, one: Individual) -> Individual:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScreenedParetoEvolution(ScreenedEvolution):
-    """Screened evolution for a front instead of one best network.
+    """Screened evolution for a Pareto front instead of one best network.
 
-    As `ScreenedEvolution`, but that a child's worth is what it is expected to
-    add to the hypervolume of the front. As long as nobody is feasible, it is
-    what it is expected to violate less.
+    It differs from `ScreenedEvolution` in the gain that is predicted, which is
+    hypervolume of the front. As long as no individual is feasible, it is a
+    smaller violation of the constraints.
 
     Args:
         evolution: The evolution that makes children. Defaults to `nsga2()`.
@@ -260,10 +254,8 @@ class ScreenedParetoEvolution(ScreenedEvolution):
 
     evolution: Evolution = dataclasses.field(default_factory=nsga2)
 
-    def learn(  # type: ignore[override]
-        self, space: SearchSpace, history: History
-    ) -> FrontSurrogate | Surrogate:
-        """Makes the surrogate that screens; see `ScreenedEvolution`."""
+    def learn(self, space: SearchSpace, history: History) -> Surrogate:
+        """Makes the surrogate of a history; see `ScreenedEvolution`."""
         if not any(one.feasible for one in history.ended):
             return surrogate_of(space, history)
         return front_surrogate_of(space, history)
@@ -272,19 +264,19 @@ class ScreenedParetoEvolution(ScreenedEvolution):
 def screened_nsga2(
     *,
     evolution: Evolution | None = None,
-    initial_size: int | Literal["auto"] = "auto",
+    initial_size: Size = "auto",
     unscreened: int = 10,
     default_first: bool = True,
 ) -> ScreenedParetoEvolution:
-    """NSGA-II whose children are chosen by Gaussian processes.
+    """Returns NSGA-II whose children are chosen by Gaussian processes.
 
-    Best for fronts in which every trial counts, up to some hundreds.
+    Suits searches of up to some hundred trials, in which each trial is costly.
 
     Args:
         evolution: The evolution that makes children, or `None` for `nsga2()`.
         initial_size: Integer or `"auto"`; see `ScreenedEvolution`.
-        unscreened: Integer, every how many children one is born unscreened.
-            Defaults to 10.
+        unscreened: Integer, one of so many children is unscreened; see
+            `ScreenedEvolution`. Defaults to 10.
         default_first: Boolean, whether the defaults of the space come first.
             Defaults to `True`.
 

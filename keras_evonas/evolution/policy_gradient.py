@@ -1,10 +1,11 @@
-"""Policy gradient: a distribution over networks that learns from rewards."""
+"""Policy gradient: a distribution of genomes that learns from rewards."""
 
 import dataclasses
 from typing import TypeAlias
 
 import numpy as np
 
+from keras_evonas.evolution import labels
 from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.checks import check_range
 from keras_evonas.evolution.genes import Domain
@@ -18,7 +19,10 @@ from keras_evonas.evolution.history import single_losses
 from keras_evonas.evolution.mutation import ResampleOne
 from keras_evonas.evolution.space import SearchSpace
 
-# Rewards are measured in deviations from the baseline, and cut off here.
+_POLICY = labels.define("policy", "drawn from the learnt policy")
+
+# Advantages are measured in standard deviations of the losses and cut off here:
+# one loss that diverged would else settle the policy for good.
 _LARGEST_ADVANTAGE = 3.0
 
 Preferences: TypeAlias = dict[Gene, np.ndarray]
@@ -26,24 +30,26 @@ Preferences: TypeAlias = dict[Gene, np.ndarray]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PolicyGradient:
-    """REINFORCE over the genes, with a moving baseline (Zoph & Le, 2017).
+    """REINFORCE (Williams, 1992) over the genes, as in Zoph & Le (2017).
 
-    A network is drawn gene by gene from a softmax over preferences. After its
-    evaluation the preferences for its values rise by how much better it was
-    than the moving average of those before, or fall.
+    A genome is drawn gene by gene from the softmax of preferences. Once its
+    trial has ended, the preferences for its values rise if its loss is below
+    the moving average of the losses before, and fall if it is above.
 
-    Deviations from the paper: each gene has a table of preferences, instead of
+    Deviations from Zoph & Le: each gene has a table of preferences, instead of
     a recurrent network for all; the conditions of the space decide which genes
     are drawn. Losses are divided by their moving deviation, so that the
-    learning rate does not hang on their unit. Continuous genes are drawn from
-    one of `bins` equal parts, evenly within. Of several losses only the first
-    counts. A failure counts as a loss of one deviation above the baseline.
+    learning rate does not depend on their unit. Continuous genes are drawn from
+    one of `bins` equal parts, evenly within it. Of several losses only the
+    first counts. A failure counts as a loss of one deviation above the
+    baseline.
 
     Args:
-        learning_rate: Float, how far preferences move. Defaults to 0.5.
-        decay: Float in `[0, 1)`, how much the past weighs in the baseline.
+        learning_rate: Float, the step of the preferences for a loss that is one
+            deviation below the baseline. Defaults to 0.5.
+        decay: Float in `[0, 1)`, the weight of the past in the moving averages.
             Defaults to 0.8.
-        bins: Integer of at least 2. Defaults to 8.
+        bins: Integer of at least 2, the parts of an interval. Defaults to 8.
 
     Raises:
         ValueError: If a number is out of range.
@@ -66,13 +72,13 @@ class PolicyGradient:
         return self
 
     def begin(self) -> tuple[Individual, ...]:
-        """Remembers nobody; see `Strategy`."""
+        """Returns an empty tuple; see `Strategy`."""
         return ()
 
     def absorb(
         self, state: tuple[Individual, ...], individual: Individual
     ) -> tuple[Individual, ...]:
-        """Remembers who ended, in order; see `Strategy`."""
+        """Keeps all individuals that ended, in order; see `Strategy`."""
         if not individual.viable:
             individual = dataclasses.replace(individual, losses=None)
         return (*state, individual)
@@ -84,7 +90,7 @@ class PolicyGradient:
         history: History,
         rng: np.random.Generator,
     ) -> Draft:
-        """Draws a network from the policy; see `Strategy`."""
+        """Draws a genome from the policy; see `Strategy`."""
         del history
         preferences = self.preferences(state, space)
         genome: dict[str, Value] = {}
@@ -94,7 +100,7 @@ class PolicyGradient:
             chances = _softmax(preferences[gene])
             index = int(rng.choice(len(chances), p=chances))
             genome[gene.name] = _value_of(gene.domain, index, len(chances), rng)
-        return Draft(genome=genome, operator="policy")
+        return Draft(genome=genome, operator=_POLICY)
 
     def vary(
         self, draft: Draft, space: SearchSpace, rng: np.random.Generator
@@ -105,17 +111,17 @@ class PolicyGradient:
     def preferences(
         self, state: tuple[Individual, ...], space: SearchSpace
     ) -> Preferences:
-        """The policy after some evaluations.
+        """Returns the policy after some individuals ended.
 
-        It is made from the beginning, since the space may have grown.
+        It is computed from the start each time, since the space may have grown.
 
         Args:
-            state: Who ended, in order.
+            state: The individuals that ended, in order.
             space: The space.
 
         Returns:
-            Dictionary from genes to arrays, a preference for each value or
-            part of an interval.
+            Dictionary from genes to arrays, with a preference for each value
+            or part of an interval.
         """
         preferences = {
             gene: np.zeros(_levels(gene.domain, self.bins))
@@ -130,13 +136,15 @@ class PolicyGradient:
                 if value is None or not gene.domain.contains(value):
                     continue
                 table = preferences[gene]
+                # The gradient of the log of a softmax: 1 at the value drawn,
+                # less all chances.
                 gradient = -_softmax(table)
                 gradient[_index_of(gene.domain, value, len(table))] += 1.0
                 table += self.learning_rate * advantage * gradient
         return preferences
 
     def _advantages(self, state: tuple[Individual, ...]) -> list[float]:
-        """How much better each was than those before it, in deviations."""
+        """Returns how far each loss is below the baseline, in deviations."""
         baseline, variance, number = 0.0, 0.0, 0
         advantages = []
         for one, loss in zip(state, single_losses(state), strict=True):
@@ -146,7 +154,9 @@ class PolicyGradient:
             if not number:
                 baseline = loss
             gain = baseline - loss
-            # The mean of few, and the moving average of many.
+            # The plain mean of the first few losses, and with more of them the
+            # exponential moving average. The variance is that around the
+            # baseline before this loss.
             number += 1
             weight = max(1.0 / number, 1.0 - self.decay)
             variance += weight * (gain**2 - variance)
@@ -162,11 +172,11 @@ class PolicyGradient:
 def policy_gradient(
     *, learning_rate: float = 0.5, decay: float = 0.8
 ) -> PolicyGradient:
-    """REINFORCE over the genes; see `PolicyGradient`.
+    """Returns REINFORCE over the genes; see `PolicyGradient`.
 
     Args:
-        learning_rate: Float, how far preferences move. Defaults to 0.5.
-        decay: Float in `[0, 1)`, how much the past weighs in the baseline.
+        learning_rate: Float, the step of the preferences. Defaults to 0.5.
+        decay: Float in `[0, 1)`, the weight of the past in the moving averages.
             Defaults to 0.8.
 
     Returns:
@@ -179,6 +189,7 @@ def policy_gradient(
 
 
 def _softmax(table: np.ndarray) -> np.ndarray:
+    # Less the largest, which changes no chance, so that no power overflows.
     powers = np.exp(table - table.max())
     return np.asarray(powers / powers.sum())
 

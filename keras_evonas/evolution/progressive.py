@@ -1,15 +1,17 @@
-"""Progressive search: simple networks first, and complex ones from them."""
+"""Progressive search: simple networks first, and then more complex ones."""
 
 import dataclasses
 import functools
 import math
 from collections.abc import Iterator
-from typing import Literal
 
 import numpy as np
 
-from keras_evonas.evolution.checks import check_integer
+from keras_evonas.evolution import labels
+from keras_evonas.evolution.checks import Size
 from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.evolution.checks import check_size
+from keras_evonas.evolution.checks import resolved
 from keras_evonas.evolution.genes import Categorical
 from keras_evonas.evolution.genes import Domain
 from keras_evonas.evolution.genes import Gene
@@ -18,50 +20,54 @@ from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
-from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
 from keras_evonas.evolution.strategies import EvolutionState
+from keras_evonas.evolution.strategies import GuidedEvolution
 from keras_evonas.evolution.strategies import genetic_algorithm
+from keras_evonas.evolution.surrogate import LEAST_DATA
 from keras_evonas.evolution.surrogate import Surrogate
 from keras_evonas.evolution.surrogate import surrogate_of
 
-# Where the candidates of a step come from.
+_PROGRESSIVE = labels.define("progressive+", "simple networks first")
+
+# Numbers of candidates by their origin. Random draws are many, as a part of the
+# space that has just been opened holds few individuals or none.
 _ELITES = 4
-_NEIGHBOURS = 32  # of each elite, at most
+_NEIGHBOURS = 32  # Of each elite, at most.
 _CHILDREN = 16
 _DRAWS = 64
-# Evaluated individuals without which a surrogate knows nothing.
-_LEAST_DATA = 3
+# Draws from a small part of the space until the part counts as exhausted.
 _REDRAWS = 50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ProgressiveSearch:
+class ProgressiveSearch(GuidedEvolution):
     """Opens the space from simple to complex (PNAS, Liu et al., 2018).
 
-    At first only simple networks may be born, and level by level more complex
-    ones. A surrogate that learns from all of them is carried along: it chooses
-    among the neighbours of the best, one step more complex included, children
-    of the evolution and random draws.
+    At first only simple networks are proposed, and level by level more complex
+    ones. A surrogate learns from all of them. It chooses among the neighbours
+    of the best individuals, which may be one step more complex, children of the
+    evolution and random draws.
 
-    What is simple follows from the space. Ordered genes that switch others
-    on, such as a number of layers, are opened from their lowest value on. In
-    a space without such genes, the genes are opened one after another in
+    The space defines which networks are simple. Ordered genes in conditions of
+    others, such as a number of layers, are opened from their lowest value on.
+    In a space without such genes, the genes are opened one after another in
     their order, and the others keep their defaults.
 
-    Deviations from the paper: it expands all of the best of a level at once
-    and trains them together, while here each proposal is chosen anew and
-    nobody waits; and the surrogate is a Gaussian process that expects an
-    improvement, not a recurrent network that predicts an accuracy.
+    Deviations from the paper: it expands the best networks of a level all at
+    once and trains them together, while here each proposal is chosen on its
+    own, so that no worker waits; and the surrogate is a Gaussian process with
+    an expected improvement instead of a recurrent network that predicts the
+    accuracy.
 
     Args:
-        levels: Integer of at least 1, in how many steps the space is opened.
-            Defaults to 3.
-        opening: Integer, the number of births after which it is open, or
-            `"auto"`: half of the trials. Defaults to `"auto"`.
-        initial_size: Integer, random individuals before the surrogate is
-            asked. Defaults to 6.
+        levels: Integer of at least 1, the number of steps in which the space is
+            opened. Defaults to 3.
+        opening: Integer, the number of births after which the whole space is
+            open, or `"auto"`: half of the trials. Defaults to `"auto"`.
+        initial_size: Integer, number of random individuals before the surrogate
+            is used. Defaults to 6.
         evolution: The evolution that makes children. Defaults to
             `genetic_algorithm()`.
 
@@ -70,15 +76,14 @@ class ProgressiveSearch:
     """
 
     levels: int = 3
-    opening: int | Literal["auto"] = "auto"
+    opening: Size = "auto"
     initial_size: int = 6
     evolution: Evolution = dataclasses.field(default_factory=genetic_algorithm)
 
     def __post_init__(self) -> None:
         check_positive_integer("levels", self.levels)
-        check_integer("initial_size", self.initial_size, lowest=1)
-        if self.opening != "auto":
-            check_positive_integer("opening", self.opening)
+        check_positive_integer("initial_size", self.initial_size)
+        check_size("opening", self.opening)
 
     def configure(self, max_trials: int | None) -> "ProgressiveSearch":
         """Resolves `"auto"`; see `Strategy`."""
@@ -87,16 +92,6 @@ class ProgressiveSearch:
             opening = 50 if max_trials is None else max(1, max_trials // 2)
         evolution = self.evolution.configure(max_trials)
         return dataclasses.replace(self, evolution=evolution, opening=opening)
-
-    def begin(self) -> EvolutionState:
-        """Returns the evolution's empty population; see `Strategy`."""
-        return self.evolution.begin()
-
-    def absorb(
-        self, state: EvolutionState, individual: Individual
-    ) -> EvolutionState:
-        """Lets an individual join the evolution; see `Strategy`."""
-        return self.evolution.absorb(state, individual)
 
     def propose(
         self,
@@ -108,7 +103,7 @@ class ProgressiveSearch:
         """Proposes the best candidate of the open space; see `Strategy`."""
         level = self.level(history.births)
         viable = len(state.population)
-        if history.births < self.initial_size or viable < _LEAST_DATA:
+        if history.births < self.initial_size or viable < LEAST_DATA:
             part = opened(space, level, self.levels)
             return Draft(genome=_unseen(part, space, history, rng))
         surrogate = surrogate_of(space, history)
@@ -125,25 +120,14 @@ class ProgressiveSearch:
                 return _best(new, surrogate, rng)
         return Draft()
 
-    def vary(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
-        """Mutates as the evolution does; see `Strategy`."""
-        return self.evolution.vary(draft, space, rng)
-
     def level(self, births: int) -> int:
-        """How far the space is open after a number of births, from 1 on.
+        """Returns the level of the space after a number of births, from 1 on.
 
         Raises:
             RuntimeError: If `opening` is still `"auto"`.
         """
-        if self.opening == "auto":
-            raise RuntimeError(
-                "`opening='auto'` is not resolved yet. Call "
-                "`strategy.configure(max_trials)` first and use what it "
-                "returns."
-            )
-        return min(self.levels, 1 + births * self.levels // self.opening)
+        opening = resolved("opening", self.opening)
+        return min(self.levels, 1 + births * self.levels // opening)
 
     def _candidates(
         self,
@@ -160,25 +144,28 @@ class ProgressiveSearch:
                 yield Draft(
                     genome=part.express(near[place], rng),
                     parents=(elite.birth,),
-                    operator="progressive+neighbour",
+                    operator=f"{_PROGRESSIVE}{labels.NEIGHBOUR}",
                 )
         for _ in range(_CHILDREN):
             child = self.evolution.breed(state.population, part, rng)
             yield dataclasses.replace(
                 child,
                 genome=part.express(child.genome, rng),
-                operator=f"progressive+{child.operator}",
+                operator=f"{_PROGRESSIVE}{child.operator}",
             )
         for _ in range(_DRAWS):
-            yield Draft(genome=part.sample(rng), operator="progressive+random")
+            yield Draft(
+                genome=part.sample(rng),
+                operator=f"{_PROGRESSIVE}{labels.RANDOM}",
+            )
 
 
 def progressive_search(*, levels: int = 3) -> ProgressiveSearch:
-    """Simple networks first; see `ProgressiveSearch`.
+    """Returns a search of simple networks first; see `ProgressiveSearch`.
 
     Args:
-        levels: Integer of at least 1, in how many steps the space is opened.
-            Defaults to 3.
+        levels: Integer of at least 1, the number of steps in which the space is
+            opened. Defaults to 3.
 
     Returns:
         The strategy.
@@ -190,15 +177,15 @@ def progressive_search(*, levels: int = 3) -> ProgressiveSearch:
 
 
 def opened(space: SearchSpace, level: int, levels: int) -> SearchSpace:
-    """The part of a space that is open on a level.
+    """Returns the part of a space that is open on a level.
 
     Args:
         space: The space.
         level: Integer from 1 to `levels`.
-        levels: Integer, the level on which all is open.
+        levels: Integer, the level on which the whole space is open.
 
     Returns:
-        A space whose networks all lie in `space`.
+        A space whose genomes are all genomes of `space`.
     """
     return _opened(space.genes, level, levels)
 
@@ -239,7 +226,7 @@ def _is_ordered_list(domain: Domain) -> bool:
 
 
 def _lowest(domain: Domain, share: float) -> Domain:
-    """The lowest part of an ordered domain, at least one value."""
+    """Returns the lowest part of an ordered domain, at least one value."""
     count = max(1, math.ceil(share * domain.size))
     if isinstance(domain, Interval):
         high = int(domain.low) + count - 1
@@ -258,7 +245,11 @@ def _unseen(
     history: History,
     rng: np.random.Generator,
 ) -> dict[str, Value]:
-    """Draws from a part, again if that was seen: the engine would leave it."""
+    """Draws a genome from a part of the space, if possible a new one.
+
+    Instead of a genome that was born before the engine would propose one of the
+    whole space.
+    """
     genome = part.sample(rng)
     for _ in range(_REDRAWS):
         if not history.seen(space.key(genome)):

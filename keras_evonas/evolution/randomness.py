@@ -1,8 +1,8 @@
 """A random generator from an address instead of from a state.
 
-A generator that lives through a search has a state to lose, to share and to
-forget. Here every birth makes its own generator from where it stands in the
-search, so the same seed gives the same search after any interruption, and
+A generator that lasts for a whole search has a state that must be saved and
+restored. Here each birth makes a generator of its own from the seed and from
+its number. The same seed gives the same search after any interruption, and
 nothing but the seed is stored.
 """
 
@@ -20,7 +20,7 @@ def rng_at(seed: int, *address: int) -> np.random.Generator:
         *address: Non-negative integers, for example `(birth, attempt)`.
 
     Returns:
-        A fresh generator. Equal arguments give equal streams, different
+        A new generator. Equal arguments give equal streams, different
         addresses of the same length independent ones.
 
     Example:
@@ -29,11 +29,14 @@ def rng_at(seed: int, *address: int) -> np.random.Generator:
     rng_at(0, 17, 2).random() == rng_at(0, 17, 2).random()  # always
     ```
     """
+    # NumPy's SeedSequence hashes the list, so that neighbouring addresses are
+    # as independent as distant ones. The class is named, because what
+    # `default_rng` chooses may change with NumPy and the search with it.
     return np.random.Generator(np.random.PCG64([seed, *address]))
 
 
 def check_seed(seed: int | None) -> int:
-    """Returns `seed`, or draws one from the operating system for `None`.
+    """Returns `seed`, or for `None` one from the operating system.
 
     Python's and NumPy's global generators are not touched.
 

@@ -1,4 +1,4 @@
-"""Replacement: who stays in the population."""
+"""Replacement: the choice of individuals that stay in the population."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Replacement(Protocol):
         Args:
             population: Viable individuals, in the order in which they ended.
             offspring: Viable individuals that ended later, in order.
-            size: How many survive.
+            size: Number of survivors.
 
         Returns:
             Tuple of `size` survivors, in the order in which they ended.
@@ -35,7 +35,7 @@ class Replacement(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WorstDies:
-    """The best of parents and offspring survive."""
+    """Keeps the best of parents and offspring."""
 
     def __call__(
         self,
@@ -44,13 +44,13 @@ class WorstDies:
         size: int,
     ) -> Population:
         """Keeps the best; see `Replacement`."""
-        everyone = [*population, *offspring]
-        return _in_order(everyone, best_first(everyone)[:size])
+        members = [*population, *offspring]
+        return _in_order(members, best_first(members)[:size])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OldestDies:
-    """The youngest survive, however good the old are (Real et al., 2019)."""
+    """Keeps the youngest, however good the older are (Real et al., 2019)."""
 
     def __call__(
         self,
@@ -64,7 +64,7 @@ class OldestDies:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Generational:
-    """The offspring replace their parents, but for a few elites.
+    """Replaces the parents by their offspring, except for a few elites.
 
     Args:
         elites: Integer, how many of the best parents survive; fewer than the
@@ -90,12 +90,12 @@ class Generational:
         children = best_first(offspring)[: size - len(elites)]
         missing = size - len(elites) - len(children)
         others = best_first(population)[len(elites) :][:missing]
-        everyone = [*population, *offspring]
-        return _in_order(everyone, [*elites, *children, *others])
+        members = [*population, *offspring]
+        return _in_order(members, [*elites, *children, *others])
 
 
 def _in_order(
-    everyone: Sequence[Individual], survivors: Sequence[Individual]
+    members: Sequence[Individual], survivors: Sequence[Individual]
 ) -> Population:
     births = {one.birth for one in survivors}
-    return tuple(one for one in everyone if one.birth in births)
+    return tuple(one for one in members if one.birth in births)

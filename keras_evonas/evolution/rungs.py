@@ -1,49 +1,54 @@
-"""Several fidelities: many networks trained briefly, the best of them longer.
+"""Rungs: many networks are trained briefly, and the best of them for longer.
 
-A rung is a number of epochs. Everybody is born on the lowest one. Whoever is
-among the best of a rung is promoted: born once more, with the same genome, to
-go on with the training on the next rung. Anything that proposes, evolution
-above all, can work inside; it breeds from the highest rung that has enough
-members, since a ranking after few epochs is not the one after many.
+A rung is a number of epochs. All genomes are first born on the lowest rung. The
+best individuals of a rung are promoted: born once more with the same genome, to
+continue the training up to the next rung. Any other strategy can work inside.
+It chooses parents on the highest rung that has enough individuals, since a
+ranking after few epochs is not the same as after many.
 """
 
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
 from typing import TypeAlias
 
 import numpy as np
 
+from keras_evonas.evolution import labels
+from keras_evonas.evolution.checks import Size
 from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.evolution.checks import check_size
+from keras_evonas.evolution.checks import resolved
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import best_first
 from keras_evonas.evolution.replacement import Population
 from keras_evonas.evolution.space import SearchSpace
-from keras_evonas.evolution.strategies import Size
+from keras_evonas.evolution.strategies import State
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.evolution.strategies import genetic_algorithm
 
-PROMOTED = "promoted"
-# Members of a rung that make it fit to breed from, where the inner strategy
-# has no population to tell.
+_PROMOTED = labels.define("promoted", "its parent, trained for longer")
+# Individuals from which on parents are chosen on a rung, if the inner strategy
+# has no population: half of the least automatic size of a population.
 _FEW = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Rung:
-    """Who has ended well on a rung, and what the inner strategy makes of it.
+    """The viable individuals of a rung, and the inner strategy's state there.
 
     Args:
-        members: Viable individuals, best first.
-        inner: The inner strategy's state, as if the others had never ended.
+        individuals: Tuple of viable individuals that ended on the rung, best
+            first.
+        inner: The state of the inner strategy, as if only individuals of this
+            rung had ended.
     """
 
-    members: Population
-    inner: Any
+    individuals: Population
+    inner: State
 
 
 Ladder: TypeAlias = tuple[Rung, ...]
@@ -53,30 +58,33 @@ Ladder: TypeAlias = tuple[Rung, ...]
 class SuccessiveHalving:
     """Asynchronous successive halving, ASHA, around another strategy.
 
-    Follows Li et al. (2020), algorithm 2: whenever one of the best
-    `1 / factor` of a rung was not promoted yet, the best such on the highest
-    rung is; otherwise somebody new is born on the lowest rung. It never
-    waits, whatever is pending: a promotion counts from its birth on. Failed
-    individuals are no members of a rung and are never promoted.
+    Follows Li et al. (2020), algorithm 2: the rungs are visited from the
+    highest on, and the first individual among the best `1 / factor` of its
+    rung that was not promoted yet is promoted. If there is none, a new genome
+    is born on the lowest rung. A proposal never waits for pending individuals:
+    a promotion counts from its birth on. Failed individuals are not counted on
+    a rung and are never promoted.
 
-    Deviations from the paper: those on the lowest rung are not drawn at random
-    but proposed by `strategy`, which is shown one rung alone, the highest that
-    has `parents` members (DEHB, Awad et al., 2021, takes parents from one
-    fidelity at a time, too); there is one bracket, not several; the number on
-    the highest rung is not bounded.
+    Deviations from the paper: genomes on the lowest rung are not drawn at
+    random but proposed by `strategy`, to which only the highest rung with
+    `parents` individuals is shown (DEHB, Awad et al., 2021, takes parents from
+    one fidelity at a time, too); there is one bracket, not several; the number
+    of individuals on the highest rung is not bounded.
 
-    A search with more promising networks than epochs left does not train
-    them all to the end, so that it is the rung that counts first when
-    individuals are compared, and the loss second.
+    When the search ends, not all promising networks were trained up to the
+    highest rung. Individuals are therefore compared by their rung first, and
+    by their loss second.
 
     Args:
-        strategy: Proposes new individuals. Defaults to `genetic_algorithm()`.
-        epochs: Increasing integers: after how many epochs of training in all
-            the individuals of each rung are compared.
-        factor: Integer of at least 2: one of so many is promoted. Defaults to
-            3.
-        parents: Integer, how many members make a rung fit to breed from, or
-            `"auto"`: half the population of `strategy`. Defaults to `"auto"`.
+        strategy: The strategy that proposes new genomes. Defaults to
+            `genetic_algorithm()`.
+        epochs: Increasing integers, the epochs of training, counted from the
+            start, after which the individuals of each rung are compared.
+        factor: Integer of at least 2: one of so many individuals is promoted.
+            Defaults to 3.
+        parents: Integer, the number of individuals from which on parents are
+            chosen on a rung, or `"auto"`: half the population of `strategy`.
+            Defaults to `"auto"`.
 
     Raises:
         ValueError: If `epochs` are not positive integers that increase, or
@@ -91,11 +99,10 @@ class SuccessiveHalving:
     def __post_init__(self) -> None:
         object.__setattr__(self, "epochs", _checked_epochs(self.epochs))
         check_integer("factor", self.factor, lowest=2)
-        if self.parents != "auto":
-            check_positive_integer("parents", self.parents)
+        check_size("parents", self.parents)
         if isinstance(self.strategy, SuccessiveHalving):
             raise ValueError(
-                "`strategy` must know nothing of rungs. Received: "
+                "`strategy` must be a strategy without rungs. Received: "
                 f"strategy={self.strategy!r}. Pass the strategy inside of it."
             )
 
@@ -116,7 +123,7 @@ class SuccessiveHalving:
         """Puts an individual on its rung; see `Strategy`."""
         rung = state[individual.rung]
         changed = Rung(
-            tuple(best_first([*rung.members, individual])),
+            tuple(best_first([*rung.individuals, individual])),
             self.strategy.absorb(rung.inner, individual),
         )
         below, above = state[: individual.rung], state[individual.rung + 1 :]
@@ -129,11 +136,11 @@ class SuccessiveHalving:
         history: History,
         rng: np.random.Generator,
     ) -> Draft:
-        """Promotes somebody, or has somebody new proposed; see `Strategy`."""
+        """Promotes an individual or proposes a new genome; see `Strategy`."""
         promotion = self._promotion(state, space, history)
         if promotion is not None:
             return promotion
-        rung = self._rung_to_breed_from(state)
+        rung = self._rung_of_parents(state)
         return self.strategy.propose(
             state[rung].inner, space, history.on_rung(rung), rng
         )
@@ -141,43 +148,40 @@ class SuccessiveHalving:
     def vary(
         self, draft: Draft, space: SearchSpace, rng: np.random.Generator
     ) -> Draft:
-        """Varies as the inner strategy does; see `Strategy`."""
+        """Varies a draft as the inner strategy does; see `Strategy`."""
         if draft.rung:
-            # Its genome became another's when the space grew.
-            draft = dataclasses.replace(draft, operator="clone", rung=0)
+            # The space grew, and with the new genes' defaults the genome equals
+            # that of another individual on the next rung. So it is no longer a
+            # promotion.
+            draft = dataclasses.replace(draft, operator=labels.CLONE, rung=0)
         return self.strategy.vary(draft, space, rng)
 
     def _promotion(
         self, state: Ladder, space: SearchSpace, history: History
     ) -> Draft | None:
         for rung in range(len(state) - 2, -1, -1):
-            members = state[rung].members
-            for one in members[: len(members) // self.factor]:
+            individuals = state[rung].individuals
+            for one in individuals[: len(individuals) // self.factor]:
                 if one.birth in history.continued:
                     continue
-                # What it lacks has appeared since, and had no part in it.
+                # Genes that joined the space since then had their defaults.
                 genome = space.complete(one.genome)
                 if not history.seen(space.key(genome), rung + 1):
                     return Draft(
                         genome=genome,
                         parents=(one.birth,),
-                        operator=PROMOTED,
+                        operator=_PROMOTED,
                         traits=one.traits,
                         rung=rung + 1,
                     )
         return None
 
-    def _rung_to_breed_from(self, state: Ladder) -> int:
-        if self.parents == "auto":
-            raise RuntimeError(
-                "`parents='auto'` is not resolved yet. Call "
-                "`strategy.configure(max_trials)` first and use what it "
-                "returns."
-            )
+    def _rung_of_parents(self, state: Ladder) -> int:
+        parents = resolved("parents", self.parents)
         enough = [
-            rung
-            for rung, content in enumerate(state)
-            if len(content.members) >= self.parents
+            number
+            for number, rung in enumerate(state)
+            if len(rung.individuals) >= parents
         ]
         return max(enough, default=0)
 
@@ -189,18 +193,19 @@ def successive_halving(
     min_epochs: int = 1,
     factor: int = 3,
 ) -> SuccessiveHalving:
-    """Trains many networks for a few epochs, and the best of them for more.
+    """Returns asynchronous successive halving around another strategy.
 
-    Asynchronous successive halving (ASHA; Li et al., 2020) around evolution.
-    The numbers of epochs are those of keras-tuner's `Hyperband`: `max_epochs`
-    divided by `factor` again and again, rounded up. Every run on a rung counts
-    as a trial.
+    Many networks are trained for a few epochs, and the best of them for more
+    (ASHA; Li et al., 2020). The numbers of epochs are those of keras-tuner's
+    `Hyperband`: `max_epochs` divided by `factor` again and again, rounded up.
+    Each training on a rung counts as a trial.
 
     Args:
-        strategy: Proposes new networks. Defaults to `genetic_algorithm()`.
+        strategy: The strategy that proposes new genomes. Defaults to
+            `genetic_algorithm()`.
         max_epochs: Integer, the epochs of the highest rung.
         min_epochs: Integer, the fewest epochs after which networks are
-            compared. Too few mislead. Defaults to 1.
+            compared. After too few, the ranking is misleading. Defaults to 1.
         factor: Integer of at least 2: the epochs of a rung are so many times
             those of the rung below, and one of so many networks is promoted.
             Defaults to 3.
@@ -231,6 +236,7 @@ def successive_halving(
             "`min_epochs` must not exceed `max_epochs`. Received: "
             f"min_epochs={min_epochs}, max_epochs={max_epochs}."
         )
+    # The quotient of negative numbers, rounded down, rounds up without floats.
     rungs = [max_epochs]
     while max_epochs >= min_epochs * factor ** len(rungs):
         rungs.append(-(-max_epochs // factor ** len(rungs)))
@@ -253,6 +259,6 @@ def _checked_epochs(epochs: Sequence[int]) -> tuple[int, ...]:
 
 
 _EPOCHS_ERROR = (
-    "`epochs` must be integers that increase, one a rung. Received: "
+    "`epochs` must be integers that increase, one for each rung. Received: "
     "epochs={!r}. Pass for example `epochs=(3, 9, 27)`."
 )

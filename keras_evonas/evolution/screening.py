@@ -1,20 +1,22 @@
-"""Screened evolution: evolution makes many children, a surrogate chooses.
+"""Screened evolution: a surrogate chooses among many candidates.
 
-Evolution alone evaluates every child that it makes. Here a Gaussian process
-that has learnt from all that were evaluated looks at a few hundred children
-first, and the one that promises the largest improvement is born (compare Sun
-et al., 2020, and White et al., 2021, where neural networks choose).
+Evolution alone spends a trial on every child that it makes. Here a Gaussian
+process that has learnt from all individuals that ended compares a few hundred
+candidates, and the one of the largest expected improvement is born. Sun et al.
+(2020) and White et al. (2021) do so with neural networks.
 """
 
 import dataclasses
-from typing import Literal
 from typing import Protocol
 
 import numpy as np
 
+from keras_evonas.evolution import labels
 from keras_evonas.evolution.candidates import most_promising
+from keras_evonas.evolution.checks import Size
 from keras_evonas.evolution.checks import check_integer
-from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.evolution.checks import check_size
+from keras_evonas.evolution.checks import resolved
 from keras_evonas.evolution.gaussian_process import squared_distances
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Grid
@@ -26,72 +28,80 @@ from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
 from keras_evonas.evolution.strategies import EvolutionState
+from keras_evonas.evolution.strategies import GuidedEvolution
 from keras_evonas.evolution.strategies import genetic_algorithm
+from keras_evonas.evolution.surrogate import LEAST_DATA
 from keras_evonas.evolution.surrogate import Surrogate
 from keras_evonas.evolution.surrogate import encoding_of
 from keras_evonas.evolution.surrogate import surrogate_of
 
 # Random draws of which the one farthest from all individuals is taken. Of many
-# it would be a corner of the space, where networks are bad and chance rules.
+# draws it would be in a corner of the space, where losses are bad: the farthest
+# of 64 did badly in docs/benchmarks.md.
 _DRAWS = 8
-# So many times as many are drawn to keep the most capable.
+# Draws for each of these, if only the most capable ones are kept.
 _MORE_DRAWS = 5
-# Evaluated individuals without which a surrogate knows nothing.
-_LEAST_DATA = 3
-# The last of so many goes unscreened while others are being evaluated.
+# Every eighth child is unscreened while others are pending, the best of six
+# rules in docs/benchmarks.md.
 _TOGETHER = 8
-# Below this rank correlation every second child goes unscreened.
+# Below this rank correlation, no better than chance, every second child is
+# unscreened.
 _LEAST_TRUST = 0.0
+
+_MIDDLE = labels.define("middle", "the middle of every range")
+_IMMIGRANT = labels.define(
+    "immigrant", "drawn at random, as nothing better was found for long"
+)
 
 
 class Capability(Protocol):
-    """Says which networks can learn more, for example by their parameters.
+    """Measures how much a network can learn, for example by its parameters.
 
-    Make it a frozen dataclass: its representation is part of what a project
-    folder remembers of a strategy.
+    Make it a frozen dataclass, since its representation is part of the record
+    in a project folder.
     """
 
     def __call__(self, genome: Genome) -> float:
-        """Returns a number that is larger for a more capable network."""
+        """Returns a number, larger for a genome of a more capable network."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ScreenedEvolution:
-    """Evolution whose children are chosen by a surrogate.
+class ScreenedEvolution(GuidedEvolution):
+    """Evolution in which a surrogate chooses the children.
 
-    The first individual is made of the defaults of the space, if somebody
-    chose some, and else of the middle of every ordered gene: ranges are drawn
-    around what is believed in. A few draws far from each other follow. Then
-    each proposal is the best of a pool by its expected improvement: children
-    of the evolution, all that differ in one gene from the individuals that are
-    expected to be best, and random ones, and from the most promising of them a
-    hill is climbed gene by gene. Individuals that are being evaluated count as
-    what is expected of them, so that several proposals at once differ.
-    Failures count as the worst loss, and what violates a constraint as worse
-    than all that does not.
+    The first individual has the defaults of the space, if the user chose any,
+    and else the middle of every ordered gene, since users tend to choose ranges
+    around values that they expect to work. A few draws far from each other
+    follow. Then each proposal is the candidate of the largest expected
+    improvement. Candidates are children of the evolution, genomes that differ
+    in one gene from the individuals that are expected to be best, random
+    genomes, and the genomes on the way uphill from the best of these, gene by
+    gene. Pending individuals count with their predicted loss, so that several
+    proposals at once differ. Failures count as the worst loss, and individuals
+    that violate a constraint as worse than all others.
 
-    Every `unscreened`-th child is born as evolution made it, whatever the
-    surrogate thinks, and so is every eighth while others are being evaluated,
-    when the surrogate knows less, and every second one while it predicts no
-    better than chance. Where runs are hardly noisy and nothing better was
-    found in 20 evaluations, every second individual is drawn at random, and the
-    surrogate learns of what it has not seen. A search can therefore not get
-    stuck where the surrogate errs.
+    A search cannot get stuck where the surrogate is wrong, since some children
+    are born as the evolution made them, unscreened: every `unscreened`-th
+    child, every eighth while others are pending, and every second one while
+    the surrogate predicts no better than chance. And if there was no
+    improvement in 20 evaluations although little of the variance of losses is
+    noise, every second individual is drawn at random.
 
-    Of several losses only the first is screened for.
+    Of several losses only the first is predicted.
 
     Args:
         evolution: The evolution that makes children. Defaults to
             `genetic_algorithm()`.
-        initial_size: Integer, individuals before the surrogate is asked, or
-            `"auto"`: 8, and a quarter of the trials if there are fewer than
-            32. Defaults to `"auto"`.
-        unscreened: Integer of at least 2, or 0 to screen all. Defaults to 20.
-        default_first: Boolean, whether the defaults of the space come first,
-            if any of them is more than the first value of its gene. Defaults
-            to `True`.
-        capability: Prefers capable networks in every second of the initial
-            draws; see `Capability`. Sensible where cost is no objective.
+        initial_size: Integer, number of individuals before the surrogate is
+            used, or `"auto"`: 8, or a quarter of the trials if there are fewer
+            than 32. Defaults to `"auto"`.
+        unscreened: Integer of at least 2, or 0 to screen all children. Defaults
+            to 20.
+        default_first: Boolean, whether the first individual has the defaults of
+            the space, if any of them is not the first value of its gene.
+            Defaults to `True`.
+        capability: The `Capability` of networks. Every second initial draw
+            prefers the more capable ones. Sensible if cost is no objective.
             Defaults to `None`: no preference.
 
     Raises:
@@ -99,19 +109,18 @@ class ScreenedEvolution:
     """
 
     evolution: Evolution = dataclasses.field(default_factory=genetic_algorithm)
-    initial_size: int | Literal["auto"] = "auto"
+    initial_size: Size = "auto"
     unscreened: int = 20
     default_first: bool = True
     capability: Capability | None = None
 
     def __post_init__(self) -> None:
-        if self.initial_size != "auto":
-            check_positive_integer("initial_size", self.initial_size)
+        check_size("initial_size", self.initial_size)
         check_integer("unscreened", self.unscreened, lowest=0)
         if self.unscreened == 1:
             raise ValueError(
                 "`unscreened` must be 0 or at least 2. Received: unscreened=1, "
-                "which screens none. Use the evolution alone for that."
+                "which screens no child. Use the evolution alone instead."
             )
 
     def configure(self, max_trials: int | None) -> "ScreenedEvolution":
@@ -122,16 +131,6 @@ class ScreenedEvolution:
         evolution = self.evolution.configure(max_trials)
         return dataclasses.replace(self, evolution=evolution, initial_size=size)
 
-    def begin(self) -> EvolutionState:
-        """Returns the evolution's empty population; see `Strategy`."""
-        return self.evolution.begin()
-
-    def absorb(
-        self, state: EvolutionState, individual: Individual
-    ) -> EvolutionState:
-        """Lets an individual join the evolution; see `Strategy`."""
-        return self.evolution.absorb(state, individual)
-
     def propose(
         self,
         state: EvolutionState,
@@ -139,19 +138,14 @@ class ScreenedEvolution:
         history: History,
         rng: np.random.Generator,
     ) -> Draft:
-        """Proposes the best of many children; see `Strategy`."""
-        if self.initial_size == "auto":
-            raise RuntimeError(
-                "`initial_size='auto'` is not resolved yet. Call "
-                "`strategy.configure(max_trials)` first and use what it "
-                "returns."
-            )
+        """Proposes the best of many candidates; see `Strategy`."""
+        initial_size = resolved("initial_size", self.initial_size)
         births, population = history.births, state.population
 
         def breed() -> Draft:
             return self.evolution.breed(population, space, rng)
 
-        if births < self.initial_size or len(population) < _LEAST_DATA:
+        if births < initial_size or len(population) < LEAST_DATA:
             return self._initial(space, history, rng)
         if self._is_unscreened(history):
             return breed()
@@ -159,7 +153,7 @@ class ScreenedEvolution:
         if births % 2 and surrogate.trust < _LEAST_TRUST:
             return breed()
         if births % 2 == 0 and surrogate.is_stuck(len(history.ended)):
-            return Draft(genome=space.sample(rng), operator="immigrant")
+            return Draft(genome=space.sample(rng), operator=_IMMIGRANT)
         return most_promising(surrogate, breed, space, history, rng)
 
     def _is_unscreened(self, history: History) -> bool:
@@ -170,20 +164,14 @@ class ScreenedEvolution:
         return bool(together) or births % self.unscreened == 0
 
     def learn(self, space: SearchSpace, history: History) -> Surrogate:
-        """Makes the surrogate that screens, from a history."""
+        """Makes the surrogate of a history."""
         return surrogate_of(space, history)
 
-    def vary(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
-        """Mutates as the evolution does; see `Strategy`."""
-        return self.evolution.vary(draft, space, rng)
-
     def recommend(self, space: SearchSpace, history: History) -> Individual:
-        """Names the individual that is expected to be best.
+        """Returns the individual that is expected to be best.
 
-        Where runs are noisy the one with the best loss may have been lucky.
-        This one would be expected to win if all were run again.
+        If losses are noisy, the individual with the least loss may have been
+        lucky. This one is expected to be the best if all were trained again.
 
         Args:
             space: The space.
@@ -193,12 +181,12 @@ class ScreenedEvolution:
             A viable individual.
 
         Raises:
-            ValueError: If no evaluation ended well.
+            ValueError: If no individual is viable.
         """
         if not any(one.viable for one in history.ended):
             raise ValueError(
-                "`history` must hold an evaluation that ended well. Received: "
-                f"{len(history.ended)} that ended, all of them failed."
+                "`history` must hold an individual that ended well. Received: "
+                f"{len(history.ended)} that ended, all of which failed."
             )
         surrogate = surrogate_of(space, history)
         return surrogate.individuals[surrogate.elites(1)[0]]
@@ -206,12 +194,12 @@ class ScreenedEvolution:
     def _initial(
         self, space: SearchSpace, history: History, rng: np.random.Generator
     ) -> Draft:
-        """The defaults or the middle, then draws far from all others."""
+        """Proposes the defaults or the middle, then draws far from others."""
         births = history.births
-        if not births and self.default_first and _says_defaults(space):
-            return Draft(genome=space.default, operator="default")
+        if not births and self.default_first and _has_chosen_defaults(space):
+            return Draft(genome=space.default, operator=labels.DEFAULT)
         if not births:
-            return Draft(genome=_middle(space), operator="middle")
+            return Draft(genome=_middle(space), operator=_MIDDLE)
         encoding = encoding_of(space.genes)
         if self.capability is not None and births % 2:
             codes = encoding.sample(_MORE_DRAWS * _DRAWS, rng)
@@ -221,17 +209,17 @@ class ScreenedEvolution:
         else:
             codes = encoding.sample(_DRAWS, rng)
         features = encoding.features(codes, encoding.activity(codes))
-        everyone = [*history.ended, *history.pending.values()]
+        others = [*history.ended, *history.pending.values()]
         taken = encoding.features(
-            *encoding.encode([one.genome for one in everyone])
+            *encoding.encode([one.genome for one in others])
         )
         nearest = squared_distances(features, taken).min(axis=1)
         genome = encoding.decode(codes[int(nearest.argmax())])
-        return Draft(genome=genome, operator="space_filling")
+        return Draft(genome=genome, operator=labels.SPACE_FILLING)
 
 
 def _middle(space: SearchSpace) -> dict[str, Value]:
-    """A draft in the middle of all ordered genes; the others are drawn."""
+    """Returns a draft with the middle of all ordered genes, and no others."""
     return {
         gene.name: gene.domain.at(0.5)
         for gene in space.genes
@@ -239,12 +227,12 @@ def _middle(space: SearchSpace) -> dict[str, Value]:
     }
 
 
-def _says_defaults(space: SearchSpace) -> bool:
-    """Whether some default is more than the first value of its domain.
+def _has_chosen_defaults(space: SearchSpace) -> bool:
+    """Returns whether some default is not the first value of its domain.
 
     keras-tuner gives every hyperparameter a default, the first or least value
-    unless the user names one. A network of nothing but those is a corner of
-    the space, not a suggestion.
+    unless the user names one. A genome that holds only such values is a corner
+    of the space and no suggestion of the user.
     """
     return any(gene.default != next(iter(gene.domain)) for gene in space.genes)
 
@@ -252,25 +240,25 @@ def _says_defaults(space: SearchSpace) -> bool:
 def screened_evolution(
     *,
     evolution: Evolution | None = None,
-    initial_size: int | Literal["auto"] = "auto",
+    initial_size: Size = "auto",
     unscreened: int = 20,
     default_first: bool = True,
     capability: Capability | None = None,
 ) -> ScreenedEvolution:
-    """Evolution whose children are chosen by a Gaussian process.
+    """Returns evolution whose children are chosen by Gaussian processes.
 
-    Best for searches in which every trial counts, up to some hundreds.
+    Suits searches of up to some hundred trials, in which each trial is costly.
 
     Args:
         evolution: The evolution that makes children, or `None` for
             `genetic_algorithm()`.
         initial_size: Integer or `"auto"`; see `ScreenedEvolution`.
-        unscreened: Integer, every how many children one is born unscreened.
-            Defaults to 20.
+        unscreened: Integer, one of so many children is unscreened; see
+            `ScreenedEvolution`. Defaults to 20.
         default_first: Boolean, whether the defaults of the space come first.
             Defaults to `True`.
-        capability: Prefers capable networks at the beginning; see
-            `Capability`. Defaults to `None`.
+        capability: The `Capability` of networks, to prefer more capable ones at
+            the start. Defaults to `None`.
 
     Returns:
         The strategy.

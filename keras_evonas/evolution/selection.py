@@ -1,8 +1,9 @@
-"""Selection: who becomes a parent.
+"""Selection: the choice of parents from a population.
 
-Every operator takes the viable population and returns parents, drawn with
-replacement. Individuals compare by their losses, the earlier born first in a
-tie, so selection depends on ranks only and not on the scale of the losses.
+Each operator takes the viable individuals of a population and returns parents,
+drawn with replacement. Individuals are compared by their losses, in a tie the
+earlier born is better, so selection depends on ranks only and not on the scale
+of the losses.
 """
 
 import dataclasses
@@ -30,7 +31,7 @@ class Selection(Protocol):
 
         Args:
             population: Viable individuals, at least one.
-            count: How many parents to return.
+            count: Number of parents.
             rng: The generator to draw from.
 
         Returns:
@@ -40,7 +41,7 @@ class Selection(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RandomSelection:
-    """Every individual has the same chance."""
+    """Gives every individual the same chance."""
 
     def __call__(
         self,
@@ -56,12 +57,15 @@ class RandomSelection:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tournament:
-    """The best of a few drawn without replacement (Goldberg & Deb, 1991).
+    """Takes the best of a few individuals (Goldberg & Deb, 1991).
+
+    The few are drawn without replacement, the winners of several tournaments
+    may be the same.
 
     Args:
-        size: Integer, how many compete. A population that is still smaller
-            competes as a whole. Defaults to `None`: two fifths of the
-            population, at least 2.
+        size: Integer, the number of individuals that compete. A population
+            that is still smaller competes as a whole. Defaults to `None`: two
+            fifths of the population, at least 2.
 
     Raises:
         ValueError: If `size` is not a positive integer.
@@ -79,10 +83,11 @@ class Tournament:
         count: int,
         rng: np.random.Generator,
     ) -> list[Individual]:
-        """Holds one tournament a parent; see `Selection`."""
+        """Holds one tournament for each parent; see `Selection`."""
         ranked = best_first(population)
         size = self.size or max(2, round(0.4 * len(ranked)))
         size = min(size, len(ranked))
+        # The best comes first, so the least index drawn is the winner.
         return [
             ranked[rng.choice(len(ranked), size=size, replace=False).min()]
             for _ in range(count)
@@ -91,7 +96,7 @@ class Tournament:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Truncation:
-    """Every individual of the best share has the same chance.
+    """Gives every individual of the best share the same chance.
 
     Args:
         fraction: Float in `(0, 1]`, the share of the population that may
@@ -121,12 +126,12 @@ class Truncation:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RankRoulette:
-    """Chances fall linearly with the rank (Baker, 1985).
+    """Gives chances that fall linearly with the rank (Baker, 1985).
 
     Args:
-        pressure: Float in `[1, 2]`, how many times the mean chance the best
-            individual has; the worst has `2 - pressure` times. Defaults to
-            1.8.
+        pressure: Float in `[1, 2]`, the chance of the best individual as a
+            multiple of the mean chance; that of the worst is `2 - pressure`.
+            Defaults to 1.8.
 
     Raises:
         ValueError: If `pressure` is out of range.
@@ -143,7 +148,7 @@ class RankRoulette:
         count: int,
         rng: np.random.Generator,
     ) -> list[Individual]:
-        """Spins a wheel whose slots follow the ranks; see `Selection`."""
+        """Draws with chances by rank; see `Selection`."""
         ranked = best_first(population)
         number = len(ranked)
         chances = np.linspace(self.pressure, 2 - self.pressure, number)

@@ -1,9 +1,9 @@
-"""Search spaces with conditions, and the one place that knows about them.
+"""Search spaces with conditions, and the one place that resolves them.
 
 A genome holds the *active* genes only. Operators work on *drafts*: mappings
-that may lack active genes or carry silent ones. `SearchSpace.express` turns a
-draft into a genome. Sampling, repair after crossover, switching a layer on
-and a space that grows while it is searched are all this one function.
+that may lack active genes or hold inactive ones. `SearchSpace.express` makes a
+genome of a draft. Random draws, repair after a crossover, genes that a change
+makes active and a space that grows during a search all use this one function.
 """
 
 import collections
@@ -21,7 +21,8 @@ from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
 
-# Beyond so many combinations of parents the size is not counted.
+# Combinations of parent genes up to which the size of a space is counted. They
+# bound time and memory; a larger space is as good as infinite.
 _MAX_COUNTED_STATES = 20_000
 
 
@@ -73,12 +74,12 @@ class SearchSpace:
 
         Returns:
             The genome: a value for every active gene, in the order of the
-            space. Expressing a genome gives it back unchanged.
+            space. A genome is returned unchanged.
         """
         return self._express(draft, lambda gene: gene.domain.sample(rng))
 
     def complete(self, draft: Genome) -> dict[str, Value]:
-        """Makes a genome of a draft, with defaults where it says nothing."""
+        """Makes a genome of a draft, with defaults for the genes it lacks."""
         return self._express(draft, _default_of)
 
     def _express(
@@ -96,12 +97,12 @@ class SearchSpace:
         return genome
 
     def adopt(self, values: Genome, argument: str) -> dict[str, Value]:
-        """Makes a genome of values that somebody wrote down.
+        """Makes a genome of values that a user has given.
 
         Args:
             values: Mapping from names to values. Missing genes get their
-                defaults; values of silent genes are dropped.
-            argument: What the user calls `values`, for the error.
+                defaults; values of inactive genes are dropped.
+            argument: String, the user's name for `values`, for the error.
 
         Returns:
             The genome.
@@ -133,11 +134,11 @@ class SearchSpace:
 
     @property
     def default(self) -> dict[str, Value]:
-        """The genome of the defaults."""
+        """The genome in which all genes have their defaults."""
         return self.complete({})
 
     def active(self, genome: Genome) -> tuple[Gene, ...]:
-        """The genes that own a value of `genome`, in the space's order."""
+        """Returns the active genes of `genome`, in the order of the space."""
         owners: dict[str, Gene] = {}
         for gene in self.genes:
             if gene.name not in owners and gene.is_active(genome):
@@ -145,34 +146,36 @@ class SearchSpace:
         return tuple(owners.values())
 
     def mutable(self, genome: Genome) -> tuple[Gene, ...]:
-        """The active genes that have more than one value."""
+        """Returns the active genes that have more than one value."""
         return tuple(g for g in self.active(genome) if g.domain.size > 1)
 
     def contains(self, genome: Genome) -> bool:
-        """Whether `genome` holds all active genes and nothing else."""
+        """Returns whether `genome` holds all active genes and nothing else."""
         return self.complete(genome) == dict(genome)
 
     def neighbours(self, genome: Genome) -> Iterator[dict[str, Value]]:
-        """Drafts that differ from `genome` in one gene by one step.
+        """Yields drafts that differ from `genome` in one gene by one step.
 
-        A draft lacks the genes that its change switches on; express it.
+        A draft lacks the genes that its change makes active; `express` adds
+        them.
         """
         for gene in self.active(genome):
             for value in gene.domain.neighbours(genome[gene.name]):
                 yield {**genome, gene.name: value}
 
     def key(self, genome: Genome) -> Hashable:
-        """What is equal for equal networks, whatever the order of genes."""
+        """Returns a key that is equal for equal genomes in any order."""
         return tuple(sorted(genome.items(), key=_name_of))
 
     def parent_of(self, gene: Gene) -> str | None:
-        """Name of the gene that `gene` hangs on most closely, if any."""
+        """Returns the name of the gene in the last condition, if any."""
         return gene.conditions[-1].parent if gene.conditions else None
 
     def enumerate(self) -> Iterator[dict[str, Value]]:
-        """All genomes, each once; without end for a continuous space."""
+        """Yields all genomes, each once; without end for a continuous space."""
         genome: dict[str, Value] = {}
-        # Depth first; a stack, because a recursion has a limit of genes.
+        # Depth first, with a stack, because Python limits recursions to about
+        # a thousand calls, and so the number of genes.
         open_choices: list[tuple[int, Iterator[Value]]] = []
         index = 0
         while True:
@@ -206,7 +209,7 @@ class SearchSpace:
 
 
 def _default_of(gene: Gene) -> Value:
-    if gene.default is None:  # Gene sets it; this tells the type checker.
+    if gene.default is None:  # Never: for the type checker, as Gene sets it.
         raise TypeError(f"gene '{gene.name}' has no default")
     return gene.default
 
@@ -221,10 +224,10 @@ def _name_of(item: tuple[str, Value]) -> str:
 
 
 def _count(genes: tuple[Gene, ...]) -> float:
-    """Counts genomes by walking the genes with only what later ones ask.
+    """Counts genomes gene by gene, by dynamic programming.
 
     Two partial genomes that agree in every value that a later condition asks
-    for have the same number of completions, so they are counted as one.
+    for have the same number of completions, so they are counted as one state.
     """
     asked: list[dict[str, set[Value]]] = [{}]
     for gene in reversed(genes):
@@ -262,7 +265,11 @@ def _count(genes: tuple[Gene, ...]) -> float:
 def _branches(
     gene: Gene, known: Mapping[str, Value], wanted: Mapping[str, set[Value]]
 ) -> Iterator[tuple[Value | None, float]]:
-    """Yields what `gene` may be as far as it matters, and in how many ways."""
+    """Yields the values of `gene` that later conditions tell apart.
+
+    Each comes with the number of values that it stands for; `None` stands for
+    an inactive gene.
+    """
     if gene.name in known or not gene.is_active(known):
         yield None, 1
         return

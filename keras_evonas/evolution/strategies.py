@@ -1,21 +1,25 @@
-"""Strategies: what to try next, as compositions that fit on one screen.
+"""Strategies: the choice of the next genome, composed of operators.
 
-A strategy is a value. It folds finished evaluations into a state (for most,
-the population) and proposes a draft from it. Both are pure: the same history
-gives the same state, and the same generator the same proposal. Write your own
-by composing `Evolution`, or with a class that has the five methods of
-`Strategy`; `keras_evonas.testing.StrategyConformance` tests it.
+A strategy is a frozen value. It folds the individuals that ended into a state
+(for most strategies the population) and proposes a draft from it. Both are
+pure: the same history gives the same state, and the same generator the same
+proposal. Write your own by composing `Evolution`, or as a class with the five
+methods of `Strategy`; `keras_evonas.testing.StrategyConformance` tests it.
 """
 
 import dataclasses
 from typing import Any
-from typing import Literal
 from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 
+from keras_evonas.evolution import labels
+from keras_evonas.evolution.checks import Size
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.checks import check_range
+from keras_evonas.evolution.checks import check_size
+from keras_evonas.evolution.checks import resolved
 from keras_evonas.evolution.crossover import BlockCrossover
 from keras_evonas.evolution.crossover import Crossover
 from keras_evonas.evolution.history import Draft
@@ -35,34 +39,36 @@ from keras_evonas.evolution.selection import Selection
 from keras_evonas.evolution.selection import Tournament
 from keras_evonas.evolution.space import SearchSpace
 
-Size = int | Literal["auto"]
+# Each strategy has a state of its own, which only the strategy looks into.
+State: TypeAlias = Any
 
 
 class Strategy(Protocol):
-    """What to try next, given what has been tried."""
+    """Chooses what to try next, given what has been tried."""
 
     def configure(self, max_trials: int | None) -> "Strategy":
         """Returns the strategy with its `"auto"` settings resolved.
 
         Args:
-            max_trials: Number of evaluations the search may spend, `None` if
+            max_trials: Number of trials that the search may spend, `None` if
                 it is not known.
         """
 
-    def begin(self) -> Any:
-        """Returns the state before any evaluation has ended."""
+    def begin(self) -> State:
+        """Returns the state before any individual has ended."""
 
-    def absorb(self, state: Any, individual: Individual) -> Any:
-        """Returns the state after an evaluation; `state` is not touched.
+    def absorb(self, state: State, individual: Individual) -> State:
+        """Returns the state after an individual ended; leaves `state` as it is.
 
         Args:
-            state: What `begin` or `absorb` returned last.
-            individual: Who ended, failures (not `viable`) included.
+            state: The state that `begin` or `absorb` returned last.
+            individual: The individual that ended. It may have failed, and then
+                is not `viable`.
         """
 
     def propose(
         self,
-        state: Any,
+        state: State,
         space: SearchSpace,
         history: History,
         rng: np.random.Generator,
@@ -70,19 +76,19 @@ class Strategy(Protocol):
         """Returns a draft of the next individual.
 
         Args:
-            state: What `absorb` returned last.
+            state: The state that `begin` or `absorb` returned last.
             space: The space to search, which may have grown meanwhile.
-            history: All evaluations, the pending ones included.
+            history: All individuals, the pending ones included.
             rng: The generator to draw from.
         """
 
     def vary(
         self, draft: Draft, space: SearchSpace, rng: np.random.Generator
     ) -> Draft:
-        """Returns another draft near one that was seen before.
+        """Returns another draft near one that was born before.
 
         Args:
-            draft: What was proposed; its genome is expressed.
+            draft: The draft that was proposed, with all active genes.
             space: The space to search.
             rng: The generator to draw from.
         """
@@ -90,7 +96,14 @@ class Strategy(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class EvolutionState:
-    """A population, and the children that have not joined it yet."""
+    """The population, and the children that have not joined it yet.
+
+    Args:
+        population: Tuple of viable individuals, in the order in which they
+            ended.
+        brood: Tuple of viable children that ended since the last replacement,
+            in order.
+    """
 
     population: Population = ()
     brood: Population = ()
@@ -98,27 +111,28 @@ class EvolutionState:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evolution:
-    """The evolutionary loop: select, cross, mutate, replace.
+    """Evolves a population: selects, crosses, mutates and replaces.
 
     The first `population_size` individuals are drawn at random. Afterwards
-    each proposal is a child of selected parents; it never waits, whatever is
-    pending. Whenever `brood_size` children have ended well, the replacement
-    makes the next population of the old one and the brood. Failed individuals
-    never become parents and join no brood.
+    each proposal is a child of selected parents. A proposal never waits for
+    pending individuals. Whenever `brood_size` viable children have ended, the
+    replacement makes the next population of the old one and these children.
+    Failed individuals never join a population and never become parents.
 
     Args:
         population_size: Integer, or `"auto"`: a fifth of the number of
-            trials, between 8 and 20, and up to 50 for long searches. A
-            population as large as the search is random search. Defaults to
-            `"auto"`.
-        select: Chooses parents. Defaults to `Tournament()`.
-        crossover: Crosses two parents, `None` for mutation alone.
+            trials, between 8 and 20, and up to 50 for long searches. With a
+            population as large as the number of trials this is random search.
+            Defaults to `"auto"`.
+        select: The `Selection` of parents. Defaults to `Tournament()`.
+        crossover: The `Crossover` of two parents, `None` for mutation alone.
+            Defaults to `BlockCrossover()`.
         crossover_rate: Float in `[0, 1]`, share of the children that have two
             parents. Defaults to 0.5.
-        mutate: Changes each child. Defaults to `Step()`.
-        replace: Chooses survivors. Defaults to `WorstDies()`.
-        brood_size: Integer, children between two replacements: 1 is steady
-            state. `None` for as many as the population, which makes
+        mutate: The `Mutation` of each child. Defaults to `Step()`.
+        replace: The `Replacement` of a population. Defaults to `WorstDies()`.
+        brood_size: Integer, number of children between two replacements: 1 is
+            steady state. `None` for as many as the population, which makes
             generations. Defaults to 1.
 
     Raises:
@@ -137,7 +151,7 @@ class Evolution:
     brood_size: int | None = 1
 
     def __post_init__(self) -> None:
-        _check_size("population_size", self.population_size)
+        check_size("population_size", self.population_size)
         check_range("crossover_rate", self.crossover_rate, 0.0, 1.0)
         if self.brood_size is not None:
             check_positive_integer("brood_size", self.brood_size)
@@ -171,10 +185,10 @@ class Evolution:
     def absorb(
         self, state: EvolutionState, individual: Individual
     ) -> EvolutionState:
-        """Lets an individual join; see `Strategy`."""
+        """Lets an individual join the population; see `Strategy`."""
         if not individual.viable:
             return state
-        size = _resolved(self.population_size)
+        size = resolved("population_size", self.population_size)
         if len(state.population) < size:
             return EvolutionState((*state.population, individual), ())
         brood = (*state.brood, individual)
@@ -190,7 +204,7 @@ class Evolution:
         rng: np.random.Generator,
     ) -> Draft:
         """Proposes a child; see `Strategy`."""
-        size = _resolved(self.population_size)
+        size = resolved("population_size", self.population_size)
         if history.births < size or not state.population:
             return Draft()
         return self.breed(state.population, space, rng)
@@ -201,7 +215,7 @@ class Evolution:
         space: SearchSpace,
         rng: np.random.Generator,
     ) -> Draft:
-        """Makes one child of a population: select, cross, mutate."""
+        """Makes one child: selects parents, crosses them and mutates."""
         first, second = self.select(population, 2, rng)
         crossed = rng.random() < self.crossover_rate
         if self.crossover is not None and crossed and first is not second:
@@ -210,7 +224,7 @@ class Evolution:
             draft = Draft(
                 genome=first.genome,
                 parents=(first.birth,),
-                operator="clone",
+                operator=labels.CLONE,
                 traits=first.traits,
             )
         genome = space.express(draft.genome, rng)
@@ -219,8 +233,30 @@ class Evolution:
     def vary(
         self, draft: Draft, space: SearchSpace, rng: np.random.Generator
     ) -> Draft:
-        """Mutates; see `Strategy`."""
+        """Mutates a draft; see `Strategy`."""
         return self.mutate(draft, space, rng)
+
+
+class GuidedEvolution:
+    """The part of a strategy that leaves its population to an `Evolution`."""
+
+    evolution: Evolution
+
+    def begin(self) -> EvolutionState:
+        """Returns the evolution's empty population; see `Strategy`."""
+        return self.evolution.begin()
+
+    def absorb(
+        self, state: EvolutionState, individual: Individual
+    ) -> EvolutionState:
+        """Lets an individual join the population; see `Strategy`."""
+        return self.evolution.absorb(state, individual)
+
+    def vary(
+        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
+    ) -> Draft:
+        """Mutates a draft as the evolution does; see `Strategy`."""
+        return self.evolution.vary(draft, space, rng)
 
 
 def genetic_algorithm(
@@ -230,15 +266,17 @@ def genetic_algorithm(
     crossover_rate: float = 0.5,
     self_adaptive: bool = False,
 ) -> Evolution:
-    """A steady-state genetic algorithm: each child may replace the worst.
+    """Returns a steady-state genetic algorithm.
+
+    Each viable child replaces the worst individual, unless it is worse itself.
 
     Args:
         population_size: Integer or `"auto"`; see `Evolution`.
         tournament_size: Integer, or `None` for two fifths of the population.
         crossover_rate: Float in `[0, 1]`, share of the children that have two
             parents. Defaults to 0.5.
-        self_adaptive: Boolean, whether every individual carries a mutation
-            rate of its own. Defaults to `False`.
+        self_adaptive: Boolean, whether every individual has a mutation rate of
+            its own; see `SelfAdaptive`. Defaults to `False`.
 
     Returns:
         The strategy.
@@ -264,18 +302,18 @@ def generational_genetic_algorithm(
     crossover_rate: float = 0.5,
     elites: int = 1,
 ) -> Evolution:
-    """The textbook loop: initialise, evaluate, select, mutate, replace.
+    """Returns a genetic algorithm with generations.
 
-    Workers never wait for a generation to end: what they ask for meanwhile is
-    bred from the generation before.
+    Workers never wait for the end of a generation: the individuals that they
+    ask for meanwhile are children of the generation before.
 
     Args:
         population_size: Integer or `"auto"`; see `Evolution`.
         tournament_size: Integer. Defaults to 3.
         crossover_rate: Float in `[0, 1]`, share of the children that have two
             parents. Defaults to 0.5.
-        elites: Integer, how many of the best survive a generation. Defaults
-            to 1.
+        elites: Integer, how many of the best individuals survive a
+            generation. Defaults to 1.
 
     Returns:
         The strategy.
@@ -298,17 +336,17 @@ def generational_genetic_algorithm(
 def regularized_evolution(
     *, population_size: Size = "auto", sample_size: int | None = None
 ) -> Evolution:
-    """Regularized, or ageing, evolution (Real et al., 2019).
+    """Returns regularized, or ageing, evolution (Real et al., 2019).
 
-    The best of a sample is copied with one gene changed, and the oldest dies.
-    Deviations from the paper: no identity mutation, since no network is
-    trained twice, and smaller default sizes, since its population of 100
-    makes the first 100 trials random search.
+    The best individual of a sample is copied with one gene changed, and the
+    child replaces the oldest individual. Deviations from the paper: no identity
+    mutation, since no network is trained twice, and smaller default sizes,
+    since with its population of 100 the first 100 trials are random search.
 
     Args:
         population_size: Integer or `"auto"`; see `Evolution`.
-        sample_size: Integer, how many compete to be the parent, or `None`
-            for two fifths of the population.
+        sample_size: Integer, how many individuals compete to be the parent, or
+            `None` for two fifths of the population.
 
     Returns:
         The strategy.
@@ -327,19 +365,14 @@ def regularized_evolution(
 
 
 def auto_population_size(max_trials: int | None) -> int:
-    """The population that suits a number of trials.
+    """Returns the size of population that suits a number of trials.
 
-    A fifth of the trials between 8 and 20; beyond 300 trials a fifteenth, up
-    to 50. 20 when the number is not known.
+    It is a fifth of the trials, between 8 and 20, and beyond 300 trials a
+    fifteenth of them, up to 50. It is 20 if the number is not known.
     """
     if max_trials is None:
         return 20
     return max(8, min(20, round(max_trials / 5)), min(50, max_trials // 15))
-
-
-def _check_size(name: str, size: Size) -> None:
-    if size != "auto":
-        check_positive_integer(name, size)
 
 
 def _check_tournament(tournament_size: int, population_size: int) -> None:
@@ -347,8 +380,8 @@ def _check_tournament(tournament_size: int, population_size: int) -> None:
         raise ValueError(
             "`tournament_size` must not exceed `population_size`. Received: "
             f"tournament_size={tournament_size}, "
-            f"population_size={population_size}. Lower the tournament or grow "
-            "the population."
+            f"population_size={population_size}. Make the tournament smaller "
+            "or the population larger."
         )
 
 
@@ -357,15 +390,6 @@ def _check_elites(elites: int, population_size: int) -> None:
         raise ValueError(
             "`elites` must be fewer than `population_size`, or no child ever "
             f"joins the population. Received: elites={elites}, "
-            f"population_size={population_size}. Keep fewer elites or grow the "
-            "population."
+            f"population_size={population_size}. Keep fewer elites or make the "
+            "population larger."
         )
-
-
-def _resolved(size: Size) -> int:
-    if size == "auto":
-        raise RuntimeError(
-            "`population_size='auto'` is not resolved yet. Call "
-            "`strategy.configure(max_trials)` first and use what it returns."
-        )
-    return size

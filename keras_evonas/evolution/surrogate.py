@@ -1,5 +1,6 @@
-"""What the evaluated networks say about those that were not."""
+"""Surrogates: predictions for genomes from the losses of individuals."""
 
+import abc
 import dataclasses
 import functools
 import weakref
@@ -23,63 +24,108 @@ from keras_evonas.evolution.history import best_first
 from keras_evonas.evolution.history import single_losses
 from keras_evonas.evolution.space import SearchSpace
 
-# So many individuals a surrogate learns from at most, and its parameters
-# from so many. Together with the evaluations they bound the time of a proposal.
+# Least size of a population to learn from: two losses say nothing, since any
+# two are 1 and -1 when standardised.
+LEAST_DATA = 3
+# Most individuals that a prediction and a fit of the parameters are based on,
+# and most computations of a fit. Each of these costs the cube of the number of
+# individuals, so that together they bound the time of a proposal. A fit has
+# fewer individuals, as parameters need fewer than predictions.
 MAX_DATA = 200
 MAX_FIT_DATA = 80
 FIT_EVALUATIONS = 16
-# Parameters are fitted at each end up to so many, later at each twentieth.
+# Number of ended individuals up to which parameters are fitted again after each
+# one, and beyond which only after each 5 % more.
 FIT_ALWAYS = 40
-# Number of samples of the parameters up to a number of ends, shared among the
-# views, and 1 for each later: the more is known, the less the samples differ.
+# Number of samples of the parameters, shared among the views, up to a number of
+# ended individuals. Beyond the last there is one sample for each view: with
+# more data the samples differ less.
 SAMPLES = ((60, 4), (120, 2))
 PRIOR = Prior()
-# So many times as far from the median as the better half is, on average.
+# Largest distance of a loss from the median, in mean distances of the better
+# half. It only bounds losses that diverged.
 _FAR = 30.0
-# So many evaluations without a better one are long, and a share of the variance
-# that is little noise.
+# A search is stuck after this many evaluations without an improvement, if noise
+# is at most this share of the variance of losses. docs/benchmarks.md says how
+# both were chosen: noise is below 0.1 in the tables of NAS-Bench-201, where
+# searches got stuck, and above 0.25 in those of perceptrons, where none did.
 _PATIENCE = 20
 _LITTLE_NOISE = 0.1
 
 
-# Puts losses on a scale with mean 0 and variance 1.
+# A view puts losses on a scale with mean 0 and variance 1.
 View: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Surrogate:
-    """Predicts losses, on a scale of its own, and what is worth a trial.
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Surrogate(abc.ABC):
+    """Predicts the gain of trials from the individuals that have ended.
 
     Args:
-        encoding: Encodes the genomes.
-        models: Gaussian processes of equal weight, pending individuals
-            included.
-        bests: For each of them the least loss that it expects of an
-            individual that was evaluated.
-        codes: `(n, size)` array, the individuals it learnt from.
+        encoding: The encoding of the genomes.
+        codes: `(n, size)` array, the genomes of the individuals.
         active: `(n, size)` boolean array, their active genes.
-        expected: `(n,)` array, their expected losses.
-        individuals: The individuals it learnt from.
-        trust: Float, rank correlation of losses with their predictions by
-            all others.
-        noise: Float, the variance of losses, which is 1, that no gene
-            explains.
+        expected: `(n, ...)` array, their expected losses.
+        individuals: The `n` individuals that the surrogate learnt from.
+        trust: Float, the rank correlation of losses with predictions that were
+            made without them.
     """
 
     encoding: Encoding
-    models: Sequence[GaussianProcess]
-    bests: Sequence[float]
     codes: np.ndarray
     active: np.ndarray
     expected: np.ndarray
     individuals: Sequence[Individual]
     trust: float
+
+    @abc.abstractmethod
+    def elites(self, count: int) -> np.ndarray:
+        """Returns the indices of the individuals that are expected best."""
+
+    @abc.abstractmethod
+    def is_stuck(self, ended: int) -> bool:
+        """Returns whether the search is stuck, after a number of evaluations.
+
+        If it is, the surrogate may be wrong about regions without individuals.
+        """
+
+    @abc.abstractmethod
+    def worth(self, codes: np.ndarray) -> np.ndarray:
+        """Returns the logarithm of the expected gain of candidates.
+
+        Args:
+            codes: `(m, size)` array.
+
+        Returns:
+            `(m,)` array.
+        """
+
+    def features(self, codes: np.ndarray) -> np.ndarray:
+        """Returns the `(m, f)` array of features of `(m, size)` codes."""
+        return self.encoding.features(codes, self.encoding.activity(codes))
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class LossSurrogate(Surrogate):
+    """Predicts the first loss; its gain is an improvement of that loss.
+
+    Args:
+        models: Gaussian processes of equal weight, with the pending individuals
+            as they predict them.
+        bests: For each of them the least loss that it expects of an individual
+            that has ended.
+        noise: Float, the share of the variance of losses that the genes do not
+            explain.
+    """
+
+    models: Sequence[GaussianProcess]
+    bests: Sequence[float]
     noise: float
 
     def elites(self, count: int) -> np.ndarray:
-        """Indices of individuals that are expected to be best.
+        """Returns the indices of the individuals that are expected best.
 
-        They are feasible, or at least viable as long as nobody is feasible.
+        They are feasible, or viable as long as no individual is feasible.
         """
         sound = np.array([one.feasible for one in self.individuals])
         if not sound.any():
@@ -88,13 +134,10 @@ class Surrogate:
         return order[sound[order]][:count]
 
     def is_stuck(self, ended: int) -> bool:
-        """Whether nothing better was found for long, where runs are reliable.
+        """Returns whether there was no improvement in 20 evaluations.
 
-        Then it may err about what it has not seen. Where they are noisy, the
-        best one may just have been lucky.
-
-        Args:
-            ended: Integer, the number of evaluations so far.
+        It is never stuck if much of the variance of losses is noise: then the
+        best individual may have been lucky, and no improvement means little.
         """
         if self.noise > _LITTLE_NOISE:
             return False
@@ -102,36 +145,29 @@ class Surrogate:
         return ended - best.birth > _PATIENCE
 
     def worth(self, codes: np.ndarray) -> np.ndarray:
-        """Log of the expected improvement, averaged over the models.
-
-        Args:
-            codes: `(m, size)` array.
-
-        Returns:
-            `(m,)` array.
-        """
-        active = self.encoding.activity(codes)
-        features = self.encoding.features(codes, active)
+        """Returns the log of the expected improvement; see `Surrogate`."""
+        features = self.features(codes)
         logs = [
             log_expected_improvement(*model.predict(features), best)
             for model, best in zip(self.models, self.bests, strict=True)
         ]
+        # The mean over the models, up to a constant that makes no difference.
         return np.asarray(np.logaddexp.reduce(logs, axis=0))
 
 
 def surrogate_of(
     space: SearchSpace, history: History, views: Sequence[View] | None = None
-) -> Surrogate:
-    """Learns from a history.
+) -> LossSurrogate:
+    """Makes a surrogate of a history.
 
-    Failures count as the worst loss, and what violates a constraint as worse
-    than all that does not, by how much it violates (Deb, 2000).
+    Failures count as the worst loss, and individuals that violate a constraint
+    as worse than all others, by how much they violate it (Deb, 2000).
 
     Args:
         space: The space.
-        history: The history, at least one individual viable.
-        views: Ways to look at the losses, each with Gaussian processes of its
-            own. Defaults to `half_ranked` and `capped`.
+        history: The history, with at least one viable individual.
+        views: Scales of the losses, each with Gaussian processes of its own.
+            Defaults to `half_ranked` and `capped`.
 
     Returns:
         The surrogate. It depends on its arguments only.
@@ -152,7 +188,7 @@ def surrogate_of(
             means.append(mean)
             bests.append(float(mean.min()))
             models.append(model.believing(busy))
-    return Surrogate(
+    return LossSurrogate(
         encoding=encoding,
         models=models,
         bests=bests,
@@ -167,20 +203,26 @@ def surrogate_of(
 
 @functools.lru_cache(maxsize=8)
 def encoding_of(genes: tuple[Gene, ...]) -> Encoding:
-    """The encoding of a space, made once."""
+    """Makes the encoding of a space, once for each space."""
     return Encoding(SearchSpace(genes))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Fit:
-    """Samples of the parameters, and how well the densest ones predict."""
+    """A fit of the parameters.
+
+    Args:
+        samples: Samples of the parameters.
+        trust: Float, the rank correlation of losses with predictions that were
+            made without them, by the parameters of the largest density.
+    """
 
     samples: Sequence[np.ndarray]
     trust: float
 
 
-# The last fits of each history. They follow from the history alone and only
-# save time.
+# The last fits of each history. They follow from the history alone and are kept
+# only to save time.
 _FITS: weakref.WeakKeyDictionary[History, tuple[object, list[_Fit]]] = (
     weakref.WeakKeyDictionary()
 )
@@ -192,10 +234,10 @@ def _fitted(
     history: History,
     views: tuple[View, ...],
 ) -> list[_Fit]:
-    """A fit for each view.
+    """Fits the parameters of each view.
 
-    With much data they change little, so they are fitted again only when a
-    twentieth more has come in.
+    With many individuals the parameters change little, so they are fitted again
+    only after 5 % more individuals.
     """
     number = _fitted_number(len(history.ended))
     key = (number, genes, views)
@@ -230,7 +272,11 @@ def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _fitted_number(ended: int) -> int:
-    """How many of the ends to fit to: all of few, else steps of 5 %."""
+    """Returns the number of individuals to fit to: all of few, else in steps.
+
+    The steps start from the beginning, so that they are the same after a
+    resume.
+    """
     number = min(ended, FIT_ALWAYS)
     while (following := number + max(1, number // 20)) <= ended:
         number = following
@@ -238,7 +284,11 @@ def _fitted_number(ended: int) -> int:
 
 
 def _kept(ended: Sequence[Individual], limit: int) -> list[Individual]:
-    """The better half and an even sample of the others, in order."""
+    """Keeps the best individuals and an even sample of the others, in order.
+
+    A surrogate should be exact near the best individuals. In bad regions a
+    rough prediction is enough.
+    """
     if len(ended) <= limit:
         return list(ended)
     order = np.argsort(single_losses(ended), kind="stable")
@@ -249,7 +299,7 @@ def _kept(ended: Sequence[Individual], limit: int) -> list[Individual]:
 
 
 _Rows = dict[tuple[Encoding, int], tuple[np.ndarray, np.ndarray]]
-# Codes of the individuals of each history, since they stay what they are.
+# Codes of the individuals of each history, which never change.
 _ROWS: weakref.WeakKeyDictionary[History, _Rows] = weakref.WeakKeyDictionary()
 
 
@@ -260,7 +310,7 @@ def _rows_of(history: History) -> _Rows:
 def _encoded(
     encoding: Encoding, individuals: Sequence[Individual], rows: _Rows
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Encodes those individuals that were not encoded before."""
+    """Encodes individuals, each only once."""
     new = [one for one in individuals if (encoding, one.birth) not in rows]
     if new:
         codes, active = encoding.encode([one.genome for one in new])
@@ -285,10 +335,10 @@ def _data(
 def half_ranked(losses: np.ndarray) -> np.ndarray:
     """Keeps the better half of losses as they are and ranks the worse half.
 
-    How bad a bad network is says little, and one that diverged would flatten
-    all differences that matter. So losses above the median become quantiles
-    of a normal distribution whose lower half has the spread of the better
-    half, as in Vizier (Song et al., 2024).
+    How bad a bad loss is says little, and one that diverged would flatten all
+    differences that matter. So losses above the median become quantiles of a
+    normal distribution whose lower half has the spread of the better half, as
+    Vizier's half-rank warping does (Song et al., 2024).
 
     Args:
         losses: `(n,)` array.
@@ -307,9 +357,9 @@ def half_ranked(losses: np.ndarray) -> np.ndarray:
 
 
 def capped(losses: np.ndarray) -> np.ndarray:
-    """Keeps losses as they are, but for those that are far off.
+    """Keeps losses as they are, except that very large ones are cut off.
 
-    What is bad is told from what is worse here, which ranks do not tell.
+    Unlike ranks this view keeps the differences within the worse half.
 
     Args:
         losses: `(n,)` array.
@@ -326,10 +376,12 @@ def capped(losses: np.ndarray) -> np.ndarray:
 
 
 def _normal_ranks(losses: np.ndarray) -> np.ndarray:
-    """Quantiles of a normal distribution by rank, equal for equal losses."""
+    """Returns normal quantiles by rank, equal ones for equal losses."""
     _, inverse, counts = np.unique(
         losses, return_inverse=True, return_counts=True
     )
+    # Equal losses share the middle of their ranks. The least of n losses is the
+    # quantile of 0.5 / n, so that none is infinite.
     last = np.cumsum(counts)
     middle = last - counts / 2
     return special.ndtri(middle[inverse] / len(losses))

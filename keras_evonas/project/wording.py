@@ -5,29 +5,13 @@ import math
 import re
 from collections.abc import Sequence
 
+from keras_evonas.evolution.labels import describe_operator
+
 MISSING = "\u2013"
 MINUS = "\u2212"
 TIMES = "\u00d7"
 
 _ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
-
-# What the parts of an operator's name mean, in plain words.
-_MEANINGS = {
-    "initial": "given at the start",
-    "default": "the defaults of the hypermodel",
-    "random": "drawn at random",
-    "space_filling": "drawn where the space was empty",
-    "enumerated": "the next one never tried",
-    "neighbour": "a neighbour of its parent",
-    "clone": "a copy of its parent",
-    "block": "two parents crossed block by block",
-    "uniform": "two parents crossed gene by gene",
-    "one_point": "two parents crossed at one point",
-    "two_point": "two parents crossed at two points",
-    "step": "small changes",
-    "resample": "some genes drawn anew",
-    "resample_one": "one gene drawn anew",
-}
 
 
 def escape(text: object) -> str:
@@ -122,16 +106,7 @@ def duration(seconds: float | None) -> str:
 
 def plain_operator(operator: str | None) -> str:
     """Says in plain words what an operator such as `block+step` does."""
-    if not operator:
-        return "not recorded"
-    if operator.startswith("screened+"):
-        made = plain_operator(operator.removeprefix("screened+"))
-        return f"{made}, chosen among several such"
-    first, *rest = operator.split("+")
-    words = [_MEANINGS.get(part, part) for part in (first, *rest)]
-    if not rest:
-        return words[0]
-    return f"{words[0]}, with {' and '.join(words[1:])}"
+    return describe_operator(operator) if operator else "not recorded"
 
 
 def plural(count: int, noun: str) -> str:

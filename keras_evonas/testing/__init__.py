@@ -34,11 +34,11 @@ _HOME_OF = {
 __all__ = sorted(_HOME_OF)
 
 if "pytest" in sys.modules:
-    # So that a failing law shows the values it compared.
+    # Makes a failing law show the values that it compared.
     sys.modules["pytest"].register_assert_rewrite(*set(_HOME_OF.values()))
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> Any:  # noqa: ANN401, RUF100
     if name in _HOME_OF:
         return getattr(importlib.import_module(_HOME_OF[name]), name)
     raise AttributeError(

@@ -1,12 +1,12 @@
-"""What the suites share: populations to work on, and laws for all pieces."""
+"""Populations to test with, and laws that all suites share."""
 
 import contextlib
 import copy
 import dataclasses
 import random
 import re
+import sys
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -21,13 +21,13 @@ def make_population(
     """Makes individuals with random genomes and losses, some of them tied.
 
     Args:
-        space: The space they live in.
-        size: Integer, how many.
-        seed: Integer.
+        space: The space of the individuals.
+        size: Integer, the number of individuals.
+        seed: Integer. Defaults to 0.
         first_birth: Integer, the birth of the first. Defaults to 0.
 
     Returns:
-        List of evaluated individuals, in the order of their births.
+        List of individuals that ended, in the order of their births.
     """
     rng = rng_at(seed, size, first_birth)
     return [
@@ -42,7 +42,7 @@ def make_population(
 
 @contextlib.contextmanager
 def global_generators_untouched() -> Iterator[None]:
-    """Fails if the block drew from Python's or NumPy's global generator."""
+    """Fails if the block draws from Python's or NumPy's global generator."""
     before = _global_states()
     yield
     assert _global_states() == before, (
@@ -50,11 +50,11 @@ def global_generators_untouched() -> Iterator[None]:
     )
 
 
-def check_is_value(piece: Any) -> None:
-    """Fails unless `piece` is a frozen dataclass that its repr tells apart.
+def check_is_value(piece: object) -> None:
+    """Fails unless `piece` is a frozen dataclass with a complete repr.
 
-    A search is taken up again only if the representation of its strategy is
-    what it was, so that representations hold all settings and no addresses.
+    A search is resumed only if the representation of its strategy is the same
+    as before, so a representation must hold all settings and no address.
     """
     assert dataclasses.is_dataclass(piece), f"{piece} must be a dataclass"
     for field in dataclasses.fields(piece):
@@ -70,6 +70,7 @@ def check_is_value(piece: Any) -> None:
     assert not re.search(r"\bat 0x", repr(piece)), repr(piece)
 
 
-def _global_states() -> Any:
-    name, keys, *rest = np.random.get_state()  # noqa: NPY002
-    return random.getstate(), name, keys.tolist(), rest
+def _global_states() -> tuple[object, str]:
+    state = np.random.get_state(legacy=False)  # noqa: NPY002
+    with np.printoptions(threshold=sys.maxsize):  # All words of the state.
+        return random.getstate(), repr(state)

@@ -1,16 +1,20 @@
-"""Conformance suites of the operators. Derive from one, and give it yours."""
+"""Conformance suites of operators, to derive from with an operator."""
 
 import copy
 import dataclasses
 import itertools
 import math
-from typing import Any
 
 import pytest
 
+from keras_evonas.evolution.crossover import Crossover
 from keras_evonas.evolution.history import Draft
+from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import best_first
+from keras_evonas.evolution.mutation import Mutation
 from keras_evonas.evolution.randomness import rng_at
+from keras_evonas.evolution.replacement import Replacement
+from keras_evonas.evolution.selection import Selection
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.testing.laws import check_is_value
 from keras_evonas.testing.laws import global_generators_untouched
@@ -18,7 +22,8 @@ from keras_evonas.testing.laws import make_population
 from keras_evonas.testing.spaces import example_spaces
 
 _SPACES = example_spaces()
-# Tests loop over these, since a thousand tests take longer than their work.
+# Tests loop over these, since pytest takes longer for a thousand tests than the
+# operators do.
 _CASES = list(itertools.product(_SPACES.values(), range(6)))
 
 
@@ -26,13 +31,13 @@ class _OperatorConformance:
     """Laws of all operators."""
 
     @pytest.fixture
-    def operator(self) -> Any:
-        """The operator to test. Override it."""
+    def operator(self) -> object:
+        """The operator to test, to be overridden."""
         raise NotImplementedError(
             "Override the fixture `operator` with one that returns yours."
         )
 
-    def test_is_a_value(self, operator: Any) -> None:
+    def test_is_a_value(self, operator: object) -> None:
         check_is_value(operator)
 
 
@@ -47,7 +52,7 @@ class SelectionConformance(_OperatorConformance):
     rank_based = True
 
     @pytest.mark.parametrize("size", [1, 2, 3, 20])
-    def test_returns_members(self, operator: Any, size: int) -> None:
+    def test_returns_members(self, operator: Selection, size: int) -> None:
         population = make_population(_SPACES["one gene"], size)
         before = copy.deepcopy(population)
         for count in range(30):
@@ -56,13 +61,13 @@ class SelectionConformance(_OperatorConformance):
             assert all(any(one is p for p in population) for one in chosen)
         assert population == before
 
-    def test_draws_from_its_generator_only(self, operator: Any) -> None:
+    def test_draws_from_its_generator_only(self, operator: Selection) -> None:
         population = make_population(_SPACES["one gene"], 10)
         with global_generators_untouched():
             first = operator(population, 50, rng_at(0))
         assert operator(population, 50, rng_at(0)) == first
 
-    def test_does_not_prefer_the_worse(self, operator: Any) -> None:
+    def test_does_not_prefer_the_worse(self, operator: Selection) -> None:
         population = make_population(_SPACES["one gene"], 10)
         ranked = best_first(population)
         draws = 2000
@@ -71,14 +76,11 @@ class SelectionConformance(_OperatorConformance):
         # A fair coin's count has the standard deviation sqrt(draws) / 2.
         assert better >= draws / 2 - 5 * math.sqrt(draws) / 2
 
-    def test_depends_on_ranks_only(self, operator: Any) -> None:
+    def test_depends_on_ranks_only(self, operator: Selection) -> None:
         if not self.rank_based:
             pytest.skip("the suite says `rank_based = False`")
         population = make_population(_SPACES["one gene"], 10)
-        stretched = [
-            dataclasses.replace(one, losses=(math.exp(one.losses[0]),))
-            for one in population
-        ]
+        stretched = [_stretched(one) for one in population]
         for seed in range(20):
             first = operator(population, 5, rng_at(seed))
             second = operator(stretched, 5, rng_at(seed))
@@ -88,7 +90,7 @@ class SelectionConformance(_OperatorConformance):
 class CrossoverConformance(_OperatorConformance):
     """Laws of a crossover; see `keras_evonas.evolution.crossover`."""
 
-    def test_values_come_from_the_parents(self, operator: Any) -> None:
+    def test_values_come_from_the_parents(self, operator: Crossover) -> None:
         for space, seed in _CASES:
             first, second = make_population(space, 2, seed)
             before = copy.deepcopy((first, second))
@@ -100,14 +102,16 @@ class CrossoverConformance(_OperatorConformance):
             assert set(draft.parents) == {first.birth, second.birth}
             assert space.contains(space.express(draft.genome, rng_at(seed)))
 
-    def test_equal_parents_have_an_equal_child(self, operator: Any) -> None:
+    def test_equal_parents_have_an_equal_child(
+        self, operator: Crossover
+    ) -> None:
         for space, seed in _CASES:
             first, second = make_population(space, 2, seed)
             twin = dataclasses.replace(second, genome=dict(first.genome))
             draft = operator(first, twin, space, rng_at(seed))
             assert space.express(draft.genome, rng_at(seed)) == first.genome
 
-    def test_draws_from_its_generator_only(self, operator: Any) -> None:
+    def test_draws_from_its_generator_only(self, operator: Crossover) -> None:
         for space, seed in _CASES:
             first, second = make_population(space, 2, seed)
             with global_generators_untouched():
@@ -118,7 +122,7 @@ class CrossoverConformance(_OperatorConformance):
 class MutationConformance(_OperatorConformance):
     """Laws of a mutation; see `keras_evonas.evolution.mutation`."""
 
-    def test_changes_something_where_it_can(self, operator: Any) -> None:
+    def test_changes_something_where_it_can(self, operator: Mutation) -> None:
         for space, seed in _CASES:
             draft = _draft(space, seed)
             before = copy.deepcopy(draft)
@@ -130,7 +134,7 @@ class MutationConformance(_OperatorConformance):
             assert (child != draft.genome) == is_free
 
     def test_changes_to_legal_values_of_active_genes(
-        self, operator: Any
+        self, operator: Mutation
     ) -> None:
         for space, seed in _CASES:
             draft = _draft(space, seed)
@@ -140,7 +144,7 @@ class MutationConformance(_OperatorConformance):
                 if value != draft.genome.get(name):
                     assert owners[name].domain.contains(value)
 
-    def test_keeps_the_origin(self, operator: Any) -> None:
+    def test_keeps_the_origin(self, operator: Mutation) -> None:
         for space, seed in _CASES:
             draft = _draft(space, seed)
             changed = operator(draft, space, rng_at(seed))
@@ -148,7 +152,7 @@ class MutationConformance(_OperatorConformance):
             assert changed.operator.startswith(draft.operator)
             assert all(map(math.isfinite, changed.traits.values()))
 
-    def test_can_be_applied_again_and_again(self, operator: Any) -> None:
+    def test_can_be_applied_again_and_again(self, operator: Mutation) -> None:
         for space in _SPACES.values():
             draft = _draft(space, 0)
             for attempt in range(50):
@@ -158,7 +162,7 @@ class MutationConformance(_OperatorConformance):
                 draft = Draft(genome=genome, traits=changed.traits)
             assert space.contains(draft.genome)
 
-    def test_draws_from_its_generator_only(self, operator: Any) -> None:
+    def test_draws_from_its_generator_only(self, operator: Mutation) -> None:
         for space, seed in _CASES:
             draft = _draft(space, seed)
             with global_generators_untouched():
@@ -170,16 +174,16 @@ class ReplacementConformance(_OperatorConformance):
     """Laws of a replacement; see `keras_evonas.evolution.replacement`.
 
     Attributes:
-        elitist: Boolean, whether the best of all always survives. Defaults
+        elitist: Boolean, whether the best individual always survives. Defaults
             to `True`.
-        sizes: Tuple of the sizes of population it is tested with.
+        sizes: Tuple of the sizes of population to test with.
     """
 
     elitist = True
     sizes: tuple[int, ...] = (1, 2, 5, 12)
 
     @pytest.mark.parametrize("brood", [0, 1, 2, 5, 30])
-    def test_survivors(self, operator: Any, brood: int) -> None:
+    def test_survivors(self, operator: Replacement, brood: int) -> None:
         space = _SPACES["one gene"]
         for size, seed in itertools.product(self.sizes, range(5)):
             parents = make_population(space, size, seed)
@@ -190,11 +194,16 @@ class ReplacementConformance(_OperatorConformance):
             assert (parents, children) == before
             births = [one.birth for one in survivors]
             assert len(births) == size
-            assert births == sorted(set(births))  # as they ended, each once
-            everyone = [*parents, *children]
-            assert all(any(one is s for one in everyone) for s in survivors)
+            assert births == sorted(set(births))  # As they ended, each once.
+            members = [*parents, *children]
+            assert all(any(one is s for one in members) for s in survivors)
             if self.elitist:
-                assert best_first(survivors)[0] is best_first(everyone)[0]
+                assert best_first(survivors)[0] is best_first(members)[0]
+
+
+def _stretched(one: Individual) -> Individual:
+    assert one.losses is not None
+    return dataclasses.replace(one, losses=(math.exp(one.losses[0]),))
 
 
 def _draft(space: SearchSpace, seed: int) -> Draft:

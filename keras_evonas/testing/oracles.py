@@ -4,10 +4,13 @@ import math
 import pathlib
 import random
 from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import keras_tuner
 import pytest
+from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.testing.laws import global_generators_untouched
 
@@ -15,19 +18,24 @@ _TRIALS = 15
 _WORKERS = 3
 _COMPLETED, _FAILED, _STOPPED = "COMPLETED", "FAILED", "STOPPED"
 
+# Takes arguments of `keras_tuner.Oracle`.
+_MakeOracle: TypeAlias = Callable[..., keras_tuner.Oracle]
+_Values: TypeAlias = Mapping[str, object]
+
 
 class Driver:
     """Drives an oracle as several tuners would, without training.
 
-    Trials end in any order, and some fail or report NaN. What happens follows
-    from the seed and the number of events, so that a search that was taken
-    up again goes on with the same events.
+    Trials end in any order, and some fail or report NaN. All of this follows
+    from the number of events, so that a resumed search continues with the same
+    events.
 
     Args:
         oracle: The oracle.
         folder: Path, the directory of the project.
-        workers: Integer, how many trials run at once at most.
-        before: The driver of the same search before an interruption.
+        workers: Integer, the most trials that run at once. Defaults to 3.
+        before: The driver of the same search before an interruption. Defaults
+            to `None`, a new search.
     """
 
     def __init__(
@@ -39,25 +47,28 @@ class Driver:
         before: "Driver | None" = None,
     ) -> None:
         oracle.verbose = 0
-        oracle._set_project_dir(str(folder), "project")
+        # Tuners call it, too: keras-tuner has no public way to set the folder.
+        oracle._set_project_dir(  # noqa: RUF100, SLF001
+            str(folder), "project"
+        )
         self.oracle = oracle
-        self.proposed: dict[str, dict[str, Any]] = {}
+        self.proposed: dict[str, _Values] = {}
         self.ended: dict[str, str] = {}
         self.events = 0
         self.stopped = False
+        self.running: dict[str, trial_lib.Trial] = {}  # By worker.
         self._workers = workers
-        self._running: dict[str, Any] = {}
         if before is not None:
             oracle.reload()
             self._take_over(before)
 
     def run(self, events: int | None = None) -> "Driver":
-        """Goes on until so many events have happened, or to the end."""
+        """Continues up to a number of events, or to the end."""
         while events is None or self.events < events:
             free = self._free_workers()
             if free and not self.stopped:
                 self._create(free[0])
-            elif self._running:
+            elif self.running:
                 self._end()
             else:
                 break
@@ -66,14 +77,14 @@ class Driver:
 
     def _free_workers(self) -> list[str]:
         names = [f"tuner{number}" for number in range(self._workers)]
-        return [name for name in names if name not in self._running]
+        return [name for name in names if name not in self.running]
 
-    def _create(self, worker: str) -> Any:
+    def _create(self, worker: str) -> trial_lib.Trial:
         trial = self.oracle.create_trial(worker)
         if trial.status == _STOPPED:
             self.stopped = True
             return trial
-        self._running[worker] = trial
+        self.running[worker] = trial
         values = dict(trial.hyperparameters.values)
         first = self.proposed.setdefault(trial.trial_id, values)
         assert values == first, "a trial was tried again with other values"
@@ -81,7 +92,7 @@ class Driver:
 
     def _end(self) -> None:
         fortune = random.Random(self.events)
-        trial = self._running.pop(fortune.choice(sorted(self._running)))
+        trial = self.running.pop(fortune.choice(sorted(self.running)))
         fate = fortune.random()
         if fate >= 0.15:
             score = math.nan if fate < 0.3 else fate
@@ -91,28 +102,28 @@ class Driver:
         self.ended[trial.trial_id] = self.oracle.trials[trial.trial_id].status
 
     def _take_over(self, before: "Driver") -> None:
-        """Has the trials that were running at the interruption run again."""
+        """Starts the trials again that ran at the interruption."""
         self.proposed, self.ended = dict(before.proposed), dict(before.ended)
         self.events, self.stopped = before.events, before.stopped
         interrupted = {
-            trial.trial_id: worker for worker, trial in before._running.items()
+            trial.trial_id: worker for worker, trial in before.running.items()
         }
         again = [self._create(f"again{n}") for n in range(len(interrupted))]
         assert {trial.trial_id for trial in again} == set(interrupted)
-        # The same worker has to end it, for the same events to follow.
+        # Each has to end on the worker from before, or other events follow.
         self.oracle.ongoing_trials.clear()
-        self._running = {interrupted[t.trial_id]: t for t in again}
-        self.oracle.ongoing_trials.update(self._running)
+        self.running = {interrupted[t.trial_id]: t for t in again}
+        self.oracle.ongoing_trials.update(self.running)
 
 
-# keras-tuner 1.4.8 takes the nanmin of a metric that was never a number.
+# keras-tuner 1.4.8 takes the nanmin of metrics that are NaN throughout.
 @pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")
 class OracleConformance:
     """Laws of an oracle, tested through keras-tuner's protocol."""
 
     @pytest.fixture
-    def make_oracle(self) -> Callable[..., keras_tuner.Oracle]:
-        """A function that makes the oracle to test. Override it.
+    def make_oracle(self) -> _MakeOracle:
+        """A function that makes the oracle to test, to be overridden.
 
         It is called with the keyword arguments `objective`, `max_trials`,
         `hyperparameters`, `seed`, `max_retries_per_trial` and
@@ -123,7 +134,9 @@ class OracleConformance:
             "function that makes yours."
         )
 
-    def _make(self, make_oracle: Any, **changes: Any) -> keras_tuner.Oracle:
+    def _make(
+        self, make_oracle: _MakeOracle, **changes: object
+    ) -> keras_tuner.Oracle:
         arguments = {
             "objective": keras_tuner.Objective("score", "min"),
             "max_trials": _TRIALS,
@@ -136,7 +149,7 @@ class OracleConformance:
 
     @pytest.mark.parametrize("seed", [0, 7])
     def test_same_seed_same_search(
-        self, make_oracle: Any, tmp_path: pathlib.Path, seed: int
+        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path, seed: int
     ) -> None:
         first, again, other = (
             Driver(self._make(make_oracle, seed=s), tmp_path / name).run()
@@ -146,7 +159,7 @@ class OracleConformance:
         assert first.proposed != other.proposed
 
     def test_leaves_the_global_generators_alone(
-        self, make_oracle: Any, tmp_path: pathlib.Path
+        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path
     ) -> None:
         with global_generators_untouched():
             cut = Driver(self._make(make_oracle), tmp_path).run(_TRIALS)
@@ -154,7 +167,7 @@ class OracleConformance:
 
     @pytest.mark.parametrize("workers", [1, _WORKERS])
     def test_a_cut_search_goes_on_as_if_uncut(
-        self, make_oracle: Any, tmp_path: pathlib.Path, workers: int
+        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path, workers: int
     ) -> None:
         uncut = Driver(
             self._make(make_oracle), tmp_path / "uncut", workers=workers
@@ -170,7 +183,7 @@ class OracleConformance:
             assert resumed.ended == uncut.ended
 
     def test_a_failed_trial_is_tried_again_after_a_cut(
-        self, make_oracle: Any, tmp_path: pathlib.Path
+        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path
     ) -> None:
         def make() -> keras_tuner.Oracle:
             return self._make(make_oracle, max_retries_per_trial=1)
@@ -183,7 +196,7 @@ class OracleConformance:
             assert resumed.proposed == uncut.proposed
 
     def test_proposes_as_many_as_asked_each_once(
-        self, make_oracle: Any, tmp_path: pathlib.Path
+        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path
     ) -> None:
         search = Driver(self._make(make_oracle), tmp_path).run()
         assert search.stopped
@@ -191,7 +204,7 @@ class OracleConformance:
         assert len(_distinct(search.proposed.values())) == _TRIALS
 
     def test_failures_have_no_children(
-        self, make_oracle: Any, tmp_path: pathlib.Path
+        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path
     ) -> None:
         search = Driver(self._make(make_oracle), tmp_path).run()
         ids = {int(trial_id): trial_id for trial_id in search.proposed}
@@ -201,7 +214,7 @@ class OracleConformance:
                 assert search.ended[ids[parent]] == _COMPLETED
 
     def test_the_best_trials_are_completed_ones(
-        self, make_oracle: Any, tmp_path: pathlib.Path
+        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path
     ) -> None:
         search = Driver(self._make(make_oracle), tmp_path).run()
         best = search.oracle.get_best_trials(_TRIALS)
@@ -215,7 +228,7 @@ class OracleConformance:
             for trial_id, status in search.ended.items()
             if status == _COMPLETED
         }
-        # A network counts once, for the longest training.
+        # Each network counts once, with its longest training.
         births = {one.birth for one in of_trial.values()}
         continued = {one.continues for one in of_trial.values()}
         assert births.isdisjoint(continued)
@@ -229,7 +242,7 @@ class OracleConformance:
 
     @pytest.mark.parametrize("workers", [1, _WORKERS])
     def test_an_exhausted_space_stops_the_search(
-        self, make_oracle: Any, tmp_path: pathlib.Path, workers: int
+        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path, workers: int
     ) -> None:
         oracle = self._make(
             make_oracle, max_trials=100, hyperparameters=_small_space()
@@ -257,7 +270,7 @@ def _space() -> keras_tuner.HyperParameters:
 
 
 def _small_space() -> keras_tuner.HyperParameters:
-    """Five networks: one without a layer, two times two with one."""
+    """Returns a space of five networks, four of which have a layer."""
     hp = keras_tuner.HyperParameters()
     hp.Boolean("layer")
     with hp.conditional_scope("layer", [True]):
@@ -266,5 +279,5 @@ def _small_space() -> keras_tuner.HyperParameters:
     return hp
 
 
-def _distinct(proposed: Any) -> set[str]:
+def _distinct(proposed: Iterable[_Values]) -> set[str]:
     return {repr(sorted(values.items())) for values in proposed}

@@ -1,4 +1,4 @@
-"""Spaces and problems to test search methods on. No training, no Keras."""
+"""Spaces and problems to test search methods with, without training."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,12 +17,11 @@ _KERNELS = (1, 3, 5, 7)
 
 
 class Problem(NamedTuple):
-    """A space and what is to be minimised in it.
+    """A search space and a loss to minimise.
 
     Args:
         space: The search space.
-        loss: Function of a genome, lower is better. Values of silent genes
-            do not matter to it.
+        loss: Function of a genome, lower is better.
     """
 
     space: SearchSpace
@@ -30,13 +29,12 @@ class Problem(NamedTuple):
 
 
 def conditional_trap(layers: int = 4) -> Problem:
-    """A stack of layers in which each easy improvement leads astray.
+    """Returns a problem in which single changes lead away from the optimum.
 
     A network has up to `layers` layers. A layer is dense, with units, or
-    convolutional, with units and a kernel. Two traps make it deceptive: an
-    added layer is mostly worse than none until it is tuned, and a dense layer
-    is best when narrow, while the best layer of all is convolutional and
-    wide.
+    convolutional, with units and a kernel. Two traps make it deceptive: a new
+    layer is mostly worse than none until it is tuned, and a dense layer is best
+    with few units, while the best of all layers is convolutional and has many.
 
     | layer | loss |
     |---|---|
@@ -59,21 +57,21 @@ def conditional_trap(layers: int = 4) -> Problem:
     depths = tuple(range(1, layers + 1))
     genes = [Gene("depth", Grid(depths))]
     for layer in range(layers):
-        there = Condition("depth", depths[layer:])
+        exists = Condition("depth", depths[layer:])
         kind = f"layer_{layer}/kind"
         convolutional = Condition(kind, ("conv",))
         genes += [
-            Gene(kind, Categorical(("dense", "conv")), (there,)),
-            Gene(f"layer_{layer}/units", Grid(_UNITS), (there,)),
+            Gene(kind, Categorical(("dense", "conv")), (exists,)),
+            Gene(f"layer_{layer}/units", Grid(_UNITS), (exists,)),
             Gene(
                 f"layer_{layer}/kernel",
                 Grid(_KERNELS),
-                (there, convolutional),
+                (exists, convolutional),
             ),
         ]
 
     def loss(genome: Genome) -> float:
-        depth = genome["depth"]
+        depth = depths.index(genome["depth"]) + 1
         absent = layers - depth
         present = sum(_layer_loss(genome, layer) for layer in range(depth))
         return (0.5 * absent + present) / layers
@@ -90,7 +88,7 @@ def _layer_loss(genome: Genome, layer: int) -> float:
 
 
 def mixed_space() -> SearchSpace:
-    """A space with every kind of gene.
+    """Returns a space with every kind of gene.
 
     It holds each domain and scale, a constant, nested conditions, and one
     name that two genes share under different conditions.
@@ -118,7 +116,7 @@ def mixed_space() -> SearchSpace:
 
 
 def example_spaces() -> dict[str, SearchSpace]:
-    """Spaces that a search method must get along with, by name."""
+    """Returns spaces that every search method must support, by name."""
     return {
         "one gene": SearchSpace([Gene("units", Grid(_UNITS))]),
         "constant": SearchSpace([Gene("classes", Categorical((10,)))]),

@@ -1,10 +1,11 @@
-"""The conformance suite of strategies: ask, tell, and take up again."""
+"""The conformance suite of strategies: ask, tell and resume."""
 
 import copy
 import functools
+import math
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -28,25 +29,31 @@ _SPACES = example_spaces()
 _LATTICE = SearchSpace(
     [Gene(f"x{i}", Grid(tuple(range(11)))) for i in range(5)]
 )
-# For the laws that take many searches.
+# For laws that take many searches.
 _TWO_SPACES = (_SPACES["conditional"], _SPACES["mixed"])
 
 
+_Losses: TypeAlias = tuple[float, ...] | None
+# A birth, an end with its losses, or a larger space from then on.
+_Event: TypeAlias = Individual | tuple[int, _Losses] | SearchSpace
+
+
 class Rehearsal:
-    """A search with everything that happens in a real one, and its record.
+    """A search as eventful as a real one, without training, and its record.
 
     Up to `workers` individuals are pending at once, they end in any order,
-    and some of them fail or end with a loss that is not finite. All of it
-    follows from the seed and the number of the event, so that a search that
-    was taken up again goes on with the same events.
+    and some of them fail or end with a loss that is not finite. All of this
+    follows from the seed and the number of the event, so that a resumed search
+    continues with the same events.
 
     Args:
         strategy: The strategy, not yet configured.
         space: The space to search.
         seed: Integer. Defaults to 0.
-        workers: Integer. Defaults to 4.
-        trials: Integer, how many are born. Defaults to 40.
-        growth: Maps a number of births to the space from there on.
+        workers: Integer, the most pending individuals. Defaults to 4.
+        trials: Integer, the number of births. Defaults to 40.
+        growth: Dictionary from a number of births to the space from then on.
+            Defaults to `None`, the same space throughout.
     """
 
     def __init__(
@@ -60,7 +67,7 @@ class Rehearsal:
         growth: dict[int, SearchSpace] | None = None,
     ) -> None:
         self.engine = Engine(space, strategy.configure(trials), seed=seed)
-        self.record: list[Individual | tuple[int, Any] | SearchSpace] = []
+        self.record: list[_Event] = []
         self._seed, self._workers, self._trials = seed, workers, trials
         self._growth = growth or {}
 
@@ -70,14 +77,14 @@ class Rehearsal:
         return [one for one in self.record if isinstance(one, Individual)]
 
     def run(self, events: int | None = None) -> "Rehearsal":
-        """Goes on until so many events were recorded, or to the end."""
+        """Continues up to a number of recorded events, or to the end."""
         while events is None or len(self.record) < events:
-            if not self._go_on():
+            if not self._continue():
                 break
         return self
 
-    def replay(self, record: list[Any]) -> "Rehearsal":
-        """Takes up a search that recorded these events."""
+    def replay(self, record: Sequence[_Event]) -> "Rehearsal":
+        """Resumes a search that recorded these events."""
         for event in record:
             if isinstance(event, Individual):
                 self.engine.record(event)
@@ -88,7 +95,7 @@ class Rehearsal:
         self.record = list(record)
         return self
 
-    def _go_on(self) -> bool:
+    def _continue(self) -> bool:
         history, event = self.engine.history, len(self.record)
         fortune = random.Random(1_000_000 * self._seed + event)
         space = self._growth.get(history.births)
@@ -112,11 +119,12 @@ class Rehearsal:
         return True
 
 
-def _losses(one: Individual, fortune: random.Random) -> Any:
-    """Losses that depend on the genome; one of five fails or is not finite."""
+def _losses(one: Individual, fortune: random.Random) -> _Losses:
+    """Returns losses of the genome; one of five fails or is not finite."""
     fate = fortune.random()
     if fate < 0.2:
-        return (None, (float("nan"),), (float("inf"),))[int(fate * 15)]
+        unusable: tuple[_Losses, ...] = (None, (math.nan,), (math.inf,))
+        return unusable[int(fate * 15)]
     return (float(sum(map(len, map(str, one.genome.values())))) + fate,)
 
 
@@ -132,7 +140,7 @@ class StrategyConformance:
 
     @pytest.fixture
     def strategy(self) -> Strategy:
-        """The strategy to test. Override it."""
+        """The strategy to test, to be overridden."""
         raise NotImplementedError(
             "Override the fixture `strategy` with one that returns yours."
         )
@@ -166,19 +174,20 @@ class StrategyConformance:
         self, strategy: Strategy
     ) -> None:
         for space in _TWO_SPACES:
-            ended: dict[int, Any] = {}
+            ended: dict[int, _Losses] = {}
             continued: set[int | None] = set()
             births = {}
             for event in Rehearsal(strategy, space).run().record:
-                if not isinstance(event, Individual):
+                if isinstance(event, tuple):
                     ended[event[0]] = event[1]
                     continue
+                assert isinstance(event, Individual)  # The space never grows.
                 births[event.birth] = event
                 if event.continues is None:
                     assert event.rung == 0
                     continue
                 (parent,) = event.parents
-                assert np.isfinite(ended[parent]).all()
+                assert _is_sound(ended[parent])
                 assert births[parent].genome == event.genome
                 assert births[parent].rung == event.rung - 1
                 assert parent not in continued
@@ -190,7 +199,7 @@ class StrategyConformance:
             for event in Rehearsal(strategy, space).run().record:
                 if isinstance(event, Individual):
                     assert set(event.parents) <= sound
-                elif event[1] is not None and np.isfinite(event[1]).all():
+                elif isinstance(event, tuple) and _is_sound(event[1]):
                     sound.add(event[0])
 
     def test_same_seed_same_search(self, strategy: Strategy) -> None:
@@ -210,7 +219,7 @@ class StrategyConformance:
             resumed.run(cut + 5)
             following = uncut.record[cut : cut + 5]
             assert _same(resumed.record[cut:], following)
-            if cut % 12 == 0:  # the rest of it, too
+            if cut % 12 == 0:  # Now and then up to the end.
                 resumed.run()
                 assert _same(resumed.record[cut:], uncut.record[cut:])
                 assert resumed.engine.state == uncut.engine.state
@@ -268,18 +277,18 @@ class StrategyConformance:
     def test_learns(self, strategy: Strategy) -> None:
         if not self.learns:
             pytest.skip("the suite says `learns = False`")
-        by_chance = _random_losses()
+        random_losses = _random_losses()
         learnt = _best_losses(strategy)
-        assert _exceed(by_chance, learnt), f"{by_chance=} {learnt=}"
+        assert _exceed(random_losses, learnt), f"{random_losses=} {learnt=}"
 
     def test_heeds_what_trials_tell_of_constraints(
         self, strategy: Strategy
     ) -> None:
         if not self.learns:
             pytest.skip("the suite says `learns = False`")
-        by_chance = _random_feasible()
+        random_count = _random_feasible()
         learnt = _feasible(strategy)
-        assert _exceed(learnt, by_chance), f"{by_chance=} {learnt=}"
+        assert _exceed(learnt, random_count), f"{random_count=} {learnt=}"
 
     @pytest.mark.parametrize("objectives", [1, 2])
     def test_goes_on_while_nothing_is_feasible(
@@ -295,7 +304,7 @@ class StrategyConformance:
 
 
 def _exceed(more: Sequence[float], less: Sequence[float]) -> bool:
-    """Whether pairs differ by more than two standard errors of the mean."""
+    """Returns whether pairs differ by more than two standard errors."""
     gain = np.subtract(more, less)
     error = gain.std(ddof=1) / len(gain) ** 0.5
     return bool(gain.mean() > 2 * error)
@@ -307,16 +316,16 @@ def _random_feasible() -> tuple[int, ...]:
 
 
 def _feasible(strategy: Strategy) -> tuple[int, ...]:
-    """How many of the later 20 are feasible, in 10 searches of 40 networks.
+    """Counts the feasible ones of the last 20 individuals in 10 searches.
 
-    A tenth of the space is, and all losses are better outside of it.
+    A tenth of the space is feasible, and all losses are better outside of it.
     """
     numbers = []
     for seed in range(10):
         engine = Engine(_LATTICE, strategy.configure(_TRIALS), seed=seed)
         for _ in range(_TRIALS):
             one = engine.ask()
-            assert one is not None  # the space is larger than that
+            assert one is not None  # The space is larger than that.
             steps = sum(map(float, one.genome.values()))
             excess = max(0.0, steps / 15 - 1)
             engine.tell(one.birth, (50 - steps,), violation=excess)
@@ -331,19 +340,23 @@ def _random_losses() -> tuple[float, ...]:
 
 
 def _best_losses(strategy: Strategy) -> tuple[float, ...]:
-    """The best losses of 30 searches of the trap, each of 40 networks."""
+    """Returns the best losses of 30 searches of 40 genomes in the trap."""
     space, loss = conditional_trap(3)
     best = []
     for seed in range(30):
         engine = Engine(space, strategy.configure(_TRIALS), seed=seed)
         while engine.history.distinct < _TRIALS:
             one = engine.ask()
-            assert one is not None  # the space is larger than that
+            assert one is not None  # The space is larger than that.
             engine.tell(one.birth, (loss(one.genome),))
         best.append(min(o.losses for o in engine.history.ended if o.losses))
     return tuple(losses[0] for losses in best)
 
 
-def _same(first: list[Any], second: list[Any]) -> bool:
-    """Whether two records agree; a NaN agrees with a NaN."""
+def _is_sound(losses: _Losses) -> bool:
+    return losses is not None and bool(np.isfinite(losses).all())
+
+
+def _same(first: Sequence[_Event], second: Sequence[_Event]) -> bool:
+    """Returns whether two records are equal; a NaN equals a NaN."""
     return repr(first) == repr(second)

@@ -41,7 +41,7 @@ def test_scales_with_the_deviation():
     assert wide[0] == pytest.approx(unit[0] + np.log(3.0))
 
 
-def test_rises_with_promise_and_with_doubt():
+def test_rises_with_a_lower_mean_and_with_a_higher_variance():
     z = np.linspace(-40, 10, 2001)
     found = log_expected_improvement(-z, np.ones_like(z), 0.0)
     assert (np.diff(found) > 0).all()

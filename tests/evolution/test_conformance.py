@@ -1,7 +1,6 @@
 """Every public operator and strategy goes through its conformance suite."""
 
 import inspect
-from typing import Any
 from typing import get_type_hints
 
 import pytest
@@ -181,7 +180,7 @@ ENROLLED = {
 }
 
 
-def _public(kind: str) -> dict[str, Any]:
+def _public(kind: str) -> dict[str, object]:
     home = f"keras_evonas.evolution.{kind}"
     everything = {name: getattr(evolution, name) for name in evolution.__all__}
     return {
@@ -208,8 +207,8 @@ OWN_SUITES = (
 )
 
 
-def _is_strategy(piece: Any) -> bool:
-    """Whether it is the class of a strategy, or a function that makes one."""
+def _is_strategy(piece: object) -> bool:
+    """Returns whether it is the class of a strategy or makes a strategy."""
     if inspect.isfunction(piece):
         piece = get_type_hints(piece)["return"]
     return hasattr(piece, "propose") and piece is not evolution.Strategy
@@ -223,7 +222,7 @@ PUBLIC_STRATEGIES = [
 @pytest.mark.parametrize("name", PUBLIC_STRATEGIES)
 def test_every_public_strategy_is_enrolled(name):
     enrolled = set(STRATEGIES.values())
-    # A fixture may not be called, but what it is made of.
+    # pytest forbids calls of a fixture, but not of its function.
     own = {
         type(inspect.unwrap(suite.strategy)(suite())) for suite in OWN_SUITES
     }
@@ -239,6 +238,6 @@ def test_every_public_strategy_is_enrolled(name):
 @pytest.mark.parametrize(
     "piece", [one for many in ENROLLED.values() for one in many], ids=repr
 )
-def test_an_operator_can_be_written_down(piece):
+def test_an_operator_is_made_again_from_its_repr(piece):
     assert eval(repr(piece), vars(evolution)) == piece
     assert hash(piece) == hash(eval(repr(piece), vars(evolution)))

@@ -1,4 +1,4 @@
-"""Crossovers: who gives which gene."""
+"""Crossovers: the parent that each gene comes from."""
 
 import math
 
@@ -19,7 +19,7 @@ SIX = SearchSpace([Gene(f"g{i}", Categorical((1, 2))) for i in range(6)])
 
 
 def _parents(space):
-    """One has the first value of every gene, the other the second."""
+    """Makes a parent of the first and one of the second value of all genes."""
     return [
         Individual(
             birth=birth,
@@ -31,7 +31,7 @@ def _parents(space):
 
 
 def _givers(operator, space, seed):
-    """From whom each gene came, for example `"112212"`."""
+    """Returns the parent of each gene, for example `"112212"`."""
     draft = operator(*_parents(space), space, rng_at(seed))
     return "".join(str(draft.genome[gene.name]) for gene in space.genes)
 
@@ -83,7 +83,7 @@ def test_points_find_room_among_few_genes(points, number):
     assert found == {"12"[:number]}
 
 
-# A layer with what it is made of, and one gene that stands alone.
+# A layer with its settings, and one gene without conditions.
 _THERE = (Condition("layer", (1, 2)),)
 LAYERS = SearchSpace(
     [

@@ -28,7 +28,7 @@ spaces = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
 
 @spaces
-def test_there_and_back(space):
+def test_decoding_reverses_encoding(space):
     encoding, rng = Encoding(space), rng_at(0, 1)
     genomes = [space.sample(rng) for _ in range(50)]
     codes, active = encoding.encode(genomes)
@@ -42,7 +42,7 @@ def test_there_and_back(space):
 
 
 @spaces
-def test_activity_is_what_the_space_says(space):
+def test_activity_agrees_with_the_space(space):
     encoding, rng = Encoding(space), rng_at(0, 2)
     codes = encoding.sample(50, rng)
     active = encoding.activity(codes)
@@ -80,11 +80,11 @@ def test_neighbours_hold_every_value_of_a_short_list():
 
 def test_a_tiny_step_on_a_long_list_goes_to_the_value_before_or_after():
     space = SearchSpace([Gene("x", Grid(tuple(range(500))))])
-    (column,) = Encoding(space)._columns
+    (column,) = Encoding(space).columns
     assert column.others(250.0, (-1e-6, 1e-6)) == [249.0, 251.0]
 
 
-def test_silent_genes_of_neighbours_are_drawn():
+def test_inactive_genes_of_neighbours_are_drawn():
     space = SPACES["conditional"]
     encoding, rng = Encoding(space), rng_at(0, 5)
     codes, active = encoding.encode(

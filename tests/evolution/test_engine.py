@@ -110,7 +110,7 @@ def test_an_automatic_setting_must_be_resolved():
         engine.ask()
 
 
-def test_telling_what_is_not_pending_changes_nothing():
+def test_losses_of_a_birth_that_is_not_pending_change_nothing():
     engine = Engine(mixed_space(), random_search(), seed=0)
     engine.ask()
     with pytest.raises(KeyError, match=r"\[0\] are pending"):
@@ -121,7 +121,7 @@ def test_telling_what_is_not_pending_changes_nothing():
     assert len(engine.history.ended) == 1
 
 
-def test_telling_gives_the_individual_with_its_losses():
+def test_tell_returns_the_individual_with_its_losses():
     engine = Engine(LINE, random_search(), seed=0)
     born = engine.ask()
     ended = engine.tell(born.birth, (0.5,), violation=0.25)
@@ -130,7 +130,7 @@ def test_telling_gives_the_individual_with_its_losses():
 
 
 class Stubborn(RandomSearch):
-    """Proposes 0 for ever, and varies by adding 1."""
+    """Proposes 0 every time, and varies by adding 1."""
 
     def propose(self, state, space, history, rng):
         return Draft(genome={"x": 0}, operator="proposed")
@@ -140,7 +140,7 @@ class Stubborn(RandomSearch):
         return Draft(genome={"x": x}, operator="varied")
 
 
-def test_what_was_seen_is_varied_until_it_is_new():
+def test_a_genome_that_was_born_before_is_varied_until_it_is_new():
     engine = Engine(LINE, Stubborn(), seed=0)
     born = [engine.ask() for _ in range(4)]
     assert [(one.genome["x"], one.operator) for one in born] == [
@@ -151,8 +151,8 @@ def test_what_was_seen_is_varied_until_it_is_new():
     ]
 
 
-def test_what_is_infeasible_is_proposed_anew_and_not_varied():
-    # Varied it would be born as 1.
+def test_an_infeasible_genome_is_proposed_anew_and_not_varied():
+    # If it were varied, 1 would be born.
     engine = Engine(
         LINE, Stubborn(), seed=0, violation_of=lambda g: float(g["x"] == 0)
     )
@@ -189,7 +189,7 @@ def test_a_child_of_unknown_violation_is_repaired_if_all_are():
     assert engine.closest[0] == math.inf
 
 
-def test_what_is_feasible_is_not_close_to_being_so():
+def test_the_closest_genome_is_an_infeasible_one():
     engine = Engine(LINE, random_search(), seed=0, violation_of=lambda g: 0.0)
     for _ in range(10):
         engine.ask()
@@ -199,7 +199,7 @@ def test_what_is_feasible_is_not_close_to_being_so():
 
 
 def test_initial_individuals_grow_with_the_space():
-    """Whether a search was interrupted before they were born or not."""
+    """They grow even if the search is resumed before they are born."""
     small = SearchSpace([Gene("a", Grid((0, 1, 2, 3)))])
     large = SearchSpace([*small.genes, Gene("b", Interval(0.0, 1.0))])
     initial = [{"a": 3}, {"a": 2}]
@@ -212,8 +212,8 @@ def test_initial_individuals_grow_with_the_space():
     assert uncut.history.individual(1).genome == {"a": 2, "b": 0.0}
 
 
-def test_who_was_born_before_the_space_grew_is_not_born_again():
-    """With the defaults of the new genes, unless it said something else."""
+def test_a_genome_from_before_the_space_grew_is_not_born_again():
+    """It has the defaults of the new genes, unless `tell` gave a genome."""
     small = SearchSpace([Gene("a", Grid((0, 1)))])
     large = SearchSpace([*small.genes, Gene("b", Grid((5, 6)))])
     engine = Engine(small, random_search(), seed=0)
@@ -251,7 +251,7 @@ def test_asking_costs_no_more_after_thousands_of_births(strategy):
 
 
 def _calls_of_asking(strategy, births):
-    """Number of function calls of 20 asks and tells after so many births."""
+    """Counts the calls of 20 asks and tells after a number of births."""
     space = mixed_space()
     engine = Engine(space, strategy.configure(20_000), seed=0)
     for birth in range(births):

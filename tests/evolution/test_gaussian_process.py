@@ -127,7 +127,7 @@ def test_fit_is_a_function_of_the_data():
 
 
 def test_fit_finds_the_gene_that_matters():
-    data = some_data(0, number=40)  # the losses hang on feature 0, gene 0
+    data = some_data(0, number=40)  # Losses depend on feature 0, gene 0.
     densest = Posterior(data, Prior()).fit(50)
     assert densest[0] > densest[1] + 1
     assert densest[0] > densest[2] + 1

@@ -14,7 +14,7 @@ from keras_evonas.evolution import Interval
 from keras_evonas.evolution import SearchSpace
 from keras_evonas.evolution.genes import resample
 
-# What is legal beside the domain's own form, and what the domain makes of it.
+# Legal values of another type, and the values that the domain makes of them.
 EQUAL_VALUES = [
     (Categorical((False, True)), 1, True),
     (Categorical((1, 2)), True, 1),
@@ -243,7 +243,7 @@ def test_an_interval_yields_ever_finer_values():
     assert list(Interval(-1, 2, integer=True)) == [-1, 0, 1, 2]
 
 
-def test_a_condition_holds_only_while_its_parent_speaks():
+def test_a_condition_holds_only_while_its_parent_is_active():
     condition = Condition("depth", (2, 3))
     assert condition.holds({"depth": 3})
     assert not condition.holds({"depth": 1})

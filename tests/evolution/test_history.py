@@ -1,4 +1,4 @@
-"""The record of births and ends."""
+"""The history of births and ends."""
 
 import numpy as np
 import pytest
@@ -90,7 +90,7 @@ def test_losses_become_a_tuple_of_floats(history):
 def test_losses_of_another_shape_are_refused(history, losses, error, message):
     with pytest.raises(error, match=message):
         history.end(0, losses, SPACE)
-    assert 0 in history.pending  # it can still be told
+    assert 0 in history.pending  # It can still end.
 
 
 def test_a_genome_that_changed_takes_its_old_place_in_the_record(history):
@@ -105,7 +105,7 @@ def test_a_genome_that_changed_takes_its_old_place_in_the_record(history):
     assert history.distinct == 3
 
 
-def test_the_record_does_not_share_what_it_was_told(history):
+def test_the_history_copies_the_genome_it_is_given(history):
     changed = {"a": 3}
     history.end(0, (1.0,), SPACE, genome=changed)
     changed["a"] = 2
@@ -136,11 +136,11 @@ def test_only_finite_losses_make_a_parent(losses, viable):
 
 
 def test_best_first_by_hand():
-    everyone = _with_losses(
+    individuals = _with_losses(
         (2.0,), (1.0,), None, (float("nan"),), (1.0,), (-1.0,)
     )
     # -1 first; both 1s in the order of birth; then 2; failures are left out.
-    assert [one.birth for one in best_first(everyone)] == [5, 1, 4, 0]
+    assert [one.birth for one in best_first(individuals)] == [5, 1, 4, 0]
     pairs = _with_losses((1.0, 9.0), (0.0, 5.0), (1.0, 2.0))
     assert [one.birth for one in best_first(pairs)] == [1, 2, 0]
     assert best_first([]) == []

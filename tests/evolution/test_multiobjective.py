@@ -1,4 +1,4 @@
-"""Searches for several goals, and with constraints."""
+"""Searches with several objectives, and with constraints."""
 
 import math
 
@@ -50,7 +50,7 @@ def test_best_first_with_one_objective_goes_by_loss():
     assert births(best_first(some)) == [1, 2, 0]
 
 
-def test_best_first_puts_fronts_before_loneliness_before_age():
+def test_best_first_compares_fronts_then_crowding_then_age():
     some = [
         individual(5, (1.0, 1.0)),  # on the front, in the middle
         individual(4, (0.0, 2.0)),  # an end of it
@@ -63,7 +63,7 @@ def test_best_first_puts_fronts_before_loneliness_before_age():
 
 
 @pytest.mark.parametrize("losses", [[(3.0,), (1.0,)], [(3, 3), (1, 1)]])
-def test_the_feasible_come_before_the_better(losses):
+def test_feasible_individuals_come_before_better_ones(losses):
     some = [
         individual(0, losses[1], violation=0.5),
         individual(1, losses[1], violation=math.inf),
@@ -73,7 +73,7 @@ def test_the_feasible_come_before_the_better(losses):
     assert births(best_first(some)) == [2, 3, 0, 1]
 
 
-def test_the_most_crowded_of_the_worst_front_dies():
+def test_the_most_crowded_of_the_worst_front_is_removed():
     front = [individual(i, (float(i), 4.0 - i)) for i in range(5)]
     crowd = individual(5, (1.1, 2.9))  # its neighbours are near
     survivors = WorstDies()(front, [crowd], 5)
@@ -110,11 +110,11 @@ def test_nsga2_beats_random_search_on_discrete_zdt1():
     assert gain.mean() > margin, (ours, random)
 
 
-# Constraints that are known before.
+# Constraints that are known before a trial.
 
 
 def small(genome):
-    """How far the sum of the genes is above 12: one space in 30 000."""
+    """Returns the excess of the sum of genes over 12, 0 in one of 30 000."""
     return max(0.0, sum(genome.values()) / 12 - 1)
 
 
@@ -123,7 +123,7 @@ def small(genome):
 @pytest.mark.parametrize(
     "strategy", [nsga2(), genetic_algorithm(), random_search()]
 )
-def test_only_feasible_ones_are_born_however_rare(strategy, seed):
+def test_only_feasible_genomes_are_born_however_rare(strategy, seed):
     engine = run(strategy, seed, trials=40, violation_of=small)
     born = [one.genome for one in engine.history.ended]
     assert len(born) == 40
@@ -160,7 +160,7 @@ def test_constraints_keep_a_resumed_search_exact():
             engine.tell(asked.birth, zdt1(asked.genome))
 
 
-def test_a_space_without_a_feasible_genome_tells_the_closest():
+def test_a_space_without_a_feasible_genome_names_the_closest():
     def hopeless(genome):
         return 1.0 + sum(genome.values())
 
@@ -185,7 +185,7 @@ def test_nothing_feasible_is_left():
     assert engine.ask() is None
 
 
-def test_a_candidate_that_cannot_be_judged_is_left_behind():
+def test_a_genome_of_unknown_violation_is_not_born():
     def partly_impossible(genome):
         return math.inf if genome["x0"] > 2 else 0.0
 
@@ -193,7 +193,7 @@ def test_a_candidate_that_cannot_be_judged_is_left_behind():
     assert all(one.genome["x0"] <= 2 for one in engine.history.ended)
 
 
-# Constraints that only an evaluation tells.
+# Constraints that are known only after a trial.
 
 
 @pytest.mark.parametrize("strategy", [nsga2(), genetic_algorithm()])
@@ -205,5 +205,5 @@ def test_parents_become_feasible(strategy):
             one.birth, zdt1(one.genome)[1:], violation=small(one.genome)
         )
     early = [one.violation for one in engine.history.ended[:20]]
-    assert min(early) > 0  # nobody was feasible by chance
+    assert min(early) > 0  # No random one was feasible.
     assert all(one.violation == 0 for one in engine.state.population)

@@ -1,4 +1,4 @@
-"""Mutations beyond what every one of them must do."""
+"""Mutations: laws beyond those of their conformance suite."""
 
 import math
 
@@ -40,7 +40,7 @@ START = Draft(genome=dict.fromkeys((g.name for g in TEN.genes), 4))
 
 
 def _changes(mutation, draws=400):
-    """How many of the ten genes change, draw by draw."""
+    """Counts the changed ones of ten genes in each of many draws."""
     children = [mutation(START, TEN, rng_at(seed)) for seed in range(draws)]
     return [
         sum(value != 4 for value in child.genome.values()) for child in children
@@ -57,7 +57,7 @@ def test_resample_one_changes_exactly_one():
 def test_genes_change_at_the_given_rate(mutation, rate):
     changes = _changes(mutation(rate=rate))
     chance = 0.1 if rate is None else rate
-    # Binomial, but one gene changes where none would.
+    # Binomial, except that one gene changes if none is drawn.
     mean = 10 * chance + (1 - chance) ** 10
     assert abs(np.mean(changes) - mean) <= 5 * np.std(changes) / 20
     assert min(changes) >= 1

@@ -12,7 +12,7 @@ from keras_evonas.evolution import pareto
 
 INF, NAN = math.inf, math.nan
 SEEDS = range(200)
-# Some are enough for a quick look.
+# A quick run takes only some of them.
 in_parts = pytest.mark.parametrize(
     "seeds",
     [SEEDS[:60], pytest.param(SEEDS[60:], marks=pytest.mark.thorough)],
@@ -20,7 +20,7 @@ in_parts = pytest.mark.parametrize(
 )
 
 
-# References, as plain as they can be.
+# References in plain loops.
 
 
 def beats(one, other):
@@ -203,7 +203,7 @@ def test_crowding_by_hand(points, expected):
     assert pareto.crowding_distances(points).tolist() == expected
 
 
-def test_order_puts_rank_before_loneliness_before_place():
+def test_order_compares_ranks_then_crowding_then_place():
     points = [[2, 2], [1, 1.5], [0, 3], [3, 0], [1, 1.5], [4, 4]]
     # Front 0: 1, 2, 3, 4; the extremes 2 and 3 first; 1 and 4 are equal but
     # for their place: of equal points the sort puts 1 before 4, and its
@@ -314,7 +314,7 @@ def test_hypervolume_of_zdt1_nears_its_integral():
 
 @pytest.mark.thorough
 @given(st.lists(st.tuples(*[st.integers(0, 9)] * 3), max_size=8))
-def test_hypervolume_grows_only_by_points_that_nobody_dominates(points):
+def test_hypervolume_grows_only_by_undominated_points(points):
     points = np.reshape(points, (-1, 3)).astype(float)
     volume = pareto.hypervolume(points, [10, 10, 10])
     front = points[pareto.ranks(points) == 0]

@@ -65,7 +65,7 @@ def test_boxes_are_what_the_front_leaves(seed, objectives):
     left = sum(volume_of(box, 0.0) for box in inside)
     taken = pareto.hypervolume(points, [1.0] * objectives)
     assert left + taken == pytest.approx(1.0)
-    # No place is in two of them, and none that is in one is dominated.
+    # No point is in two of them, and none that is in one is dominated.
     for place in rng.random((50, objectives)):
         holding = [
             box

@@ -44,7 +44,7 @@ def test_survivors_by_hand(replace, parents, children, survivors):
     assert [one.birth for one in after] == survivors
 
 
-def test_the_worst_die_as_one_by_one():
+def test_the_worst_are_removed_as_one_by_one():
     for seed in range(200):
         rng = rng_at(seed)
         parents = _born(rng.integers(9, size=8).tolist())

@@ -26,10 +26,10 @@ LINE = SearchSpace([Gene("x", Interval(0.0, 1.0))])
 
 
 def _reference(events, factor, top):
-    """Whom ASHA promotes next, from scratch (Li et al., 2020, algorithm 2).
+    """Finds ASHA's next promotion (Li et al., 2020, algorithm 2).
 
     Events are births and pairs of a birth and its losses. Returns the birth
-    and the rung to go to, or `None` if somebody new is to be born.
+    and the rung to go to, or `None` if a new genome is to be born.
     """
     rung_of, results, promoted = {}, {}, set()
     for event in events:
@@ -91,13 +91,15 @@ def test_sizes_of_rungs(seed, factor):
     engine = Engine(LINE, strategy.configure(None), seed=seed)
     while (one := engine.ask()).rung or one.birth < 300:
         engine.tell(one.birth, (one.genome["x"],))
-    # Nobody is to be promoted now.
+    # No individual is to be promoted now.
     for below, rung in zip(engine.state, engine.state[1:], strict=False):
-        quota = len(below.members) // factor
-        genomes = [one.genome for one in rung.members]
-        assert all(one.genome in genomes for one in below.members[:quota])
-        assert quota <= len(genomes) <= quota + 3 * len(below.members) ** 0.5
-    assert len(engine.state[1].members) > 50
+        quota = len(below.individuals) // factor
+        genomes = [one.genome for one in rung.individuals]
+        assert all(one.genome in genomes for one in below.individuals[:quota])
+        assert (
+            quota <= len(genomes) <= quota + 3 * len(below.individuals) ** 0.5
+        )
+    assert len(engine.state[1].individuals) > 50
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_one_rung_is_the_strategy_itself(inner):
     assert repr(wrapped.record) == repr(alone.record)
 
 
-def test_never_waits_and_promotes_nobody_twice():
+def test_never_waits_and_promotes_no_individual_twice():
     engine = Engine(
         LINE, successive_halving(max_epochs=4, factor=2).configure(40), seed=0
     )
@@ -121,7 +123,7 @@ def test_never_waits_and_promotes_nobody_twice():
     for birth in range(8):
         engine.tell(birth, (float(birth),))
     births = [engine.ask() for _ in range(20)]
-    # The best four of eight, best first; then nobody waits for them to end.
+    # The best four of eight, best first; no worker waits for them to end.
     assert [one.continues for one in births[:4]] == [0, 1, 2, 3]
     assert [one.rung for one in births] == [1] * 4 + [0] * 16
     engine.tell(births[0].birth, (5.0,))
@@ -159,7 +161,7 @@ def test_parents_stand_on_the_highest_rung_that_has_enough():
 
 
 def test_a_genome_that_became_another_s_is_promoted_once():
-    """Two networks may turn out to be one when the space grows."""
+    """Two genomes may become equal when the space grows."""
     units = Gene("units", Grid((8, 16)))
     dropout = Gene("dropout", Categorical((False, True)))
     small, large = SearchSpace([units]), SearchSpace([units, dropout])
@@ -177,7 +179,7 @@ def test_a_genome_that_became_another_s_is_promoted_once():
         engine.tell(one.birth, (2.0,))
     promoted = [one for one in engine.history.ended if one.rung]
     assert [one.parents for one in promoted] == [(0,)]
-    # What its genome lacks was no part of its training: the default.
+    # A gene that its genome lacks had its default in the training.
     assert promoted[0].genome == twin
     drafts = [
         engine.strategy.vary(
@@ -238,7 +240,7 @@ def test_epochs_of_rungs(arguments, epochs):
         ({"epochs": (1,), "parents": 0}, "`parents` must be an integer"),
         (
             {"epochs": (1,), "strategy": SuccessiveHalving(epochs=(2,))},
-            "`strategy` must know nothing of rungs",
+            "`strategy` must be a strategy without rungs",
         ),
     ],
 )

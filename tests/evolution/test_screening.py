@@ -98,7 +98,7 @@ def test_begins_with_draws_far_from_each_other():
     assert np.mean(gain) > 5 * np.std(gain, ddof=1) / np.sqrt(len(gain))
 
 
-def test_begins_with_defaults_that_somebody_chose():
+def test_begins_with_defaults_that_a_user_chose():
     chosen = SearchSpace(
         [PLANE.genes[0], dataclasses.replace(PLANE.genes[1], default=7)]
     )
@@ -139,7 +139,7 @@ def test_what_is_pending_counts():
     waiting = [engine.ask() for _ in range(8)]
     places = {(one.genome["x"], one.genome["y"]) for one in waiting}
     assert len(places) == 8
-    # The surrogate is sure of the first and looks elsewhere, too.
+    # The variance at the first is small, so others are proposed, too.
     spread = np.ptp([place for place in places], axis=0)
     assert spread.max() >= 3
     surrogate = surrogate_of(PLANE, engine.history)
@@ -189,7 +189,7 @@ def test_failures_keep_it_away():
             screened_evolution(), PLANE, loss, 40, seed
         ).history.ended[20:]
     ]
-    # Half of the plane fails; after 20 trials it is known which half.
+    # Half of the plane fails; 20 trials are enough to learn which half.
     assert np.mean(failed) < 0.25
 
 
@@ -209,13 +209,13 @@ def test_a_continuous_gene_is_searched_finely():
     assert best(search(screened_evolution(), space, loss, 30)) < 0.02
 
 
-def test_every_child_that_is_looked_at_has_one_origin():
+def test_every_candidate_has_one_origin():
     engine = search(screened_evolution(initial_size=8), PLANE, bowl, 12)
     surrogate = surrogate_of(PLANE, engine.history)
-    pool = candidates._gathered(
-        candidates._THOROUGH, surrogate, Draft, PLANE, rng_at(0)
+    pool = candidates.gathered(
+        candidates.THOROUGH, surrogate, Draft, PLANE, rng_at(0)
     )
-    climbed = pool.climb(candidates._THOROUGH, rng_at(1))
+    climbed = pool.climb(candidates.THOROUGH, rng_at(1))
     for some in (pool, climbed):
         assert len(some.codes) == len(some.worth) == len(some.origin)
     kinds = {pool.origins[index].operator for index in pool.origin}
@@ -269,11 +269,11 @@ def test_while_it_predicts_nothing_evolution_goes_on():
     assert 5 <= free <= 26
 
 
-def test_recommends_who_would_win_again():
+def test_recommends_the_individual_that_is_best_when_trained_again():
     strategy = screened_evolution().configure(30)
     gains = []
     for seed in range(8):
-        # Random networks, one noisy run of each.
+        # Random genomes, each with one noisy loss.
         engine = Engine(PLANE, random_search(), seed=seed)
         rng = rng_at(seed, 8)
         for _ in range(30):
@@ -287,17 +287,17 @@ def test_recommends_who_would_win_again():
 
 
 @pytest.mark.parametrize("feasible", [{7}, {7, 12}])
-def test_recommends_somebody_feasible_if_there_is_one(feasible):
+def test_recommends_a_feasible_individual_if_there_is_one(feasible):
     engine = Engine(PLANE, random_search(), seed=0)
     for birth in range(20):
-        # Nothing about a network tells whether it is feasible.
+        # A genome does not show whether it is feasible.
         losses = (bowl(engine.ask().genome),)
         engine.tell(birth, losses, violation=float(birth not in feasible))
     named = screened_evolution().recommend(PLANE, engine.history)
     assert named.birth in feasible
 
 
-def test_recommends_nobody_of_failures():
+def test_recommends_no_failure():
     engine = search(screened_evolution(), PLANE, lambda genome: None, 5)
     with pytest.raises(ValueError, match="5 that ended, all of them failed"):
         screened_evolution().recommend(PLANE, engine.history)

@@ -1,4 +1,4 @@
-"""Search spaces: express and what hangs on it."""
+"""Search spaces: `express` and all that depends on it."""
 
 import itertools
 import math
@@ -35,7 +35,7 @@ def space(request):
 
 @st.composite
 def conditional_spaces(draw):
-    """Spaces of up to 6 genes that hang on earlier ones, some name twice."""
+    """Draws spaces of up to 6 genes with conditions, some names twice."""
     genes = []
     for _ in range(draw(st.integers(1, 6))):
         conditions = []
@@ -54,9 +54,9 @@ def conditional_spaces(draw):
 @given(conditional_spaces(), st.integers(0, 2**32))
 @settings(max_examples=50, deadline=None, derandomize=True)
 def test_laws_of_any_conditional_space(space, seed):
-    everyone = list(space.enumerate())
-    keys = {space.key(genome) for genome in everyone}
-    assert len(everyone) == len(keys) == space.size
+    genomes = list(space.enumerate())
+    keys = {space.key(genome) for genome in genomes}
+    assert len(genomes) == len(keys) == space.size
 
     rng = np.random.default_rng(seed)
     for _ in range(20):
@@ -108,7 +108,7 @@ def test_neighbours_differ_in_one_step(space):
         ({}, {"kind": "dense"}),
         ({"kind": "conv"}, {"kind": "conv", "kernel": 1}),
         ({"kind": "conv", "kernel": 3}, {"kind": "conv", "kernel": 3}),
-        ({"kind": "dense", "kernel": 3}, {"kind": "dense"}),  # silent
+        ({"kind": "dense", "kernel": 3}, {"kind": "dense"}),  # Inactive.
         ({"kernel": 3, "kind": "conv"}, {"kind": "conv", "kernel": 3}),
         ({"kind": "conv", "kernel": 5}, {"kind": "conv", "kernel": 1}),
         ({"kind": "pool", "depth": 2}, {"kind": "dense"}),  # unknown
@@ -128,7 +128,7 @@ def test_the_first_active_gene_owns_a_shared_name():
     assert owner.domain.high == 1e-2
 
 
-def test_contains_wants_all_active_genes_and_no_others():
+def test_contains_requires_all_active_genes_and_no_others():
     assert SMALL.contains({"kind": "conv", "kernel": 3})
     assert not SMALL.contains({"kind": "conv"})
     assert not SMALL.contains({"kind": "dense", "kernel": 3})
@@ -194,20 +194,20 @@ def test_parents_stand_before_their_children():
         SearchSpace([Gene("a", Grid((1, 2)), (Condition("a", (1,)),))])
 
 
-def test_a_gene_hangs_most_closely_on_its_last_condition():
+def test_the_parent_of_a_gene_is_in_its_last_condition():
     space = mixed_space()
     parents = {gene.name: space.parent_of(gene) for gene in space.genes}
     assert parents["momentum"] == "nesterov"
     assert parents["optimizer"] is None
 
 
-def test_adopt_completes_what_was_written_down():
+def test_adopt_completes_the_values_of_a_user():
     assert SMALL.adopt({"kind": "conv"}, "start") == {
         "kind": "conv",
         "kernel": 1,
     }
     assert SMALL.adopt({"kind": "dense", "kernel": 9}, "start") == {
-        "kind": "dense"  # the value of a silent gene does not matter
+        "kind": "dense"  # Values of inactive genes do not matter.
     }
 
 
@@ -218,7 +218,7 @@ def test_adopt_completes_what_was_written_down():
         ({"kind": "conv", "kernel": 5}, "'kernel' may be Grid.*kernel=5"),
     ],
 )
-def test_adopt_refuses_what_lies_outside(values, message):
+def test_adopt_refuses_values_outside_the_space(values, message):
     with pytest.raises(ValueError, match=message):
         SMALL.adopt(values, "start")
 

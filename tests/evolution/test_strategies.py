@@ -1,4 +1,4 @@
-"""Strategies: what they are made of, what they refuse, what they learn."""
+"""Strategies: their composition, their arguments and their populations."""
 
 import math
 
@@ -168,8 +168,8 @@ def test_failures_join_neither_population_nor_brood():
         regularized_evolution(population_size=3),
         local_search(),
     ):
-        everyone = [*failed, *_ended([1, 2, 3, 4], first=3)]
-        assert _absorb(strategy, everyone) == _absorb(strategy, everyone[3:])
+        ended = [*failed, *_ended([1, 2, 3, 4], first=3)]
+        assert _absorb(strategy, ended) == _absorb(strategy, ended[3:])
 
 
 def test_the_first_population_is_random():
@@ -180,10 +180,10 @@ def test_the_first_population_is_random():
         engine.tell(one.birth, (float(one.birth),))
 
 
-def test_nobody_waits_while_the_first_population_is_evaluated():
+def test_no_worker_waits_while_the_first_population_is_evaluated():
     engine = Engine(SPACE, genetic_algorithm(population_size=3), seed=0)
     births = [engine.ask() for _ in range(10)]
-    assert not any(one.parents for one in births)  # nobody has ended yet
+    assert not any(one.parents for one in births)  # None has ended yet.
     engine.tell(4, (1.0,))
     assert engine.ask().parents == (4,)
 
