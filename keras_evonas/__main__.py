@@ -1,34 +1,46 @@
-"""The command line: `python -m keras_evonas COMMAND FOLDER`."""
+"""The command line: `python -m keras_evonas COMMAND FOLDER [--flags]`."""
 
 import importlib
+import inspect
 import sys
 
-from absl import app
+from absl import flags
 
-# Each module defines its own flags and a `main(argv)`.
+# Each module defines its own flags and a `main(folder)`.
 _MODULE_OF = {
-    "export": "keras_evonas.commands.export",
-    "report": "keras_evonas.commands.report",
-    "resume": "keras_evonas.commands.resume",
-    "status": "keras_evonas.commands.status",
+    name: f"keras_evonas.commands.{name}"
+    for name in ("export", "report", "resume", "status")
 }
+_USAGE = (
+    "Usage: python -m keras_evonas COMMAND FOLDER [--flags], where COMMAND is "
+    f"one of {', '.join(_MODULE_OF)}. Add --help after the command for its "
+    "flags."
+)
+_HELP = ("-h", "-help", "--help", "help")
 
 
 def main() -> None:
     """Runs the command that the command line names."""
-    name = sys.argv[1] if len(sys.argv) > 1 else ""
-    usage = (
-        "Usage: python -m keras_evonas COMMAND FOLDER [--flags], where COMMAND "
-        f"is one of {', '.join(sorted(_MODULE_OF))}. Add --help after the "
-        "command for its flags."
-    )
-    if name in ("-h", "--help", "help"):
-        print(usage)
+    name, *arguments = sys.argv[1:] or [""]
+    if name in _HELP:
+        print(_USAGE)
         return
     if name not in _MODULE_OF:
-        sys.exit(f"{usage} Received: {name!r}.")
-    module = importlib.import_module(_MODULE_OF[name])
-    app.run(module.main, argv=[f"keras_evonas {name}", *sys.argv[2:]])
+        sys.exit(f"{_USAGE} Received: {name!r}.")
+    try:
+        command = importlib.import_module(_MODULE_OF[name])
+        if set(arguments) & set(_HELP[:-1]):
+            print(inspect.getdoc(command))
+            print(flags.FLAGS.module_help(command))
+            return
+        _, *folders = flags.FLAGS([name, *arguments])
+        if len(folders) != 1:
+            sys.exit(f"Name one project folder. Received: {folders}.")
+        command.main(folders[0])
+    except flags.Error as error:
+        sys.exit(f"{error}. Add --help after the command for its flags.")
+    except (OSError, ValueError, ImportError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

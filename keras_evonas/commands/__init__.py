@@ -1,1 +1,5 @@
-"""What the command line does with a project folder; see `keras_evonas`."""
+"""The commands that `python -m keras_evonas` runs on a project folder.
+
+Each module has a `main(folder)`. Its docstring and flags are what `--help`
+prints.
+"""

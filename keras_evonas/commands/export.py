@@ -1,16 +1,14 @@
-"""All trials as CSV: `python -m keras_evonas export FOLDER [--csv FILE]`.
+"""Writes all trials as CSV: `python -m keras_evonas export FOLDER`.
 
-One line a trial: status, objectives, parents, hyperparameters, metrics, costs.
+Each trial is one line: status, objectives, parents, hyperparameters, metrics
+and costs.
 """
 
 import json
 import sys
-from collections.abc import Sequence
-from typing import Any
 
 from absl import flags
 
-from keras_evonas.commands.folders import run_on_folder
 from keras_evonas.project.reading import load
 
 _CSV = flags.DEFINE_string(
@@ -18,13 +16,9 @@ _CSV = flags.DEFINE_string(
 )
 
 
-def main(argv: Sequence[str]) -> None:
+def main(folder: str) -> None:
     """Writes the trials of a search as CSV."""
-    run_on_folder(argv, lambda folder: export(folder, _CSV.value))
-
-
-def export(folder: str, path: str | None) -> None:
-    """Writes the trials of a folder as CSV, to the screen without a path."""
+    path = _CSV.value
     table = load(folder).to_dataframe()
     for name in ("parents", "curves"):
         if name in table:
@@ -35,8 +29,8 @@ def export(folder: str, path: str | None) -> None:
         print(f"wrote {path}: {len(table)} trials")
 
 
-def _harmless(cell: Any) -> Any:
-    """Text that no spreadsheet takes for a formula."""
+def _harmless(cell: object) -> object:
+    """Returns a cell that a spreadsheet does not run as a formula."""
     if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t")):
         return f"'{cell}"
     return cell

@@ -4,10 +4,6 @@ FOLDER is the project folder, `directory/project_name` of the tuner. The search
 may be running, finished or dead; the folder is only read, but for the report.
 """
 
-import sys
-from collections.abc import Sequence
-
-from absl import app
 from absl import flags
 
 from keras_evonas.project.reading import load
@@ -19,16 +15,9 @@ _OUTPUT = flags.DEFINE_string(
 _TEXT = flags.DEFINE_bool("text", False, "Print the summary and write nothing.")
 
 
-def main(argv: Sequence[str]) -> None:
+def main(folder: str) -> None:
     """Prints the summary of a search and writes its report."""
-    if len(argv) != 2:
-        raise app.UsageError(
-            f"Name one project folder. Received: {list(argv[1:])}."
-        )
-    try:
-        search = load(argv[1])
-        print(search.summary())
-        if not _TEXT.value:
-            print(f"wrote {render_to(search, _OUTPUT.value)}")
-    except (OSError, ValueError, ImportError) as error:
-        sys.exit(str(error))
+    search = load(folder)
+    print(search.summary())
+    if not _TEXT.value:
+        print(f"wrote {render_to(search, _OUTPUT.value)}")

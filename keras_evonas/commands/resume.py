@@ -1,23 +1,16 @@
-"""Tells how a search goes on: `python -m keras_evonas resume FOLDER`.
+"""Prints how a search goes on: `python -m keras_evonas resume FOLDER`.
 
-A search is made by a program of the user's. The folder says which one; this
+A search is made by a program of the user's, which the folder names. This
 prints the command for the user to read and run, and runs nothing itself.
 """
 
-from collections.abc import Sequence
-
-from keras_evonas.commands.folders import run_on_folder
 from keras_evonas.project.lock import holder_of
 from keras_evonas.project.reading import load
 from keras_evonas.project.resuming import how_to_resume
 
 
-def main(argv: Sequence[str]) -> None:
-    """Prints how to take a search up again."""
-    run_on_folder(argv, _resume)
-
-
-def _resume(folder: str) -> None:
+def main(folder: str) -> None:
+    """Prints how to run the search of a folder again."""
     load(folder)  # Raises if it holds no search.
     holder = holder_of(folder)
     if holder is not None and holder.is_running:

@@ -1,33 +1,26 @@
-"""How a search is doing: `python -m keras_evonas status FOLDER`.
+"""Prints the state of a search: `python -m keras_evonas status FOLDER`.
 
-It may be running, finished or dead; the folder is only read.
+The search may be running, finished or dead; the folder is only read.
 """
 
 import datetime
 import shlex
-from collections.abc import Sequence
 
-from keras_evonas.commands.folders import run_on_folder
 from keras_evonas.project.lock import Holder
 from keras_evonas.project.lock import holder_of
 from keras_evonas.project.reading import load
 from keras_evonas.project.search import Search
 
 
-def main(argv: Sequence[str]) -> None:
-    """Prints how a search is doing."""
-    run_on_folder(argv, lambda folder: print(status_of(folder)))
-
-
-def status_of(folder: str) -> str:
-    """Says in a few lines how the search of a folder is doing."""
+def main(folder: str) -> None:
+    """Prints the state of a search in a few lines."""
     search = load(folder)
     state = _state(search, holder_of(folder), folder)
     lines = [state, search.headline()]
     if search.best is not None:
         best = f"trial {search.best.trial_id}, {search.describe(search.best)}"
         lines.append(f"Best so far: {best}")
-    return "\n".join([*lines, *(f"Note: {note}" for note in search.notes)])
+    print("\n".join([*lines, *(f"Note: {note}" for note in search.notes)]))
 
 
 def _state(search: Search, holder: Holder | None, folder: str) -> str:

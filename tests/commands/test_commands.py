@@ -1,4 +1,4 @@
-"""`status`, `resume` and `export`, on a folder that is only data."""
+"""The commands, on a folder that is only data."""
 
 import csv
 import io
@@ -16,6 +16,7 @@ from keras_evonas.project.lock import LOCK_NAME
 from keras_evonas.project.lock import FolderLock
 
 _ROOT = pathlib.Path(__file__).parents[2]
+COMMANDS = ["export", "report", "resume", "status"]
 
 
 @pytest.fixture
@@ -129,17 +130,40 @@ def test_export_is_a_table(folder: pathlib.Path) -> None:
     assert list(csv.DictReader(path.read_text().splitlines())) == rows
 
 
-@pytest.mark.parametrize("command", ["status", "resume", "export"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_folder_without_a_search(
     command: str, tmp_path: pathlib.Path
 ) -> None:
     done = _run(command, str(tmp_path))
     assert done.returncode == 1
     assert "`folder` must hold a search" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_a_command_needs_a_folder() -> None:
-    assert _run("status").returncode != 0
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["report", "one", "two"]], ids=len
+)
+def test_a_command_needs_one_folder(arguments: list[str]) -> None:
+    done = _run(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Name one project folder. Received: [")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_the_flags_of_a_command(command: str) -> None:
+    helped = _run(command, "--help")
+    assert helped.returncode == 0
+    assert f"`python -m keras_evonas {command} FOLDER`" in helped.stdout
+    flags = {"export": ["csv"], "report": ["output", "[no]text"]}
+    for flag in flags.get(command, []):
+        assert f"--{flag}: " in helped.stdout
+
+
+def test_a_flag_that_a_command_does_not_have() -> None:
+    done = _run("export", "folder", "--depth=3")
+    assert done.returncode == 1
+    assert "Unknown command line flag 'depth'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_usage_is_told() -> None:
