@@ -34,6 +34,10 @@ def main() -> None:
     if hasattr(module, "FLAGS"):
         flags.FLAGS.append_flag_values(module.FLAGS)
         module.FLAGS.mark_as_parsed()  # By `app.run`, which is next.
+        for flag in module.FLAGS:
+            flags.declare_key_flag(flag)
+    else:
+        flags.adopt_module_key_flags(module)  # For `--help`.
     app.run(module.main, argv=[f"benchmarks {name}", *sys.argv[2:]])
 
 

@@ -87,7 +87,7 @@ def run_all(
         methods: Names of methods.
         seeds: The seeds.
         trials: Integer, evaluations of each search.
-        batch: Integer, number of genomes that are asked for before their
+        batch: Integer, number of genomes that are asked for before the
             search gets their losses. Defaults to 1.
         jobs: Integer, number of processes. Defaults to 1.
 

@@ -60,7 +60,7 @@ def run_trials(
         searcher: The search.
         evaluate: Function of a genome and the number of the evaluation.
         trials: Integer, number of evaluations.
-        batch: Integer, number of genomes that are asked for before their
+        batch: Integer, number of genomes that are asked for before the
             search gets their losses. Defaults to 1.
 
     Returns:
