@@ -5,7 +5,6 @@ nor TensorFlow.
 """
 
 import importlib
-from typing import Any
 
 __version__ = "0.1.0"
 
@@ -33,7 +32,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _HOME_OF:
         return getattr(importlib.import_module(_HOME_OF[name]), name)
     raise AttributeError(f"module 'keras_evonas' has no attribute {name!r}")

@@ -154,7 +154,7 @@ def _search(problem: _Problem, seed: int, settings: Mapping[str, Any]) -> _Run:
     reached = [
         epoch
         for epoch, value in enumerate(epochs, start=1)
-        if value >= problem.target
+        if isinstance(value, float) and value >= problem.target
     ]
     return _Run(
         epochs_to_target=min(reached, default=None),

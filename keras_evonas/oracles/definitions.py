@@ -101,7 +101,7 @@ class Definitions:
         if self._refuse is None:
             return None
         twin = copy.copy(self)
-        twin._refuse = hp_lib.refuse_change
+        twin._refuse = hp_lib.refuse_change  # noqa: SLF001
         return twin
 
     def news(self) -> dict[str, list[str]]:

@@ -66,7 +66,7 @@ class AblationResult:
     skipped: tuple[str, ...] = ()
 
 
-def ablation_of(content: Any) -> AblationResult | None:
+def ablation_of(content: object) -> AblationResult | None:
     """Reads the content of `ablation.json`; `None` if there is no result.
 
     A list of objects, one for each network that was trained, the whole one
@@ -74,7 +74,8 @@ def ablation_of(content: Any) -> AblationResult | None:
     `"default"` and `"runs"`, a list of objects with `"seed"`, `"score"` and
     `"message"`.
     """
-    entries = [e for e in content or () if isinstance(e, dict)]
+    found = content if isinstance(content, list) else ()
+    entries = [e for e in found if isinstance(e, dict)]
     whole = next((e for e in entries if e.get("gene") is None), None)
     if whole is None:
         return None

@@ -242,7 +242,7 @@ def finalist_of(entry: Mapping[str, Any]) -> Finalist:
     )
 
 
-def objects_in(content: Any) -> list[dict[str, Any]]:
+def objects_in(content: object) -> list[dict[str, Any]]:
     """Returns the JSON objects of a list, none if it is something else."""
     content = content if isinstance(content, list) else ()
     return [entry for entry in content if isinstance(entry, dict)]

@@ -18,7 +18,7 @@ def forgotten_custom_gradients() -> Iterator[None]:
     train step stays in memory, some megabytes a network. A function that has
     been traced no longer needs them. There is no public way to remove them.
     """
-    registry = ops.gradient_registry._registry
+    registry = ops.gradient_registry._registry  # noqa: SLF001
     before = set(registry)
     try:
         yield

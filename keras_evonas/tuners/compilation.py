@@ -47,7 +47,7 @@ def _compiled_with(model: keras.Model) -> Mapping[str, Any]:
         return {}
     # Keras (3.10 to 3.15) keeps them here. Its public `get_compile_config`
     # turns them into text, and cannot turn a user's own class back.
-    return dict(model._compile_config.config)
+    return dict(model._compile_config.config)  # noqa: SLF001
 
 
 def _copied(structure: object) -> object:

@@ -50,7 +50,7 @@ class MultiFidelityTuner(keras_tuner.Hyperband):
         )
 
     def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        model = keras_tuner.Tuner._build_hypermodel(self, hp)
+        model = super(keras_tuner.Hyperband, self)._build_hypermodel(hp)
         parent = hp.values.get(f"{PREFIX}trial_id")
         if parent is not None:
             if not model.built:

@@ -19,6 +19,7 @@ from keras_evonas.models.costs.inputs import InputShapes
 from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
+from keras_evonas.training.values import Values
 
 # Evolution learns from every result, so a cohort is a small part of a search.
 _LARGEST = 8
@@ -192,7 +193,7 @@ def largest(
     return largest
 
 
-def shapes_of(x: Any) -> Any:
+def shapes_of(x: Values) -> Values:
     """Shapes of one example, as `costs_of_build` takes them, or `None`."""
     if isinstance(x, tf.data.Dataset):
         x = x.element_spec

@@ -15,6 +15,7 @@ import keras_tuner
 import numpy as np
 
 from keras_evonas.oracles import objectives
+from keras_evonas.training.values import Values
 
 
 def metric_of(name: str) -> str:
@@ -70,7 +71,7 @@ def measured(
     return {name: float(value) for name, value in found.items()}
 
 
-def examples(data: Any, number: int) -> Any:
+def examples(data: Values, number: int) -> Values:
     """Returns the first inputs: `number` of a tuple, a batch of others."""
     if isinstance(data, tuple | list):
         return keras.tree.map_structure(lambda leaf: leaf[:number], data[0])
