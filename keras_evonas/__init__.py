@@ -5,6 +5,7 @@ nor TensorFlow.
 """
 
 import importlib
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (classes and functions)
     if name in _HOME_OF:
         return getattr(importlib.import_module(_HOME_OF[name]), name)
     raise AttributeError(f"module 'keras_evonas' has no attribute {name!r}")

@@ -2,6 +2,8 @@
 
 import copy
 import dataclasses
+import inspect
+from collections.abc import Callable
 from typing import ClassVar
 
 from keras_evonas.training.frames import as_arrays
@@ -125,3 +127,13 @@ def _note_given(
 ) -> None:
     object.__setattr__(arguments, "positional", positional)
     object.__setattr__(arguments, "named", named)
+
+
+def takes(function: Callable[..., object], name: str) -> bool:
+    """Returns whether a function can be called with an argument of a name."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # Python cannot say.
+        return False
+    kinds = {parameter.kind for parameter in parameters.values()}
+    return name in parameters or inspect.Parameter.VAR_KEYWORD in kinds

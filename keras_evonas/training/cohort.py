@@ -94,7 +94,7 @@ class ArrayCohort:
         elif member.has_callbacks:
             self._submit(course, lambda: course.program.run(member.epoch))
         else:
-            # Nobody in this thread needs to be asked between the epochs.
+            # No callback is to be called in this thread between the epochs.
             self._submit(course, lambda: self._run_all(course))
 
     def _submit(self, course: "_Course", task: Callable[[], Any]) -> None:

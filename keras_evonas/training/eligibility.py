@@ -38,7 +38,6 @@ _HELPERS = frozenset(
         *("_compute_loss", "_aggregate_additional_loss", "_get_own_metrics"),
         *("_resolve_auto_jit_compile", "_compiled_metrics_update_state"),
         *("_flatten_metrics_in_order", "_warn_if_trainable_state_changed"),
-        *("_get_variable_map",),
     )
 )
 _FUNCTIONS = ("train_function", "test_function")

@@ -1,8 +1,6 @@
 """One evaluation is one function: executions in, outcomes out."""
 
 import dataclasses
-import json
-import math
 import time
 import traceback
 from collections.abc import Callable
@@ -11,7 +9,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias
-from typing import TypeVar
 
 import keras
 import tensorflow as tf
@@ -21,9 +18,9 @@ from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
+from keras_evonas.training.bookkeeping import completed
 from keras_evonas.training.checkpoints import BestWeights
 from keras_evonas.training.checkpoints import read_weights
-from keras_evonas.training.checkpoints import write_weights
 from keras_evonas.training.cohort import ArrayCohort
 from keras_evonas.training.curves import Objective
 from keras_evonas.training.data import Data
@@ -44,7 +41,6 @@ from keras_evonas.training.recording import Recorder
 from keras_evonas.training.streams import fit_stream
 from keras_evonas.training.threads import as_if_first
 
-Result = TypeVar("Result")
 _OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
 
@@ -353,59 +349,26 @@ class _Evaluation:
             self._finish(network, Fitted(curves=network.recorder.curves()))
 
     def _finish(self, network: _Network, fitted: Fitted) -> None:
-        """Notes the outcome of a network that has been trained.
-
-        What goes wrong in bookkeeping costs no more than the entry.
-        """
-        model, execution = network.model, network.execution
-        notes = [*fitted.notes, *_left_out(network.recorder)]
+        """Notes the outcome of a network that has been trained."""
+        execution = network.execution
         try:
             results: Mapping[str, float] = {}
             if self._task.after_training is not None:
-                results = self._task.after_training(execution, model)
-            written = self._write(network, fitted, notes)
+                results = self._task.after_training(execution, network.model)
         except WriteError:
             raise  # It is not the network's fault.
         except Exception as error:
             self._fail(execution, error)
             return
-        self.outcomes[execution.name] = Outcome(
-            name=execution.name,
-            status="completed",
-            curves=fitted.curves,
-            params=_spared(
-                lambda: sum(math.prod(w.shape) for w in model.weights),
-                "Its parameters cannot be counted",
-                notes,
-            ),
-            has_checkpoint=bool(written),
-            build_config=_spared(
-                lambda: _as_json(model.get_build_config()),
-                "What it was built for cannot be saved",
-                notes,
-            ),
+        self.outcomes[execution.name] = completed(
+            execution,
+            network.model,
+            fitted,
+            recorder=network.recorder,
+            keeper=network.keeper,
             results=results,
             alone_because=network.alone_because,
-            notes=tuple(notes),
         )
-
-    def _write(
-        self, network: _Network, fitted: Fitted, notes: list[str]
-    ) -> bool | None:
-        keeper, bar = network.keeper, network.execution.bar
-        if keeper is None:
-            return False
-        path = str(network.execution.checkpoint)
-
-        def write() -> bool:
-            if not fitted.is_recorded:
-                write_weights(network.model, path)
-                return True
-            if bar is not None and not keeper.loss(of_all=fitted.of_all) < bar:
-                return False
-            return keeper.write(path, of_all=fitted.of_all)
-
-        return _spared(write, "Its weights cannot be saved", notes)
 
     def _fail(self, execution: Execution, error: BaseException) -> None:
         name = execution.name
@@ -421,31 +384,3 @@ class _Evaluation:
                 status="failed",
                 message="".join(traceback.format_exception(error)),
             )
-
-
-def _left_out(recorder: Recorder) -> list[str]:
-    return [
-        f"The log '{name}' is left out of the learning curves: it is of type "
-        f"{kind}, where a number or an array of numbers can be kept."
-        for name, kind in recorder.left_out.items()
-    ]
-
-
-def _spared(
-    action: Callable[[], Result], what: str, notes: list[str]
-) -> Result | None:
-    """Runs an action whose error is noted and costs nothing else."""
-    try:
-        return action()
-    except WriteError:
-        raise
-    except Exception as error:
-        notes.append(f"{what}: {type(error).__name__}: {error}")
-        return None
-
-
-def _as_json(
-    config: Mapping[str, object] | None,
-) -> Mapping[str, object] | None:
-    json.dumps(config)  # It raises what a file cannot hold.
-    return config

@@ -17,8 +17,8 @@ def cohorts_of(
 
     Args:
         items: What to divide.
-        bytes_of: Tells what an item takes, or `None` if nobody knows. `None`
-            to ask for no item.
+        bytes_of: Returns the bytes that an item takes, or `None` if they are
+            unknown. `None` if they are for every item.
         memory: Integer, the bytes that a cohort may take, or `None`.
         size: Integer, how many items a cohort may have.
 

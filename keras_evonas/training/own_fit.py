@@ -1,9 +1,7 @@
 """A network trained alone by its own `fit`, and what that returned."""
 
 import dataclasses
-import inspect
 import math
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -13,6 +11,7 @@ from keras_evonas.project.curves import Curves
 from keras_evonas.project.curves import Value
 from keras_evonas.project.curves import curves_of
 from keras_evonas.training.arguments import FitArguments
+from keras_evonas.training.arguments import takes
 from keras_evonas.training.curves import Objective
 from keras_evonas.training.curves import best_of
 from keras_evonas.training.curves import kept
@@ -24,7 +23,7 @@ _NAMES = [field.name for field in dataclasses.fields(FitArguments)]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """What a training by `fit` has come to.
+    """The logs of a training by `fit`.
 
     Args:
         curves: The learning curves.
@@ -77,33 +76,24 @@ def fit_alone(
     return fitted(returned, model, recorder, objective)
 
 
-def takes(function: Callable[..., object], name: str) -> bool:
-    """Returns whether a function can be given an argument of a name."""
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False
-    kinds = {parameter.kind for parameter in parameters.values()}
-    return name in parameters or inspect.Parameter.VAR_KEYWORD in kinds
-
-
 def fitted(
     returned: object,
     model: keras.Model,
     recorder: Recorder,
     objective: Objective,
 ) -> Fitted:
-    """Finds the epochs of what `fit` returned among those recorded.
+    """Returns the curves of a training from what a `fit` returned.
 
     Args:
-        returned: A `History`, a dictionary of logs, the objective as a number,
-            or `None` for the model's last history.
-        model: The model that was trained.
-        recorder: Has recorded the logs of its epochs.
+        returned: What the `fit` of a model or of a hypermodel returned: a
+            `History`, a dictionary of logs, the objective as a number, or
+            `None` for the history of the model.
+        model: The trained model.
+        recorder: One of the callbacks that the `fit` was called with.
         objective: See `training.curves.Objective`.
 
     Raises:
-        TypeError: If `returned` is something else.
+        TypeError: If `fit` returned anything else.
     """
     if returned is None:
         returned = getattr(model, "history", None)
@@ -127,7 +117,7 @@ def fitted(
     notes: tuple[str, ...] = ()
     if best is not None and (known is None or known.epoch != best.epoch):
         notes = (
-            "The model's own `fit` returns other logs than it reported to "
+            "An own `fit` returns other logs than it reported to "
             "its callbacks, so that the weights that are kept are not those "
             "of the best epoch.",
         )
@@ -148,7 +138,7 @@ def _logs_of(
         return {objective[0][0]: (number,)}
     if not isinstance(returned, Mapping):
         raise TypeError(
-            "A model's own `fit` must return a `keras.callbacks.History`, a "
+            "An own `fit` must return a `keras.callbacks.History`, a "
             "dictionary from names of logs to numbers, or the objective as a "
             f"number. Received: {returned!r} of type "
             f"{type(returned).__name__}. Return what `super().fit` returns."
@@ -202,7 +192,7 @@ def _unrecorded(logs: Mapping[str, Sequence[Value]]) -> Fitted:
         curves=curves,
         is_recorded=False,
         notes=(
-            "The model's own `fit` returns logs of epochs in which it called "
+            "An own `fit` returns logs of epochs in which it called "
             "no callbacks, so that the weights that are kept are those at the "
             "end of the training.",
         ),

@@ -173,9 +173,8 @@ def _pass_of_own_steps(
 
     leaves = keras.tree.flatten(reported)
     specs_of_logs = [leaf for leaf in leaves if leaf is not None]
-    if not all(hasattr(leaf, "shape") for leaf in specs_of_logs) or any(
-        isinstance(leaf, tf.RaggedTensorSpec | tf.SparseTensorSpec)
-        for leaf in specs_of_logs
+    if not all(
+        isinstance(leaf, tf.Tensor | tf.TensorSpec) for leaf in specs_of_logs
     ):
         raise NotInCohortError("the model's step reports other than tensors")
 

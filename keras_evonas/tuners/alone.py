@@ -23,11 +23,11 @@ from keras_evonas.project.files import WriteError
 from keras_evonas.training import Execution
 from keras_evonas.training import Outcome
 from keras_evonas.training import callbacks as callback_lib
+from keras_evonas.training.arguments import takes
 from keras_evonas.training.checkpoints import BestWeights
 from keras_evonas.training.checkpoints import write_weights
 from keras_evonas.training.own_fit import Fitted
 from keras_evonas.training.own_fit import fitted
-from keras_evonas.training.own_fit import takes
 from keras_evonas.training.recording import Recorder
 from keras_evonas.tuners.elsewhere import OracleElsewhere
 from keras_evonas.tuners.host_callbacks import overridden
