@@ -1,4 +1,4 @@
-"""Search spaces of Keras models, and what models cost."""
+"""Search spaces of Keras models, and the costs of models."""
 
 from keras_evonas.models.cells import CellNetwork
 from keras_evonas.models.conv import ConvNetwork
@@ -19,9 +19,13 @@ from keras_evonas.models.optimizers import tuned_adam
 from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.optimizers import tuned_sgd_or_adam
 from keras_evonas.models.scaling import CompoundSpace
+from keras_evonas.models.scaling import Scalable
 from keras_evonas.models.scaling import ScaledNetwork
 from keras_evonas.models.scaling import compound_scale
 from keras_evonas.models.scaling import compound_space
+from keras_evonas.models.scaling import scaled_depth
+from keras_evonas.models.scaling import scaled_resolution
+from keras_evonas.models.scaling import scaled_width
 from keras_evonas.models.scopes import block
 from keras_evonas.models.scopes import layer_choice
 from keras_evonas.models.scopes import repeated
@@ -39,6 +43,7 @@ __all__ = [
     "MobileNetwork",
     "MultiLabel",
     "Regression",
+    "Scalable",
     "ScaledNetwork",
     "SpaceExplanation",
     "block",
@@ -49,6 +54,9 @@ __all__ = [
     "inherit_weights",
     "layer_choice",
     "repeated",
+    "scaled_depth",
+    "scaled_resolution",
+    "scaled_width",
     "tuned_adam",
     "tuned_sgd",
     "tuned_sgd_or_adam",

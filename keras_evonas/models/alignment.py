@@ -1,16 +1,16 @@
-"""Which layer of a parent a layer of its child stands for."""
+"""An alignment of the layers of a child with those of its parent."""
 
 import math
-from typing import Any
 
+import keras
 import numpy as np
 
-from keras_evonas.models.graphs import Graph
+from keras_evonas.models.layer_graph import Graph
 
-# What a pair of layers is worth beside the same kind.
+# The gains of a pair of layers, beside 1 for the same kind.
 _SAME_SIZE = 0.25
 _SAME_NAME = 1.0
-# A pair that is the last of both, or the last of neither.
+# For two layers that are both the last with weights, or both not the last.
 _SAME_PLACE = 0.5
 
 
@@ -18,8 +18,8 @@ def aligned(parent: Graph, child: Graph) -> dict[int, int]:
     """Pairs the layers with weights of two graphs, in order.
 
     The pairs are those of the best alignment of the two sequences, found as
-    Needleman and Wunsch (1970) do: only layers of one kind pair, and rather
-    those of one size, of one name, and at the end of the network.
+    Needleman and Wunsch (1970) do. Only layers of one kind pair; equal sizes,
+    equal names and the same place at the end of the network are preferred.
 
     Args:
         parent: The parent's graph.
@@ -28,7 +28,7 @@ def aligned(parent: Graph, child: Graph) -> dict[int, int]:
     Returns:
         Dictionary from indices of the child's nodes to the parent's.
     """
-    old, new = _taught(parent), _taught(child)
+    old, new = _with_weights(parent), _with_weights(child)
     gains = np.array([[_gain(parent, i, child, j) for j in new] for i in old])
     gains = gains.reshape(len(old), len(new))
     best = np.zeros((len(old) + 1, len(new) + 1))
@@ -41,7 +41,7 @@ def aligned(parent: Graph, child: Graph) -> dict[int, int]:
     i, j = len(old), len(new)
     while i and j:
         if best[i, j] == best[i, j - 1]:
-            j -= 1  # Among equals the child's earlier layer is the old one.
+            j -= 1  # Among equals the child's earlier layer pairs.
         elif best[i, j] == best[i - 1, j]:
             i -= 1
         else:
@@ -50,7 +50,7 @@ def aligned(parent: Graph, child: Graph) -> dict[int, int]:
     return pairs
 
 
-def _taught(graph: Graph) -> list[int]:
+def _with_weights(graph: Graph) -> list[int]:
     seen: set[int] = set()
     found = []
     for index, node in enumerate(graph.nodes):
@@ -72,7 +72,7 @@ def _gain(parent: Graph, i: int, child: Graph, j: int) -> float:
 
 
 def _is_last(graph: Graph, index: int) -> bool:
-    """Whether no layer with weights comes after a node."""
+    """Returns whether no layer with weights comes after a node."""
     waiting = list(graph.nodes[index].outputs)
     seen: set[int] = set()
     while waiting:
@@ -86,15 +86,15 @@ def _is_last(graph: Graph, index: int) -> bool:
     return True
 
 
-def _named(layer: Any) -> str:
-    """A name that somebody gave; those that Keras makes say nothing."""
+def _named(layer: keras.Layer) -> str:
+    """Returns the name of a layer, or nothing if Keras chose it."""
     kind = type(layer).__name__.lower()
     plain = layer.name.rstrip("0123456789").rstrip("_").replace("_", "")
     return "" if plain == kind else layer.name
 
 
-def _likeness(old: Any, new: Any) -> float:
-    """Share of the sizes of all weights that are the same."""
+def _likeness(old: keras.Layer, new: keras.Layer) -> float:
+    """Returns the share of the sizes of all weights that are the same."""
     sizes = [
         a == b
         for first, second in zip(old.weights, new.weights, strict=False)

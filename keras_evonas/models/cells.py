@@ -1,15 +1,17 @@
-"""`CellNetwork`: one small cell is searched, and stacked many times."""
+"""`CellNetwork`: a search space of one small cell, stacked many times."""
 
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import keras_tuner
 
-from keras_evonas.models import genes
+from keras_evonas.models import asking
+from keras_evonas.models import checks
 from keras_evonas.models.heads import Head
+from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
+from keras_evonas.models.ready_made import ReadyMade
 
 L = keras.layers
 
@@ -23,7 +25,7 @@ OPERATIONS = ("none", "skip", *_CONVOLUTIONS, *_SEPARABLE, *_POOLINGS)
 _REDUCTIONS = ("block", "cell")
 
 
-class CellNetwork(keras_tuner.HyperModel):
+class CellNetwork(ReadyMade):
     """Stacks of one cell, whose operations are searched.
 
     A cell is a small graph: node 0 is its input, each later node is the sum
@@ -32,7 +34,7 @@ class CellNetwork(keras_tuner.HyperModel):
     stages of equal cells at half the resolution and twice the filters of the
     stage before. Operations are its, too: a convolution is ReLU, convolution
     and batch normalization. Deviation: a cell whose output no path reaches is
-    the identity, instead of zeros that nothing can be learnt from.
+    the identity, instead of zeros without a gradient.
 
     With `reduction="cell"` the resolution is halved by a second kind of cell
     with operations of its own, as in NASNet (Zoph et al., 2018); operations
@@ -46,11 +48,11 @@ class CellNetwork(keras_tuner.HyperModel):
     | `filters` | the powers of two in `filters`, in the first stage | always |
     | those of `optimizer` | | always |
 
-    What has a single value is not asked for.
+    A range of a single value is not asked for.
 
     Args:
         input_shape: Tuple of integers, `(height, width, channels)`.
-        head: What to predict, such as `Classification(classes=10)`.
+        head: A `Head`, such as `Classification(classes=10)`.
         nodes: Integer of at least 2, the nodes of a cell, its input included.
             Defaults to 4.
         operations: Names among `"none"`, `"skip"`, `"conv_1x1"`,
@@ -79,6 +81,9 @@ class CellNetwork(keras_tuner.HyperModel):
     ```
     """
 
+    DEPTH = "cells"
+    WIDTHS = ("filters",)
+
     def __init__(
         self,
         input_shape: Sequence[int],
@@ -92,27 +97,24 @@ class CellNetwork(keras_tuner.HyperModel):
         cells: tuple[int, int] = (1, 3),
         filters: tuple[int, int] = (16, 16),
         reduction: str = "block",
-        optimizer: Callable[[keras_tuner.HyperParameters], Any] = tuned_sgd,
+        optimizer: TunedOptimizer = tuned_sgd,
         name: str | None = None,
         tunable: bool = True,
     ) -> None:
-        super().__init__(name=name, tunable=tunable)
-        self.input_shape = genes.check_shape(input_shape, rank=3)
-        self.head = head
-        self.nodes, _ = genes.check_bounds("nodes", (nodes, nodes), 2)
-        self.operations = genes.check_choices(
+        super().__init__(input_shape, 3, head, optimizer, name, tunable)
+        self.nodes, _ = checks.check_bounds("nodes", (nodes, nodes), 2)
+        self.operations = checks.check_choices(
             "operations", operations, OPERATIONS
         )
-        self.stages, _ = genes.check_bounds("stages", (stages, stages), 1)
-        self.cells = genes.check_bounds("cells", cells, 1)
-        self.filters = genes.powers_of_two("filters", filters)
+        self.stages, _ = checks.check_bounds("stages", (stages, stages), 1)
+        self.cells = checks.check_bounds("cells", cells, 1)
+        self.filters = checks.powers_of_two("filters", filters)
         if reduction not in _REDUCTIONS:
             raise ValueError(
                 f"`reduction` must be one of {_REDUCTIONS}. Received: "
                 f"reduction={reduction!r}."
             )
         self.reduction = reduction
-        self.optimizer = optimizer
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds and compiles a network; see `keras_tuner.HyperModel`."""
@@ -121,8 +123,8 @@ class CellNetwork(keras_tuner.HyperModel):
         if self.reduction == "cell" and self.stages > 1:
             reduction = self._ask_for_cell(hp, "reduction")
         low, high = self.cells
-        cells = genes.choice(hp, "cells", range(low, high + 1))
-        filters = genes.choice(hp, "filters", self.filters, near=16)
+        cells = asking.choice(hp, "cells", range(low, high + 1))
+        filters = asking.choice(hp, "filters", self.filters, near=16)
         inputs = keras.Input(self.input_shape)
         tensor = L.Conv2D(filters, 3, padding="same", use_bias=False)(inputs)
         tensor = L.BatchNormalization()(tensor)
@@ -138,32 +140,26 @@ class CellNetwork(keras_tuner.HyperModel):
                 tensor = self._cell(tensor, cell, filters)
         tensor = L.BatchNormalization()(tensor)
         tensor = L.GlobalAveragePooling2D()(L.ReLU()(tensor))
-        model = keras.Model(inputs, self.head(tensor), name=self.name)
-        model.compile(
-            optimizer=self.optimizer(hp),
-            loss=self.head.loss,
-            metrics=self.head.metrics,
-        )
-        return model
+        return self.compiled(hp, inputs, tensor)
 
     def _ask_for_cell(
         self, hp: keras_tuner.HyperParameters, kind: str
     ) -> dict[tuple[int, int], str]:
         with hp.name_scope(kind):
             return {
-                (i, j): genes.choice(hp, f"edge_{i}_{j}", self.operations)
+                (i, j): asking.choice(hp, f"edge_{i}_{j}", self.operations)
                 for j in range(1, self.nodes)
                 for i in range(j)
             }
 
     def _cell(
         self,
-        tensor: Any,
+        tensor: keras.KerasTensor,
         operation_of: dict[tuple[int, int], str],
         filters: int,
         strides: int = 1,
-    ) -> Any:
-        """Applies a cell; nodes that nothing reaches are `None`."""
+    ) -> keras.KerasTensor:
+        """Applies a cell; a node without an input is `None`."""
         nodes: list[Any] = [tensor]
         for j in range(1, self.nodes):
             terms = [
@@ -184,7 +180,9 @@ class CellNetwork(keras_tuner.HyperModel):
         return nodes[-1]
 
 
-def _operation(name: str, tensor: Any, filters: int, strides: int) -> Any:
+def _operation(
+    name: str, tensor: keras.KerasTensor, filters: int, strides: int
+) -> keras.KerasTensor:
     changes = strides != 1 or tensor.shape[-1] != filters
     if name == "skip" and not changes:
         return tensor
@@ -207,17 +205,19 @@ def _operation(name: str, tensor: Any, filters: int, strides: int) -> Any:
 
 
 def _normal_convolution(
-    tensor: Any, filters: int, kernel: int, strides: int
-) -> Any:
-    """ReLU, convolution and batch normalization."""
+    tensor: keras.KerasTensor, filters: int, kernel: int, strides: int
+) -> keras.KerasTensor:
+    """Applies ReLU, convolution and batch normalization."""
     tensor = L.Conv2D(
         filters, kernel, strides=strides, padding="same", use_bias=False
     )(L.ReLU()(tensor))
     return L.BatchNormalization()(tensor)
 
 
-def _reduction_block(tensor: Any, filters: int) -> Any:
-    """The residual block between two stages of NAS-Bench-201."""
+def _reduction_block(
+    tensor: keras.KerasTensor, filters: int
+) -> keras.KerasTensor:
+    """Applies the residual block between two stages of NAS-Bench-201."""
     changed = _normal_convolution(tensor, filters, 3, 2)
     changed = _normal_convolution(changed, filters, 3, 1)
     shortcut = L.AveragePooling2D(2, padding="same")(tensor)

@@ -1,17 +1,18 @@
 """`ConvNetwork`: a search space of convolutional networks."""
 
 import dataclasses
-from collections.abc import Callable
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import keras_tuner
 
-from keras_evonas.models import genes
+from keras_evonas.models import asking
+from keras_evonas.models import checks
 from keras_evonas.models import layers
 from keras_evonas.models.heads import Head
+from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
+from keras_evonas.models.ready_made import ReadyMade
 
 _CONVOLUTIONS = ("plain", "separable")
 _POOLINGS = ("max", "average", "strided")
@@ -36,13 +37,12 @@ class _Top:
     dropout: float
 
 
-class ConvNetwork(keras_tuner.HyperModel):
+class ConvNetwork(ReadyMade):
     """Convolutional networks in stages, each at half the resolution before.
 
-    A stage is a few blocks of convolution, normalization and activation, by
-    choice with a shortcut around them, and ends with a pooling. There are
-    never more stages than the image can be halved, so that no pooling looks
-    at less than one pixel.
+    A stage is a few blocks of convolution, normalization and activation, with
+    or without a shortcut around them, and ends with a pooling. There are never
+    more stages than the image can be halved.
 
     | hyperparameter | values | active |
     |---|---|---|
@@ -62,12 +62,12 @@ class ConvNetwork(keras_tuner.HyperModel):
     | `top/dropout` | `dropouts` | if `top/dense` |
     | those of `optimizer` | | always |
 
-    What has a single value is not asked for, nor the pooling of an image of
+    A range of a single value is not asked for, nor the pooling of an image of
     one pixel.
 
     Args:
         input_shape: Tuple of integers, `(height, width, channels)`.
-        head: What to predict, such as `Classification(classes=10)`.
+        head: A `Head`, such as `Classification(classes=10)`.
         stages: Pair of integers, the smallest and the largest number of
             stages; capped by how often the image can be halved. Defaults to
             `(1, 4)`.
@@ -102,6 +102,9 @@ class ConvNetwork(keras_tuner.HyperModel):
     ```
     """
 
+    DEPTH = "blocks"
+    WIDTHS = ("filters", "units")
+
     def __init__(
         self,
         input_shape: Sequence[int],
@@ -115,31 +118,28 @@ class ConvNetwork(keras_tuner.HyperModel):
         activations: Sequence[str] = ("relu", "gelu"),
         normalizations: Sequence[str] = ("batch", "none"),
         dropouts: Sequence[float] = (0.0, 0.1, 0.2, 0.3, 0.5),
-        optimizer: Callable[[keras_tuner.HyperParameters], Any] = tuned_sgd,
+        optimizer: TunedOptimizer = tuned_sgd,
         name: str | None = None,
         tunable: bool = True,
     ) -> None:
-        super().__init__(name=name, tunable=tunable)
-        self.input_shape = genes.check_shape(input_shape, rank=3)
-        self.head = head
+        super().__init__(input_shape, 3, head, optimizer, name, tunable)
         self.stages = _possible(
-            genes.check_bounds("stages", stages, 1), self.input_shape
+            checks.check_bounds("stages", stages, 1), self.input_shape
         )
-        self.blocks = genes.check_bounds("blocks", blocks, 1)
-        self.filters = genes.powers_of_two("filters", filters)
-        self.kernels = genes.check_choices("kernels", kernels, range(1, 32, 2))
-        self.units = genes.powers_of_two("units", units)
-        self.activations = genes.check_choices("activations", activations)
-        self.normalizations = genes.check_choices(
+        self.blocks = checks.check_bounds("blocks", blocks, 1)
+        self.filters = checks.powers_of_two("filters", filters)
+        self.kernels = checks.check_choices("kernels", kernels, range(1, 32, 2))
+        self.units = checks.powers_of_two("units", units)
+        self.activations = checks.check_choices("activations", activations)
+        self.normalizations = checks.check_choices(
             "normalizations", normalizations, layers.NORMALIZATIONS
         )
-        self.dropouts = genes.check_rates("dropouts", dropouts)
-        self.optimizer = optimizer
+        self.dropouts = checks.check_rates("dropouts", dropouts)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds and compiles a network; see `keras_tuner.HyperModel`."""
-        activation = genes.choice(hp, "activation", self.activations)
-        normalization = genes.choice(hp, "normalization", self.normalizations)
+        activation = asking.choice(hp, "activation", self.activations)
+        normalization = asking.choice(hp, "normalization", self.normalizations)
         inputs = keras.Input(self.input_shape)
         tensor = inputs
         for stage in self._ask_for_stages(hp):
@@ -156,24 +156,18 @@ class ConvNetwork(keras_tuner.HyperModel):
                 activation=activation,
                 dropout=top.dropout,
             )
-        model = keras.Model(inputs, self.head(tensor), name=self.name)
-        model.compile(
-            optimizer=self.optimizer(hp),
-            loss=self.head.loss,
-            metrics=self.head.metrics,
-        )
-        return model
+        return self.compiled(hp, inputs, tensor)
 
     def _ask_for_stages(self, hp: keras_tuner.HyperParameters) -> list[_Stage]:
         def ask(index: int) -> _Stage:
             with hp.name_scope(f"stage_{index}"):
                 return self._ask_for_stage(hp)
 
-        return genes.repeated(hp, "stages", self.stages, ask, default=2)
+        return asking.repeated(hp, "stages", self.stages, ask, default=2)
 
     def _ask_for_stage(self, hp: keras_tuner.HyperParameters) -> _Stage:
         low, high = self.blocks
-        blocks = genes.choice(hp, "blocks", range(low, high + 1))
+        blocks = asking.choice(hp, "blocks", range(low, high + 1))
         residual = False
         if low > 1:
             residual = hp.Boolean("residual")
@@ -182,15 +176,15 @@ class ConvNetwork(keras_tuner.HyperModel):
                 residual = hp.Boolean("residual")
         pixels = max(self.input_shape[:2])
         return _Stage(
-            filters=genes.choice(hp, "filters", self.filters, near=32),
-            kernel=genes.choice(hp, "kernel", self.kernels, near=3),
-            convolution=genes.choice(hp, "convolution", _CONVOLUTIONS),
+            filters=asking.choice(hp, "filters", self.filters, near=32),
+            kernel=asking.choice(hp, "kernel", self.kernels, near=3),
+            convolution=asking.choice(hp, "convolution", _CONVOLUTIONS),
             blocks=blocks,
             residual=bool(residual),
-            pooling=genes.choice(
+            pooling=asking.choice(
                 hp, "pooling", _POOLINGS if pixels > 1 else ("strided",)
             ),
-            dropout=genes.choice(hp, "dropout", self.dropouts),
+            dropout=asking.choice(hp, "dropout", self.dropouts),
         )
 
     def _ask_for_top(self, hp: keras_tuner.HyperParameters) -> _Top:
@@ -198,8 +192,8 @@ class ConvNetwork(keras_tuner.HyperModel):
         with hp.name_scope("top"):
             dense = hp.Boolean("dense")
             with hp.conditional_scope("dense", [True]):
-                units = genes.choice(hp, "units", self.units, near=64)
-                dropout = genes.choice(hp, "dropout", self.dropouts)
+                units = asking.choice(hp, "units", self.units, near=64)
+                dropout = asking.choice(hp, "dropout", self.dropouts)
         return _Top(
             features=features,
             units=units if dense else 0,
@@ -207,16 +201,16 @@ class ConvNetwork(keras_tuner.HyperModel):
         )
 
     def _ask_for_features(self, hp: keras_tuner.HyperParameters) -> str:
-        """A single pixel that is left is read alike in all ways."""
+        """Asks for the features, unless all choices are the same pixel."""
         low, high = self.stages
         pixels = max(self.input_shape[:2])
         several = [n for n in range(low, high + 1) if pixels > 2**n]
         if not several:
             return "flatten"
         if several[-1] == high:
-            return genes.choice(hp, "features", _FEATURES)
+            return asking.choice(hp, "features", _FEATURES)
         with hp.conditional_scope("stages", several):
-            features = genes.choice(hp, "features", _FEATURES)
+            features = asking.choice(hp, "features", _FEATURES)
         return features or "flatten"
 
 
@@ -236,9 +230,12 @@ def _possible(
 
 
 def _staged(
-    tensor: Any, stage: _Stage, activation: str, normalization: str
-) -> Any:
-    """Applies a stage: blocks, perhaps a shortcut, pooling, dropout."""
+    tensor: keras.KerasTensor,
+    stage: _Stage,
+    activation: str,
+    normalization: str,
+) -> keras.KerasTensor:
+    """Applies a stage: blocks, a shortcut if wanted, pooling, dropout."""
     entry = tensor
     for index in range(stage.blocks):
         last = index == stage.blocks - 1
@@ -267,8 +264,10 @@ def _convolution(
     )
 
 
-def _shortcut(entry: Any, exit_: Any) -> Any:
-    """Brings what entered a stage into the shape of what leaves it."""
+def _shortcut(
+    entry: keras.KerasTensor, exit_: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Gives the input of a stage the shape of its output."""
     if entry.shape[1:] == exit_.shape[1:]:
         return entry
     same_size = entry.shape[1:3] == exit_.shape[1:3]
@@ -278,17 +277,17 @@ def _shortcut(entry: Any, exit_: Any) -> Any:
     )(entry)
 
 
-def _pooled(tensor: Any, pooling: str) -> Any:
+def _pooled(tensor: keras.KerasTensor, pooling: str) -> keras.KerasTensor:
     if pooling == "strided" or _window(tensor) == (1, 1):
         return tensor
     kind = {
         "max": keras.layers.MaxPooling2D,
         "average": keras.layers.AveragePooling2D,
     }[pooling]
-    # As a strided convolution: an odd side keeps its last pixel.
+    # With padding an odd side keeps its last pixel, as with strides.
     return kind(_window(tensor), padding="same")(tensor)
 
 
-def _window(tensor: Any) -> tuple[int, int]:
-    """Two pixels along each side that has them."""
+def _window(tensor: keras.KerasTensor) -> tuple[int, int]:
+    """Returns the window of a pooling: two pixels where a side has them."""
     return min(2, tensor.shape[1]), min(2, tensor.shape[2])

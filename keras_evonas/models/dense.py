@@ -1,17 +1,21 @@
 """`DenseNetwork`: a search space of fully connected networks."""
 
 import dataclasses
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import keras_tuner
 
-from keras_evonas.models import genes
+from keras_evonas.models import asking
+from keras_evonas.models import checks
 from keras_evonas.models import layers
 from keras_evonas.models.heads import Head
+from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
+from keras_evonas.models.ready_made import ReadyMade
+from keras_evonas.models.scaling import ScaledNetwork
+from keras_evonas.models.scaling import scaled_depth
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,7 +24,7 @@ class _Layer:
     dropout: float
 
 
-class DenseNetwork(keras_tuner.HyperModel):
+class DenseNetwork(ReadyMade):
     """Fully connected networks.
 
     | hyperparameter | values | active |
@@ -32,13 +36,13 @@ class DenseNetwork(keras_tuner.HyperModel):
     | `layer_i/dropout` | `dropouts` | if `depth > i` |
     | those of `optimizer` | | always |
 
-    What has a single value is not asked for. The default is a network of two
+    A range of a single value is not asked for. The default is a network of two
     layers of 64 units, as far as the bounds allow it.
 
     Args:
         input_shape: Tuple of integers, the shape of one example. It is
             flattened.
-        head: What to predict, such as `Classification(classes=10)`.
+        head: A `Head`, such as `Classification(classes=10)`.
         units: Pair of integers, the smallest and the largest number of units
             of a layer. Defaults to `(16, 1024)`.
         depth: Pair of integers, the smallest and the largest number of hidden
@@ -66,6 +70,9 @@ class DenseNetwork(keras_tuner.HyperModel):
     ```
     """
 
+    DEPTH = "depth"
+    WIDTHS = ("units",)
+
     def __init__(
         self,
         input_shape: Sequence[int],
@@ -76,26 +83,23 @@ class DenseNetwork(keras_tuner.HyperModel):
         activations: Sequence[str] = ("relu", "gelu", "tanh"),
         normalizations: Sequence[str] = layers.NORMALIZATIONS,
         dropouts: Sequence[float] = (0.0, 0.1, 0.2, 0.3, 0.5),
-        optimizer: Callable[[keras_tuner.HyperParameters], Any] = tuned_sgd,
+        optimizer: TunedOptimizer = tuned_sgd,
         name: str | None = None,
         tunable: bool = True,
     ) -> None:
-        super().__init__(name=name, tunable=tunable)
-        self.input_shape = genes.check_shape(input_shape)
-        self.head = head
-        self.units = genes.powers_of_two("units", units)
-        self.depth = genes.check_bounds("depth", depth, 1)
-        self.activations = genes.check_choices("activations", activations)
-        self.normalizations = genes.check_choices(
+        super().__init__(input_shape, None, head, optimizer, name, tunable)
+        self.units = checks.powers_of_two("units", units)
+        self.depth = checks.check_bounds("depth", depth, 1)
+        self.activations = checks.check_choices("activations", activations)
+        self.normalizations = checks.check_choices(
             "normalizations", normalizations, layers.NORMALIZATIONS
         )
-        self.dropouts = genes.check_rates("dropouts", dropouts)
-        self.optimizer = optimizer
+        self.dropouts = checks.check_rates("dropouts", dropouts)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds and compiles a network; see `keras_tuner.HyperModel`."""
-        activation = genes.choice(hp, "activation", self.activations)
-        normalization = genes.choice(hp, "normalization", self.normalizations)
+        activation = asking.choice(hp, "activation", self.activations)
+        normalization = asking.choice(hp, "normalization", self.normalizations)
         inputs = keras.Input(self.input_shape)
         tensor = keras.layers.Flatten()(inputs)
         for layer in self._ask_for_layers(hp):
@@ -106,20 +110,35 @@ class DenseNetwork(keras_tuner.HyperModel):
                 normalization=normalization,
                 dropout=layer.dropout,
             )
-        model = keras.Model(inputs, self.head(tensor), name=self.name)
-        model.compile(
-            optimizer=self.optimizer(hp),
-            loss=self.head.loss,
-            metrics=self.head.metrics,
+        return self.compiled(hp, inputs, tensor)
+
+    def scaled(
+        self,
+        values: dict[str, Any],
+        *,
+        depth: float,
+        width: float,
+        resolution: float,
+    ) -> ScaledNetwork:
+        """Returns a network of another size; see `compound_scale`."""
+        count = values.get("depth", 0)
+        # Layers that are added have the values of the last one before.
+        added = {
+            f"layer_{index}/{gene}": values[f"layer_{count - 1}/{gene}"]
+            for index in range(count, scaled_depth(count, depth))
+            for gene in ("units", "dropout")
+            if f"layer_{count - 1}/{gene}" in values
+        }
+        return super().scaled(
+            values | added, depth=depth, width=width, resolution=resolution
         )
-        return model
 
     def _ask_for_layers(self, hp: keras_tuner.HyperParameters) -> list[_Layer]:
         def ask(index: int) -> _Layer:
             with hp.name_scope(f"layer_{index}"):
                 return _Layer(
-                    units=genes.choice(hp, "units", self.units, near=64),
-                    dropout=genes.choice(hp, "dropout", self.dropouts),
+                    units=asking.choice(hp, "units", self.units, near=64),
+                    dropout=asking.choice(hp, "dropout", self.dropouts),
                 )
 
-        return genes.repeated(hp, "depth", self.depth, ask, default=2)
+        return asking.repeated(hp, "depth", self.depth, ask, default=2)

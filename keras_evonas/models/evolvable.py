@@ -1,8 +1,10 @@
-"""`evolvable`: from a network that exists to a space around it."""
+"""`evolvable`: a search space around a network that exists."""
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,13 +17,16 @@ from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.models.genetics import checked_bounds
 from keras_evonas.models.genetics import genetics_of
-from keras_evonas.models.graphs import Graph
-from keras_evonas.models.graphs import graph_of
-from keras_evonas.models.graphs import layers_of
 from keras_evonas.models.growing import Blueprint
 from keras_evonas.models.growing import is_shared
 from keras_evonas.models.growing import remade
+from keras_evonas.models.layer_graph import Graph
+from keras_evonas.models.layer_graph import graph_of
+from keras_evonas.models.layer_graph import layers_of
 from keras_evonas.models.regions import regions_of
+from keras_evonas.models.scaling import ScaledNetwork
+from keras_evonas.models.scaling import scaled_depth
+from keras_evonas.models.scaling import scaled_width
 from keras_evonas.models.widths import Widths
 
 Compile = Callable[[keras.Model, keras_tuner.HyperParameters], None]
@@ -41,11 +46,12 @@ def evolvable(
     compile_model: Compile | None = None,
     name: str | None = None,
 ) -> "EvolvableModel":
-    """Makes a search space of a model, with the model in its middle.
+    """Makes a search space around a model.
 
-    The default of the space is the model itself, weights included. The others
-    differ in what this table says. Widths that meet in an `Add` are one gene,
-    and what is not understood stays as it is, so that every child builds.
+    The default of the space is the model itself, weights included. Other
+    children differ in the hyperparameters of this table. Widths that meet in
+    an `Add` are one hyperparameter, and layers of unknown kinds stay as they
+    are, so that every child can be built.
 
     | hyperparameter | values | of |
     |---|---|---|
@@ -53,24 +59,24 @@ def evolvable(
 widths that must be equal, named after the first layer |
     | `LAYER/kernel_size` | its own and 2 less or more | convolutions with \
 padding |
-    | `LAYER/repeats` | `repeats`; 1 is the model, 0 without it | residual \
+    | `LAYER/repeats` | `repeats`; 1 is the model, 0 omits the part | residual \
 blocks, named after their `Add`, and layers outside of them, with their \
 normalization and activation |
     | `activation/NAME` | `NAME` and `activations` | all that have `NAME` |
     | `normalization/NAME` | `NAME` and `normalizations` | all of that kind; \
-`normalization/none` puts some into a model that has none |
+`normalization/none` adds them to a model without any |
     | `LAYER/dropout` | its own and `dropouts` | dropout layers, and before \
 the last Dense layers |
 
     The hyperparameters of a part that is absent are not active.
 
-    These stay as they are, weights included: what is named in `fixed`, layers
+    These stay as they are, weights included: the layers in `fixed`, layers
     whose `trainable` is `False`, models inside of the model, such as a
-    backbone that it calls, and layers that this function does not know.
+    backbone, and layers of unknown kinds.
 
     Args:
         model: A built Sequential or functional model, compiled or not. It is
-            not touched, and its weights are those of the moment.
+            not changed; later changes of its weights do not count.
         fixed: Layers that stay as they are, or their names. Defaults to none.
         widths: Pair of factors. `(1, 1)` keeps all widths. Defaults to
             `(0.5, 2.0)`.
@@ -85,12 +91,12 @@ the last Dense layers |
         dropouts: Rates of dropout; empty to keep them. Defaults to
             `(0.0, 0.1, 0.2, 0.3, 0.5)`.
         keep_weights: Boolean, whether a child begins with the model's weights
-            wherever their shapes agree. Otherwise only what is fixed does,
-            and all others, the default too, begin from initializers. Defaults
-            to `True`.
-        compile_model: Function of a child and `hp` that compiles it, and may
-            ask for more. Defaults to `None`: as the model is compiled, or not
-            at all.
+            wherever their shapes agree. Otherwise only fixed layers do, and
+            all others, those of the default too, begin from initializers.
+            Defaults to `True`.
+        compile_model: Function of a child and `hp` that compiles the child,
+            and may ask for more hyperparameters. Defaults to `None`: children
+            are compiled as the model is, if it is.
         name: String, the name of the hypermodel. Defaults to `None`.
 
     Returns:
@@ -99,8 +105,8 @@ the last Dense layers |
     Raises:
         TypeError: If `model` is no Keras model.
         ValueError: If its graph cannot be read, if a layer is shared or cannot
-            be made anew and is not fixed, if `fixed` names a layer that is
-            not there, or if a bound is out of its range.
+            be made anew and is not fixed, if `fixed` names a layer that the
+            model lacks, or if a bound is out of its range.
 
     Example:
 
@@ -135,7 +141,7 @@ the last Dense layers |
     hypermodel = EvolvableModel(
         blueprint,
         compile_model=compile_model or _compiled_as(model),
-        keep_weights=keep_weights,
+        weights=_weights_of(blueprint, keep_weights),
         name=name,
     )
     without_allocation(
@@ -150,7 +156,8 @@ class EvolvableModel(keras_tuner.HyperModel):
     Args:
         blueprint: The model's graph and genes.
         compile_model: Function of a child and `hp` that compiles it.
-        keep_weights: See `evolvable`.
+        weights: Dictionary from indices of nodes to arrays of the weights
+            that their layers begin with.
         name: String, or `None`.
     """
 
@@ -159,31 +166,61 @@ class EvolvableModel(keras_tuner.HyperModel):
         blueprint: Blueprint,
         *,
         compile_model: Compile,
-        keep_weights: bool,
+        weights: Mapping[int, Sequence[np.ndarray]],
         name: str | None,
     ) -> None:
         super().__init__(name=name)
         self._blueprint = blueprint
         self._compile = compile_model
-        self._weights = {
-            index: [np.array(weight) for weight in node.layer.weights]
-            for index, node in enumerate(blueprint.graph.nodes)
-            if isinstance(node.layer, keras.Layer)
-            and node.layer.weights
-            and (keep_weights or index in blueprint.fixed)
-        }
+        self._weights = weights
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds a child; see `keras_tuner.HyperModel`."""
         values = self._blueprint.genetics.ask(hp)
         child, placed = self._blueprint.grow(values, self.name)
-        # In a graph of its own nothing has a value; see `costs_of_build`.
+        # Weights have no values inside of a graph; see `without_allocation`.
         if tf.executing_eagerly():
             self._hand_down(placed)
         self._compile(child, hp)
         return child
 
-    def _hand_down(self, placed: dict[int, Any]) -> None:
+    def scaled(
+        self,
+        values: dict[str, Any],
+        *,
+        depth: float,
+        width: float,
+        resolution: float,
+    ) -> ScaledNetwork:
+        """Returns a network of another size; see `compound_scale`."""
+        del resolution  # The graph of a model takes inputs of one shape.
+        genetics = self._blueprint.genetics
+        grown = dict(values)
+        for name in {*genetics.width_of.values()} & {*values}:
+            grown[name] = scaled_width(values[name], width)
+        repeats = []
+        for region, gene in genetics.repeats:
+            if gene.name in values:
+                number = scaled_depth(values[gene.name], depth)
+                grown[gene.name] = number
+                numbers = tuple(sorted({*gene.values, number}))
+                gene = dataclasses.replace(gene, values=numbers)
+            repeats.append((region, gene))
+        blueprint = dataclasses.replace(
+            self._blueprint,
+            genetics=dataclasses.replace(genetics, repeats=tuple(repeats)),
+        )
+        return ScaledNetwork(
+            EvolvableModel(
+                blueprint,
+                compile_model=self._compile,
+                weights=self._weights,
+                name=self.name,
+            ),
+            grown,
+        )
+
+    def _hand_down(self, placed: Mapping[int, keras.Operation]) -> None:
         nodes = self._blueprint.graph.nodes
         for index, layer in placed.items():
             arrays = self._weights.get(index)
@@ -198,10 +235,23 @@ class EvolvableModel(keras_tuner.HyperModel):
                 if tuple(weight.shape) == array.shape:
                     weight.assign(array)
             if hasattr(layer, "finalize_state"):
-                layer.finalize_state()  # `Normalization` computes with copies.
+                layer.finalize_state()  # `Normalization` uses copies of them.
 
 
-def _names(graph: Graph, fixed: Any) -> set[str]:
+def _weights_of(
+    blueprint: Blueprint, keep_weights: bool
+) -> dict[int, list[np.ndarray]]:
+    """Copies the weights that children begin with, by index of their node."""
+    return {
+        index: [np.array(weight) for weight in node.layer.weights]
+        for index, node in enumerate(blueprint.graph.nodes)
+        if isinstance(node.layer, keras.Layer)
+        and node.layer.weights
+        and (keep_weights or index in blueprint.fixed)
+    }
+
+
+def _names(graph: Graph, fixed: Iterable[str | keras.Layer]) -> set[str]:
     known = {layer.name for layer in layers_of(graph.nodes)}
     if isinstance(fixed, str | keras.Layer):
         raise ValueError(
@@ -219,7 +269,7 @@ def _names(graph: Graph, fixed: Any) -> set[str]:
 
 
 def _fixed_nodes(graph: Graph, names: set[str]) -> frozenset[int]:
-    def stays(layer: Any) -> bool:
+    def stays(layer: keras.Operation) -> bool:
         return (
             layer.name in names
             or not isinstance(layer, keras.Layer)
@@ -234,7 +284,7 @@ def _fixed_nodes(graph: Graph, names: set[str]) -> frozenset[int]:
 
 
 def _check_layers(graph: Graph, fixed: frozenset[int]) -> None:
-    """Raises a `ValueError` that names the layer that stands in the way."""
+    """Raises a `ValueError` that names a layer that cannot be made anew."""
     calls: dict[int, list[int]] = {}
     for index, node in enumerate(graph.nodes):
         calls.setdefault(id(node.layer), []).append(index)
@@ -244,19 +294,19 @@ def _check_layers(graph: Graph, fixed: frozenset[int]) -> None:
             _check_free(layer, len(indices))
         elif getattr(layer, "trainable_weights", []) and is_shared(layer):
             raise ValueError(
-                f"The layer {layer.name!r} of `model` must be trainable no "
-                "more, or have a `get_config`: it cannot be made anew, so all "
-                "networks would train the same weights. Received: "
-                f"{_described(layer)}. Set `layer.trainable = False`, or give "
-                "its class a `get_config`."
+                f"The layer {layer.name!r} of `model` must be frozen or "
+                "have a `get_config`: it cannot be made anew, so all networks "
+                "would train the same weights. Received: "
+                f"a {type(layer).__name__}. Set `layer.trainable = False`, or "
+                "give its class a `get_config`."
             )
 
 
-def _check_free(layer: Any, calls: int) -> None:
+def _check_free(layer: keras.Layer, calls: int) -> None:
     if calls > 1 and layer.weights:
         raise ValueError(
             f"The layer {layer.name!r} of `model` must be called once. "
-            f"Received: {_described(layer)}, which is shared by {calls} "
+            f"Received: a {type(layer).__name__}, which is shared by {calls} "
             f"calls. Mark it fixed: `fixed=[{layer.name!r}]`."
         )
     try:
@@ -265,14 +315,10 @@ def _check_free(layer: Any, calls: int) -> None:
         raise ValueError(
             f"The layer {layer.name!r} of `model` must have a `get_config` "
             "from which it can be made anew. Received: "
-            f"{_described(layer)}, which gives {type(error).__name__}: "
+            f"a {type(layer).__name__}, which gives {type(error).__name__}: "
             f"{str(error).strip().splitlines()[0]} Mark it fixed: "
             f"`fixed=[{layer.name!r}]`, or give its class a `get_config`."
         ) from error
-
-
-def _described(layer: Any) -> str:
-    return f"a {type(layer).__name__}"
 
 
 def _leave_uncompiled(

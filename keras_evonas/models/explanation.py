@@ -1,20 +1,26 @@
-"""`explain_space`: what a hypermodel asks for, and what it asks in vain."""
+"""`explain_space`: the hyperparameters of a hypermodel, and wasted ones."""
 
 import dataclasses
-from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
+from typing import TypeAlias
 
 import keras_tuner
 import numpy as np
+from keras_tuner.engine.hyperparameters import HyperParameter
 
 from keras_evonas.hyperparameters import SharedHyperParameters
 from keras_evonas.hyperparameters import to_space
+from keras_evonas.models.costs.hypermodel import Hypermodel
+from keras_evonas.models.costs.hypermodel import builder_of
 from keras_evonas.models.costs.isolation import without_allocation
 
-# Keras-tuner explores as long as it takes; a scope that nothing can open, such
-# as one for a value that a choice does not have, would keep it for ever.
+# Keras-tuner explores without a bound, and for ever where a scope cannot be
+# opened, such as one for a value that a choice does not have.
 _EXPLORATIONS = 1000
+
+# A gene of `keras_evonas.evolution`, on which models do not depend.
+_Gene: TypeAlias = Any
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +30,7 @@ class Unscoped:
     Attributes:
         name: Its name.
         parent: Name of the hyperparameter whose value decides whether it is
-            asked for, or `None` if it is not a single one.
+            asked for, or `None` if several decide.
         values: Values of `parent` with which it was asked for.
     """
 
@@ -41,12 +47,12 @@ class Unscoped:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpaceExplanation:
-    """What `explain_space` found.
+    """The result of `explain_space`.
 
     Attributes:
         genes: A line for each hyperparameter, with its condition.
         size: Number of distinct networks, `inf` for continuous spaces.
-        unscoped: What lacks a conditional scope.
+        unscoped: Hyperparameters that lack a conditional scope.
         wasted: Share of the networks drawn at random in which a
             hyperparameter was searched that the model did not ask for.
         samples: Number of networks drawn.
@@ -77,34 +83,33 @@ class SpaceExplanation:
 
 
 def explain_space(
-    hypermodel: Any,
+    hypermodel: Hypermodel,
     *,
     samples: int = 50,
     seed: int = 0,
     verbose: bool = True,
 ) -> SpaceExplanation:
-    """Explains the search space of a hypermodel, and what is wrong with it.
+    """Explains the search space of a hypermodel, and finds flaws in it.
 
-    Networks are drawn at random and built without allocating weights, to see
-    which of their hyperparameters they ask for. Those that are active but not
-    asked for, as in a loop without scopes, make networks that are the same
-    count as different ones.
+    Networks are drawn at random and built without allocating weights, to find
+    the hyperparameters that they ask for. Where some are active but not asked
+    for, as in a loop without scopes, equal networks count as different ones.
 
     Args:
         hypermodel: A `keras_tuner.HyperModel`, or a function that takes
             hyperparameters and returns a model.
-        samples: Integer, how many networks to draw. Defaults to 50.
+        samples: Integer, the number of networks to draw. Defaults to 50.
         seed: Integer, the seed of the draws. Defaults to 0.
         verbose: Boolean, whether to print the explanation. Defaults to
             `True`.
 
     Returns:
-        The explanation; `str` makes it text.
+        The explanation, which `str` turns into text.
     """
     hp = explored(hypermodel)
     rng = np.random.default_rng(seed)
     drawn: list[tuple[dict[str, Any], frozenset[str]]] = []
-    # A small space gives the same network again and again.
+    # From a small space the same network is drawn again and again.
     asked_of: dict[tuple[Any, ...], frozenset[str]] = {}
     for _ in range(samples):
         genome = to_space(hp).sample(rng)
@@ -114,20 +119,20 @@ def explain_space(
             _build(hypermodel, hp)
             asked_of[key] = frozenset(hp.asked)
         drawn.append((genome, asked_of[key]))
-    # What only some networks ask for has become known on the way.
+    # By now `hp` has also what only some networks ask for.
     space = to_space(hp)
     seen = [(space.complete(genome), asked) for genome, asked in drawn]
-    silent = [set(genome) - asked for genome, asked in seen]
+    inactive = [set(genome) - asked for genome, asked in seen]
     names = dict.fromkeys(gene.name for gene in space.genes)
     explanation = SpaceExplanation(
         genes=tuple(_described(gene) for gene in space.genes),
         size=space.size,
         unscoped=tuple(
-            _blamed(name, seen)
+            _unscoped(name, seen)
             for name in names
-            if any(name in some for some in silent)
+            if any(name in some for some in inactive)
         ),
-        wasted=sum(map(bool, silent)) / max(1, samples),
+        wasted=sum(map(bool, inactive)) / max(1, samples),
         samples=samples,
     )
     if verbose:
@@ -135,13 +140,13 @@ def explain_space(
     return explanation
 
 
-def explored(hypermodel: Any) -> keras_tuner.HyperParameters:
+def explored(hypermodel: Hypermodel) -> keras_tuner.HyperParameters:
     """Returns all hyperparameters of a hypermodel, as a tuner finds them.
 
     Every conditional scope is opened once, without allocating anything.
 
     Raises:
-        ValueError: If the model goes on opening new scopes for ever.
+        ValueError: If the model opens new scopes without end.
     """
     hp = SharedHyperParameters(keras_tuner.HyperParameters())
     opened: list[str] = []
@@ -169,7 +174,7 @@ def explored(hypermodel: Any) -> keras_tuner.HyperParameters:
 
 
 class _Listening(keras_tuner.HyperParameters):
-    """Hyperparameters that note what is asked for."""
+    """Hyperparameters that record the names that are asked for."""
 
     def __init__(
         self, source: keras_tuner.HyperParameters, values: dict[str, Any]
@@ -181,18 +186,18 @@ class _Listening(keras_tuner.HyperParameters):
         self.values = dict(values)
         self.asked: set[str] = set()
 
-    def _retrieve(self, hp: Any) -> Any:
+    def _retrieve(self, hp: HyperParameter) -> object:
         self.asked.add(hp.name)
         return super()._retrieve(hp)
 
-    def get(self, name: str) -> Any:
+    def get(self, name: str) -> object:
         """Returns a value; see `keras_tuner.HyperParameters`."""
         self.asked.add(self._get_name(name))
         return super().get(name)
 
 
-def _build(hypermodel: Any, hp: keras_tuner.HyperParameters) -> None:
-    build: Callable[[Any], Any] = getattr(hypermodel, "build", hypermodel)
+def _build(hypermodel: Hypermodel, hp: keras_tuner.HyperParameters) -> None:
+    build = builder_of(hypermodel)
     without_allocation(lambda: build(hp) and None)
 
 
@@ -200,7 +205,7 @@ def _identity(scope: Iterable[Any]) -> str:
     return repr([(one.name, list(one.values)) for one in scope])
 
 
-def _described(gene: Any) -> str:
+def _described(gene: _Gene) -> str:
     domain, conditions = gene.domain, gene.conditions
     values = getattr(domain, "values", None)
     if values is None:
@@ -218,7 +223,7 @@ def _described(gene: Any) -> str:
     return f"{gene.name}: {text}{when and f', if {when}'}"
 
 
-def _blamed(
+def _unscoped(
     name: str, seen: list[tuple[dict[str, Any], frozenset[str]]]
 ) -> Unscoped:
     """Finds the hyperparameter that decides whether another is asked for."""

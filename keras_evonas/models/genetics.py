@@ -1,4 +1,4 @@
-"""The genes of a model's graph: what may change, and what it is by default."""
+"""The genes of a model's graph, each with its values and its default."""
 
 import dataclasses
 from collections.abc import Collection
@@ -8,36 +8,32 @@ from typing import Any
 import keras
 import keras_tuner
 
-from keras_evonas.models import genes
-from keras_evonas.models.graphs import Graph
-from keras_evonas.models.regions import REPEATABLE
+from keras_evonas.models import checks
+from keras_evonas.models.kinds import DROPOUTS
+from keras_evonas.models.kinds import NORMALIZATIONS
+from keras_evonas.models.kinds import REPEATABLE
+from keras_evonas.models.kinds import WIDTH_ARGUMENT
+from keras_evonas.models.kinds import WITH_ACTIVATION
+from keras_evonas.models.kinds import WITH_KERNEL
+from keras_evonas.models.kinds import activation_name
+from keras_evonas.models.kinds import is_over_channels
+from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.regions import Region
-from keras_evonas.models.widths import NORMALIZATIONS
-from keras_evonas.models.widths import WIDTH_ARGUMENT
 from keras_evonas.models.widths import Widths
-from keras_evonas.models.widths import is_over_channels
 
 L = keras.layers
 
 # Factors of a width that a child may have, as far as the bounds allow.
 _FACTORS = (0.125, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0)
-# Those that shape an output or a gate are part of what a model means.
+# Activations of outputs and gates stay: others would change the model's task.
 _KEPT_ACTIVATIONS = ("linear", "softmax", "sigmoid", "hard_sigmoid")
-_KERNEL_LAYERS = (
-    *(L.Conv1D, L.Conv2D, L.Conv3D, L.SeparableConv1D, L.SeparableConv2D),
-    *(L.DepthwiseConv1D, L.DepthwiseConv2D),
-)
-_DROPOUTS = (
-    *(L.Dropout, L.SpatialDropout1D, L.SpatialDropout2D, L.SpatialDropout3D),
-    *(L.GaussianDropout, L.AlphaDropout),
-)
-# Genes with a name of their own, beside those named after layers.
+# The first part of the names of genes of all normalizations of a kind.
 NORMALIZATION = "normalization"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """How far children may be from the model; see `evolvable`."""
+    """The bounds of the genes; see `evolvable`."""
 
     widths: tuple[float, float]
     kernels: tuple[int, int]
@@ -54,8 +50,8 @@ class ModelGene:
     Args:
         name: String.
         values: Its values.
-        default: That of the model.
-        nodes: Indices of the nodes that it shapes.
+        default: The value of the model.
+        nodes: Indices of the nodes that it changes.
     """
 
     name: str
@@ -69,8 +65,8 @@ class Genetics:
     """All genes of a model.
 
     Args:
-        repeats: The regions, each with the gene that says how often it is
-            there, larger ones first.
+        repeats: The regions, each with the gene of its number of copies,
+            larger ones first.
         others: The other genes.
         width_of: The name of the gene of each node whose width changes.
     """
@@ -80,7 +76,7 @@ class Genetics:
     width_of: dict[int, str]
 
     def ask(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
-        """Asks for all genes, those of absent parts in a closed scope.
+        """Asks for all genes, for those of absent parts in a closed scope.
 
         Returns:
             Dictionary from names of genes to values; `None` for absent parts.
@@ -103,8 +99,8 @@ class Genetics:
     ) -> None:
         if around:
             first, *rest = around
-            there = [number for number in first.values if number]
-            with hp.conditional_scope(first.name, there):
+            present = [number for number in first.values if number]
+            with hp.conditional_scope(first.name, present):
                 self._ask(hp, gene, rest, values)
             return
         values[gene.name] = hp.Choice(
@@ -115,7 +111,7 @@ class Genetics:
 def _around(
     nodes: Collection[int], regions: Sequence[tuple[Region, ModelGene]]
 ) -> list[ModelGene]:
-    """Genes of the removable regions that hold all of some nodes."""
+    """Returns the genes of the removable regions around some nodes."""
     return [
         gene
         for region, gene in regions
@@ -159,7 +155,7 @@ def genetics_of(
 
 
 def activation_of(graph: Graph, index: int) -> str | None:
-    """Name of the activation of a node that may be another, if any."""
+    """Returns the name of the activation of a node, if it may change."""
     node = graph.nodes[index]
     layer, kind = node.layer, type(node.layer)
     if set(node.outputs) & graph.output_numbers:
@@ -168,26 +164,19 @@ def activation_of(graph: Graph, index: int) -> str | None:
         if layer.negative_slope or layer.threshold:
             return None
         return {None: "relu", 6: "relu6"}.get(layer.max_value)
-    if kind is not L.Activation and not _makes_with_activation(kind):
+    if kind is not L.Activation and kind not in WITH_ACTIVATION:
         return None
-    name = keras.activations.serialize(layer.activation)
+    name = activation_name(layer)
     if not isinstance(name, str) or name in _KEPT_ACTIVATIONS:
         return None
     return name
 
 
-def normalization_of(layer: Any) -> str | None:
-    """Which of `NORMALIZATIONS` a layer is, if it is over channels."""
+def normalization_of(layer: keras.Operation) -> str | None:
+    """Returns the kind of a normalization over channels, if it is one."""
     if type(layer) not in NORMALIZATIONS or not is_over_channels(layer):
         return None
     return "batch" if type(layer) is L.BatchNormalization else "layer"
-
-
-def _makes_with_activation(kind: Any) -> bool:
-    return kind in REPEATABLE or kind in (
-        *(L.Conv1DTranspose, L.Conv2DTranspose, L.Conv3DTranspose),
-        *(L.DepthwiseConv1D, L.DepthwiseConv2D),
-    )
 
 
 def _width_genes(
@@ -223,11 +212,11 @@ def _kernel_genes(
     low, high = bounds.kernels
     for index in free:
         layer = graph.nodes[index].layer
-        if type(layer) not in _KERNEL_LAYERS:
+        if type(layer) not in WITH_KERNEL:
             continue
         sides = set(layer.kernel_size)
-        # With padding the size of the output does not hang on the kernel. A
-        # kernel of 1 mixes channels, and is meant to.
+        # Without padding the size of the output depends on the kernel. A
+        # kernel of 1 only mixes channels, which is its purpose.
         if layer.padding == "valid" or len(sides) != 1 or sides == {1}:
             continue
         (side,) = sides
@@ -294,7 +283,7 @@ def _normalization_genes(
 
 
 def takes_normalization(graph: Graph, index: int) -> bool:
-    """Whether a normalization may come after a layer that lacks one."""
+    """Returns whether a layer without a normalization may get one."""
     node = graph.nodes[index]
     return (
         type(node.layer) in REPEATABLE
@@ -311,12 +300,12 @@ def _dropout_genes(
     for index in free:
         node = graph.nodes[index]
         default = None
-        if type(node.layer) in _DROPOUTS:
+        if type(node.layer) in DROPOUTS:
             default = float(node.layer.rate)
         elif takes_dropout(graph, index):
             maker = producers.get(node.data[0])
             dropped = maker is not None and (
-                type(graph.nodes[maker].layer) in _DROPOUTS
+                type(graph.nodes[maker].layer) in DROPOUTS
             )
             default = None if dropped else 0.0
         rates = {default, *bounds.dropouts}
@@ -333,7 +322,7 @@ def _dropout_genes(
 
 
 def takes_dropout(graph: Graph, index: int) -> bool:
-    """Whether dropout may come before a layer: the last Dense ones."""
+    """Returns whether dropout may come before a layer: the last Dense ones."""
     node = graph.nodes[index]
     return (
         type(node.layer) is L.Dense
@@ -344,7 +333,7 @@ def takes_dropout(graph: Graph, index: int) -> bool:
 
 
 def _only_shapes_output(graph: Graph, index: int) -> bool:
-    """Whether nothing but an activation is between a node and the output."""
+    """Returns whether only an activation comes between node and output."""
     outputs, consumers = graph.output_numbers, graph.consumers
     (number,) = graph.nodes[index].outputs
     while number not in outputs:
@@ -360,14 +349,18 @@ def _only_shapes_output(graph: Graph, index: int) -> bool:
 
 def checked_bounds(
     *,
-    widths: Any,
-    kernels: Any,
-    repeats: Any,
-    activations: Any,
-    normalizations: Any,
-    dropouts: Any,
+    widths: Sequence[float],
+    kernels: Sequence[int],
+    repeats: Sequence[int],
+    activations: Sequence[str],
+    normalizations: Sequence[str],
+    dropouts: Sequence[float],
 ) -> Bounds:
-    """Returns the bounds of `evolvable`, raising a `ValueError`."""
+    """Returns the bounds of `evolvable`.
+
+    Raises:
+        ValueError: If a bound is out of its range.
+    """
     is_pair = isinstance(widths, tuple | list) and len(widths) == 2
     if not is_pair or not 0 < widths[0] <= 1 <= widths[1]:
         raise ValueError(
@@ -375,22 +368,22 @@ def checked_bounds(
             f"1 and high at least 1. Received: widths={widths!r}. Pass (1, 1) "
             "to keep all widths."
         )
-    low, high = genes.check_bounds("repeats", repeats, 0)
+    low, high = checks.check_bounds("repeats", repeats, 0)
     if not low <= 1 <= high:
         raise ValueError(
-            "`repeats` must be a pair of integers around 1, which is the "
+            "`repeats` must be a pair of integers around 1, the number in the "
             f"model itself. Received: repeats={repeats!r}. Pass (1, 1) to "
             "keep all layers."
         )
     return Bounds(
         widths=(float(widths[0]), float(widths[1])),
-        kernels=genes.check_bounds("kernels", kernels, 1),
+        kernels=checks.check_bounds("kernels", kernels, 1),
         repeats=(low, high),
         activations=tuple(activations)
-        and genes.check_choices("activations", activations),
+        and checks.check_choices("activations", activations),
         normalizations=tuple(normalizations)
-        and genes.check_choices(
+        and checks.check_choices(
             "normalizations", normalizations, ("none", "batch", "layer")
         ),
-        dropouts=tuple(dropouts) and genes.check_rates("dropouts", dropouts),
+        dropouts=tuple(dropouts) and checks.check_rates("dropouts", dropouts),
     )

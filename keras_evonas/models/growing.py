@@ -1,6 +1,7 @@
-"""Makes the children of a model's graph from the values of its genes."""
+"""The children of a model's graph, built from the values of its genes."""
 
 import dataclasses
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -13,9 +14,10 @@ from keras_evonas.models.genetics import activation_of
 from keras_evonas.models.genetics import normalization_of
 from keras_evonas.models.genetics import takes_dropout
 from keras_evonas.models.genetics import takes_normalization
-from keras_evonas.models.graphs import Graph
+from keras_evonas.models.kinds import WIDTH_ARGUMENT
+from keras_evonas.models.layer_graph import Graph
+from keras_evonas.models.layer_graph import Node
 from keras_evonas.models.regions import Region
-from keras_evonas.models.widths import WIDTH_ARGUMENT
 
 L = keras.layers
 
@@ -27,7 +29,7 @@ _NORMALIZATION_LAYERS = {
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Blueprint:
-    """A model, its genes, and what must stay.
+    """A model's graph, its genes, and the nodes that stay as they are.
 
     Args:
         graph: The graph.
@@ -41,7 +43,7 @@ class Blueprint:
 
     def grow(
         self, values: Mapping[str, Any], name: str | None
-    ) -> tuple[keras.Model, dict[int, Any]]:
+    ) -> tuple[keras.Model, dict[int, keras.Operation]]:
         """Builds a child.
 
         Args:
@@ -49,8 +51,8 @@ class Blueprint:
             name: String, the name of the child, or `None`.
 
         Returns:
-            Pair of the child, and of a dictionary from indices of nodes to
-            the layers of the child that stand in their place.
+            Pair of the child and a dictionary from indices of nodes to the
+            layers of the child in their place.
         """
         growth = _Growth(self, values)
         inputs = self.graph.fresh_inputs()
@@ -71,7 +73,7 @@ class Blueprint:
         return child, growth.placed
 
 
-def remade(layer: Any) -> Any:
+def remade(layer: keras.Operation) -> keras.Operation:
     """Makes a layer, an operation or an inner model anew."""
     if isinstance(layer, keras.Model) and getattr(layer, "inputs", None):
         copy = keras.models.clone_model(layer)
@@ -81,7 +83,7 @@ def remade(layer: Any) -> Any:
     lookup = getattr(layer, "_lookup_layer", layer)
     if getattr(lookup, "input_vocabulary", layer) is None:
         raise ValueError(
-            "it has adapted to data, and its `get_config` does not tell"
+            "it was adapted to data, which its `get_config` does not hold"
         )
     return type(layer).from_config(layer.get_config())
 
@@ -94,33 +96,33 @@ def _copy_trainability(model: keras.Model, copy: keras.Model) -> None:
 
 
 class _Growth:
-    """One child while it is built."""
+    """A child while it is built."""
 
     def __init__(self, blueprint: Blueprint, values: Mapping[str, Any]) -> None:
-        self.placed: dict[int, Any] = {}
+        self.placed: dict[int, keras.Operation] = {}
         self._blueprint = blueprint
         self._graph = blueprint.graph
         self._values = values
-        self._made: dict[tuple[int, str], Any] = {}
+        self._made: dict[tuple[int, str], keras.Operation] = {}
         self._names = {node.layer.name for node in self._graph.nodes}
 
     def emit(
         self,
         nodes: Sequence[int],
         regions: Sequence[Region],
-        tensors: dict[int, Any],
+        tensors: dict[int, keras.KerasTensor],
         suffix: str,
         copied: int | None = None,
     ) -> None:
-        """Calls nodes, and regions as often as their genes say.
+        """Calls nodes, and regions as often as their genes demand.
 
         Args:
             nodes: Indices of the nodes.
             regions: The regions among them, larger ones first.
             tensors: Mapping from numbers to tensors, which is filled.
-            suffix: String, what is added to names.
-            copied: Index of the node whose output is as its input, because
-                this is a copy of a unit.
+            suffix: String, added to the names of layers.
+            copied: Index of the node whose output must have the shape of its
+                input, as this is a copy of a unit.
         """
         inner = {
             one.nodes[-1]: one
@@ -138,7 +140,7 @@ class _Growth:
         self,
         region: Region,
         regions: Sequence[Region],
-        tensors: dict[int, Any],
+        tensors: dict[int, keras.KerasTensor],
         suffix: str,
     ) -> None:
         count = self._values.get(f"{region.name}/repeats", 1)
@@ -156,7 +158,7 @@ class _Growth:
     def _emit_node(
         self,
         index: int,
-        tensors: dict[int, Any],
+        tensors: dict[int, keras.KerasTensor],
         suffix: str,
         is_copy: bool,
     ) -> None:
@@ -190,11 +192,11 @@ class _Growth:
     def _evolved(
         self,
         index: int,
-        tensors: dict[int, Any],
+        tensors: dict[int, keras.KerasTensor],
         suffix: str,
         is_copy: bool,
-    ) -> dict[int, Any]:
-        """Calls a node's layer as the genes have made it."""
+    ) -> dict[int, keras.KerasTensor]:
+        """Calls a node's layer, changed as its genes demand."""
         node = self._graph.nodes[index]
         config = self._config(index, tensors, suffix, is_copy)
         wanted = self._values.get(f"{NORMALIZATION}/none")
@@ -218,7 +220,7 @@ class _Growth:
     def _config(
         self,
         index: int,
-        tensors: Mapping[int, Any],
+        tensors: Mapping[int, keras.KerasTensor],
         suffix: str,
         is_copy: bool,
     ) -> dict[str, Any]:
@@ -226,7 +228,8 @@ class _Growth:
         layer = node.layer
         config = dict(layer.get_config())
         config["name"] = self._name(layer, suffix)
-        width = self._values.get(self._blueprint.genetics.width_of.get(index))
+        gene = self._blueprint.genetics.width_of.get(index)
+        width = None if gene is None else self._values.get(gene)
         if width is not None:
             config[WIDTH_ARGUMENT[type(layer)]] = width
         kernel = self._values.get(f"{layer.name}/kernel_size")
@@ -249,44 +252,50 @@ class _Growth:
             config["target_shape"] = self._reshaped(node, tensors)
         return config
 
-    def _reshaped(self, node: Any, tensors: Mapping[int, Any]) -> Any:
-        """The target of a `Reshape`, as wide as what it is given."""
+    def _reshaped(
+        self, node: Node, tensors: Mapping[int, keras.KerasTensor]
+    ) -> tuple[int, ...]:
+        """Returns the target of a `Reshape`, as wide as its input."""
         target = tuple(node.layer.target_shape)
         before = self._graph.shape(node.data[0])[-1]
         width = tensors[node.data[0]].shape[-1]
         return target if width == before else (*target[:-1], width)
 
-    def _name(self, layer: Any, suffix: str) -> str:
-        """A name that no layer of the model has, unless it is its own."""
+    def _name(self, layer: keras.Operation, suffix: str) -> str:
+        """Returns the name of a layer, or one that the model lacks."""
         name = f"{layer.name}{suffix}"
         while suffix and name in self._names:
             name += "_"
         return name
 
-    def _placed(self, index: int, suffix: str, config: dict[str, Any]) -> Any:
+    def _placed(
+        self, index: int, suffix: str, config: dict[str, Any]
+    ) -> keras.Operation:
+        kind = type(self._graph.nodes[index].layer)
+        if kind is L.ReLU and "activation" in config:
+            kind = L.Activation
+        return self._once(index, suffix, lambda: kind.from_config(config))
+
+    def _fixed(self, index: int, suffix: str) -> keras.Operation:
         layer = self._graph.nodes[index].layer
-        key = (id(layer), suffix)
+        return self._once(
+            index, suffix, lambda: layer if is_shared(layer) else remade(layer)
+        )
+
+    def _once(
+        self, index: int, suffix: str, make: Callable[[], keras.Operation]
+    ) -> keras.Operation:
+        """Makes the layer of a node, unless another node has called it."""
+        key = (id(self._graph.nodes[index].layer), suffix)
         if key not in self._made:
-            kind = type(layer)
-            if kind is L.ReLU and "activation" in config:
-                kind = L.Activation
-            self._made[key] = kind.from_config(config)
+            self._made[key] = make()
         if not suffix:
             self.placed[index] = self._made[key]
         return self._made[key]
 
-    def _fixed(self, index: int, suffix: str) -> Any:
-        layer = self._graph.nodes[index].layer
-        key = (id(layer), suffix)
-        if key not in self._made:
-            self._made[key] = layer if is_shared(layer) else remade(layer)
-        if not suffix:
-            self.placed[index] = self._made[key]
-        return self._made[key]
 
-
-def is_shared(layer: Any) -> bool:
-    """Whether a fixed layer is used as it is, as it cannot be made anew."""
+def is_shared(layer: keras.Operation) -> bool:
+    """Returns whether children share a fixed layer, as it has no copies."""
     if type(layer) is L.Lambda or not isinstance(layer, keras.Layer):
         return True
     try:

@@ -1,7 +1,7 @@
-"""Heads: what a network predicts, and the loss and metrics that go with it.
+"""Heads: the output of a network, with its loss and metrics.
 
-A head is a value. It makes the output of a network and tells what to compile
-it with, so that the same body serves every kind of target.
+A head is a value. The same body of a network serves every kind of target with
+another head.
 """
 
 import dataclasses
@@ -15,17 +15,17 @@ _LABELS = ("one_hot", "integer")
 
 
 class Head(Protocol):
-    """What a network predicts."""
+    """The output of a network, and the loss and metrics to compile with."""
 
     @property
-    def loss(self) -> Any:
+    def loss(self) -> keras.losses.Loss | str:
         """The loss to compile with."""
 
     @property
     def metrics(self) -> list[Any]:
         """The metrics to compile with."""
 
-    def __call__(self, features: Any) -> Any:
+    def __call__(self, features: keras.KerasTensor) -> keras.KerasTensor:
         """Returns the output tensor for features of shape `(batch, n)`."""
 
 
@@ -40,7 +40,7 @@ class Classification:
             `"one_hot"`.
 
     Raises:
-        ValueError: If an argument is none of these.
+        ValueError: If `classes` is below 2 or `labels` is neither.
     """
 
     classes: int
@@ -55,7 +55,7 @@ class Classification:
             )
 
     @property
-    def loss(self) -> Any:
+    def loss(self) -> keras.losses.Loss | str:
         """The loss to compile with."""
         if self.labels == "integer":
             return keras.losses.SparseCategoricalCrossentropy()
@@ -66,7 +66,7 @@ class Classification:
         """The metrics to compile with: `accuracy`."""
         return ["accuracy"]
 
-    def __call__(self, features: Any) -> Any:
+    def __call__(self, features: keras.KerasTensor) -> keras.KerasTensor:
         """Returns the probabilities of the classes."""
         return _dense(self.classes, "softmax")(features)
 
@@ -82,7 +82,7 @@ class Binary:
         """The metrics to compile with: `accuracy`."""
         return ["accuracy"]
 
-    def __call__(self, features: Any) -> Any:
+    def __call__(self, features: keras.KerasTensor) -> keras.KerasTensor:
         """Returns the probability of yes."""
         return _dense(1, "sigmoid")(features)
 
@@ -95,7 +95,7 @@ class MultiLabel:
         labels: Integer, the number of labels, at least 1.
 
     Raises:
-        ValueError: If `labels` is less.
+        ValueError: If `labels` is below 1.
     """
 
     labels: int
@@ -109,7 +109,7 @@ class MultiLabel:
         """The metrics to compile with: `accuracy`, the mean over labels."""
         return [keras.metrics.BinaryAccuracy(name="accuracy")]
 
-    def __call__(self, features: Any) -> Any:
+    def __call__(self, features: keras.KerasTensor) -> keras.KerasTensor:
         """Returns the probabilities of the labels."""
         return _dense(self.labels, "sigmoid")(features)
 
@@ -119,7 +119,7 @@ class Regression:
     """Numbers: a linear output and the mean squared error.
 
     Args:
-        outputs: Integer, how many numbers. Defaults to 1.
+        outputs: Integer, the number of outputs. Defaults to 1.
         loss: String or `keras.losses.Loss`. Defaults to
             `"mean_squared_error"`.
 
@@ -128,7 +128,7 @@ class Regression:
     """
 
     outputs: int = 1
-    loss: Any = "mean_squared_error"
+    loss: keras.losses.Loss | str = "mean_squared_error"
 
     def __post_init__(self) -> None:
         _check_count("outputs", self.outputs, 1, "")
@@ -138,19 +138,19 @@ class Regression:
         """The metrics to compile with: `mean_absolute_error`."""
         return [keras.metrics.MeanAbsoluteError()]
 
-    def __call__(self, features: Any) -> Any:
+    def __call__(self, features: keras.KerasTensor) -> keras.KerasTensor:
         """Returns the numbers."""
         return _dense(self.outputs, None)(features)
 
 
 def _dense(units: int, activation: str | None) -> keras.layers.Dense:
-    # Full precision whatever the policy: a loss in half precision underflows.
+    # In full precision under every policy: a loss in half precision underflows.
     return keras.layers.Dense(
         units, activation=activation, dtype="float32", name="head"
     )
 
 
-def _check_count(name: str, value: Any, lowest: int, hint: str) -> None:
+def _check_count(name: str, value: object, lowest: int, hint: str) -> None:
     if type(value) is not int or value < lowest:
         message = (
             f"`{name}` must be an integer of at least {lowest}. Received: "

@@ -1,13 +1,11 @@
 """Layers as the hypermodels of this package put them together."""
 
-from typing import Any
-
 import keras
 
 NORMALIZATIONS = ("none", "batch", "layer")
 
 
-def normalized(tensor: Any, kind: str) -> Any:
+def normalized(tensor: keras.KerasTensor, kind: str) -> keras.KerasTensor:
     """Applies one of `NORMALIZATIONS`."""
     if kind == "batch":
         return keras.layers.BatchNormalization()(tensor)
@@ -16,21 +14,21 @@ def normalized(tensor: Any, kind: str) -> Any:
     return tensor
 
 
-def dropped_out(tensor: Any, rate: float) -> Any:
+def dropped_out(tensor: keras.KerasTensor, rate: float) -> keras.KerasTensor:
     """Applies dropout, or nothing at a rate of 0."""
     return keras.layers.Dropout(rate)(tensor) if rate else tensor
 
 
 def dense_block(
-    tensor: Any,
+    tensor: keras.KerasTensor,
     *,
     units: int,
     activation: str,
     normalization: str = "none",
     dropout: float = 0.0,
-) -> Any:
+) -> keras.KerasTensor:
     """Applies a Dense layer, a normalization, an activation and dropout."""
-    # A normalization has its own offset and makes the bias idle.
+    # A normalization subtracts the bias again, and has an offset of its own.
     tensor = keras.layers.Dense(units, use_bias=normalization == "none")(tensor)
     tensor = normalized(tensor, normalization)
     tensor = keras.layers.Activation(activation)(tensor)

@@ -1,17 +1,18 @@
 """`MobileNetwork`: a search space of inverted residuals."""
 
 import dataclasses
-from collections.abc import Callable
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import keras_tuner
 
-from keras_evonas.models import genes
+from keras_evonas.models import asking
+from keras_evonas.models import checks
 from keras_evonas.models import layers
 from keras_evonas.models.heads import Head
+from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
+from keras_evonas.models.ready_made import ReadyMade
 
 L = keras.layers
 
@@ -25,13 +26,13 @@ class _Stage:
     squeeze_excite: float
 
 
-class MobileNetwork(keras_tuner.HyperModel):
+class MobileNetwork(ReadyMade):
     """Stages of inverted residuals, as MnasNet and ProxylessNAS search them.
 
     A block widens its input, filters it depthwise, weighs its channels by
     squeeze and excitation if asked to, and narrows it again (Sandler et al.,
     2018; Tan et al., 2019). The first block of each stage halves the
-    resolution while there is any; the others have a shortcut.
+    resolution down to one pixel; the others have a shortcut.
 
     | hyperparameter | values | active |
     |---|---|---|
@@ -46,11 +47,11 @@ class MobileNetwork(keras_tuner.HyperModel):
     | `dropout` | `dropouts`, before the head | always |
     | those of `optimizer` | | always |
 
-    What has a single value is not asked for.
+    A range of a single value is not asked for.
 
     Args:
         input_shape: Tuple of integers, `(height, width, channels)`.
-        head: What to predict, such as `Classification(classes=10)`.
+        head: A `Head`, such as `Classification(classes=10)`.
         stages: Pair of integers, the smallest and the largest number of
             stages. Defaults to `(2, 5)`.
         blocks: Pair of integers, for each stage. Defaults to `(1, 4)`.
@@ -73,6 +74,9 @@ class MobileNetwork(keras_tuner.HyperModel):
         ValueError: If a range or a choice is empty or out of order.
     """
 
+    DEPTH = "blocks"
+    WIDTHS = ("stem", "filters")
+
     def __init__(
         self,
         input_shape: Sequence[int],
@@ -86,33 +90,30 @@ class MobileNetwork(keras_tuner.HyperModel):
         squeeze_excites: Sequence[float] = (0.0, 0.25),
         activations: Sequence[str] = ("relu6", "silu"),
         dropouts: Sequence[float] = (0.0, 0.2, 0.5),
-        optimizer: Callable[[keras_tuner.HyperParameters], Any] = tuned_sgd,
+        optimizer: TunedOptimizer = tuned_sgd,
         name: str | None = None,
         tunable: bool = True,
     ) -> None:
-        super().__init__(name=name, tunable=tunable)
-        self.input_shape = genes.check_shape(input_shape, rank=3)
-        self.head = head
-        self.stages = genes.check_bounds("stages", stages, 1)
-        self.blocks = genes.check_bounds("blocks", blocks, 1)
-        self.filters = genes.powers_of_two("filters", filters)
-        self.expansions = genes.check_choices(
+        super().__init__(input_shape, 3, head, optimizer, name, tunable)
+        self.stages = checks.check_bounds("stages", stages, 1)
+        self.blocks = checks.check_bounds("blocks", blocks, 1)
+        self.filters = checks.powers_of_two("filters", filters)
+        self.expansions = checks.check_choices(
             "expansions", expansions, range(1, 17)
         )
-        self.kernels = genes.check_choices("kernels", kernels, range(1, 32, 2))
-        self.squeeze_excites = genes.check_rates(
+        self.kernels = checks.check_choices("kernels", kernels, range(1, 32, 2))
+        self.squeeze_excites = checks.check_rates(
             "squeeze_excites", squeeze_excites
         )
-        self.activations = genes.check_choices("activations", activations)
-        self.dropouts = genes.check_rates("dropouts", dropouts)
-        self.optimizer = optimizer
+        self.activations = checks.check_choices("activations", activations)
+        self.dropouts = checks.check_rates("dropouts", dropouts)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds and compiles a network; see `keras_tuner.HyperModel`."""
-        activation = genes.choice(hp, "activation", self.activations)
-        stem = genes.choice(hp, "stem", self.filters, near=16)
+        activation = asking.choice(hp, "activation", self.activations)
+        stem = asking.choice(hp, "stem", self.filters, near=16)
         stages = self._ask_for_stages(hp)
-        dropout = genes.choice(hp, "dropout", self.dropouts)
+        dropout = asking.choice(hp, "dropout", self.dropouts)
         inputs = keras.Input(self.input_shape)
         tensor = _normal_convolution(inputs, stem, 3, activation)
         for stage in stages:
@@ -123,13 +124,7 @@ class MobileNetwork(keras_tuner.HyperModel):
         tensor = _normal_convolution(tensor, top, 1, activation)
         tensor = L.GlobalAveragePooling2D()(tensor)
         tensor = layers.dropped_out(tensor, dropout)
-        model = keras.Model(inputs, self.head(tensor), name=self.name)
-        model.compile(
-            optimizer=self.optimizer(hp),
-            loss=self.head.loss,
-            metrics=self.head.metrics,
-        )
-        return model
+        return self.compiled(hp, inputs, tensor)
 
     def _ask_for_stages(self, hp: keras_tuner.HyperParameters) -> list[_Stage]:
         low, high = self.blocks
@@ -137,27 +132,27 @@ class MobileNetwork(keras_tuner.HyperModel):
         def ask(index: int) -> _Stage:
             with hp.name_scope(f"stage_{index}"):
                 return _Stage(
-                    filters=genes.choice(
+                    filters=asking.choice(
                         hp, "filters", self.filters, near=16 * 2**index
                     ),
-                    blocks=genes.choice(
+                    blocks=asking.choice(
                         hp, "blocks", range(low, high + 1), near=2
                     ),
-                    expansion=genes.choice(
+                    expansion=asking.choice(
                         hp, "expansion", self.expansions, near=3
                     ),
-                    kernel=genes.choice(hp, "kernel", self.kernels, near=3),
-                    squeeze_excite=genes.choice(
+                    kernel=asking.choice(hp, "kernel", self.kernels, near=3),
+                    squeeze_excite=asking.choice(
                         hp, "squeeze_excite", self.squeeze_excites
                     ),
                 )
 
-        return genes.repeated(hp, "stages", self.stages, ask, default=3)
+        return asking.repeated(hp, "stages", self.stages, ask, default=3)
 
 
 def _inverted_residual(
-    tensor: Any, stage: _Stage, strides: int, activation: str
-) -> Any:
+    tensor: keras.KerasTensor, stage: _Stage, strides: int, activation: str
+) -> keras.KerasTensor:
     entry = tensor
     width = stage.expansion * entry.shape[-1]
     if stage.expansion > 1:
@@ -181,7 +176,7 @@ def _inverted_residual(
 
 
 def _normal_convolution(
-    tensor: Any, filters: int, kernel: int, activation: str
-) -> Any:
+    tensor: keras.KerasTensor, filters: int, kernel: int, activation: str
+) -> keras.KerasTensor:
     tensor = L.Conv2D(filters, kernel, padding="same", use_bias=False)(tensor)
     return L.Activation(activation)(L.BatchNormalization()(tensor))

@@ -4,14 +4,20 @@ Each is a function from `hp` to a Keras optimizer, which is what the
 hypermodels of this package take as `optimizer`; write your own the same way.
 """
 
+from collections.abc import Callable
 from typing import Any
+from typing import TypeAlias
 
 import keras
 import keras_tuner
 
+TunedOptimizer: TypeAlias = Callable[
+    [keras_tuner.HyperParameters], keras.optimizers.Optimizer
+]
+
 
 def tuned_sgd(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimizer:
-    """Stochastic gradient descent with momentum.
+    """Returns stochastic gradient descent with momentum.
 
     Asks for `sgd/learning_rate`, from 0.001 to 0.3 on a logarithmic scale, by
     default 0.01, and `sgd/momentum`, from 0.5 to 0.99, by default 0.9.
@@ -20,7 +26,7 @@ def tuned_sgd(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimizer:
 
 
 def tuned_adam(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimizer:
-    """Adam (Kingma & Ba, 2015).
+    """Returns Adam (Kingma & Ba, 2015).
 
     Asks for `adam/learning_rate`, from 0.0001 to 0.03 on a logarithmic scale,
     by default 0.001.
@@ -31,7 +37,7 @@ def tuned_adam(hp: keras_tuner.HyperParameters) -> keras.optimizers.Optimizer:
 def tuned_sgd_or_adam(
     hp: keras_tuner.HyperParameters,
 ) -> keras.optimizers.Optimizer:
-    """Asks for `optimizer`, and then as `tuned_sgd` or `tuned_adam` do."""
+    """Asks for `optimizer`, and returns what `tuned_sgd` or `tuned_adam` do."""
     name = hp.Choice("optimizer", ["sgd", "adam"], default="sgd")
     with hp.conditional_scope("optimizer", ["sgd"]):
         sgd = _sgd_settings(hp)

@@ -2,21 +2,18 @@
 
 import dataclasses
 from collections.abc import Collection
-from typing import Any
 
 import keras
 
-from keras_evonas.models.graphs import Graph
-from keras_evonas.models.widths import NORMALIZATIONS
+from keras_evonas.models.kinds import ACTIVATIONS
+from keras_evonas.models.kinds import NORMALIZATIONS
+from keras_evonas.models.kinds import REPEATABLE
+from keras_evonas.models.kinds import has_channels_first
+from keras_evonas.models.kinds import has_free_width
+from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.widths import Widths
 
 L = keras.layers
-
-ACTIVATIONS = (L.Activation, L.ReLU, L.ELU, L.LeakyReLU)
-REPEATABLE = (
-    *(L.Conv1D, L.Conv2D, L.Conv3D, L.Dense),
-    *(L.SeparableConv1D, L.SeparableConv2D),
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +25,7 @@ class Region:
         nodes: Indices of its nodes, in order.
         entry: Number of the tensor that enters.
         exit: Number of the tensor that leaves.
-        removable: Boolean, whether the model is whole without it.
+        removable: Boolean, whether the model is valid without it.
         is_block: Boolean, whether there is a shortcut around it.
     """
 
@@ -45,10 +42,10 @@ def regions_of(
 ) -> list[Region]:
     """Finds residual blocks, and layers with what belongs to them.
 
-    A block is all between a tensor and the `Add` where it is added to what
-    was made of it, with the activation that follows. Blocks are disjoint or
-    one inside of another. A unit is a layer with the normalization and
-    activation after it, outside of blocks.
+    A block is all between a tensor and the `Add` with which a shortcut from
+    that tensor ends, with the activation that follows. Blocks are disjoint or
+    one inside of another. A unit is a layer outside of blocks, with the
+    normalization and activation after it.
 
     Args:
         graph: The graph.
@@ -79,10 +76,14 @@ def regions_of(
 
 
 def chain_after(
-    graph: Graph, index: int, kinds: tuple[Any, ...], fixed: Collection[int]
+    graph: Graph,
+    index: int,
+    kinds: Collection[type[keras.Layer]],
+    fixed: Collection[int],
 ) -> list[int]:
-    """Nodes of some kinds that follow a node, one after another."""
-    consumers, chain = graph.consumers, []
+    """Returns the nodes of some kinds that follow a node in a chain."""
+    chain: list[int] = []
+    consumers = graph.consumers
     outputs = graph.output_numbers
     while True:
         (number,) = graph.nodes[index].outputs
@@ -102,7 +103,7 @@ def chain_after(
 
 def _blocks(graph: Graph, fixed: Collection[int]) -> list[Region]:
     producers = graph.producers
-    ancestors: list[frozenset[int]] = []  # numbers of tensors, by node
+    ancestors: list[frozenset[int]] = []  # Numbers of tensors, by node.
     for node in graph.nodes:
         before = set(node.inputs)
         for number in node.inputs:
@@ -171,11 +172,12 @@ def _unit(
 ) -> list[Region]:
     node = graph.nodes[index]
     layer = node.layer
-    if type(layer) not in REPEATABLE or getattr(layer, "groups", 1) != 1:
-        return []
-    if len(node.data) != 1 or getattr(layer, "depth_multiplier", 1) != 1:
-        return []
-    if getattr(layer, "data_format", None) == "channels_first":
+    if (
+        type(layer) not in REPEATABLE
+        or len(node.data) != 1
+        or not has_free_width(layer)
+        or has_channels_first(layer)
+    ):
         return []
     chain = chain_after(graph, index, (*NORMALIZATIONS, *ACTIVATIONS), fixed)
     last = chain[-1] if chain else index

@@ -1,35 +1,110 @@
 """Compound scaling: a found network grown in depth, width and resolution."""
 
-import copy
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import Protocol
+from typing import runtime_checkable
 
 import keras
 import keras_tuner
 
 from keras_evonas.hyperparameters import to_space
-from keras_evonas.models import genes
+from keras_evonas.models import asking
+from keras_evonas.models import checks
+from keras_evonas.models.costs.hypermodel import Hypermodel
+from keras_evonas.models.costs.hypermodel import builder_of
 from keras_evonas.models.explanation import explored
 
-# The last parts of the names of hyperparameters that are scaled.
-DEPTHS = ("depth", "blocks", "cells", "repeats")
-WIDTHS = ("units", "filters", "stem", "output_dim")
-RESOLUTIONS = ("resolution", "image_size")
-# Bounds of the hypermodels of this package that a depth may outgrow.
-_BOUNDS = ("depth", "blocks", "cells")
 _DIVISOR = 8
 
 
+@runtime_checkable
+class Scalable(Protocol):
+    """A hypermodel that declares how its networks are scaled.
+
+    Those of this package are; yours is with a method `scaled`.
+
+    Example:
+
+    ```python
+    class Plain(keras_tuner.HyperModel):
+        def build(self, hp):
+            model = keras.Sequential()
+            for _ in range(hp.Int("layers", 1, 3)):
+                model.add(keras.layers.Dense(hp.Int("size", 8, 64)))
+            ...
+
+        def scaled(self, values, *, depth, width, resolution):
+            grown = {
+                "layers": scaled_depth(values["layers"], depth),
+                "size": scaled_width(values["size"], width),
+            }
+            return ScaledNetwork(self, values | grown)
+    ```
+    """
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Builds a network; see `keras_tuner.HyperModel`."""
+
+    def scaled(
+        self,
+        values: dict[str, Any],
+        *,
+        depth: float,
+        width: float,
+        resolution: float,
+    ) -> "ScaledNetwork":
+        """Returns a network of another size.
+
+        Args:
+            values: Dictionary of all active hyperparameters of the network.
+            depth: Float, by which numbers of layers are multiplied.
+            width: Float, by which units and filters are multiplied.
+            resolution: Float, by which the sides of images are multiplied.
+        """
+
+
+class ScaledNetwork(keras_tuner.HyperModel):
+    """A network of another size; made by `compound_scale`.
+
+    Args:
+        hypermodel: The hypermodel that builds it.
+        values: Dictionary of the hyperparameters to build it with. They may
+            lie outside of the ranges of `hypermodel`.
+
+    Attributes:
+        values: The hyperparameters that it is built with.
+    """
+
+    def __init__(
+        self, hypermodel: Hypermodel, values: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        self.values = dict(values)
+        self._build_network = builder_of(hypermodel)
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Builds the network, the same one whatever `hp` is."""
+        del hp
+        return self.model()
+
+    def model(self) -> keras.Model:
+        """Builds the network."""
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(self.values)
+        return self._build_network(hp)
+
+
 def compound_scale(
-    hypermodel: Any,
+    hypermodel: Scalable,
     values: Mapping[str, Any],
     phi: float,
     alpha: float = 1.2,
     beta: float = 1.1,
     gamma: float = 1.15,
-) -> "ScaledNetwork":
+) -> ScaledNetwork:
     """Grows a found network by one number, as EfficientNet is grown.
 
     Follows Tan & Le (2019): the depth is multiplied by `alpha ** phi`, the
@@ -37,30 +112,28 @@ def compound_scale(
     defaults, those of the paper, each step of `phi` about doubles the FLOPs.
     Depths are rounded up, and widths to multiples of 8 where they were some.
 
-    What is a depth or a width is told by the last part of its name: `depth`,
-    `blocks`, `cells` and `repeats`; `units`, `filters`, `stem` and
-    `output_dim`. A layer that is added has the values of the last one before.
-    A depth that other hyperparameters hang on grows beyond its range only in
-    the hypermodels of this package. The resolution is grown where the
-    hypermodel has an `input_shape` of an image and a `head`, as those of this
-    package have, by resizing the images inside of the network; elsewhere by
-    hyperparameters named `resolution` or `image_size`.
+    The hypermodel declares what that means for its networks; see `Scalable`.
+    Those of this package scale the number of blocks, cells or layers, units
+    and filters, as far as they are searched: a range of one value stays. A
+    layer that is added has the values of the last one before. Images are
+    resized inside of the network.
 
     Args:
-        hypermodel: A `keras_tuner.HyperModel`, or a function that takes
-            hyperparameters and returns a model.
+        hypermodel: A hypermodel of this package, one made by `evolvable`, or
+            one of your own with a method `scaled`.
         values: Mapping from names to values, of the network that was found,
             such as `trial.hyperparameters.values`.
-        phi: Number, how far to grow; 0 is the network itself, and a negative
-            one shrinks it.
+        phi: Number of steps to grow; 0 is the network itself, and a negative
+            number shrinks it.
         alpha: Float, the growth of the depth. Defaults to 1.2.
         beta: Float, the growth of the width. Defaults to 1.1.
         gamma: Float, the growth of the resolution. Defaults to 1.15.
 
     Returns:
-        A hypermodel of this one network; its `values` tell what it is.
+        A hypermodel of this one network, with its `values`.
 
     Raises:
+        TypeError: If the hypermodel does not declare how it is scaled.
         ValueError: If a factor is below 1.
 
     Example:
@@ -76,78 +149,25 @@ def compound_scale(
                 f"`{name}` must be at least 1. Received: {name}={factor!r}. "
                 "Shrink with a negative `phi`."
             )
-    hp = explored(hypermodel)
-    grown = copy.copy(hypermodel)
-    scaled = _scaled(grown, hp, values, (alpha**phi, beta**phi, gamma**phi))
-    side = None
-    shape = getattr(hypermodel, "input_shape", None)
-    if shape is not None and len(shape) == 3 and hasattr(hypermodel, "head"):
-        height, width, channels = shape
-        side = (
-            max(1, round(height * gamma**phi)),
-            max(1, round(width * gamma**phi)),
+    if not isinstance(hypermodel, Scalable):
+        raise TypeError(
+            "`hypermodel` must declare which of its hyperparameters are depth, "
+            f"width and resolution. Received: {hypermodel!r}. Make it a "
+            "`keras_tuner.HyperModel` with a method `scaled(self, values, *, "
+            "depth, width, resolution)` that returns `ScaledNetwork(self, "
+            "{**values, ...})`; `scaled_depth` and `scaled_width` round as "
+            "those of this package do."
         )
-        if side == (height, width):
-            side = None
-        else:
-            grown.input_shape = (*side, channels)
-    return ScaledNetwork(grown, scaled, shape if side else None)
-
-
-class ScaledNetwork(keras_tuner.HyperModel):
-    """A network of another size; made by `compound_scale`.
-
-    Args:
-        hypermodel: What builds it.
-        values: Dictionary of the values to build it with.
-        image_shape: Shape of the images that are resized to what `hypermodel`
-            takes, or `None` if they are not.
-
-    Attributes:
-        values: The values that it is built with.
-    """
-
-    def __init__(
-        self,
-        hypermodel: Any,
-        values: dict[str, Any],
-        image_shape: tuple[int, ...] | None,
-    ) -> None:
-        super().__init__()
-        self.values = values
-        self._hypermodel = hypermodel
-        self._image_shape = image_shape
-
-    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Builds the network, the same one whatever `hp` is."""
-        del hp
-        return self.model()
-
-    def model(self) -> keras.Model:
-        """Builds the network."""
-        own = keras_tuner.HyperParameters()
-        own.values = dict(self.values)
-        if isinstance(self._hypermodel, keras_tuner.HyperModel):
-            # keras-tuner 1.4.8 binds `build` to an object when it is made, so
-            # that a copy's is that of the original.
-            model = type(self._hypermodel).build(self._hypermodel, own)
-        else:
-            model = self._hypermodel(own)
-        if self._image_shape is None:
-            return model
-        head = self._hypermodel.head
-        inputs = keras.Input(self._image_shape)
-        size = self._hypermodel.input_shape[:2]
-        outputs = model(keras.layers.Resizing(*size)(inputs))
-        resized = keras.Model(inputs, outputs, name=model.name)
-        resized.compile(
-            optimizer=model.optimizer, loss=head.loss, metrics=head.metrics
-        )
-        return resized
+    return hypermodel.scaled(
+        _completed(hypermodel, values),
+        depth=alpha**phi,
+        width=beta**phi,
+        resolution=gamma**phi,
+    )
 
 
 def compound_space(
-    hypermodel: Any,
+    hypermodel: Scalable,
     values: Mapping[str, Any],
     *,
     phis: Sequence[float] = (0, 1, 2, 3),
@@ -155,7 +175,7 @@ def compound_space(
     beta: float = 1.1,
     gamma: float = 1.15,
 ) -> "CompoundSpace":
-    """Makes a space with one gene, `phi`: how far a network is grown.
+    """Makes a space with one hyperparameter, `phi`: the steps to grow.
 
     Args:
         hypermodel: As in `compound_scale`.
@@ -169,12 +189,13 @@ def compound_space(
         A `keras_tuner.HyperModel`.
 
     Raises:
+        TypeError: If the hypermodel does not declare how it is scaled.
         ValueError: If `phis` are no distinct numbers, or a factor is below 1.
     """
     return CompoundSpace(
         {
             phi: compound_scale(hypermodel, values, phi, alpha, beta, gamma)
-            for phi in genes.check_choices("phis", phis)
+            for phi in checks.check_choices("phis", phis)
         }
     )
 
@@ -192,91 +213,39 @@ class CompoundSpace(keras_tuner.HyperModel):
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds the network of the size that `hp` says."""
-        return self.networks[
-            genes.choice(hp, "phi", sorted(self.networks))
-        ].model()
+        phi = asking.choice(hp, "phi", sorted(self.networks))
+        return self.networks[phi].model()
 
 
-def _scaled(
-    grown: Any,
-    hp: keras_tuner.HyperParameters,
-    values: Mapping[str, Any],
-    factors: tuple[float, float, float],
-) -> dict[str, Any]:
-    """Values of the grown network; bounds of `grown` follow."""
-    depth, width, resolution = factors
-    given = {n: v for n, v in values.items() if not n.startswith("tuner/")}
-    names = {gene.name for gene in hp.space}
-    genome = to_space(hp).complete(given)
-    scaled = genome | {
-        name: value
-        for name, value in given.items()
-        if name in genome or name not in names
-    }
-    parents = {one.name for gene in hp.space for one in gene.conditions}
-    ranges = {gene.name: gene for gene in hp.space}
-    kinds = {name: _kind(name) for name in scaled}
-    for name, kind in kinds.items():
-        value = scaled[name]
-        if not isinstance(value, bool) and isinstance(value, int):
-            if kind in WIDTHS:
-                scaled[name] = _rounded(value, width)
-            elif kind in RESOLUTIONS:
-                scaled[name] = max(1, round(value * resolution))
-    # Layers that are added copy what is scaled.
-    for name, kind in kinds.items():
-        value = scaled[name]
-        if kind in DEPTHS and type(value) is int and value > 0:
-            number = max(1, math.ceil(value * depth - 1e-9))
-            if kind in _BOUNDS and isinstance(getattr(grown, kind, 0), tuple):
-                low, high = getattr(grown, kind)
-                setattr(grown, kind, (min(low, number), max(high, number)))
-            elif name in parents:
-                number = min(number, max(_numbers(ranges[name])))
-            scaled[name] = number
-            _add_layers(scaled, name, value, number)
-    return scaled
+def scaled_depth(number: int, factor: float) -> int:
+    """Multiplies a number of layers, rounded up; none stay none."""
+    return max(1, math.ceil(number * factor - 1e-9)) if number > 0 else number
 
 
-def _kind(name: str) -> str:
-    return name.rpartition("/")[2].rstrip("_0123456789")
-
-
-def _numbers(gene: Any) -> Sequence[int]:
-    values = getattr(gene, "values", None)
-    return list(values) if values else [gene.max_value]
-
-
-def _add_layers(
-    scaled: dict[str, Any], name: str, count: int, number: int
-) -> None:
-    """Gives added layers the values of the last one before.
-
-    What belongs to layer `i` has `i`, or a word that ends with `_i`, as a part
-    of its name, beside the name of the number of layers or below it.
-    """
-    group = name.rpartition("/")[0]
-    first = group.count("/") + 1 if group else 0
-    last = str(count - 1)
-    for old in [n for n in scaled if n.startswith(group) and n != name]:
-        parts = old.split("/")
-        for place in range(first, len(parts)):
-            stem = parts[place].removesuffix(last)
-            if stem == parts[place] or (stem and not stem.endswith("_")):
-                continue
-            for index in range(count, number):
-                added = [*parts]
-                added[place] = f"{stem}{index}"
-                scaled["/".join(added)] = scaled[old]
-
-
-def _rounded(width: int, factor: float) -> int:
-    """A width times a factor, as EfficientNet rounds it."""
+def scaled_width(width: int, factor: float) -> int:
+    """Multiplies a width, rounded as EfficientNet rounds its filters."""
     wanted = width * factor
     if factor == 1.0:
         return width
     if width % _DIVISOR:
         return max(1, round(wanted))
     rounded = max(_DIVISOR, int(wanted + _DIVISOR / 2) // _DIVISOR * _DIVISOR)
-    # Not less than nine tenths of what was asked for.
+    # Not less than nine tenths of the exact width.
     return rounded + _DIVISOR if rounded < 0.9 * wanted else rounded
+
+
+def scaled_resolution(side: int, factor: float) -> int:
+    """Multiplies the side of an image, rounded to a pixel."""
+    return max(1, round(side * factor))
+
+
+def _completed(
+    hypermodel: Scalable, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the values of a network, with defaults for what they lack."""
+    hp = explored(hypermodel.build)
+    given = {n: v for n, v in values.items() if not n.startswith("tuner/")}
+    names = {gene.name for gene in hp.space}
+    genome = to_space(hp).complete(given)
+    known = {n: v for n, v in given.items() if n in genome or n not in names}
+    return genome | known

@@ -1,13 +1,13 @@
-"""Helpers that write conditional scopes, for hypermodels that exist already.
+"""Helpers that open conditional scopes, for hypermodels that exist already.
 
 A loop `for i in range(hp.Int("depth", 1, 4))` leaves the hyperparameters of
-absent layers in the search: networks that are the same count as different
-ones, and mutations change nothing. Inside `hp.conditional_scope` they are
-silent, and these helpers open the scopes.
+absent layers in the search: equal networks count as different ones, and
+mutations change nothing. Inside of `hp.conditional_scope` they are inactive,
+and these helpers open the scopes.
 
-What they are given are functions that make layers. A function runs only if
-what it makes is in the network; what it asks `hp` for gets the helper's name
-before its own.
+The helpers take functions that make layers, and call a function only if the
+network has its layers. The hyperparameters that it asks for get the name of
+the helper before their own.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,8 @@ from typing import TypeVar
 import keras
 import keras_tuner
 
-from keras_evonas.models import genes
+from keras_evonas.models import asking
+from keras_evonas.models import checks
 
 Made = TypeVar("Made")
 
@@ -29,17 +30,17 @@ def layer_choice(
     *,
     default: str | None = None,
 ) -> Made:
-    """Asks which of several things is built, and builds it.
+    """Asks for one of several options, and builds it.
 
     Args:
         hp: The hyperparameters to ask.
-        name: String, the name of the choice. What option `o` asks for is
-            named `name/o/...`.
+        name: String, the name of the choice. Hyperparameters of option `o`
+            are named `name/o/...`.
         options: Mapping from names to functions without arguments.
-        default: String, the option to start from. Defaults to the first.
+        default: String, the default option. Defaults to the first.
 
     Returns:
-        What the function of the chosen option returns.
+        The result of the function of the chosen option.
 
     Raises:
         ValueError: If there is no option, or `default` is none of them.
@@ -67,15 +68,15 @@ def layer_choice(
         with hp.name_scope(name), hp.name_scope(names[0]):
             return options[names[0]]()
     chosen = hp.Choice(name, names, default=default or names[0])
-    made = None
+    made: list[Made] = []
     for option, make in options.items():
-        # The scopes of the others are opened too: keras-tuner notes them, and
-        # builds each once when a tuner is made.
+        # The scopes of other options are opened too, so that keras-tuner
+        # enters them when a tuner is made.
         with hp.conditional_scope(name, [option]):
             if option == chosen:
                 with hp.name_scope(name), hp.name_scope(option):
-                    made = make()
-    return made
+                    made.append(make())
+    return made[0]
 
 
 def repeated(
@@ -87,19 +88,19 @@ def repeated(
     *,
     default: int | None = None,
 ) -> list[Made]:
-    """Asks how many there are, and builds them.
+    """Asks for a number of parts, and builds them.
 
     Args:
         hp: The hyperparameters to ask.
-        name: String, the name of the number. What number `i` asks for is
+        name: String, the name of the number. Hyperparameters of part `i` are
             named `name/i/...`.
         min_value: Integer of at least 0, the smallest number.
         max_value: Integer, the largest number.
         make: Function of the index, from 0 on.
-        default: Integer, the number to start from. Defaults to `min_value`.
+        default: Integer, the default number. Defaults to `min_value`.
 
     Returns:
-        List of what `make` returned.
+        List of the results of `make`.
 
     Raises:
         ValueError: If the numbers are out of order.
@@ -113,7 +114,7 @@ def repeated(
         x = layer(x)
     ```
     """
-    low, high = genes.check_bounds(
+    low, high = checks.check_bounds(
         "(min_value, max_value)", (min_value, max_value), 0
     )
 
@@ -122,7 +123,7 @@ def repeated(
             return make(index)
 
     start = low if default is None else default
-    count = genes.choice(hp, name, range(low, high + 1), near=start)
+    count = asking.choice(hp, name, range(low, high + 1), near=start)
     made = [build(index) for index in range(min(low, count or 0))]
     for index in range(low, high):
         with hp.conditional_scope(name, list(range(index + 1, high + 1))):
@@ -138,18 +139,17 @@ def block(
     *,
     default: bool = True,
 ) -> Made | keras.layers.Identity:
-    """Asks whether something is there, and builds it if so.
+    """Asks whether the network has a part, and builds it if so.
 
     Args:
         hp: The hyperparameters to ask.
-        name: String, the name of the question. What the block asks for is
-            named `name/...`.
+        name: String, the name of the question. Hyperparameters of the part
+            are named `name/...`.
         make: Function without arguments.
-        default: Boolean, the answer to start from. Defaults to `True`.
+        default: Boolean, the default answer. Defaults to `True`.
 
     Returns:
-        What `make` returns, or a `keras.layers.Identity`, so that the result
-        can be called in either case.
+        The result of `make` or, without the part, a `keras.layers.Identity`.
 
     Example:
 
@@ -157,9 +157,9 @@ def block(
     x = block(hp, "dropout", lambda: Dropout(hp.Float("rate", 0.1, 0.5)))(x)
     ```
     """
-    there = hp.Boolean(name, default=default)
+    present = hp.Boolean(name, default=default)
     with hp.conditional_scope(name, [True]):
-        if there:
+        if present:
             with hp.name_scope(name):
                 return make()
     return keras.layers.Identity()

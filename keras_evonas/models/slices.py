@@ -1,23 +1,23 @@
 """Arrays of weights for layers of other sizes."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 
-def array_of(weight: Any) -> np.ndarray:
-    """The values of a weight, as an array of one's own."""
+def array_of(weight: keras.Variable) -> np.ndarray:
+    """Returns the values of a weight as an array that is a copy."""
     return np.array(keras.ops.convert_to_numpy(weight))
 
 
 def copies_of(total: int, width: int) -> np.ndarray:
-    """The parent's units in turn, until there are enough."""
+    """Returns the indices of the parent's units in turn, as many as wanted."""
     return np.arange(width) % total
 
 
-def resized(kernel: np.ndarray, sides: Any) -> np.ndarray:
-    """A kernel of other sides: zeros around it, or its middle."""
+def resized(kernel: np.ndarray, sides: Sequence[int]) -> np.ndarray:
+    """Returns a kernel of other sides: zeros around it, or its middle."""
     sides = tuple(sides)
     result = np.zeros((*sides, *kernel.shape[len(sides) :]), kernel.dtype)
     return overlaid(result, kernel, spatial=len(sides))
@@ -28,7 +28,7 @@ def overlaid(
 ) -> np.ndarray:
     """Puts a source over a target, centred along the spatial axes."""
     if spatial is None:
-        spatial = max(0, target.ndim - 2) if target.ndim > 2 else 0
+        spatial = max(0, target.ndim - 2)
     into, out_of = [], []
     for axis, (new, old) in enumerate(
         zip(target.shape, source.shape, strict=True)

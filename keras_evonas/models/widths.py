@@ -1,55 +1,28 @@
-"""Which widths of a model must change together, and which must not change.
+"""The widths of a model: those that change together, and those that stay.
 
-The width of a tensor is its last dimension. Layers are followed from the
-inputs to the outputs: most pass a width on, some make a new one, a merge makes
-several one, and whatever is not understood pins the widths that it meets.
+The width of a tensor is its last dimension. Most layers keep the width of
+their input, some make a new one, and a merge needs equal ones. All others pin
+the widths of their inputs and outputs, which then stay as they are.
 """
 
 import math
 from collections.abc import Collection
-from typing import Any
+from collections.abc import Iterable
 
 import keras
 
-from keras_evonas.models.graphs import Graph
-from keras_evonas.models.graphs import Node
+from keras_evonas.models.kinds import DEPTHWISE
+from keras_evonas.models.kinds import KEEPING_WIDTH
+from keras_evonas.models.kinds import MERGES
+from keras_evonas.models.kinds import NORMALIZATIONS
+from keras_evonas.models.kinds import WIDTH_ARGUMENT
+from keras_evonas.models.kinds import has_channels_first
+from keras_evonas.models.kinds import has_free_width
+from keras_evonas.models.kinds import is_over_channels
+from keras_evonas.models.layer_graph import Graph
+from keras_evonas.models.layer_graph import Node
 
 L = keras.layers
-
-# Layers that make a width of their own, and the argument that says which.
-WIDTH_ARGUMENT = {
-    L.Conv1D: "filters",
-    L.Conv1DTranspose: "filters",
-    L.Conv2D: "filters",
-    L.Conv2DTranspose: "filters",
-    L.Conv3D: "filters",
-    L.Conv3DTranspose: "filters",
-    L.Dense: "units",
-    L.Embedding: "output_dim",
-    L.GRU: "units",
-    L.LSTM: "units",
-    L.SeparableConv1D: "filters",
-    L.SeparableConv2D: "filters",
-    L.SimpleRNN: "units",
-}
-NORMALIZATIONS = (L.BatchNormalization, L.LayerNormalization)
-_MERGES = (L.Add, L.Average, L.Maximum, L.Minimum, L.Multiply, L.Subtract)
-# Layers whose output is as wide as their input, whatever that is.
-_PASS_ON = (
-    *(L.Activation, L.ActivityRegularization, L.AlphaDropout, L.Dropout),
-    *(L.ELU, L.GaussianDropout, L.GaussianNoise, L.Identity, L.LeakyReLU),
-    *(L.PReLU, L.ReLU, L.Softmax, L.SpatialDropout1D, L.SpatialDropout2D),
-    *(L.SpatialDropout3D, L.Masking, L.RepeatVector),
-    *(L.AveragePooling1D, L.AveragePooling2D, L.AveragePooling3D),
-    *(L.MaxPooling1D, L.MaxPooling2D, L.MaxPooling3D),
-    *(L.GlobalAveragePooling1D, L.GlobalAveragePooling2D),
-    *(L.GlobalAveragePooling3D, L.GlobalMaxPooling1D, L.GlobalMaxPooling2D),
-    L.GlobalMaxPooling3D,
-    *(L.ZeroPadding1D, L.ZeroPadding2D, L.ZeroPadding3D),
-    *(L.Cropping1D, L.Cropping2D, L.Cropping3D),
-    *(L.UpSampling1D, L.UpSampling2D, L.UpSampling3D),
-)
-_DEPTHWISE = (L.DepthwiseConv1D, L.DepthwiseConv2D)
 
 
 class Widths:
@@ -71,22 +44,22 @@ class Widths:
         for number in graph.input_numbers | graph.output_numbers:
             self._pin(number)
         for index, node in enumerate(graph.nodes):
-            if index in fixed or not self._understood(index, node):
+            if index in fixed or not self._follow_through(index, node):
                 for number in (*node.inputs, *node.outputs):
                     self._pin(number)
 
     def group(self, number: int) -> int:
-        """The group of a tensor's width."""
+        """Returns the group of a tensor's width."""
         while self._parent[number] != number:
             number = self._parent[number]
         return number
 
     def is_free(self, number: int) -> bool:
-        """Whether the width of a tensor may be another."""
+        """Returns whether the width of a tensor may change."""
         return self.group(number) not in self._pinned
 
     def is_alone(self, number: int) -> bool:
-        """Whether it may be any, as no other tensor must be as wide."""
+        """Returns whether it may change without that of another tensor."""
         group = self.group(number)
         return (
             group not in self._pinned | self._merged
@@ -94,25 +67,24 @@ class Widths:
         )
 
     def makers(self, number: int) -> list[int]:
-        """Indices of the nodes that make the width of a tensor."""
+        """Returns the indices of the nodes that make a tensor's width."""
         return self._makers.get(self.group(number), [])
 
     def free_groups(self) -> dict[int, list[int]]:
-        """The makers of each group that may change."""
+        """Returns the makers of each group that may change."""
         return {
             group: sorted(makers)
             for group, makers in self._makers.items()
             if group not in self._pinned and group not in self._follows
         }
 
-    def _understood(self, index: int, node: Node) -> bool:
+    def _follow_through(self, index: int, node: Node) -> bool:
+        """Enters a node into the groups; returns whether that is possible."""
         layer, kind = node.layer, type(node.layer)
-        if getattr(layer, "data_format", None) == "channels_first":
-            return False
-        if len(node.outputs) != 1:
+        if has_channels_first(layer) or len(node.outputs) != 1:
             return False
         (output,) = node.outputs
-        if kind in _MERGES:
+        if kind in MERGES:
             return self._merge(node)
         if kind is L.Concatenate:
             return self._concatenate(node)
@@ -121,26 +93,30 @@ class Widths:
         (entry,) = node.data
         if kind in WIDTH_ARGUMENT:
             self._makers.setdefault(self.group(output), []).append(index)
-            return is_plain_maker(layer)
+            return has_free_width(layer)
         if kind is L.Flatten:
             if len(self._graph.shape(entry)) == 2:
                 self._unite(entry, output)
             else:
                 self._follow(output, [entry])
             return True
-        if kind in _DEPTHWISE and layer.depth_multiplier != 1:
+        if kind in DEPTHWISE and layer.depth_multiplier != 1:
             self._follow(output, [entry])
             return True
-        if (
-            kind in _PASS_ON
-            or kind in _DEPTHWISE
-            or (kind in NORMALIZATIONS and is_over_channels(layer))
-            or (kind is L.Rescaling and not hasattr(layer.scale, "__len__"))
-            or (kind is L.Reshape and self._keeps_width(node))
-        ):
+        if self._keeps_width(node):
             self._unite(entry, output)
             return True
         return False
+
+    def _keeps_width(self, node: Node) -> bool:
+        layer, kind = node.layer, type(node.layer)
+        if kind in NORMALIZATIONS:
+            return is_over_channels(layer)
+        if kind is L.Rescaling:
+            return not hasattr(layer.scale, "__len__")
+        if kind is L.Reshape:
+            return self._is_width_alone(node)
+        return kind in KEEPING_WIDTH or kind in DEPTHWISE
 
     def _merge(self, node: Node) -> bool:
         sizes = {self._graph.shape(n)[-1] for n in node.data}
@@ -152,7 +128,7 @@ class Widths:
         for number in node.data:
             if self._graph.shape(number)[-1] == widest:
                 self._unite(number, output, merge=True)
-            else:  # A single one is broadcast.
+            else:  # A width of 1 is broadcast.
                 self._pin(number)
         return True
 
@@ -166,12 +142,14 @@ class Widths:
             self._unite(number, output, merge=True)
         return True
 
-    def _keeps_width(self, node: Node) -> bool:
+    def _is_width_alone(self, node: Node) -> bool:
+        """Returns whether a `Reshape` only adds or drops dimensions of 1."""
         before = self._graph.shape(node.data[0])[1:]
         after = self._graph.shape(node.outputs[0])[1:]
+        sizes = [size for size in before if size is not None]
         return (
-            None not in before
-            and math.prod(before) == before[-1] == after[-1]
+            len(sizes) == len(before)
+            and math.prod(sizes) == before[-1] == after[-1]
             and -1 not in node.layer.target_shape
         )
 
@@ -202,7 +180,7 @@ class Widths:
             if first in self._follows:
                 self._pin(first)
 
-    def _follow(self, number: int, others: Any) -> None:
+    def _follow(self, number: int, others: Iterable[int]) -> None:
         self._follows.setdefault(self.group(number), set()).update(others)
         if self.group(number) in self._pinned:
             self._pin(number)
@@ -213,24 +191,3 @@ class Widths:
         for other in self._follows.get(group, ()):
             if self.group(other) not in self._pinned:
                 self._pin(other)
-
-
-def is_plain_maker(layer: Any) -> bool:
-    """Whether a layer's width can change without another argument."""
-    if getattr(layer, "groups", 1) != 1:
-        return False
-    if getattr(layer, "depth_multiplier", 1) != 1:
-        return False
-    return not (
-        getattr(layer, "stateful", False)
-        or getattr(layer, "return_state", False)
-    )
-
-
-def is_over_channels(layer: Any) -> bool:
-    """Whether a normalization has a parameter for each channel."""
-    axis = layer.axis
-    if isinstance(axis, list | tuple) and len(axis) == 1:
-        (axis,) = axis
-    rank = layer.input_spec.ndim if layer.input_spec is not None else None
-    return axis == -1 or (rank is not None and axis == rank - 1)

@@ -22,24 +22,8 @@ from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.costs.inputs import fixed_batch_size
 from keras_evonas.models.costs.inputs import layers_within
 from keras_evonas.models.costs.inputs import states_kept
-
-# Activations whose result is positive exactly where their input is.
-_SIGN_KEEPING = {
-    keras.activations.elu,
-    keras.activations.gelu,
-    keras.activations.leaky_relu,
-    keras.activations.relu,
-    keras.activations.relu6,
-    keras.activations.selu,
-    keras.activations.silu,
-    keras.activations.tanh,
-}
-_SIGN_KEEPING_LAYERS = (
-    keras.layers.ELU,
-    keras.layers.LeakyReLU,
-    keras.layers.PReLU,
-    keras.layers.ReLU,
-)
+from keras_evonas.models.kinds import SIGN_KEEPING_LAYERS
+from keras_evonas.models.kinds import keeps_sign
 
 
 def activation_overlap(model: keras.Model, x: Structure) -> float:
@@ -69,7 +53,7 @@ def activation_overlap(model: keras.Model, x: Structure) -> float:
 
         return call
 
-    layers = [one for one in layers_within(model) if _keeps_sign(one)]
+    layers = [one for one in layers_within(model) if keeps_sign(one)]
     with _calls_replaced(layers, record), states_kept(model):
         model(x, training=False)
     if not outputs:
@@ -134,7 +118,7 @@ def synflow(model: keras.Model, x: Structure) -> float:
     squashing = [
         one
         for one in layers
-        if isinstance(one, (keras.layers.Softmax, *_SIGN_KEEPING_LAYERS))
+        if isinstance(one, (keras.layers.Softmax, *SIGN_KEEPING_LAYERS))
     ]
     before = [np.array(weight) for weight in model.trainable_variables]
     try:
@@ -170,15 +154,6 @@ def _flow(model: keras.Model, ones: Structure) -> float:
             )
             score += float(np.abs(flow).sum(dtype="float64"))
     return score if np.isfinite(score) else np.inf
-
-
-def _keeps_sign(layer: keras.Layer) -> bool:
-    activation = getattr(layer, "activation", None)
-    return (
-        isinstance(layer, _SIGN_KEEPING_LAYERS)
-        or activation in _SIGN_KEEPING
-        or isinstance(activation, _SIGN_KEEPING_LAYERS)
-    )
 
 
 @contextlib.contextmanager

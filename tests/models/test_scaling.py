@@ -8,11 +8,16 @@ import pytest
 from keras_evonas import EvolutionarySearch
 from keras_evonas.models import CellNetwork
 from keras_evonas.models import Classification
+from keras_evonas.models import ConvNetwork
 from keras_evonas.models import DenseNetwork
 from keras_evonas.models import MobileNetwork
+from keras_evonas.models import ScaledNetwork
 from keras_evonas.models import compound_scale
 from keras_evonas.models import compound_space
 from keras_evonas.models import evolvable
+from keras_evonas.models import scaled_depth
+from keras_evonas.models import scaled_resolution
+from keras_evonas.models import scaled_width
 from keras_evonas.models.costs import costs_of_build
 from tests.models.architectures import residual
 
@@ -95,18 +100,88 @@ def test_cells_and_models_of_users_grow():
     assert small < large
 
 
-def test_a_function_grows_by_names():
-    def build(hp):
-        side = hp.Int("resolution", 8, 64, default=16)
+class Plain(keras_tuner.HyperModel):
+    """A user's hypermodel that declares how it is scaled."""
+
+    def build(self, hp):
+        side = hp.Int("side", 8, 64, default=16)
         model = keras.Sequential([keras.Input((side, side, 1))])
-        for _ in range(hp.Int("depth", 1, 3, default=2)):
-            model.add(keras.layers.Conv2D(hp.Int("filters", 8, 32), 1))
+        for _ in range(hp.Int("layers", 1, 3, default=2)):
+            model.add(keras.layers.Conv2D(hp.Int("size", 8, 32), 1))
         return model
 
-    grown = compound_scale(build, {"depth": 3, "filters": 32}, 2)
+    def scaled(self, values, *, depth, width, resolution):
+        return ScaledNetwork(
+            self,
+            values
+            | {
+                "layers": scaled_depth(values["layers"], depth),
+                "size": scaled_width(values["size"], width),
+                "side": scaled_resolution(values["side"], resolution),
+            },
+        )
+
+
+def test_a_hypermodel_grows_as_it_declares():
+    grown = compound_scale(Plain(), {"layers": 3, "size": 32}, 2)
     # 3 * 1.44, 32 * 1.21 next to a multiple of 8, and 16 * 1.3225.
-    assert grown.values == {"depth": 5, "filters": 40, "resolution": 21}
+    assert grown.values == {"layers": 5, "size": 40, "side": 21}
     assert len(grown.model().layers) == 5
+
+
+@pytest.mark.parametrize("hypermodel", [Plain().build, lambda hp: None])
+def test_what_declares_nothing_is_refused_with_the_way_out(hypermodel):
+    with pytest.raises(TypeError, match=r"(?s)declare.*method `scaled\(self"):
+        compound_scale(hypermodel, {}, 1)
+
+
+@pytest.mark.parametrize(
+    ("hypermodel", "values"),
+    [
+        (DenseNetwork((8, 8), TEN), {"depth": 3}),
+        (ConvNetwork((8, 8, 1), TEN), {"stages": 2, "stage_0/blocks": 2}),
+        (
+            CellNetwork((8, 8, 1), TEN, stages=2),
+            {"cells": 2, "cell/edge_0_1": "skip", "cell/edge_0_3": "conv_3x3"},
+        ),
+        (MOBILE, FOUND),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_the_hypermodel_stays_and_only_sizes_change(hypermodel, values):
+    def attributes():
+        return {
+            name: value
+            for name, value in vars(hypermodel).items()
+            if name not in ("build", "_build")
+        }
+
+    before = attributes()
+    same = compound_scale(hypermodel, values, 0).values
+    grown = compound_scale(hypermodel, values, 3).values
+    assert attributes() == before
+    sizes = {hypermodel.DEPTH, *hypermodel.WIDTHS}
+    for name, value in same.items():
+        if name.rpartition("/")[2] in sizes:
+            assert grown[name] >= value
+        else:
+            assert grown[name] == value, name
+    small, large = (
+        costs_of_build(compound_scale(hypermodel, values, phi).model)
+        for phi in (0, 3)
+    )
+    assert small.params < large.params
+    assert small.depth < large.depth
+
+
+def test_repeats_grow_beyond_the_range():
+    hypermodel = evolvable(residual(), repeats=(0, 2))
+    depths = [
+        costs_of_build(compound_scale(hypermodel, {}, phi).model).depth
+        for phi in (0, 3, 7)
+    ]
+    # Repeats are 1, then 2, then 4.
+    assert depths[0] < depths[1] < depths[2]
 
 
 @pytest.mark.slow

@@ -1,15 +1,18 @@
-"""A model as a graph of layers that can be run again on other tensors.
+"""A model as a graph of layers that can be called again on other tensors.
 
-Read with public functions of Keras only (3.10 to 3.15): `clone_model` walks
-the model and tells the arguments of every call.
+It is read with public functions of Keras only (3.10 to 3.15): `clone_model`
+walks the model and passes the arguments of every call to a function.
 """
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
 
 import keras
+
+from keras_evonas.models.costs.inputs import Structure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,29 +31,31 @@ class Node:
         args: The positional arguments, tensors as `Ref`.
         kwargs: The arguments by name, tensors as `Ref`.
         inputs: Numbers of the tensors among the arguments.
-        data: Those of them that are no masks.
+        data: The numbers of those that are no masks.
         outputs: Numbers of the tensors that it returns.
     """
 
-    layer: Any
-    args: Any
-    kwargs: Any
+    layer: keras.Operation
+    args: Structure
+    kwargs: Structure
     inputs: tuple[int, ...]
     data: tuple[int, ...]
     outputs: tuple[int, ...]
 
-    def call(self, layer: Any, tensors: dict[int, Any]) -> dict[int, Any]:
+    def call(
+        self, layer: keras.Operation, tensors: Mapping[int, keras.KerasTensor]
+    ) -> dict[int, keras.KerasTensor]:
         """Calls a layer in place of the node's own.
 
         Args:
-            layer: What to call.
+            layer: The layer or operation to call.
             tensors: Mapping that holds the tensors of `inputs`.
 
         Returns:
             Mapping from the numbers of `outputs` to tensors.
         """
 
-        def tensor_of(leaf: Any) -> Any:
+        def tensor_of(leaf: object) -> object:
             return tensors[leaf.number] if isinstance(leaf, Ref) else leaf
 
         args = keras.tree.map_structure(tensor_of, self.args)
@@ -71,10 +76,10 @@ class Graph:
         name: String, the name of the model.
     """
 
-    inputs: Any
-    outputs: Any
+    inputs: Structure
+    outputs: Structure
     nodes: tuple[Node, ...]
-    specs: tuple[Any, ...]
+    specs: tuple[keras.KerasTensor, ...]
     name: str
 
     @functools.cached_property
@@ -88,7 +93,7 @@ class Graph:
         return frozenset(ref.number for ref in keras.tree.flatten(self.inputs))
 
     def shape(self, number: int) -> tuple[int | None, ...]:
-        """The shape of a tensor, with the batch."""
+        """Returns the shape of a tensor, with the batch."""
         return tuple(self.specs[number].shape)
 
     @functools.cached_property
@@ -109,10 +114,10 @@ class Graph:
             for number in node.outputs
         }
 
-    def fresh_inputs(self) -> Any:
+    def fresh_inputs(self) -> Structure:
         """Returns new inputs in the structure that the model takes."""
 
-        def fresh(ref: Ref) -> Any:
+        def fresh(ref: Ref) -> keras.KerasTensor:
             spec = self.specs[ref.number]
             return keras.Input(
                 batch_shape=spec.shape, dtype=spec.dtype, name=spec.name
@@ -121,22 +126,22 @@ class Graph:
         return keras.tree.map_structure(fresh, self.inputs)
 
 
-def graph_of(model: Any, argument: str = "model") -> Graph:
+def graph_of(model: keras.Model, argument: str = "model") -> Graph:
     """Reads the graph of a Sequential or functional model.
 
-    The model is not touched.
+    The model is not changed.
 
     Args:
         model: A built `keras.Model`.
-        argument: What the user calls it, for the error.
+        argument: String, the name of the user's argument, for the error.
 
     Returns:
         The graph. A model inside of the model is one node.
 
     Raises:
         TypeError: If it is no Keras model.
-        ValueError: If its graph cannot be read: it is subclassed, or a
-            `Sequential` that does not know its input yet.
+        ValueError: If its graph cannot be read, as it is subclassed or a
+            `Sequential` that is not built.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(
@@ -145,7 +150,7 @@ def graph_of(model: Any, argument: str = "model") -> Graph:
     bare = _bare(model, argument)
     reader = _Reader()
     inputs = keras.tree.map_structure(reader.add, bare.input)
-    # `clone_model` makes new inputs; `call` meets those, in the same order.
+    # The walk begins at new inputs, which stand for the model's own.
     copies = keras.tree.map_structure(
         lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name),
         bare.input,
@@ -173,13 +178,13 @@ def graph_of(model: Any, argument: str = "model") -> Graph:
 
 
 def _bare(model: keras.Model, argument: str) -> keras.Model:
-    """The same graph without anything that a class or `compile` adds."""
+    """Returns the model without anything that a class or `compile` adds."""
     inputs = getattr(model, "inputs", None)
     outputs = getattr(model, "outputs", None)
     if not inputs or not outputs:
         if isinstance(model, keras.Sequential):
             raise ValueError(
-                f"`{argument}` must know the shape of its input. Received: "
+                f"`{argument}` must have an input of known shape. Received: "
                 f"the Sequential {model.name!r}, which is not built. Begin it "
                 "with `keras.Input`, or call it on data once."
             )
@@ -204,30 +209,34 @@ def _bare(model: keras.Model, argument: str) -> keras.Model:
 
 
 class _Reader:
-    """Notes each call while `clone_model` walks a model."""
+    """Records each call while `clone_model` walks a model."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
-        self.specs: list[Any] = []
+        self.specs: list[keras.KerasTensor] = []
         self._number_of: dict[int, int] = {}
-        self._kept: list[Any] = []  # An id is unique while its owner lives.
+        self._kept: list[object] = []  # An id is unique while its owner lives.
 
-    def add(self, tensor: Any) -> Ref:
+    def add(self, tensor: keras.KerasTensor) -> Ref:
         self.specs.append(tensor)
         self._kept.append(tensor)
         self._number_of[id(tensor)] = len(self.specs) - 1
         return Ref(len(self.specs) - 1)
 
-    def alias(self, tensor: Any, known: Any) -> None:
+    def alias(
+        self, tensor: keras.KerasTensor, known: keras.KerasTensor
+    ) -> None:
         self._kept.append(tensor)
         self._number_of[id(tensor)] = self._number_of[id(known)]
 
-    def ref(self, leaf: Any) -> Any:
+    def ref(self, leaf: Structure) -> Structure:
         if isinstance(leaf, keras.KerasTensor):
             return Ref(self._number_of[id(leaf)])
         return leaf
 
-    def call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(
+        self, layer: keras.Operation, *args: Structure, **kwargs: Structure
+    ) -> Structure:
         arguments = (args, kwargs)
         tensors = [
             leaf
@@ -259,26 +268,28 @@ class _Reader:
 class _StandIn(keras.layers.Layer):
     """Returns tensors shaped as a layer's, without a call of that layer."""
 
-    def __init__(self, layer: Any, arguments: Any) -> None:
+    def __init__(self, layer: keras.Operation, arguments: Structure) -> None:
         super().__init__()
-        # Wrapped, so that Keras does not track the layer.
-        self._spec_of = lambda: layer.compute_output_spec(
-            *arguments[0], **arguments[1]
+        # A function, so that Keras does not track the layer.
+        self._spec_of: Callable[[], Structure] = lambda: (
+            layer.compute_output_spec(*arguments[0], **arguments[1])
         )
 
-    def build(self, input_shape: Any) -> None:
-        """Has nothing to build."""
+    def build(self, input_shape: Structure) -> None:
+        """Builds nothing."""
 
-    def call(self, inputs: Any) -> Any:
-        """Is never run."""
+    def call(self, inputs: Structure) -> Structure:
+        """Returns its inputs; it is only called symbolically."""
         return inputs
 
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Tells what the layer would return."""
+    def compute_output_spec(
+        self, *args: Structure, **kwargs: Structure
+    ) -> Structure:
+        """Returns the outputs of the layer, symbolically."""
         del args, kwargs
         return self._spec_of()
 
 
-def layers_of(nodes: Iterable[Node]) -> list[Any]:
-    """The layers of nodes, each once."""
+def layers_of(nodes: Iterable[Node]) -> list[keras.Operation]:
+    """Returns the layers of nodes, each once."""
     return list({id(node.layer): node.layer for node in nodes}.values())

@@ -1,83 +1,14 @@
-"""Hyperparameters as the hypermodels of this package ask for them."""
+"""Checks of the arguments that hypermodels take."""
 
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
-from typing import TypeVar
-
-import keras_tuner
-
-Asked = TypeVar("Asked")
 
 
-def choice(
-    hp: keras_tuner.HyperParameters,
-    name: str,
-    values: Sequence[Any],
-    *,
-    near: float | None = None,
-) -> Any:
-    """Asks for one of `values`; a single one is no question.
-
-    Args:
-        hp: The hyperparameters to ask.
-        name: String, the name of the hyperparameter.
-        values: Numbers, which are ordered then, or strings.
-        near: Number; the value next to it is the default. Defaults to `None`,
-            which makes the first value the default.
-
-    Returns:
-        The value, or `None` inside of a scope that is not active.
-    """
-    if len(values) == 1:
-        return values[0]
-    default = values[0]
-    if near is not None:
-        default = min(values, key=lambda value: abs(value - near))
-    return hp.Choice(name, list(values), default=default)
-
-
-def repeated(
-    hp: keras_tuner.HyperParameters,
-    name: str,
-    bounds: tuple[int, int],
-    ask: Callable[[int], Asked],
-    *,
-    default: int,
-) -> list[Asked]:
-    """Asks how many there are, and for each what it is.
-
-    The hyperparameters of those that are not there are known to the search
-    from the first build on, but are not active.
-
-    Args:
-        hp: The hyperparameters to ask.
-        name: String, the name of the number.
-        bounds: Pair of integers, the smallest and the largest number.
-        ask: Function that asks for all that belongs to the number `i`. Called
-            for absent ones too, where every answer is `None`.
-        default: Integer, the number to start from, if within the bounds.
-
-    Returns:
-        List of what `ask` returned for those that are there.
-    """
-    low, high = bounds
-    count = choice(hp, name, range(low, high + 1), near=default)
-    asked = []
-    for index in range(high):
-        if index < low:
-            asked.append(ask(index))
-            continue
-        with hp.conditional_scope(name, list(range(index + 1, high + 1))):
-            asked.append(ask(index))
-    return asked[: count or 0]
-
-
-def powers_of_two(name: str, bounds: Any) -> tuple[int, ...]:
+def powers_of_two(name: str, bounds: Sequence[int]) -> tuple[int, ...]:
     """Returns the powers of two within a pair of bounds.
 
     Raises:
-        ValueError: If it is no such pair, or there is none.
+        ValueError: If it is no pair, or there is no power of two.
     """
     low, high = check_bounds(name, bounds, 1)
     powers = tuple(2**k for k in range(63) if low <= 2**k <= high)
@@ -89,7 +20,9 @@ def powers_of_two(name: str, bounds: Any) -> tuple[int, ...]:
     return powers
 
 
-def check_bounds(name: str, bounds: Any, lowest: int) -> tuple[int, int]:
+def check_bounds(
+    name: str, bounds: Sequence[int], lowest: int
+) -> tuple[int, int]:
     """Returns a pair of integers `(low, high)`.
 
     Raises:
@@ -108,7 +41,9 @@ def check_bounds(name: str, bounds: Any, lowest: int) -> tuple[int, int]:
     return bounds[0], bounds[1]
 
 
-def check_shape(shape: Any, rank: int | None = None) -> tuple[int, ...]:
+def check_shape(
+    shape: Sequence[int], rank: int | None = None
+) -> tuple[int, ...]:
     """Returns the shape of one example as a tuple.
 
     Raises:
@@ -130,13 +65,13 @@ def check_shape(shape: Any, rank: int | None = None) -> tuple[int, ...]:
 
 
 def check_choices(
-    name: str, values: Any, allowed: Sequence[Any] | None = None
+    name: str, values: Sequence[object], allowed: Sequence[object] | None = None
 ) -> tuple[Any, ...]:
     """Returns distinct choices as a tuple.
 
     Raises:
-        ValueError: If it is empty, a string, holds a value twice, or one that
-            is not allowed.
+        ValueError: If there is none, one twice, or one that is not allowed,
+            or if `values` is a string.
     """
     what = "names" if allowed is None else f"{tuple(allowed)}"
     is_list = isinstance(values, tuple | list | range) and len(values) > 0
@@ -152,11 +87,11 @@ def check_choices(
     return tuple(values)
 
 
-def check_rates(name: str, rates: Any) -> tuple[float, ...]:
+def check_rates(name: str, rates: Sequence[float]) -> tuple[float, ...]:
     """Returns rates of dropout as a tuple of floats.
 
     Raises:
-        ValueError: If it is empty, or holds something outside of `[0, 1)`.
+        ValueError: If there is none, or one outside of `[0, 1)`.
     """
     checked = check_choices(name, rates)
     if any(

@@ -1,0 +1,117 @@
+"""The kinds of Keras layers, and what a search may do with each.
+
+The width of a tensor is its last dimension.
+"""
+
+import keras
+
+L = keras.layers
+
+CONVOLUTIONS = (L.Conv1D, L.Conv2D, L.Conv3D)
+TRANSPOSED = (L.Conv1DTranspose, L.Conv2DTranspose, L.Conv3DTranspose)
+SEPARABLE = (L.SeparableConv1D, L.SeparableConv2D)
+DEPTHWISE = (L.DepthwiseConv1D, L.DepthwiseConv2D)
+# Recurrences with gates, whose weights lie side by side in one kernel.
+GATED = (L.GRU, L.LSTM)
+NORMALIZATIONS = (L.BatchNormalization, L.LayerNormalization)
+ACTIVATIONS = (L.Activation, L.ReLU, L.ELU, L.LeakyReLU)
+DROPOUTS = (
+    *(L.Dropout, L.SpatialDropout1D, L.SpatialDropout2D, L.SpatialDropout3D),
+    *(L.GaussianDropout, L.AlphaDropout),
+)
+# Layers of several tensors that are equally wide.
+MERGES = (L.Add, L.Average, L.Maximum, L.Minimum, L.Multiply, L.Subtract)
+
+# Layers with a side of the kernel that may be another.
+WITH_KERNEL = (*CONVOLUTIONS, *SEPARABLE, *DEPTHWISE)
+# Layers that may stand several times in a row.
+REPEATABLE = (*CONVOLUTIONS, *SEPARABLE, L.Dense)
+# Layers with an argument `activation` that may be another.
+WITH_ACTIVATION = (*REPEATABLE, *TRANSPOSED, *DEPTHWISE)
+
+# Layers that make a width of their own, and the argument that sets it.
+WIDTH_ARGUMENT = {
+    **dict.fromkeys((*CONVOLUTIONS, *TRANSPOSED, *SEPARABLE), "filters"),
+    **dict.fromkeys((L.Dense, *GATED, L.SimpleRNN), "units"),
+    L.Embedding: "output_dim",
+}
+# Layers whose output is as wide as their input, whatever that width is.
+KEEPING_WIDTH = (
+    *(*ACTIVATIONS, L.PReLU, L.Softmax, *DROPOUTS, L.GaussianNoise),
+    *(L.ActivityRegularization, L.Identity, L.Masking, L.RepeatVector),
+    *(L.AveragePooling1D, L.AveragePooling2D, L.AveragePooling3D),
+    *(L.MaxPooling1D, L.MaxPooling2D, L.MaxPooling3D),
+    *(L.GlobalAveragePooling1D, L.GlobalAveragePooling2D),
+    *(L.GlobalAveragePooling3D, L.GlobalMaxPooling1D, L.GlobalMaxPooling2D),
+    L.GlobalMaxPooling3D,
+    *(L.ZeroPadding1D, L.ZeroPadding2D, L.ZeroPadding3D),
+    *(L.Cropping1D, L.Cropping2D, L.Cropping3D),
+    *(L.UpSampling1D, L.UpSampling2D, L.UpSampling3D),
+)
+# Layers whose output is not negative where their input is not.
+KEEPING_POSITIVE = (L.Dropout, L.MaxPooling2D, L.AveragePooling2D)
+
+# Activations that are positive exactly where their input is.
+SIGN_KEEPING_LAYERS = (L.ELU, L.LeakyReLU, L.PReLU, L.ReLU)
+_SIGN_KEEPING = {
+    keras.activations.elu,
+    keras.activations.gelu,
+    keras.activations.leaky_relu,
+    keras.activations.relu,
+    keras.activations.relu6,
+    keras.activations.selu,
+    keras.activations.silu,
+    keras.activations.tanh,
+}
+
+
+def keeps_sign(layer: keras.Layer) -> bool:
+    """Returns whether the activation of a layer keeps the sign."""
+    activation = getattr(layer, "activation", None)
+    return (
+        isinstance(layer, SIGN_KEEPING_LAYERS)
+        or activation in _SIGN_KEEPING
+        or isinstance(activation, SIGN_KEEPING_LAYERS)
+    )
+
+
+def activation_name(layer: keras.Layer) -> object:
+    """Returns the name of a layer's activation; of a user's, its config."""
+    function = getattr(layer, "activation", keras.activations.linear)
+    return keras.activations.serialize(function)
+
+
+def is_relu(layer: keras.Layer) -> bool:
+    """Returns whether a layer ends with a ReLU."""
+    if type(layer) is L.ReLU:
+        return layer.max_value is None and not layer.negative_slope
+    return activation_name(layer) == "relu"
+
+
+def width_of(layer: keras.Layer) -> int | None:
+    """Returns the width that a layer makes, if it has units or filters."""
+    return getattr(layer, "units", None) or getattr(layer, "filters", None)
+
+
+def has_free_width(layer: keras.Layer) -> bool:
+    """Returns whether the width of a layer depends on no other argument."""
+    return (
+        getattr(layer, "groups", 1) == 1
+        and getattr(layer, "depth_multiplier", 1) == 1
+        and not getattr(layer, "stateful", False)
+        and not getattr(layer, "return_state", False)
+    )
+
+
+def has_channels_first(layer: keras.Operation) -> bool:
+    """Returns whether channels are not the last dimension for a layer."""
+    return getattr(layer, "data_format", None) == "channels_first"
+
+
+def is_over_channels(layer: keras.Layer) -> bool:
+    """Returns whether a normalization has a parameter for each channel."""
+    axis = layer.axis
+    if isinstance(axis, list | tuple) and len(axis) == 1:
+        (axis,) = axis
+    rank = layer.input_spec.ndim if layer.input_spec is not None else None
+    return bool(axis == -1 or (rank is not None and axis == rank - 1))

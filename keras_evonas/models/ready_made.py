@@ -1,0 +1,128 @@
+"""The part that the ready-made hypermodels share: ends, and scaling."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+from typing import ClassVar
+from typing import TypeVar
+
+import keras
+import keras_tuner
+
+from keras_evonas.models import checks
+from keras_evonas.models.heads import Head
+from keras_evonas.models.optimizers import TunedOptimizer
+from keras_evonas.models.scaling import ScaledNetwork
+from keras_evonas.models.scaling import scaled_depth
+from keras_evonas.models.scaling import scaled_resolution
+from keras_evonas.models.scaling import scaled_width
+
+Self = TypeVar("Self", bound="ReadyMade")
+
+
+class ReadyMade(keras_tuner.HyperModel):
+    """A hypermodel of networks with a head, which `compound_scale` can grow.
+
+    Args:
+        input_shape: Tuple of integers, the shape of one example.
+        rank: Integer, the rank that `input_shape` must have, or `None`.
+        head: A `Head`.
+        optimizer: Function from `hp` to a Keras optimizer.
+        name: String, or `None`.
+        tunable: Boolean; see `keras_tuner.HyperModel`.
+    """
+
+    # The last part of the names of hyperparameters that number layers, which
+    # is that of an argument, too, and of those that are widths.
+    DEPTH: ClassVar[str]
+    WIDTHS: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        rank: int | None,
+        head: Head,
+        optimizer: TunedOptimizer,
+        name: str | None,
+        tunable: bool,
+    ) -> None:
+        super().__init__(name=name, tunable=tunable)
+        self.input_shape = checks.check_shape(input_shape, rank=rank)
+        self.head = head
+        self.optimizer = optimizer
+
+    def compiled(
+        self,
+        hp: keras_tuner.HyperParameters,
+        inputs: keras.KerasTensor,
+        features: keras.KerasTensor,
+    ) -> keras.Model:
+        """Puts the head on features, and compiles the network."""
+        model = keras.Model(inputs, self.head(features), name=self.name)
+        model.compile(
+            optimizer=self.optimizer(hp),
+            loss=self.head.loss,
+            metrics=self.head.metrics,
+        )
+        return model
+
+    def scaled(
+        self,
+        values: dict[str, Any],
+        *,
+        depth: float,
+        width: float,
+        resolution: float,
+    ) -> ScaledNetwork:
+        """Returns a network of another size; see `compound_scale`."""
+        grown = dict(values)
+        low, high = getattr(self, self.DEPTH)
+        for name, value in values.items():
+            part = name.rpartition("/")[2]
+            if part == self.DEPTH:
+                grown[name] = scaled_depth(value, depth)
+                low, high = min(low, grown[name]), max(high, grown[name])
+            elif part in self.WIDTHS:
+                grown[name] = scaled_width(value, width)
+        shape = self.input_shape
+        if len(shape) == 3:
+            sides = [scaled_resolution(n, resolution) for n in shape[:2]]
+            shape = (*sides, shape[2])
+        changes = {self.DEPTH: (low, high), "input_shape": shape}
+        hypermodel = self._with(**changes)
+        if shape == self.input_shape:
+            return ScaledNetwork(hypermodel, grown)
+        return ScaledNetwork(_Resizing(hypermodel, self.input_shape), grown)
+
+    def _with(self: Self, **changes: object) -> Self:
+        """Returns the hypermodel with other attributes."""
+        changed = copy.copy(self)
+        # keras-tuner 1.4.8 binds `build` to the hypermodel that was copied.
+        del changed.build
+        changed.__dict__.update(changes)
+        keras_tuner.HyperModel.__init__(changed, self.name, self.tunable)
+        return changed
+
+
+class _Resizing(keras_tuner.HyperModel):
+    """Networks of another hypermodel, with images resized for them."""
+
+    def __init__(
+        self, hypermodel: ReadyMade, image_shape: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        self._hypermodel = hypermodel
+        self._image_shape = image_shape
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Builds a network; see `keras_tuner.HyperModel`."""
+        model = self._hypermodel.build(hp)
+        head = self._hypermodel.head
+        height, width, _ = self._hypermodel.input_shape
+        inputs = keras.Input(self._image_shape)
+        outputs = model(keras.layers.Resizing(height, width)(inputs))
+        resized = keras.Model(inputs, outputs, name=model.name)
+        resized.compile(
+            optimizer=model.optimizer, loss=head.loss, metrics=head.metrics
+        )
+        return resized
