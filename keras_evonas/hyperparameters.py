@@ -347,10 +347,10 @@ def definition(hp: HyperParameter) -> str:
 
 
 def describe_change(known: HyperParameter, requested: HyperParameter) -> str:
-    """Says that a definition has changed."""
+    """Describes a definition that has changed."""
     return f"'{requested.name}' was {known!r} and is now {requested!r}"
 
 
 def describe_new(hp: HyperParameter) -> str:
-    """Says that a hyperparameter is new."""
+    """Describes a hyperparameter that is new."""
     return f"'{hp.name}' is new: {hp!r}"

@@ -38,7 +38,7 @@ ARROWS = {
     "evolution": set(),
     "execution": set(),
     "fresh_thread": set(),
-    "hyperparameters": {"evolution"},
+    "hyperparameters": {"evolution", "project"},
     "models": {"fresh_thread", "hyperparameters"},
     "oracles": {"evolution", "hyperparameters", "models", "project"},
     "project": {"evolution"},

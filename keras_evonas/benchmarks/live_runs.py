@@ -25,7 +25,7 @@ TITLES = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Budget:
-    """When a search ends: when trials and seconds are spent, or at a limit.
+    """The end of a search: when trials and seconds are spent, or at a limit.
 
     Args:
         trials: Integer, networks trained, in whole trainings.

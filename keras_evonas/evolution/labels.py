@@ -27,7 +27,7 @@ def define(label: str, meaning: str) -> str:
 
 
 def describe_operator(operator: str) -> str:
-    """Says in plain words how an individual was made.
+    """Describes in plain words how an individual was made.
 
     Args:
         operator: String, the operator of an individual, such as

@@ -159,7 +159,7 @@ class SelfAdaptive:
     def __post_init__(self) -> None:
         if not hasattr(self.mutation, "rate"):
             raise ValueError(
-                "`mutation` must have an argument `rate` to adapt. Received: "
+                "`mutation` must have a `rate` that can be adapted. Received: "
                 f"mutation={self.mutation}. Use Step() or Resample()."
             )
         check_range(

@@ -111,7 +111,7 @@ class Feasibility:
         return sum(one.violation(costs[one.name]) for one in self._limits())
 
     def explain(self, genome: Genome) -> str:
-        """Says which limit a candidate breaks."""
+        """Describes the limit that a candidate breaks."""
         error = self._errors.get(_key(genome))
         if error is not None:
             return f"{dict(genome)} cannot be built: {error!r}"

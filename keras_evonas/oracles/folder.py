@@ -119,7 +119,7 @@ class SearchFolder:
         return self.path / STATE_NAME
 
     def refusal(self, changes: Collection[str]) -> str:
-        """Says that the folder holds another search than this one."""
+        """Makes the error that the folder holds another search."""
         return (
             f"The project folder '{self.path}' holds a search that differs "
             f"from this one: {'; '.join(changes)}. {WAY_OUT}"

@@ -204,7 +204,7 @@ class EvoOracle(ResumableOracle):
         return None
 
     def _exhausted(self) -> str:
-        """Says why there is no further candidate."""
+        """Returns why there is no further candidate."""
         distinct = self.engine.history.distinct
         if self.engine.closest is None or self.feasibility is None:
             return f"space exhausted: {distinct} of {self.engine.space.size}"

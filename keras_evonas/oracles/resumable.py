@@ -186,7 +186,7 @@ class ResumableOracle(MendedOracle):
         self._grow()
 
     def _stop(self, tuner_id: str, trial: Trial) -> None:
-        """Tells a tuner that there are no more trials, if that is final."""
+        """Ends the search for a tuner, if no trial can come back."""
         if not self.ongoing_trials:
             self.release_folder()
         if len(self._leases):
@@ -266,7 +266,7 @@ class ResumableOracle(MendedOracle):
         return Events(engine, self._folder.record)
 
     def _grow(self) -> None:
-        """Tells the engine of hyperparameters that have appeared."""
+        """Lets the engine grow by hyperparameters that have appeared."""
         if len(self.hyperparameters.space) != len(
             self._history.engine.space.genes
         ):

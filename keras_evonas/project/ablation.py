@@ -1,4 +1,4 @@
-"""What each gene of a network is worth: the result of an ablation."""
+"""The result of an ablation: the worth of each gene of a network."""
 
 import dataclasses
 import statistics
@@ -14,7 +14,7 @@ _SIGN = {"min": -1.0, "max": 1.0}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GeneEffect:
-    """What one gene of a network is worth.
+    """The worth of one gene of a network.
 
     Args:
         gene: The gene's name.
@@ -46,7 +46,7 @@ class GeneEffect:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AblationResult:
-    """What each gene of a network is worth.
+    """The worth of each gene of a network.
 
     Args:
         network: How the network is called.

@@ -245,7 +245,7 @@ class Search:
         return "\n".join(lines)
 
     def headline(self) -> str:
-        """Says in one line how many trials there are and how they stand."""
+        """Writes in one line how many trials there are and how they stand."""
         parts = [wording.plural(len(self.trials), "trial")]
         parts.append(f"{len(self.completed)} completed")
         if self.failures:

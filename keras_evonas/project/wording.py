@@ -105,7 +105,7 @@ def duration(seconds: float | None) -> str:
 
 
 def plain_operator(operator: str | None) -> str:
-    """Says in plain words what an operator such as `block+step` does."""
+    """Describes an operator such as `block+step` in plain words."""
     return describe_operator(operator) if operator else "not recorded"
 
 

@@ -60,7 +60,7 @@ class Arrays:
         )
 
     def indices_spec(self) -> tf.TensorSpec:
-        """What a step takes: the indices of its examples."""
+        """Returns the argument of a step: the indices of its examples."""
         return tf.TensorSpec([self.static_batch_size], tf.int64)
 
     def example(self) -> Values:
@@ -154,12 +154,12 @@ def arrays_of(arguments: FitArguments) -> tuple[Arrays, Arrays | None] | None:
 
 
 def is_in_memory(arguments: FitArguments) -> bool:
-    """Whether the training data are arrays, which Keras shuffles itself."""
+    """Returns whether the training data are arrays, which Keras shuffles."""
     return in_memory((arguments.x, arguments.y, arguments.sample_weight))
 
 
 def in_memory(structure: Values) -> bool:
-    """Whether a structure is made of arrays of numbers, or of nothing."""
+    """Returns whether a structure is made of arrays of numbers, or empty."""
 
     def is_array(leaf: Values) -> bool:
         if isinstance(leaf, np.ndarray):

@@ -1,4 +1,4 @@
-"""What would fail every network alike is said before any is trained."""
+"""Errors that every network would have, raised before any is trained."""
 
 import math
 import types

@@ -102,7 +102,7 @@ class Data:
         )
 
     def _place(self, arguments: FitArguments) -> int | None:
-        """Which of the known arguments have the same data, if any."""
+        """Finds the known arguments that have the same data, if any."""
         names = [
             field.name
             for field in dataclasses.fields(arguments)

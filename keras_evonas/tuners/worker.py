@@ -25,7 +25,7 @@ from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Outcome
 from keras_evonas.training import Task
-from keras_evonas.training import evaluate
+from keras_evonas.training.evaluation import evaluate
 from keras_evonas.training.folds import folds_of
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners.alone import AfterTraining

@@ -134,7 +134,7 @@ def _inside(operation: tf.Operation, attribute: str) -> ForwardPass:
     name = operation.get_attr(attribute).name
     # TensorFlow (2.19 to 2.21) has no public way from the name of a function
     # to its operations.
-    function = operation.graph._get_function(name)
+    function = operation.graph._get_function(name)  # noqa: SLF001
     return forward_pass_of(function.graph)
 
 
