@@ -183,7 +183,7 @@ def _packed(data: Values, batch_size: int, *, shuffle: bool) -> Arrays | None:
     sizes = {leaf.shape[0] for leaf in keras.tree.flatten(packed)}
     if len(sizes) != 1 or 0 in sizes:
         return None
-    tensors = _tuples(keras.tree.map_structure(_tensor, packed))
+    tensors = _tuples(keras.tree.map_structure(tensor_of, packed))
     return Arrays(tensors, sizes.pop(), batch_size, shuffle)
 
 
@@ -216,7 +216,8 @@ def _weights_of_classes(y: Values, class_weight: Values) -> np.ndarray:
     return np.asarray(weights, keras.config.floatx())[places.reshape(-1)]
 
 
-def _tensor(leaf: Values) -> tf.Tensor:
+def tensor_of(leaf: Values) -> tf.Tensor:
+    """Converts an array as Keras does before it cuts batches out of it."""
     floatx = keras.config.floatx()
     dtype = keras.backend.standardize_dtype(leaf.dtype)
     if keras.backend.is_float_dtype(dtype) and dtype != floatx:

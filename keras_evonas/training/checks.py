@@ -1,59 +1,164 @@
-"""Errors that every network would have, raised before any is trained."""
+"""Checks of the arguments of `fit` that all networks of a search share.
 
+A call that fails for one network fails for all of them alike, so it is refused
+before any is trained. What Keras ignores is warned of; the rest is accepted.
+"""
+
+import inspect
 import math
-import types
-from typing import Any
+import numbers
+import operator
+import warnings
+from collections.abc import Mapping
 
 import keras
-import tensorflow as tf
+import numpy as np
 
 from keras_evonas.training.arguments import FitArguments
-from keras_evonas.training.arrays import in_memory
-from keras_evonas.training.threads import as_if_first
+from keras_evonas.training.data_checks import check_part
+from keras_evonas.training.parts import Part
+from keras_evonas.training.parts import parts_of
+from keras_evonas.training.values import Values
 
 
 def check_fit(arguments: FitArguments) -> None:
     """Checks the arguments of `fit` that all networks share.
 
+    It reads one batch of a `PyDataset` and none of other data sets, and
+    nothing from a generator.
+
     Args:
         arguments: The arguments of `fit`.
 
     Raises:
-        ValueError: If there is no epoch to train; if the data can be read only
-            once, are of no kind that Keras reads, or differ in length.
+        ValueError: If there is no epoch to train, if an argument is of the
+            wrong type, or if arguments do not go together; if the data can be
+            read only once, are of no kind that Keras reads, or differ in
+            length.
     """
+    parts = parts_of(arguments)
+    _check_numbers(arguments, parts)
+    _check_callbacks(arguments.callbacks)
+    _check_schedule(arguments)
+    _check_split(arguments, parts[0])
+    _check_class_weight(parts[0])
+    for part in parts:
+        check_part(part)
+    _warn_of_ignored(arguments, parts[0])
+    _warn_of_missing_labels(arguments.y)
+
+
+def _check_numbers(arguments: FitArguments, parts: list[Part]) -> None:
+    _check_integer("epochs", arguments.epochs)
+    _check_integer("initial_epoch", arguments.initial_epoch)
     epochs, first = arguments.epochs, arguments.initial_epoch
     if not epochs > first:
         raise ValueError(
             "`epochs` must be greater than `initial_epoch`, or nothing is "
             f"trained. Received: epochs={epochs}, initial_epoch={first}."
         )
-    _check_split(arguments)
-    names = ("x", "y", "sample_weight")
-    training = {name: getattr(arguments, name) for name in names}
-    _check_data("x", training, steps="steps_per_epoch", arguments=arguments)
-    held_out = arguments.validation_data
-    if not isinstance(held_out, tuple | list):
-        held_out = (held_out,)
-    validation = {
-        f"validation_data[{i}]": part for i, part in enumerate(held_out)
-    }
-    _check_data(
-        "validation_data",
-        validation,
-        steps="validation_steps",
-        arguments=arguments,
-    )
+    out = "Leave it out to read all examples."
+    _check_integer("steps_per_epoch", arguments.steps_per_epoch, 1, out)
+    if arguments.validation_data is not None or arguments.validation_split:
+        _check_integer("validation_steps", arguments.validation_steps, 1, out)
+    # Data sets come in batches, and Keras ignores what is said about them.
+    out = "Leave it out for batches of 32."
+    if parts[0].kind is None:
+        _check_integer("batch_size", arguments.batch_size, 1, out)
+    held_out = arguments.validation_split and parts[0].kind is None
+    if held_out or (len(parts) > 1 and parts[1].kind is None):
+        name = "validation_batch_size"
+        # Keras reads 0 as `None` here: the validation takes `batch_size`.
+        _check_integer(name, getattr(arguments, name), 0, out)
 
 
-def _check_split(arguments: FitArguments) -> None:
+def _check_integer(
+    name: str, value: Values, least: int | None = None, way_out: str = ""
+) -> None:
+    """Checks that an argument is an integer; `None` if it has a least value."""
+    if value is None and least is not None:
+        return
+    try:
+        is_good = least is None or operator.index(value) >= least
+        operator.index(value)
+    except TypeError:
+        is_good = False
+    if not is_good:
+        kind = {None: "an", 0: "a non-negative", 1: "a positive"}[least]
+        raise ValueError(
+            f"`{name}` must be {kind} integer. Received: {name}={value!r} of "
+            f"type {type(value).__name__}. {way_out or 'Pass an `int`.'}"
+        )
+
+
+def _check_callbacks(callbacks: Values) -> None:
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return
+    for callback in keras.tree.flatten(callbacks or []):
+        if inspect.isclass(callback):
+            received = f"the class {callback.__name__}"
+            way_out = f"Pass an instance: `{callback.__name__}(...)`."
+        elif not hasattr(callback, "set_model"):
+            received = f"{callback!r} of type {type(callback).__name__}"
+            way_out = (
+                "Pass for example `keras.callbacks.EarlyStopping()`, and a "
+                "function as `keras.callbacks.LambdaCallback(...)`."
+            )
+        else:
+            continue
+        raise ValueError(
+            "`callbacks` must be instances of `keras.callbacks.Callback`. "
+            f"Received: {received}. {way_out}"
+        )
+
+
+def _check_schedule(arguments: FitArguments) -> None:
+    """Checks when there is a validation, and the order of the examples."""
+    if isinstance(arguments.shuffle, str) and arguments.shuffle != "batch":
+        raise ValueError(
+            "`shuffle` must be a boolean. Received: "
+            f"shuffle={arguments.shuffle!r}, which Keras would take for "
+            "`True`. Pass `True` or `False`."
+        )
+    frequency = arguments.validation_freq
+    if arguments.validation_data is None and not arguments.validation_split:
+        return
+    is_good = isinstance(frequency, list)
+    if isinstance(frequency, int):
+        is_good = frequency > 0
+    if not is_good:
+        raise ValueError(
+            "`validation_freq` must be a positive `int`, the number of epochs "
+            "from one validation to the next, or a `list` of epochs counted "
+            f"from 1. Received: validation_freq={frequency!r} of type "
+            f"{type(frequency).__name__}. Convert other types with `int(...)` "
+            "or `list(...)`."
+        )
+
+
+def _check_split(arguments: FitArguments, training: Part) -> None:
     """Checks that something is left on both sides of the split."""
-    split, leaves = arguments.validation_split, keras.tree.flatten(arguments.x)
+    split = arguments.validation_split
     if not split or arguments.validation_data is not None:
         return
-    if not in_memory(arguments.x) or arguments.x is None:
+    if training.kind not in (None, "a function"):
+        raise ValueError(
+            "`validation_split` must be left out unless `x` is made of "
+            f"arrays. Received: validation_split={split!r}, and `x` is "
+            f"{training.kind}. Pass a part of it as `validation_data`, such as "
+            "`x.skip(n)` and `x.take(n)` of a tf.data.Dataset."
+        )
+    if not isinstance(split, numbers.Real):
+        raise ValueError(
+            "`validation_split` must be a number between 0 and 1. Received: "
+            f"validation_split={split!r} of type {type(split).__name__}."
+        )
+    shapes = [
+        getattr(leaf, "shape", None) for leaf in keras.tree.flatten(arguments.x)
+    ]
+    size = next((int(shape[0]) for shape in shapes if shape), None)
+    if size is None:
         return
-    size = len(leaves[0])
     if not 0 < split < 1 or math.floor(size * (1 - split)) in (0, size):
         raise ValueError(
             "`validation_split` must leave examples to train on and to "
@@ -61,59 +166,86 @@ def _check_split(arguments: FitArguments) -> None:
         )
 
 
-def _check_data(
-    name: str, parts: dict[str, Any], *, steps: str, arguments: FitArguments
-) -> None:
-    data = next(iter(parts.values()), None)
-    if data is None or callable(data):
-        return  # A function makes the data in each process.
-    if isinstance(data, tf.data.Dataset | keras.utils.PyDataset):
+def _check_class_weight(training: Part) -> None:
+    """Checks that class weights are numbers, for the labels of one output."""
+    weights = training.class_weight
+    if weights is None:
         return
-    if isinstance(data, types.GeneratorType):
-        if getattr(arguments, steps) is None:
-            raise ValueError(
-                f"`{name}` must be data that can be read again for every "
-                "network. Received: a generator, which the first network "
-                "would read to its end. Pass arrays, a tf.data.Dataset or a "
-                f"keras.utils.PyDataset, or `{steps}` too if it never ends."
-            )
-    elif in_memory(tuple(parts.values())):
-        _check_lengths(name, parts)
-    else:
-        _check_kind(name, parts)
-
-
-def _check_lengths(name: str, parts: dict[str, Any]) -> None:
-    lengths = {
-        part: [len(leaf) for leaf in keras.tree.flatten(structure)]
-        for part, structure in parts.items()
-        if structure is not None
-    }
-    if len({length for several in lengths.values() for length in several}) > 1:
+    _, y, sample_weight = training.data
+    if not isinstance(weights, Mapping):
         raise ValueError(
-            f"`{name}` and what belongs to it must have equally many examples. "
-            f"Received: {lengths}."
+            "`class_weight` must be a dictionary from the number of a class to "
+            f"its weight. Received: {type(weights).__name__}. Pass "
+            "`dict(enumerate(class_weight))` if it lists the weights of the "
+            "classes 0, 1, 2 and so on."
+        )
+    # `1.0` is equal to 1 as a key, but is no index for a data set.
+    is_class = _is_integral if training.kind is None else _is_integer
+    bad = {
+        name: weight
+        for name, weight in weights.items()
+        if not is_class(name) or not _is_weight(weight)
+    }
+    if bad or (training.kind is not None and not weights):
+        raise ValueError(
+            "`class_weight` must map classes, which are integers, to weights, "
+            f"which are numbers of 0 or more. Received: {bad or weights}. "
+            "Number the classes from 0, as in `{0: 1.0, 1: 2.5}`."
+        )
+    reason = None
+    if sample_weight is not None:
+        reason = "`sample_weight` too. Multiply the weights of the examples"
+    elif training.kind == "a generator":
+        reason = "a generator as `x`. Let it return the weights of the examples"
+    elif training.kind is None and y is None:
+        reason = "no `y`. Pass labels"
+    elif training.kind is None and keras.tree.is_nested(y):
+        reason = "several outputs in `y`. Pass one `sample_weight` for each"
+    if reason is not None:
+        raise ValueError(
+            "`class_weight` must come with the labels of one output, and "
+            f"without other weights. Received: class_weight and {reason}, or "
+            "leave `class_weight` out."
         )
 
 
-def _check_kind(name: str, parts: dict[str, Any]) -> None:
-    """Lets Keras look at data that are neither streams nor plain arrays."""
-    x, y, sample_weight, *_ = [*parts.values(), None, None]
+def _is_integer(value: object) -> bool:
+    return isinstance(value, numbers.Integral)
 
-    def read() -> None:
-        reader = keras.Model()
-        reader.compile(run_eagerly=True)
-        reader.fit(x, y, sample_weight=sample_weight, epochs=0, verbose=0)
 
-    try:
-        as_if_first(read)  # It takes no name from the networks.
-    except ValueError as error:
-        # Others are about the reader, which has no layers.
-        if not str(error).startswith(("Unrecognized data", "Data cardinality")):
-            return
-        kinds = {part: type(value).__name__ for part, value in parts.items()}
-        raise ValueError(
-            f"`{name}` and what belongs to it must be arrays of numbers with "
-            "equally many examples, structures of them, a tf.data.Dataset or "
-            f"a keras.utils.PyDataset. Received: {kinds}."
-        ) from error
+def _is_integral(value: object) -> bool:
+    return isinstance(value, numbers.Real) and float(value).is_integer()
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, numbers.Real) and float(value) >= 0
+
+
+def _warn_of_ignored(arguments: FitArguments, training: Part) -> None:
+    ignored = []
+    has_batches = training.kind not in (None, "a function")
+    if has_batches and arguments.batch_size is not None:
+        ignored.append(
+            f"batch_size={arguments.batch_size}, since `x` is "
+            f"{training.kind} and comes in batches of its own"
+        )
+    if arguments.validation_data is None and not arguments.validation_split:
+        ignored += [
+            f"{name}={value}, since there are no validation data"
+            for name in ("validation_steps", "validation_batch_size")
+            if (value := getattr(arguments, name)) is not None
+        ]
+    for one in ignored:
+        warnings.warn(f"Keras ignores {one}. Leave it out.", stacklevel=3)
+
+
+def _warn_of_missing_labels(y: Values) -> None:
+    for leaf in keras.tree.flatten(y):
+        is_float = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
+        if is_float and np.isnan(leaf).any():
+            warnings.warn(
+                f"`y` holds {int(np.isnan(leaf).sum())} values that are NaN. "
+                "Most losses are NaN, too, once they meet one, and the trial "
+                "fails. Drop those examples, or mask them in the loss.",
+                stacklevel=3,
+            )

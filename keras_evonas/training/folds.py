@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.values import Values
 
-Split = tuple[np.ndarray, np.ndarray]
+Split = tuple[np.ndarray, ...]
 
 
 def check_cv(cv: Values) -> Values:

@@ -7,11 +7,15 @@ from typing import Any
 import keras_tuner
 
 from keras_evonas.execution import Executor
+from keras_evonas.models.costs.isolation import isolated
+from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.oracles.fidelity import goes_on_from_weights
+from keras_evonas.training import FitArguments
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.checks import check_fit
 from keras_evonas.training.folds import check_cv
 from keras_evonas.training.folds import folds_of
+from keras_evonas.training.model_checks import check_fits_model
 from keras_evonas.tuners import checks
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners.after_search import AfterSearch
@@ -31,6 +35,7 @@ from keras_evonas.tuners.mended_tuner import MendedTuner
 from keras_evonas.tuners.progress import Progress
 from keras_evonas.tuners.recipe import FitArgumentsOf
 from keras_evonas.tuners.recipe import Recipe
+from keras_evonas.tuners.recipe import changes_of
 from keras_evonas.tuners.reporting import Reporter
 from keras_evonas.tuners.reporting import check_objective
 from keras_evonas.tuners.reporting import wants_latency
@@ -309,11 +314,33 @@ class EvoTuner(AfterSearch):
         arguments = recipe.arguments
         callback_lib.copied(arguments.callbacks)
         check_fit(arguments)
+        self._check_default(recipe, arguments)
         check_objective(self.oracle.objective)
         self._tell_shapes(arguments.x)
         if self.cv is None:
             return 0
         return len(folds_of(arguments, self.cv, seed=self._training_seed))
+
+    def _check_default(self, recipe: Recipe, arguments: FitArguments) -> None:
+        """Checks that the default network can be trained with the data.
+
+        It is built without values where that tells enough, since it may be
+        too large for the memory.
+        """
+        space = self.oracle.get_space()
+        try:
+            changes = changes_of(space, recipe.fit_arguments)
+        except Exception:
+            return  # The default lacks what other trials may have.
+
+        def check() -> bool:
+            return check_fits_model(
+                lambda: recipe.builder.build(space.copy()),
+                arguments.with_changes(**changes),
+            )
+
+        if not without_allocation(check):
+            isolated(check)
 
     def _new_progress(self, recipe: Recipe) -> Progress:
         verbose = self.verbose

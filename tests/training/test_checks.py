@@ -24,7 +24,6 @@ GOOD = {
     "structures": {"x": {"a": X, "b": [X, Y]}, "y": (Y, X)},
     "pandas": {"x": pd.DataFrame(X), "y": pd.Series(Y)},
     "strings": {"x": np.array(["a"] * 10, object), "y": Y},
-    "fixed strings": {"x": np.array(["a"] * 10), "y": Y},
     "data set": {"x": tf.data.Dataset.from_tensors((X, Y))},
     "a function": {"x": generator},
     "no end": {"x": generator(), "steps_per_epoch": 3},
@@ -57,8 +56,14 @@ BAD = {
         {"x": X.tolist(), "y": Y.tolist()},
         {"x": X, "y": ["a"] * 10},
     ],
-    "equally many examples.*'x': 'DataFrame'": [
-        {"x": pd.DataFrame(X), "y": Y[:4]}
+    "equally many examples.*'x': .10., 'y': .4., 'sample": [
+        {"x": pd.DataFrame(X), "y": Y[:4], "sample_weight": Y},
+    ],
+    "equally many examples.*'x': 'DataFrame of str": [
+        {"x": pd.DataFrame({"a": ["a"] * 10}), "y": Y[:4]}
+    ],
+    "arrays of numbers.*'x': 'ndarray of <U1'.*Encode strings": [
+        {"x": np.array(["a"] * 10), "y": Y}
     ],
     r"`validation_data` .*'validation_data\[0\]': 'list'": [
         {"x": X, "y": Y, "validation_data": (X.tolist(), Y)}
@@ -76,6 +81,26 @@ def test_what_no_network_could_train_with_is_refused(message):
     for arguments in BAD[message]:
         with pytest.raises(ValueError, match=message):
             check_fit(FitArguments.of(**arguments))
+
+
+WARNED = {
+    "Keras ignores batch_size=8, since `x` is a tf.data.Dataset": {
+        "x": tf.data.Dataset.from_tensors((X, Y)),
+        "batch_size": 8,
+    },
+    "Keras ignores validation_steps=2, since there are no": {
+        "x": X,
+        "y": Y,
+        "validation_steps": 2,
+    },
+    "`y` holds 10 values that are NaN": {"x": X, "y": Y * np.nan},
+}
+
+
+@pytest.mark.parametrize("message", WARNED)
+def test_what_keras_ignores_is_warned_of(message):
+    with pytest.warns(UserWarning, match=message):
+        check_fit(FitArguments.of(**WARNED[message]))
 
 
 def test_checking_reads_nothing_from_a_generator():

@@ -1,0 +1,261 @@
+"""Checks of the training data and the validation data."""
+
+import inspect
+import types
+import warnings
+from collections.abc import Generator
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_evonas.training.arrays import in_memory
+from keras_evonas.training.frames import is_frame
+from keras_evonas.training.parts import Part
+from keras_evonas.training.threads import as_if_first
+from keras_evonas.training.values import Values
+
+
+def check_part(part: Part) -> None:
+    """Checks that Keras can read data, and read them for every network.
+
+    Args:
+        part: The training data or the validation data.
+
+    Raises:
+        ValueError: If it cannot.
+    """
+    _check_number_of_parts(part)
+    if part.kind is None:
+        _check_arrays(part)
+        return
+    _check_alone(part)
+    x, *_ = part.data
+    if isinstance(x, types.GeneratorType):
+        _check_generator(part, x)
+    elif isinstance(x, tf.data.Dataset):
+        _check_cardinality(part, int(x.cardinality()), x.element_spec)
+    elif isinstance(x, keras.utils.PyDataset):
+        _check_py_dataset(part, x)
+    if part.kind == "a tf.data.Dataset":
+        _ask_keras(part)
+
+
+def _check_number_of_parts(part: Part) -> None:
+    if part.is_validation and len(part.given) not in (1, 2, 3):
+        raise ValueError(
+            "`validation_data` must be a pair `(x_val, y_val)`, a triple with "
+            "sample weights, or a data set. Received: a tuple of "
+            f"{len(part.given)}."
+        )
+    if all(value is None for value in part.given.values()):
+        raise ValueError(
+            f"`{part.name}` must be data. Received: {part.given}. Pass arrays, "
+            "a tf.data.Dataset or a keras.utils.PyDataset."
+        )
+
+
+def _check_alone(part: Part) -> None:
+    """Checks that data sets have their labels and weights in them."""
+    if part.kind == "a function":
+        return
+    for name, value in zip(part.names[1:], part.data[1:], strict=True):
+        if value is not None:
+            raise ValueError(
+                f"`{name}` must be left out if `{part.names[0]}` is "
+                f"{part.kind}, which gives `(x, y)` or `(x, y, sample_weight)` "
+                f"itself. Received: {name} of type {type(value).__name__}. Put "
+                "it into the batches, with `tf.data.Dataset.zip` for example."
+            )
+
+
+def _check_generator(
+    part: Part, data: Generator[Values, Values, Values]
+) -> None:
+    if inspect.getgeneratorstate(data) == inspect.GEN_CLOSED:
+        raise ValueError(
+            f"`{part.name}` must have batches to read. Received: a generator "
+            "that has ended. Call the function that makes it again."
+        )
+    if part.steps is None:
+        raise ValueError(
+            f"`{part.name}` must be data that can be read again for every "
+            "network. Received: a generator, which the first network "
+            "would read to its end. Pass arrays, a tf.data.Dataset or a "
+            f"keras.utils.PyDataset, or `{part.steps_name}` too if it never "
+            "ends."
+        )
+
+
+def _check_cardinality(part: Part, batches: int, batch: Values) -> None:
+    if batches == 0:
+        raise ValueError(
+            f"`{part.name}` must have batches to read. Received: {part.kind} "
+            "without any. If `batch(..., drop_remainder=True)` has dropped "
+            "all examples, make the batches smaller."
+        )
+    if batches == tf.data.INFINITE_CARDINALITY and part.steps is None:
+        raise ValueError(
+            f"`{part.steps_name}` must say how many batches to read from "
+            f"`{part.name}`. Received: {part.steps_name}=None, and {part.kind} "
+            "without end. Pass it, or leave out `.repeat()`."
+        )
+    has_weights = isinstance(batch, tuple | list) and len(batch) == 3
+    if part.class_weight is not None and has_weights:
+        raise ValueError(
+            "`class_weight` must be left out if the batches have sample "
+            f"weights. Received: class_weight, and {part.kind} that gives "
+            "triples. Multiply the weights of the examples."
+        )
+
+
+def _check_py_dataset(part: Part, data: keras.utils.PyDataset) -> None:
+    try:
+        number = data.num_batches
+        batch = None if number == 0 else data[0]
+    except Exception as error:
+        raise ValueError(
+            f"`{part.name}` must give batches. Received: a "
+            "keras.utils.PyDataset whose `num_batches` or first batch raises "
+            f"{type(error).__name__}: {error}."
+        ) from error
+    if number is None:
+        number = tf.data.INFINITE_CARDINALITY
+    _check_cardinality(part, number, batch)
+    if not isinstance(batch, dict | np.ndarray | list | tuple):
+        raise ValueError(
+            f"`{part.name}` must give tuples or dictionaries as batches. "
+            "Received: a keras.utils.PyDataset whose first batch is of type "
+            f"{type(batch).__name__}. Return `(x, y)`."
+        )
+    if isinstance(batch, tuple | list):
+        check_batch(part, batch)
+
+
+def check_batch(part: Part, batch: Sequence[Values]) -> None:
+    """Checks that a batch has inputs, targets and sample weights at most.
+
+    Args:
+        part: The data that it is of.
+        batch: The batch, or its specification.
+
+    Raises:
+        ValueError: If it has not.
+    """
+    if len(batch) not in (1, 2, 3):
+        raise ValueError(
+            f"`{part.name}` must give `x`, `(x, y)` or `(x, y, sample_weight)` "
+            f"in each batch. Received: {part.kind} that gives {len(batch)} "
+            "parts. Put several inputs into one tuple or dictionary: "
+            "`((x1, x2), y)`."
+        )
+
+
+def _check_arrays(part: Part) -> None:
+    if in_memory(tuple(part.given.values())):
+        lengths = {
+            name: [
+                len(leaf)
+                for leaf in keras.tree.flatten(structure)
+                if leaf is not None
+            ]
+            for name, structure in part.given.items()
+            if structure is not None
+        }
+        several = {length for found in lengths.values() for length in found}
+        if len(several) > 1:
+            raise ValueError(
+                f"`{part.name}` and what belongs to it must have equally many "
+                f"examples. Received: {lengths}."
+            )
+        if several == {0}:
+            raise ValueError(
+                f"`{part.name}` must have examples. Received: arrays of "
+                "length 0. If a filter or a split has left none, loosen it."
+            )
+    _ask_keras(part)
+
+
+def _ask_keras(part: Part) -> None:
+    """Lets Keras look at data without training.
+
+    Plain arrays are cut to their first example, since only their types and
+    their structure are in question.
+    """
+    x, y, sample_weight = part.data
+    if in_memory((x, y, sample_weight)):
+        x, y, sample_weight = keras.tree.map_structure(
+            lambda leaf: None if leaf is None else leaf[:1],
+            (x, y, sample_weight),
+        )
+
+    def read() -> None:
+        reader = keras.Model()
+        reader.compile(run_eagerly=True)
+        reader.fit(
+            x,
+            y,
+            sample_weight=sample_weight,
+            class_weight=part.class_weight,
+            epochs=0,
+            shuffle=False,
+            verbose=0,
+        )
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            as_if_first(read)  # It takes no name from the networks.
+    except Exception as error:
+        if part.kind is not None:
+            raise ValueError(
+                f"`{part.name}` must be such that Keras can read it. Received: "
+                f"{part.kind}, of which Keras says: {error}"
+            ) from error
+        kinds = {name: _words_of(value) for name, value in part.given.items()}
+        raise ValueError(
+            f"`{part.name}` and what belongs to it must be arrays of numbers "
+            "with equally many examples, structures of them, a tf.data.Dataset "
+            f"or a keras.utils.PyDataset. Received: {kinds}. "
+            f"{_way_out(part, error)}"
+        ) from error
+
+
+def _words_of(value: Values) -> str:
+    name = type(value).__name__
+    if is_frame(value):
+        dtypes = value.dtypes.unique() if value.ndim == 2 else [value.dtype]
+        return f"{name} of {', '.join(map(str, dtypes))}"
+    if isinstance(value, np.ndarray):
+        return f"{name} of {value.dtype}" + "scalar" * (value.ndim == 0)
+    return name
+
+
+def _way_out(part: Part, error: Exception) -> str:
+    """Returns how to mend data that Keras does not read."""
+    leaves = keras.tree.flatten(tuple(part.given.values()))
+    arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
+    kinds = {array.dtype.kind for array in arrays}
+    if any(is_frame(leaf) for leaf in leaves):
+        return (
+            "Encode columns of categories and strings, and fill in what is "
+            'missing: `frame.astype("float32")` must succeed.'
+        )
+    if "O" in kinds:
+        return (
+            "Rows of unequal length need `keras.utils.pad_sequences`, numbers "
+            '`array.astype("float32")`, and strings an encoding such as '
+            "`keras.layers.StringLookup`."
+        )
+    if kinds & set("US"):
+        return (
+            "Encode strings, for example with `keras.layers.StringLookup`; a "
+            'network with an input of dtype "string" takes them as '
+            "`array.astype(object)`."
+        )
+    if kinds & set("mM"):
+        return 'Turn dates into numbers: `array.astype("int64")`.'
+    if any(isinstance(leaf, int | float | str) for leaf in leaves):
+        return "Turn lists into arrays with `numpy.array`."
+    return f"Keras says: {error}"

@@ -1,0 +1,310 @@
+"""Messages for data that do not suit a network."""
+
+import inspect
+import re
+
+import keras
+import numpy as np
+
+from keras_evonas.training.parts import Batch
+from keras_evonas.training.parts import Part
+from keras_evonas.training.values import Values
+
+# What Keras's messages have beside the message.
+_NOISE = re.compile(
+    r"\x1b\[[0-9;]*m"
+    r"|\{\{.*?\}\}"
+    r"|Exception encountered when calling \S+"
+    r"|Arguments received by.*",
+    re.DOTALL,
+)
+
+
+def is_made_of_layers(model: keras.Model) -> bool:
+    """Returns whether a model has known inputs and a `call` of Keras's own."""
+    is_of_keras = type(model).__module__.startswith("keras.")
+    return is_of_keras and bool(getattr(model, "inputs", None))
+
+
+def has_keras_loss(model: keras.Model) -> bool:
+    """Returns whether all losses of a model are Keras's own."""
+
+    def is_of_keras(loss: Values) -> bool:
+        if loss is None or isinstance(loss, str):
+            return True
+        owner = loss if hasattr(loss, "__name__") else type(loss)
+        return str(owner.__module__).startswith("keras.")
+
+    return all(is_of_keras(loss) for loss in keras.tree.flatten(model.loss))
+
+
+class Mismatch:
+    """Says how data and a network do not go together.
+
+    Args:
+        model: A compiled model.
+        part: The data.
+        batch: Specification of their first batch.
+    """
+
+    def __init__(self, model: keras.Model, part: Part, batch: Batch) -> None:
+        self._model = model
+        self._part = part
+        self._x, self._y, self._weight = batch
+
+    @property
+    def has_weights(self) -> bool:
+        """True if the examples have weights."""
+        return self._weight is not None
+
+    @property
+    def may_lack_batches(self) -> bool:
+        """True if the elements of a data set may be single examples."""
+        return self._part.kind == "a tf.data.Dataset" and all(
+            None not in leaf.shape[:1] for leaf in keras.tree.flatten(self._x)
+        )
+
+    def check_strings(self, *, of_labels: bool) -> None:
+        """Checks that strings meet an input for strings.
+
+        Shapes do not show it: a conversion to numbers fails when it is run.
+
+        Args:
+            of_labels: Boolean, whether to check the labels, too.
+
+        Raises:
+            ValueError: If they do not.
+        """
+        takes_numbers = is_made_of_layers(self._model) and not _has_strings(
+            self._model.inputs
+        )
+        if takes_numbers and _has_strings(self._x):
+            raise ValueError(
+                f"{self._name(0)} must hold numbers for the inputs of the "
+                "networks. Received: strings. Encode them, or begin the "
+                'networks with `keras.Input(shape, dtype="string")` and '
+                "`keras.layers.StringLookup` or `TextVectorization`."
+            )
+        if of_labels and has_keras_loss(self._model) and _has_strings(self._y):
+            raise ValueError(
+                f"{self._name(1)} must hold numbers for the loss "
+                f"{self._loss()}. Received: strings. Number the classes, for "
+                "example with `numpy.unique(labels, return_inverse=True)`."
+            )
+
+    def check_labels(self, outputs: Values) -> None:
+        """Checks that integer labels are numbers of classes.
+
+        Args:
+            outputs: Specification of the outputs, or `None` if unknown.
+
+        Raises:
+            ValueError: If a label is none.
+        """
+        _, y, _ = self._part.data
+        is_read = self._part.kind is None and self._part.steps is None
+        is_array = isinstance(y, np.ndarray) and y.dtype.kind in "iuf"
+        if not (is_read and is_array and _takes_all_classes(self._model.loss)):
+            return
+        classes = getattr(outputs, "shape", (None,))[-1]
+        if classes is None or not np.isfinite(y).all():
+            return
+        least, most = y.min(), y.max()
+        if least < 0 or most >= classes:
+            raise ValueError(
+                f"{self._name(1)} must hold labels from 0 to {classes - 1}, "
+                f"since the outputs of the networks are {classes} classes. "
+                f"Received: labels from {least} to {most}. Number the classes "
+                "from 0, or give the last layer more units."
+            )
+
+    def of_batches(self) -> ValueError:
+        """Returns the error for a data set of single examples."""
+        return ValueError(
+            f"`{self._part.name}` must be a data set of batches. Received: "
+            "a tf.data.Dataset whose elements are single examples, with "
+            f"inputs of shape {_shapes(self._x)}. Call `.batch(32)` on it."
+        )
+
+    def of_inputs(self, error: Exception) -> ValueError:
+        """Returns the error for data that do not suit the inputs."""
+        if self._x is None:
+            received, way_out = "None", "Pass the examples."
+        else:
+            received, way_out = self._received(self._x), self._input_way_out()
+        expected = ""
+        if is_made_of_layers(self._model):
+            inputs = keras.tree.pack_sequence_as(
+                self._input_names(), self._model.inputs
+            )
+            expected = f" Expected: {_shapes(inputs, 1)} for each example."
+        return ValueError(
+            f"{self._name(0)} must suit the inputs of the networks.{expected} "
+            f"Received: {received}. {way_out} {_said(error)}"
+        )
+
+    def of_labels(self, error: Exception, outputs: Values) -> ValueError:
+        """Returns the error for data that do not suit the loss.
+
+        Args:
+            error: What Keras raises.
+            outputs: Specification of the outputs, or `None` if unknown.
+        """
+        if self._y is None:
+            return self._of_missing_labels()
+        special = self._of_classes(outputs)
+        if special is not None:
+            return special
+        expected = ""
+        if outputs is not None:
+            expected = (
+                f" Expected: targets for outputs of shape "
+                f"{_shapes(outputs, 1)} for each example."
+            )
+        return ValueError(
+            f"{self._name(1)} must suit the outputs and the loss "
+            f"{self._loss()} of the networks.{expected} Received: "
+            f"{self._received(self._y)}. Reshape the targets, or change the "
+            f"last layer or the loss. {_said(error)}"
+        )
+
+    def of_weights(self, error: Exception) -> ValueError:
+        """Returns the error for weights that do not suit the losses."""
+        return ValueError(
+            f"{self._name(2)} must hold factors of the losses of the examples. "
+            f"Received: {self._received(self._weight)}. Pass one number for "
+            f"each example, as an array of shape `(n,)`. {_said(error)}"
+        )
+
+    def of_metrics(self, error: Exception) -> ValueError:
+        """Returns the error for data that do not suit the metrics."""
+        return ValueError(
+            f"{self._name(1)} must suit the metrics of the networks. Received: "
+            f"{self._received(self._y)}. Change the metrics that `compile` is "
+            f"given. {_said(error)}"
+        )
+
+    def _of_missing_labels(self) -> ValueError:
+        given = self._part.given
+        expected = f"{self._name(1)} must be given"
+        received = "none"
+        if self._part.kind is not None:
+            received = f"{self._part.kind} that gives inputs alone"
+        elif self._part.is_validation:
+            expected = "`validation_data` must be a pair `(x_val, y_val)`"
+            if len(given) == 1:
+                received = f"one {type(next(iter(given.values()))).__name__}"
+        return ValueError(
+            f"{expected}, since the loss {self._loss()} compares outputs with "
+            f"targets. Received: {received}. Pass targets, or compile the "
+            "networks without `loss` if their layers call `add_loss`."
+        )
+
+    def _of_classes(self, outputs: Values) -> ValueError | None:
+        """Returns the error for classes in the form of the other loss."""
+        loss = _name_of(self._model.loss)
+        if keras.tree.is_nested(self._y) or not hasattr(outputs, "shape"):
+            return None
+        labels, classes = self._y.shape, outputs.shape[-1]
+        are_rows = len(labels) == len(outputs.shape) and labels[-1] != 1
+        if loss.startswith("categorical") and not are_rows:
+            return ValueError(
+                f"{self._name(1)} must hold one-hot labels, rows of {classes} "
+                f"numbers, for the loss {self._loss()}. Received: integer "
+                f"labels, {self._received(self._y)}. Compile with the loss "
+                '"sparse_categorical_crossentropy", or pass '
+                f"`keras.utils.to_categorical(y, {classes})`."
+            )
+        if loss == "sparse_categorical_crossentropy" and are_rows:
+            return ValueError(
+                f"{self._name(1)} must hold integer labels for the loss "
+                f"{self._loss()}. Received: one-hot labels, "
+                f"{self._received(self._y)}. Compile with the loss "
+                '"categorical_crossentropy", or pass `y.argmax(axis=-1)`.'
+            )
+        return None
+
+    def _name(self, place: int) -> str:
+        """Names `x`, `y` or `sample_weight` at the beginning of a sentence."""
+        if self._part.kind is None:
+            return f"`{self._part.names[place]}`"
+        noun = ("inputs", "targets", "sample weights")[place]
+        return f"The {noun} in `{self._part.name}`"
+
+    def _loss(self) -> str:
+        return f"{_name_of(self._model.loss)!r}"
+
+    def _received(self, spec: Values) -> str:
+        """Describes data by the shapes of their first batch."""
+        return f"a first batch of shape {_shapes(spec)}"
+
+    def _input_names(self) -> Values:
+        """Returns the structure of the inputs that messages show."""
+        inputs = self._model.inputs
+        if isinstance(self._x, dict):
+            return {tensor.name: tensor.name for tensor in inputs}
+        names = [tensor.name for tensor in inputs]
+        return names[0] if len(names) == 1 else names
+
+    def _input_way_out(self) -> str:
+        if not is_made_of_layers(self._model):
+            return "Reshape the data, or change the first layer."
+        names = [tensor.name for tensor in self._model.inputs]
+        if isinstance(self._x, dict):
+            missing = sorted(set(names) - set(self._x))
+            if missing:
+                return (
+                    f"Nothing is given for {missing}: name the arrays as the "
+                    "`name` of each `keras.Input`."
+                )
+        given = len(keras.tree.flatten(self._x))
+        if given != len(names):
+            return (
+                f"Pass a list of {len(names)} arrays or a dictionary with the "
+                f"keys {names}."
+                if len(names) > 1
+                else "Join the arrays, or give the networks more inputs."
+            )
+        return "Reshape the data, or change the shape of `keras.Input`."
+
+
+def _has_strings(spec: Values) -> bool:
+    return any(
+        leaf is not None and leaf.dtype == "string"
+        for leaf in keras.tree.flatten(spec)
+    )
+
+
+def _shapes(spec: Values, axis: int = 0) -> Values:
+    """Returns the structure of shapes, from an axis on."""
+    return keras.tree.map_structure(
+        lambda leaf: None if leaf is None else tuple(leaf.shape)[axis:], spec
+    )
+
+
+def _takes_all_classes(loss: Values) -> bool:
+    """Returns whether a loss reads labels and ignores none of them."""
+    config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
+    is_sparse = _name_of(loss) == "sparse_categorical_crossentropy"
+    return is_sparse and config.get("ignore_class") is None
+
+
+def _name_of(loss: Values) -> str:
+    """Returns the name of a loss as `compile` takes it."""
+    if isinstance(loss, str):
+        try:
+            loss = keras.losses.get(loss)
+        except ValueError:
+            return str(loss)
+    if inspect.isfunction(loss):
+        return loss.__name__
+    if isinstance(loss, keras.losses.Loss):
+        words = re.findall("[A-Z][^A-Z]*", type(loss).__name__)
+        return "_".join(words).lower()
+    return str(loss)
+
+
+def _said(error: Exception) -> str:
+    """Quotes the message of an error of Keras without what surrounds it."""
+    message = " ".join(_NOISE.sub("", str(error)).split())
+    return f"Keras says: {message[:300]}"
