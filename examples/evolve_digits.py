@@ -1,4 +1,4 @@
-"""Evolves a network for images of digits, and judges the best ones honestly.
+"""Evolves a network for images of digits, and judges the best on unseen data.
 
 Without flags: fully connected networks for scikit-learn's digits. With
 `--dataset=fashion_mnist` or `--data=images.npz`: convolutional networks for

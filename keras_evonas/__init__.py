@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "EvoOracle": "keras_evonas.oracles.oracle",
     "EvoTuner": "keras_evonas.tuners.tuner",
-    "EvolutionarySearch": "keras_evonas.tuners.search",
+    "EvolutionarySearch": "keras_evonas.tuners.evolutionary_search",
     "HypermodelCosts": "keras_evonas.models.costs",
     "MultiFidelityTuner": "keras_evonas.tuners.multi_fidelity",
     "at_least": "keras_evonas.oracles.constraints",

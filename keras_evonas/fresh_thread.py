@@ -1,4 +1,4 @@
-"""Work in a thread of its own, which an interrupt does not leave behind."""
+"""Tasks in a thread of their own, which an interrupt does not leave behind."""
 
 import threading
 from collections.abc import Callable
@@ -8,21 +8,55 @@ Result = TypeVar("Result")
 _TIME_TO_BEGIN = 5.0  # seconds
 
 
-def in_fresh_thread(task: Callable[[], Result], name: str) -> Result:
-    """Runs a task in a new thread, and waits for it.
+def with_fresh_keras(
+    task: Callable[[], Result],
+    name: str,
+    on_interrupt: Callable[[], object] = lambda: None,
+) -> Result:
+    """Runs a task in a new thread, under the caller's dtype policy.
 
-    After Ctrl-C it waits on, for the task to end, and raises then; after a
-    second Ctrl-C it raises at once. A thread that is left behind would change
-    global state beside whatever comes next, and ends with the interpreter in
-    the middle of TensorFlow: Python (3.11) forgets a thread when the wait for
-    it is interrupted.
+    Keras keeps the names of layers and the generator of its seeds by thread:
+    both begin anew in there, and the caller's stay as they are.
 
     Args:
-        task: What to run.
+        task: Function to run.
         name: String, the name of the thread.
+        on_interrupt: Called at the first Ctrl-C, to let the task end soon.
 
     Returns:
-        What `task` returns. What it raises is raised here.
+        What `task` returns. An error that it raises is raised here.
+    """
+    import keras  # Slow to import, and not needed by `in_fresh_thread`.
+
+    policy = keras.config.dtype_policy()
+
+    def run() -> Result:
+        keras.config.set_dtype_policy(policy)
+        return task()
+
+    return in_fresh_thread(run, name, on_interrupt)
+
+
+def in_fresh_thread(
+    task: Callable[[], Result],
+    name: str,
+    on_interrupt: Callable[[], object] = lambda: None,
+) -> Result:
+    """Runs a task in a new thread, and waits for it.
+
+    After Ctrl-C the task is waited for before `KeyboardInterrupt` is raised;
+    a second Ctrl-C raises it at once. A thread that is left behind would go
+    on to change global state, and would end with the interpreter in the middle
+    of a call of TensorFlow: Python (3.11) does not join a thread at exit if
+    the wait for it was interrupted.
+
+    Args:
+        task: Function to run.
+        name: String, the name of the thread.
+        on_interrupt: Called at the first Ctrl-C, to let the task end soon.
+
+    Returns:
+        What `task` returns. An error that it raises is raised here.
     """
     results: list[Result] = []
     errors: list[BaseException] = []
@@ -43,8 +77,9 @@ def in_fresh_thread(task: Callable[[], Result], name: str) -> Result:
         thread.start()
     except KeyboardInterrupt as error:
         if not began.wait(_TIME_TO_BEGIN):
-            raise  # It came before there was a thread.
+            raise  # The interrupt came before the thread began.
         interrupt = error
+        on_interrupt()
     while not ended.is_set():
         try:
             ended.wait()
@@ -52,6 +87,7 @@ def in_fresh_thread(task: Callable[[], Result], name: str) -> Result:
             if interrupt is not None:
                 raise
             interrupt = error
+            on_interrupt()
     thread.join()
     if interrupt is not None:
         raise interrupt

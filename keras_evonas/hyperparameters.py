@@ -4,27 +4,30 @@ The one place that knows keras-tuner's types of hyperparameters.
 """
 
 import json
-import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
+from typing import TypeAlias
 
 import keras_tuner
 from keras_tuner.engine import hyperparameters as hp_types
 
-from keras_evonas.evolution.genes import Categorical
-from keras_evonas.evolution.genes import Condition
 from keras_evonas.evolution.genes import Domain
 from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Grid
 from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.project import spaces as space_lib
+from keras_evonas.project.files import WAY_OUT
 
-# Of a stepped range with more values than this, only every other one (or
-# third one, and so on) takes part in the search.
-_MAX_GRID = 100_000
+HyperParameter: TypeAlias = hp_types.HyperParameter
+
+_KINDS = (
+    *(hp_types.Boolean, hp_types.Choice, hp_types.Fixed),
+    *(hp_types.Float, hp_types.Int),
+)
 
 
 def to_space(hyperparameters: keras_tuner.HyperParameters) -> SearchSpace:
@@ -44,9 +47,10 @@ def to_space(hyperparameters: keras_tuner.HyperParameters) -> SearchSpace:
     Raises:
         ValueError: If a hyperparameter is of an unknown type.
     """
-    return SearchSpace(
-        _parents_first([_gene(hp) for hp in hyperparameters.space])
+    ordered, orphans = space_lib.parents_first(
+        map(_gene, hyperparameters.space)
     )
+    return SearchSpace(ordered + orphans)  # It names an orphan in its error.
 
 
 def to_genome(
@@ -74,6 +78,15 @@ def to_genome(
         for name, value in values.items()
     }
     return space.adopt(draft, "initial_population")
+
+
+def with_values(
+    hyperparameters: keras_tuner.HyperParameters, values: Mapping[str, Any]
+) -> keras_tuner.HyperParameters:
+    """Returns a copy of hyperparameters that has other values."""
+    copy = hyperparameters.copy()
+    copy.values = dict(values)
+    return copy
 
 
 def describe_changes(
@@ -138,16 +151,6 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
         self._not_looked_at = {_identity(hp) for hp in self._overridden}
         self._space_json = getattr(source, "_space_json", (0, "[]"))
 
-    @property
-    def is_watched(self) -> bool:
-        """Whether somebody looks for changes."""
-        return self._on_change is not None
-
-    @property
-    def overridden(self) -> tuple[Any, ...]:
-        """What stands in for what the model asks for."""
-        return self._overridden
-
     def copy(self) -> "SharedHyperParameters":
         """Returns an independent copy that shares the hyperparameters."""
         return SharedHyperParameters(self, self._on_change, self._overridden)
@@ -184,8 +187,9 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
             changed = bool(silent or missing)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What watches belongs to this process.
-        return keras_tuner.HyperParameters.from_config, (self.get_config(),)
+        # In another process, too, a change of a range ends the search.
+        is_watched = self._on_change is not None
+        return _restored, (self.get_config(), is_watched, self._overridden)
 
     def _retrieve(self, hp: Any) -> Any:
         if self._on_change is not None:
@@ -202,73 +206,49 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
                 on_change(_describe_change(known, hp))
 
 
-def _gene(hp: Any) -> Gene:
-    domain = _domain(hp)
-    conditions = tuple(
-        Condition(condition.name, tuple(condition.values))
-        for condition in hp.conditions
+def refuse_change(change: str) -> None:
+    """Ends the search because a model asks for another range than before.
+
+    Raises:
+        keras_tuner.errors.FatalValueError: Always.
+    """
+    raise keras_tuner.errors.FatalValueError(
+        "The project folder holds a search that differs from this one: "
+        f"{change}. {WAY_OUT}"
     )
-    default = _nearest(domain, hp.default)
-    return Gene(hp.name, domain, conditions, default)
 
 
-def _domain(hp: Any) -> Domain:
-    if isinstance(hp, hp_types.Boolean):
-        return Categorical((False, True))
-    if isinstance(hp, hp_types.Fixed):
-        return Categorical((_plain(hp.value),))
-    if isinstance(hp, hp_types.Choice):
-        values = tuple(dict.fromkeys(map(_plain, hp.values)))
-        return (
-            Grid(tuple(sorted(values))) if hp.ordered else Categorical(values)
+def _restored(
+    config: dict[str, Any],
+    is_watched: bool,
+    overridden: tuple[HyperParameter, ...],
+) -> SharedHyperParameters:
+    return SharedHyperParameters(
+        keras_tuner.HyperParameters.from_config(config),
+        refuse_change if is_watched else None,
+        overridden,
+    )
+
+
+def _gene(hp: HyperParameter) -> Gene:
+    kind = next((kind for kind in _KINDS if isinstance(hp, kind)), None)
+    gene = kind and space_lib.gene_of(kind.__name__, hp.get_config())
+    if gene is None:
+        raise ValueError(
+            "`hyperparameters` may hold Boolean, Choice, Fixed, Float and Int. "
+            f"Received: {hp!r} of type {type(hp)}."
         )
-    if isinstance(hp, hp_types.Int | hp_types.Float):
-        return _numerical_domain(hp, integer=isinstance(hp, hp_types.Int))
-    raise ValueError(
-        "`hyperparameters` may hold Boolean, Choice, Fixed, Float and Int. "
-        f"Received: {hp!r} of type {type(hp)}."
-    )
-
-
-def _numerical_domain(hp: Any, *, integer: bool) -> Domain:
-    kind = int if integer else float
-    low, high, step = kind(hp.min_value), kind(hp.max_value), hp.step
-    linear = hp.sampling == "linear"
-    if step is None or (integer and linear and step == 1):
-        return Interval(low, high, scale=hp.sampling, integer=integer)
-    values = hp.values
-    if linear:
-        count = int((high - low) // step) + 1
-        every = math.ceil(count / _MAX_GRID)
-        values = (low + index * step for index in range(0, count, every))
-    # keras-tuner 1.4.8 gives floats for an Int with logarithmic steps.
-    return Grid(tuple(sorted({kind(value) for value in values})))
-
-
-def _nearest(domain: Domain, value: Any) -> Value:
-    """The value of the domain next to a default that may lie outside."""
-    value = _plain(value)
-    if isinstance(domain, Interval) and not domain.integer:
-        value = float(value)
-    if domain.contains(value):
-        return value
-    if not isinstance(domain, Interval):
-        numbers = [v for v in domain if isinstance(v, int | float)]
-        if numbers and isinstance(value, int | float):
-            return min(numbers, key=lambda number: abs(number - value))
-        return next(iter(domain))
-    clipped = min(max(value, domain.low), domain.high)
-    return int(clipped) if domain.integer else float(clipped)
+    return gene
 
 
 def _canonical(domains: Iterable[Domain], value: Any) -> Any:
     """The domain's own form of a value: its type, and its last digits."""
-    value = _plain(value)
+    value = space_lib.plain(value)
     for domain in domains:
         if domain.contains(value):
             return domain.own(value)
         if isinstance(domain, Grid) and isinstance(value, int | float):
-            near = _nearest(domain, value)
+            near = space_lib.nearest(domain, value)
             if abs(float(near) - value) <= 1e-9 * max(1.0, abs(value)):
                 return near
         whole = isinstance(value, float) and value.is_integer()
@@ -279,11 +259,6 @@ def _canonical(domains: Iterable[Domain], value: Any) -> Any:
         ):
             return int(value)
     return value
-
-
-def _plain(value: Any) -> Any:
-    """Turns a NumPy scalar into the Python value; `Choice` takes both."""
-    return value.item() if hasattr(value, "item") else value
 
 
 def _identity(hp: Any) -> str:
@@ -308,22 +283,3 @@ def _definition(hp: Any) -> str:
 
 def _describe_change(known: Any, requested: Any) -> str:
     return f"'{requested.name}' was {known!r} and is now {requested!r}"
-
-
-def _parents_first(genes: list[Gene]) -> list[Gene]:
-    """Sorts stably; a space that came over gRPC is ordered by type."""
-    ordered: list[Gene] = []
-    names: set[str] = set()
-    waiting = list(genes)
-    while waiting:
-        late = []
-        for gene in waiting:
-            if names.issuperset(c.parent for c in gene.conditions):
-                ordered.append(gene)
-                names.add(gene.name)
-            else:
-                late.append(gene)
-        if len(late) == len(waiting):
-            return ordered + late  # SearchSpace names the culprit
-        waiting = late
-    return ordered

@@ -77,9 +77,11 @@ PUBLIC = {
         "InProcess",
         "Processes",
         "Ray",
+        "Worker",
     },
     "keras_evonas.testing": {
         "CrossoverConformance",
+        "ExecutorConformance",
         "MutationConformance",
         "OracleConformance",
         "Problem",

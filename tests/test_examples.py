@@ -44,13 +44,17 @@ SMALL = {
             *("--finalists=1", "--repeats=1", "--max_trainings=2"),
         ),
         r"the best: 0\.\d{4} ± 0\.\d{4} over 2 folds[\s\S]*"
-        r"Finalists by their honest val_accuracy:[\s\S]*"
+        r"Finalists by their unseen val_accuracy:[\s\S]*"
         r"What the genes of .* are worth[\s\S]*"
         r"report: .*report\.html",
     ),
     "own_operator": (
         ("--max_trials=3", "--epochs=1", "--population_size=2"),
         r"the family of trial \d, the oldest first:\n  birth \d",
+    ),
+    "own_executor": (
+        ("--max_trials=1", "--epochs=1", "--workers=1"),
+        r"1 networks by Pipes\(workers=1\)\nthe best: 0\.\d{4}, trial 0\n$",
     ),
     "cohorts": (
         ("--max_trials=2", "--epochs=1", "--cohort_size=2"),

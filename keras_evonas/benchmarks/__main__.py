@@ -8,14 +8,14 @@ from absl import flags
 
 # Each module defines flags, absl's or in `FLAGS` of its own, and `main(argv)`.
 _MODULE_OF = {
-    "inheritance": "keras_evonas.benchmarks.inheritance",
-    "live": "keras_evonas.benchmarks.live",
-    "memory": "keras_evonas.benchmarks.memory",
-    "oracle": "keras_evonas.benchmarks.oracle",
-    "pareto": "keras_evonas.benchmarks.pareto",
-    "search": "keras_evonas.benchmarks.search",
-    "throughput": "keras_evonas.benchmarks.throughput",
-    "workers": "keras_evonas.benchmarks.workers",
+    "inheritance": "weight_inheritance",
+    "live": "live",
+    "memory": "memory_estimates",
+    "oracle": "oracle_times",
+    "pareto": "hypervolumes",
+    "search": "regrets",
+    "throughput": "throughput",
+    "workers": "workers",
 }
 
 
@@ -28,7 +28,9 @@ def main() -> None:
             f"NAME is one of {', '.join(sorted(_MODULE_OF))}. Received: "
             f"{name!r}. Add --help after the name for its flags."
         )
-    module = importlib.import_module(_MODULE_OF[name])
+    module = importlib.import_module(
+        f"keras_evonas.benchmarks.{_MODULE_OF[name]}"
+    )
     if hasattr(module, "FLAGS"):
         flags.FLAGS.append_flag_values(module.FLAGS)
         module.FLAGS.mark_as_parsed()  # By `app.run`, which is next.

@@ -1,205 +1,166 @@
 """Searches that train: held-out accuracy against trials and the clock.
 
-Ours beside keras-tuner's own and Optuna's TPE, on digits and on a part of
-Fashion-MNIST: the same networks, data and epochs a trial, each search in a
-fresh process on one core of its own.
+Searches of this package beside keras-tuner's own and Optuna's TPE, on digits
+and on a part of Fashion-MNIST: the same networks, data and epochs a trial, each
+search in a fresh process on one core of its own.
 
 ```sh
 python -m keras_evonas.benchmarks live --seeds=5 --jobs=2 --out=FOLDER \
     --markdown=live.md --plot=live.png
 ```
 
-A finished search is a file of the folder; run it again, and what is there is
-not measured again. A search does not know when it will be ended, so those of a
-larger budget serve for a smaller one.
+Each finished search is a file of the folder. A second run measures only the
+searches without a file. The method does not depend on the budget, so searches
+of a larger budget serve for a smaller one, too.
 """
 
+import functools
 import itertools
 import os
 import pathlib
 import platform
 import queue
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent import futures
-from typing import Any
 
-from absl import app
 from absl import flags
 
+from keras_evonas.benchmarks.command import output_of
+from keras_evonas.benchmarks.command import publish
+from keras_evonas.benchmarks.command import usage_errors
 from keras_evonas.benchmarks.live_comparison import LiveComparison
-from keras_evonas.benchmarks.live_methods import LIVE_METHODS
-from keras_evonas.benchmarks.live_methods import check_live_method
-from keras_evonas.benchmarks.live_methods import search
 from keras_evonas.benchmarks.live_problems import DATASETS
 from keras_evonas.benchmarks.live_problems import dataset
+from keras_evonas.benchmarks.live_runs import TITLES
 from keras_evonas.benchmarks.live_runs import Budget
 from keras_evonas.benchmarks.live_runs import LiveRun
 from keras_evonas.benchmarks.live_runs import read_run
+from keras_evonas.benchmarks.methods import check_installed
 
-_DEFAULT_METHODS = [name for name in LIVE_METHODS if name != "evo_oracle"]
 # Apart from absl's own, so that another benchmark may have flags of these names
 # in the same program.
-FLAGS = flags.FlagValues()
-_DATASETS = flags.DEFINE_list(
-    "datasets",
-    list(DATASETS),
-    f"Among {', '.join(DATASETS)}.",
-    flag_values=FLAGS,
+FLAGS = flags.FlagValues()  # type: ignore[no-untyped-call]  # absl has no type.
+_list = functools.partial(flags.DEFINE_list, flag_values=FLAGS)
+_integer = functools.partial(
+    flags.DEFINE_integer, lower_bound=1, flag_values=FLAGS
 )
-_METHODS = flags.DEFINE_list(
+_float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
+_string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
+_DATASETS = _list("datasets", list(DATASETS), f"Among {', '.join(DATASETS)}.")
+_METHODS = _list(
     "methods",
-    _DEFAULT_METHODS,
-    f"Among {', '.join(LIVE_METHODS)}.",
-    flag_values=FLAGS,
+    [name for name in TITLES if name != "evo_oracle"],
+    f"Among {', '.join(TITLES)}.",
 )
-_SEEDS = flags.DEFINE_integer(
-    "seeds", 5, "Number of seeds, from 0 on.", lower_bound=1, flag_values=FLAGS
+_SEEDS = _integer("seeds", 5, "Number of seeds, from 0 on.")
+_TRIALS = _integer("trials", 10, "Trials of a search at least.")
+_SECONDS = _float(
+    "seconds", 30.0, "Seconds of a search at least.", lower_bound=0.0
 )
-_TRIALS = flags.DEFINE_integer(
-    "trials",
-    10,
-    "Trials of a search at least.",
-    lower_bound=1,
-    flag_values=FLAGS,
+_LIMIT = _float(
+    "limit", 50.0, "Seconds to end a search after with fewer trials, too."
 )
-_SECONDS = flags.DEFINE_float(
-    "seconds",
-    30.0,
-    "Seconds of a search at least.",
-    lower_bound=0.0,
-    flag_values=FLAGS,
+_EPOCHS = _integer(
+    "epochs", None, "Epochs of a trial. Defaults to each data set's own."
 )
-_LIMIT = flags.DEFINE_float(
-    "limit",
-    50.0,
-    "Seconds to end a search after with fewer trials, too.",
-    flag_values=FLAGS,
-)
-_EPOCHS = flags.DEFINE_integer(
-    "epochs",
-    None,
-    "Epochs of a trial. Defaults to each data set's own.",
-    lower_bound=1,
-    flag_values=FLAGS,
-)
-_DATA = flags.DEFINE_string(
+_DATA = _string(
     "data",
     None,
     "An `.npz` file with x_train, y_train, x_test and y_test to take for "
     "Fashion-MNIST. Defaults to `keras.datasets.fashion_mnist`.",
-    flag_values=FLAGS,
 )
-_EXAMPLES = flags.DEFINE_integer(
-    "examples",
-    2000,
-    "How many of its images to train on.",
-    lower_bound=1,
-    flag_values=FLAGS,
-)
-_JOBS = flags.DEFINE_integer(
-    "jobs",
-    1,
-    "Searches side by side, each on its own core.",
-    lower_bound=1,
-    flag_values=FLAGS,
-)
-_OUT = flags.DEFINE_string(
-    "out",
-    "live",
-    "Folder for a file of each finished search.",
-    flag_values=FLAGS,
-)
-_STOP = flags.DEFINE_float(
+_EXAMPLES = _integer("examples", 2000, "Number of its images to train on.")
+_JOBS = _integer("jobs", 1, "Searches side by side, each on its own core.")
+_OUT = _string("out", "live", "Folder for a file of each finished search.")
+_STOP = _float(
     "stop_after_seconds",
     None,
-    "Begin no further search after so long; run it again to go on.",
-    flag_values=FLAGS,
+    "Seconds after which no further search begins; run it again to go on.",
 )
-_AT = flags.DEFINE_list(
-    "at",
-    ["2", "4", "8"],
-    "Numbers of trials to show, up to `--trials`.",
-    flag_values=FLAGS,
+_AT = _list(
+    "at", ["2", "4", "8"], "Numbers of trials to show, up to `--trials`."
 )
-_MARKDOWN = flags.DEFINE_string(
-    "markdown",
-    None,
-    "File to write the tables to, beside printing them.",
-    flag_values=FLAGS,
+_MARKDOWN = _string(
+    "markdown", None, "File to write the tables to, beside printing them."
 )
-_PLOT = flags.DEFINE_string(
-    "plot", None, "Picture to draw, .png or .svg.", flag_values=FLAGS
-)
-_MEASURE = flags.DEFINE_list(
-    "measure", None, "Run one search; for internal use.", flag_values=FLAGS
-)
+_PLOT = _string("plot", None, "Picture to draw, .png or .svg.")
+_MEASURE = _list("measure", None, "Run one search; for internal use.")
 
-# What must be the same for searches to be compared.
+# Must be the same for searches to be compared.
 _OF_SEARCHES = (_TRIALS, _SECONDS, _LIMIT, _EPOCHS, _EXAMPLES)
 _Task = tuple[str, str, int]
 
 
 def main(argv: Sequence[str]) -> None:
-    """Runs what is missing, and writes the tables if all is there."""
+    """Runs the missing searches, and writes the tables once all are there."""
     del argv
     if _MEASURE.value:
         _measure(*_MEASURE.value)
         return
-    try:
+    with usage_errors():
         tasks = _tasks()
         runs = _measured(tasks)
-    except (ImportError, OSError, ValueError) as error:
-        raise app.UsageError(str(error)) from error
     if len(runs) < len(tasks):
         print(f"{len(runs)} of {len(tasks)} searches; run it again to go on.")
         return
     comparison = LiveComparison(runs)
-    text = _text(comparison, runs)
-    print(text)
-    if _MARKDOWN.value:
-        pathlib.Path(_MARKDOWN.value).write_text(text, encoding="utf-8")
+    publish(_text(comparison, runs), _MARKDOWN.value)
     if _PLOT.value:
         comparison.plot(
             _PLOT.value, trials=_TRIALS.value, seconds=_SECONDS.value
         )
 
 
+def check_live_method(name: str) -> None:
+    """Checks that there is a method, and that its package is installed.
+
+    Raises:
+        ValueError: If there is none.
+        ImportError: If a package is missing; the error says how to install it.
+    """
+    if name not in TITLES:
+        raise ValueError(
+            f"`methods` must be among {list(TITLES)}. Received: {name!r}."
+        )
+    check_installed(name)
+
+
 def _tasks() -> list[_Task]:
-    """All searches, seed by seed, so that a drift of the load hits all."""
+    """Returns all searches, seed by seed.
+
+    So a change of the machine's load concerns all methods alike.
+    """
     for name in _DATASETS.value:
         dataset(name)
     for name in _METHODS.value:
         check_live_method(name)
-    return list(
-        (name, method, seed)
-        for seed, name, method in itertools.product(
-            range(_SEEDS.value), _DATASETS.value, _METHODS.value
-        )
-    )
+    seeds = range(_SEEDS.value)
+    pairs = list(itertools.product(_DATASETS.value, _METHODS.value))
+    return [(name, method, seed) for seed in seeds for name, method in pairs]
 
 
 def _measured(tasks: Sequence[_Task]) -> list[LiveRun]:
-    """Runs what has no file yet, and reads all that have one."""
-    folder = pathlib.Path(_OUT.value)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {
-        task: folder / f"{'-'.join(map(str, task))}.json" for task in tasks
-    }
+    """Runs the searches without a file, and reads all files."""
+    pathlib.Path(_OUT.value).mkdir(parents=True, exist_ok=True)
     for task in tasks:
-        if paths[task].exists():
-            _read(paths[task], task[0])
-    _run_all([task for task in _in_turns(tasks) if not paths[task].exists()])
-    return [
-        _read(paths[task], task[0]) for task in tasks if paths[task].exists()
-    ]
+        if _path(task).exists():
+            _read(task)
+    _run_all([task for task in _in_turns(tasks) if not _path(task).exists()])
+    return [_read(task) for task in tasks if _path(task).exists()]
+
+
+def _path(task: _Task) -> pathlib.Path:
+    return pathlib.Path(_OUT.value, f"{'-'.join(map(str, task))}.json")
+
+
+def _read(task: _Task) -> LiveRun:
+    return read_run(_path(task), _settings(task[0]), _budget(task[0]))
 
 
 def _in_turns(tasks: Sequence[_Task]) -> list[_Task]:
-    """Another method comes first for each seed."""
+    """Returns the searches, with another method first for each seed."""
     ordered = []
     for seed, group in itertools.groupby(tasks, lambda task: task[2]):
         of_seed = list(group)
@@ -249,14 +210,11 @@ def _cores() -> list[int]:
 
 def _in_subprocess(task: _Task, core: int) -> None:
     print(f"{' '.join(map(str, task))}\n", end="", flush=True)
-    command = [sys.executable, "-m", "keras_evonas.benchmarks", "live"]
-    command += [f"--measure={','.join(map(str, [*task, core]))}"]
-    for flag in (*_OF_SEARCHES, _DATA, _OUT):
-        if flag.value is not None:
-            command += [f"--{flag.name}={flag.value}"]
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{run.stderr}")
+    output_of(
+        "live",
+        f"--measure={','.join(map(str, [*task, core]))}",
+        passed_on=(*_OF_SEARCHES, _DATA, _OUT),
+    )
 
 
 def _measure(name: str, method: str, seed: str, core: str) -> None:
@@ -265,6 +223,8 @@ def _measure(name: str, method: str, seed: str, core: str) -> None:
         # TensorFlow counts its threads by it; so it comes before the import.
         os.sched_setaffinity(0, {int(core)})
     import keras
+
+    from keras_evonas.benchmarks.live_methods import search
 
     problem = dataset(name).load(_DATA.value, _EXAMPLES.value)
     with tempfile.TemporaryDirectory() as folder:
@@ -280,8 +240,7 @@ def _measure(name: str, method: str, seed: str, core: str) -> None:
             f"Keras {keras.__version__} on {keras.backend.backend()}"
         ),
     )
-    path = pathlib.Path(_OUT.value) / f"{name}-{method}-{seed}.json"
-    run.write(path, _settings(name))
+    run.write(_path((name, method, int(seed))), _settings(name))
 
 
 def _budget(name: str) -> Budget:
@@ -293,16 +252,12 @@ def _budget(name: str) -> Budget:
     )
 
 
-def _settings(name: str) -> dict[str, Any]:
-    """What must be the same for searches to be compared."""
-    settings = {"epochs": _budget(name).epochs}
+def _settings(name: str) -> dict[str, object]:
+    """Returns the settings that compared searches share."""
+    settings: dict[str, object] = {"epochs": _budget(name).epochs}
     if name != "digits":
         settings["examples"] = _EXAMPLES.value
     return settings
-
-
-def _read(path: pathlib.Path, name: str) -> LiveRun:
-    return read_run(path, _settings(name), _budget(name))
 
 
 def _text(comparison: LiveComparison, runs: Sequence[LiveRun]) -> str:

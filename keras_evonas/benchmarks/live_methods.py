@@ -7,43 +7,51 @@ it.
 """
 
 import contextlib
+import dataclasses
 import functools
 import gc
 import os
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
+
+import keras
+import keras_tuner
 
 from keras_evonas.benchmarks.live_problems import LiveProblem
 from keras_evonas.benchmarks.live_runs import Budget
 from keras_evonas.benchmarks.live_runs import End
-from keras_evonas.benchmarks.methods import method as searcher_of
-from keras_evonas.benchmarks.peers import check_installed
+from keras_evonas.benchmarks.methods import method as method_of
+from keras_evonas.evolution.defaults import default_strategy
+from keras_evonas.evolution.genes import Genome
+from keras_evonas.hyperparameters import to_space
+from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.tuners.evolutionary_search import EvolutionarySearch
+from keras_evonas.tuners.sizing import largest_cohort
 
 _OBJECTIVE = "val_accuracy"
 _MANY = 100_000
 # keras-tuner's BayesianOptimization begins with three random networks for
 # each hyperparameter, here 40 to 80: it would be a random search to its end.
 _INITIAL_POINTS = 8
-# Ours take their sizes from the number of trials: about as many as
-# EvolutionarySearch manages in the seconds of the default run.
-_TOLD = 32
+# EvolutionarySearch and EvoOracle take their sizes from the number of trials:
+# about as many as the former manages in the seconds of the default run.
+_EXPECTED_TRIALS = 32
 
 
 class _SpentError(Exception):
-    """The budget is spent; a tuner ends when a hook of it raises."""
+    """The budget is spent; a tuner ends when one of its hooks raises."""
 
 
 class Stopwatch:
-    """Notes the ends of trials, from its own making on.
+    """Records the ends of trials, from its own creation on.
 
     Args:
         budget: When to end the search.
 
     Attributes:
         ends: The trials, in the order in which they ended.
-        keys: Their names, as the search knows them.
+        trial_ids: Their ids.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -51,18 +59,18 @@ class Stopwatch:
         self._epochs = 0
         self._start = time.perf_counter()
         self.ends: list[End] = []
-        self.keys: list[Any] = []
+        self.trial_ids: list[str] = []
 
-    def end(self, key: Any, epochs: int, score: float | None) -> bool:
-        """Notes a trial, and returns whether the budget is spent."""
+    def end(self, trial_id: str, epochs: int, score: float | None) -> bool:
+        """Records a trial, and returns whether the budget is spent."""
         seconds = time.perf_counter() - self._start
         self._epochs += epochs
-        self.keys.append(key)
+        self.trial_ids.append(trial_id)
         self.ends.append(End(seconds=seconds, epochs=epochs, score=score))
         return self._budget.is_spent(self._epochs, seconds)
 
-    def end_trial(self, trial: Any) -> None:
-        """Notes a trial of keras-tuner.
+    def end_trial(self, trial: keras_tuner.engine.trial.Trial) -> None:
+        """Records a trial of keras-tuner.
 
         Raises:
             _SpentError: If the budget is spent.
@@ -75,161 +83,129 @@ class Stopwatch:
             raise _SpentError
 
 
-# Loads the model of a trial with the weights of its best epoch.
-Load = Callable[[Any], Any]
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Search:
+    """Settings of one search, and the clock that ends it."""
+
+    problem: LiveProblem
+    seed: int
+    epochs: int
+    stopwatch: Stopwatch
+    folder: str
 
 
-def _watched(kind: Any, stopwatch: Stopwatch) -> Any:
-    """A tuner of keras-tuner that tells when its trials end."""
+# Loads the network of a trial with the weights of its best epoch.
+_Load = Callable[[str], keras.Model]
 
-    class Watched(kind):  # type: ignore[misc]
-        """Tells when its trials end."""
 
-        def on_trial_end(self, trial: Any) -> None:
+def _watched(
+    tuner: type[keras_tuner.Tuner], stopwatch: Stopwatch
+) -> type[keras_tuner.Tuner]:
+    class Watched(tuner):
+        """A tuner of keras-tuner that reports the ends of its trials."""
+
+        def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:
             super().on_trial_end(trial)
             stopwatch.end_trial(self.oracle.get_trial(trial.trial_id))
 
     return Watched
 
 
-def _run(tuner: Any, problem: LiveProblem, budget: Budget) -> Load:
+def _run(tuner: keras_tuner.Tuner, search: _Search) -> _Load:
     with contextlib.suppress(_SpentError):
         tuner.search(
-            *problem.training,
-            epochs=budget.epochs,
-            validation_data=problem.validation,
+            *search.problem.parts.training,
+            epochs=search.epochs,
+            validation_data=search.problem.parts.validation,
             verbose=0,
         )
-
-    def load(trial_id: str) -> Any:
-        return tuner.load_model(tuner.oracle.get_trial(trial_id))
-
-    return load
+    return lambda trial_id: tuner.load_model(tuner.oracle.get_trial(trial_id))
 
 
-def _evolutionary_search(
-    problem: LiveProblem,
-    seed: int,
-    budget: Budget,
-    stopwatch: Stopwatch,
-    folder: str,
-) -> Load:
-    from keras_evonas.evolution.defaults import default_strategy
-    from keras_evonas.tuners.search import EvolutionarySearch
-    from keras_evonas.tuners.sizing import largest_cohort
-
+def _evolutionary_search(search: _Search) -> _Load:
     tuner = EvolutionarySearch(
-        problem.hypermodel,
+        search.problem.hypermodel,
         _OBJECTIVE,
         _MANY,
-        strategy=default_strategy().configure(_TOLD),
-        seed=seed,
-        cohort_size=largest_cohort("auto", _TOLD),
+        strategy=default_strategy().configure(_EXPECTED_TRIALS),
+        seed=search.seed,
+        cohort_size=largest_cohort("auto", _EXPECTED_TRIALS),
         keep_checkpoints="all",  # As keras-tuner does.
-        on_trial_end=stopwatch.end_trial,
-        directory=folder,
+        on_trial_end=search.stopwatch.end_trial,
+        directory=search.folder,
         project_name="search",
     )
-    return _run(tuner, problem, budget)
+    return _run(tuner, search)
 
 
-def _evo_oracle(
-    problem: LiveProblem,
-    seed: int,
-    budget: Budget,
-    stopwatch: Stopwatch,
-    folder: str,
-) -> Load:
-    import keras_tuner
-
-    from keras_evonas.evolution.defaults import default_strategy
-    from keras_evonas.oracles.oracle import EvoOracle
-
+def _evo_oracle(search: _Search) -> _Load:
     oracle = EvoOracle(
         _OBJECTIVE,
         _MANY,
-        strategy=default_strategy().configure(_TOLD),
-        seed=seed,
+        strategy=default_strategy().configure(_EXPECTED_TRIALS),
+        seed=search.seed,
     )
-    tuner = _watched(keras_tuner.Tuner, stopwatch)(
+    tuner = _watched(keras_tuner.Tuner, search.stopwatch)(
         oracle=oracle,
-        hypermodel=problem.hypermodel,
-        directory=folder,
+        hypermodel=search.problem.hypermodel,
+        directory=search.folder,
         project_name="search",
     )
-    return _run(tuner, problem, budget)
+    return _run(tuner, search)
 
 
-def _keras_tuner(
-    name: str,
-    problem: LiveProblem,
-    seed: int,
-    budget: Budget,
-    stopwatch: Stopwatch,
-    folder: str,
-) -> Load:
-    import keras_tuner
-
-    options: dict[str, Any] = {"max_trials": _MANY}
+def _keras_tuner(name: str, search: _Search) -> _Load:
+    options: dict[str, object] = {"max_trials": _MANY}
     if name == "BayesianOptimization":
         options["num_initial_points"] = _INITIAL_POINTS
     if name == "Hyperband":
-        options = {"max_epochs": budget.epochs, "hyperband_iterations": _MANY}
-    tuner = _watched(getattr(keras_tuner, name), stopwatch)(
-        problem.hypermodel,
+        options = {"max_epochs": search.epochs, "hyperband_iterations": _MANY}
+    tuner = _watched(getattr(keras_tuner, name), search.stopwatch)(
+        search.problem.hypermodel,
         objective=_OBJECTIVE,
-        seed=seed + 1,  # keras-tuner takes 0 for no seed
-        directory=folder,
+        seed=search.seed + 1,  # keras-tuner takes 0 for no seed
+        directory=search.folder,
         project_name="search",
         **options,
     )
-    return _run(tuner, problem, budget)
+    return _run(tuner, search)
 
 
-def _optuna_tpe(
-    problem: LiveProblem,
-    seed: int,
-    budget: Budget,
-    stopwatch: Stopwatch,
-    folder: str,
-) -> Load:
-    """Optuna has no tuner for Keras: the loop that its users write."""
-    import keras
-    import keras_tuner
-
-    from keras_evonas.hyperparameters import to_space
-
+def _optuna_tpe(search: _Search) -> _Load:
+    """Runs the loop that users of Optuna write: it has no tuner for Keras."""
+    hypermodel, parts = search.problem.hypermodel, search.problem.parts
     hp = keras_tuner.HyperParameters()
-    problem.hypermodel.build(hp)  # It asks for all that there is.
-    searcher = searcher_of("optuna_tpe")(to_space(hp), budget.trials, seed)
+    hypermodel.build(hp)  # Registers all hyperparameters.
+    searcher = method_of("optuna_tpe")(to_space(hp), _MANY, search.seed)
+    values_of: dict[str, Genome] = {}
 
-    def build(genome: Any) -> Any:
+    def build(trial_id: str) -> keras.Model:
         keras.backend.clear_session()
         gc.collect()
         chosen = hp.copy()
-        chosen.values = dict(genome)
-        return problem.hypermodel.build(chosen)
+        chosen.values = dict(values_of[trial_id])
+        return hypermodel.build(chosen)
 
-    def path_of(key: Any) -> str:
-        return os.path.join(folder, f"{key[0]}.weights.h5")
+    def path_of(trial_id: str) -> str:
+        return os.path.join(search.folder, f"{trial_id}.weights.h5")
 
-    def load(key: Any) -> Any:
-        model = build(key[1])
-        model.load_weights(path_of(key))
+    def load(trial_id: str) -> keras.Model:
+        model = build(trial_id)
+        model.load_weights(path_of(trial_id))
         return model
 
     is_spent = False
-    while not is_spent:
-        token, genome = searcher.ask()
-        key = (len(stopwatch.keys), genome)
-        history = build(genome).fit(
-            *problem.training,
-            epochs=budget.epochs,
-            validation_data=problem.validation,
+    while not is_spent and (question := searcher.ask()) is not None:
+        trial_id = str(len(values_of))
+        values_of[trial_id] = question.genome
+        history = build(trial_id).fit(
+            *parts.training,
+            epochs=search.epochs,
+            validation_data=parts.validation,
             verbose=0,
             callbacks=[
                 keras.callbacks.ModelCheckpoint(
-                    path_of(key),
+                    path_of(trial_id),
                     monitor=_OBJECTIVE,
                     mode="max",
                     save_best_only=True,
@@ -238,12 +214,12 @@ def _optuna_tpe(
             ],
         )
         score = max(history.history[_OBJECTIVE])
-        searcher.tell(token, -score)
-        is_spent = stopwatch.end(key, budget.epochs, score)
+        question.tell((-score,))
+        is_spent = search.stopwatch.end(trial_id, search.epochs, score)
     return load
 
 
-LIVE_METHODS: dict[str, Callable[..., Load]] = {
+_LIVE_METHODS: dict[str, Callable[[_Search], _Load]] = {
     "evolutionary_search": _evolutionary_search,
     "evo_oracle": _evo_oracle,
     "keras_tuner_random": functools.partial(_keras_tuner, "RandomSearch"),
@@ -255,21 +231,6 @@ LIVE_METHODS: dict[str, Callable[..., Load]] = {
 }
 
 
-def check_live_method(name: str) -> None:
-    """Checks that there is a method, and that its package is installed.
-
-    Raises:
-        ValueError: If there is none.
-        ImportError: If a package is missing; the error says how to install it.
-    """
-    if name not in LIVE_METHODS:
-        raise ValueError(
-            f"`methods` must be among {list(LIVE_METHODS)}. Received: {name!r}."
-        )
-    if name in ("optuna_tpe", "keras_tuner_bayesian"):
-        check_installed(name)
-
-
 def search(
     method: str, problem: LiveProblem, seed: int, budget: Budget, folder: str
 ) -> list[End]:
@@ -279,7 +240,7 @@ def search(
     examples, after the search, outside of the clock.
 
     Args:
-        method: Name among `LIVE_METHODS`.
+        method: Name among `live_runs.TITLES`.
         problem: What to search.
         seed: Non-negative integer.
         budget: When to end.
@@ -288,25 +249,25 @@ def search(
     Returns:
         The trials in the order in which they ended.
     """
-    import keras
-
     keras.utils.set_random_seed(seed)
     stopwatch = Stopwatch(budget)
-    load = LIVE_METHODS[method](problem, seed, budget, stopwatch, folder)
+    load = _LIVE_METHODS[method](
+        _Search(problem, seed, budget.epochs, stopwatch, folder)
+    )
     best, ends = -1.0, []
-    for key, end in zip(stopwatch.keys, stopwatch.ends, strict=True):
+    for trial_id, end in zip(stopwatch.trial_ids, stopwatch.ends, strict=True):
         if end.score is not None and end.score > best:
             best = end.score
             with warnings.catch_warnings():
                 # Optimizers are not needed to test.
                 warnings.filterwarnings("ignore", "Skipping variable loading")
-                model = load(key)
+                model = load(trial_id)
             end = end.tested_with(_accuracy(model, problem))
         ends.append(end)
     return ends
 
 
-def _accuracy(model: Any, problem: LiveProblem) -> float:
-    x, y = problem.held_out
+def _accuracy(model: keras.Model, problem: LiveProblem) -> float:
+    x, y = problem.parts.held_out
     logs = model.evaluate(x, y, batch_size=500, verbose=0, return_dict=True)
     return float(logs["accuracy"])

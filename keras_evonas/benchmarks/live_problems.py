@@ -1,115 +1,60 @@
-"""What the live comparison searches: images, and networks for them."""
+"""Problems of the live comparison: data sets, and networks for them."""
 
 import dataclasses
-import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
+from keras_evonas.benchmarks.datasets import Parts
+from keras_evonas.benchmarks.datasets import digits
+from keras_evonas.benchmarks.datasets import images
 
-Arrays = tuple[np.ndarray, np.ndarray]
-_KEYS = ("x_train", "y_train", "x_test", "y_test")
-_HELD_OUT = 1000
+if TYPE_CHECKING:  # A search's process imports Keras once it has its core.
+    import keras_tuner
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class LiveProblem:
-    """Networks, and three parts of a data set.
+    """Networks, and data to train them on.
 
     Args:
-        hypermodel: The networks, as keras-tuner takes them.
-        training: What networks are trained on.
-        validation: What a search judges them by.
-        held_out: What no search sees.
+        hypermodel: The networks.
+        parts: The data.
     """
 
-    hypermodel: Any
-    training: Arrays
-    validation: Arrays
-    held_out: Arrays
+    hypermodel: "keras_tuner.HyperModel"
+    parts: Parts
 
 
 def _digits(data: str | None, examples: int) -> LiveProblem:
     del data, examples
-    from sklearn import datasets
-
     from keras_evonas.models import Classification
     from keras_evonas.models import DenseNetwork
 
-    x, y = datasets.load_digits(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(x))
-    x, y = x[order].astype("float32") / 16, y[order].astype("int64")
-    return LiveProblem(
-        hypermodel=DenseNetwork(
-            (64,),
-            Classification(classes=10, labels="integer"),
-            units=(16, 256),
-            depth=(1, 3),
-        ),
-        training=(x[:1000], y[:1000]),
-        validation=(x[1000:1400], y[1000:1400]),
-        held_out=(x[1400:], y[1400:]),
+    hypermodel = DenseNetwork(
+        (64,),
+        Classification(classes=10, labels="integer"),
+        units=(16, 256),
+        depth=(1, 3),
     )
+    return LiveProblem(hypermodel, digits())
 
 
 def _fashion_mnist(data: str | None, examples: int) -> LiveProblem:
     from keras_evonas.models import Classification
     from keras_evonas.models import ConvNetwork
 
-    x, y, x_test, y_test = _arrays(data)
-    if examples + _HELD_OUT > len(x):
-        raise ValueError(
-            f"`examples` must leave {_HELD_OUT} of the {len(x)} training "
-            f"images for the validation. Received: examples={examples}."
-        )
-    return LiveProblem(
-        hypermodel=ConvNetwork(
-            x.shape[1:],
-            Classification(classes=10, labels="integer"),
-            stages=(1, 2),
-            blocks=(1, 2),
-            filters=(8, 32),
-            units=(16, 128),
-            # Three epochs are too short for the moving averages of "batch".
-            normalizations=("none", "layer"),
-        ),
-        training=(x[:examples], y[:examples]),
-        validation=(x[-_HELD_OUT:], y[-_HELD_OUT:]),
-        held_out=(x_test, y_test),
+    parts = images(data, examples, halved=True)
+    hypermodel = ConvNetwork(
+        parts.training[0].shape[1:],
+        Classification(classes=10, labels="integer"),
+        stages=(1, 2),
+        blocks=(1, 2),
+        filters=(8, 32),
+        units=(16, 128),
+        # Three epochs are too short for the moving averages of "batch".
+        normalizations=("none", "layer"),
     )
-
-
-def _arrays(path: str | None) -> list[np.ndarray]:
-    if path is None:
-        import keras
-
-        (x, y), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()
-    else:
-        x, y, x_test, y_test = _read(pathlib.Path(path))
-    return [_scaled(x), _labels(y), _scaled(x_test), _labels(y_test)]
-
-
-def _read(path: pathlib.Path) -> list[np.ndarray]:
-    with np.load(path, allow_pickle=False) as file:
-        missing = [key for key in _KEYS if key not in file.files]
-        if missing:
-            raise ValueError(
-                f"`data` must be an `.npz` file with {', '.join(_KEYS)}. "
-                f"Received: '{path}', which lacks {', '.join(missing)}."
-            )
-        return [file[key] for key in _KEYS]
-
-
-def _scaled(images: np.ndarray) -> np.ndarray:
-    """Scales to [0, 1], at half the resolution: a quarter of the time."""
-    images = images.reshape(*images.shape[:3], -1)
-    count, height, width, channels = images.shape
-    shape = (count, height // 2, 2, width // 2, 2, channels)
-    return (images.reshape(shape).mean((2, 4)) / 255).astype("float32")
-
-
-def _labels(labels: np.ndarray) -> np.ndarray:
-    return labels.astype("int64").reshape(-1)
+    return LiveProblem(hypermodel, parts)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,7 +62,7 @@ class Dataset:
     """A data set by name.
 
     Args:
-        title: String, what tables call it.
+        title: String, for tables.
         epochs: Integer, the epochs that a trial is trained for.
         load: Function from the path of an `.npz` file, or `None`, and a
             number of training images to the problem.

@@ -1,17 +1,26 @@
-"""What a search of the live comparison came to, and its file."""
+"""Results of the searches of the live comparison, and their files."""
 
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
 
 Clock = Literal["trials", "seconds"]
+# The methods, as tables show them.
+TITLES = {
+    "evolutionary_search": "EvolutionarySearch",
+    "evo_oracle": "EvoOracle in keras-tuner's Tuner",
+    "keras_tuner_random": "keras-tuner RandomSearch",
+    "keras_tuner_bayesian": "keras-tuner BayesianOptimization",
+    "keras_tuner_hyperband": "keras-tuner Hyperband",
+    "optuna_tpe": "Optuna TPE",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,11 +40,11 @@ class Budget:
     epochs: int
 
     def is_spent(self, epochs: int, seconds: float) -> bool:
-        """Whether a search is to end.
+        """Returns whether a search has to end.
 
         Args:
             epochs: Integer, those of all trials so far.
-            seconds: Float, how long it has been going on.
+            seconds: Float, those since the search began.
         """
         has_trials = epochs >= self.trials * self.epochs
         return seconds >= (self.seconds if has_trials else self.limit)
@@ -43,10 +52,10 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class End:
-    """The end of a trial.
+    """End of a trial.
 
     Args:
-        seconds: Float, since the search began.
+        seconds: Float, those since the search began.
         epochs: Integer, the epochs that it was trained for.
         score: Float, its best validation accuracy, `None` if it failed.
         tested: Float, its accuracy on held-out examples, if it was the best so
@@ -59,7 +68,7 @@ class End:
     tested: float | None = None
 
     def tested_with(self, accuracy: float) -> "End":
-        """The same with an accuracy on held-out examples."""
+        """Returns the same end with an accuracy on held-out examples."""
         return dataclasses.replace(self, tested=accuracy)
 
 
@@ -73,7 +82,7 @@ class LiveRun:
         seed: Integer.
         budget: When it was to end.
         ends: The trials in the order in which they ended.
-        machine: What it ran on, in words.
+        machine: String, the machine and the versions that it ran on.
     """
 
     dataset: str
@@ -84,26 +93,26 @@ class LiveRun:
     machine: str = ""
 
     def clock(self, clock: Clock) -> np.ndarray:
-        """Readings at the ends of the trials.
+        """Returns the clock's readings at the ends of the trials.
 
         Args:
             clock: `"seconds"`, or `"trials"`: epochs so far, in whole
                 trainings, since Hyperband trains most networks for less.
 
         Returns:
-            `(trials,)` array, never falling.
+            `(trials,)` array that never falls.
         """
         if clock == "seconds":
             return np.array([end.seconds for end in self.ends])
         epochs = np.cumsum([end.epochs for end in self.ends])
         return epochs / self.budget.epochs
 
-    def tested_at(self, clock: Clock, readings: Sequence[float]) -> np.ndarray:
-        """Held-out accuracy of the best trial so far by validation.
+    def tested_at(self, clock: Clock, readings: ArrayLike) -> np.ndarray:
+        """Returns the held-out accuracy of the best trial by validation.
 
         Args:
             clock: As in `clock`.
-            readings: `(n,)`, when to look.
+            readings: `(n,)`, the readings up to which trials count.
 
         Returns:
             `(n,)` array, NaN where no trial had ended, and where the
@@ -111,8 +120,7 @@ class LiveRun:
         """
         so_far = [np.nan]
         for end in self.ends:
-            is_best = end.tested is not None
-            so_far.append(end.tested if is_best else so_far[-1])
+            so_far.append(so_far[-1] if end.tested is None else end.tested)
         clocked = self.clock(clock)
         ended = np.searchsorted(clocked, readings, side="right")
         tested = np.array(so_far)[ended]
@@ -121,9 +129,9 @@ class LiveRun:
         return tested
 
     def cut_to(self, budget: Budget) -> "LiveRun":
-        """The search that it would have been with a smaller budget.
+        """Returns the search as a smaller budget would have ended it.
 
-        A search does not know its budget, so a longer one begins alike.
+        A search does not depend on its budget until it is spent.
 
         Raises:
             ValueError: If it ended before that budget is spent.
@@ -140,24 +148,24 @@ class LiveRun:
             f"{self.budget}."
         )
 
-    def write(self, path: pathlib.Path, settings: dict[str, Any]) -> None:
-        """Writes it, whole or not at all, with what it was measured with."""
+    def write(self, path: pathlib.Path, settings: dict[str, object]) -> None:
+        """Writes the search, whole or not at all, with its settings."""
         run = dataclasses.asdict(self)
         write_json(path, {"settings": settings, "run": run})
 
 
 def read_run(
-    path: pathlib.Path, settings: dict[str, Any], budget: Budget
+    path: pathlib.Path, settings: dict[str, object], budget: Budget
 ) -> LiveRun:
     """Reads a search.
 
     Args:
         path: The path of its file.
-        settings: What it should have been measured with.
-        budget: What to cut it to.
+        settings: The settings that it should have been measured with.
+        budget: The budget to cut it to.
 
     Raises:
-        ValueError: If the file is damaged, other settings stand in it, or the
+        ValueError: If the file is damaged, its settings are others, or the
             search is too short.
     """
     content = read_json(path)

@@ -1,66 +1,32 @@
-"""Search methods by name, our own and peers, all asked in the same way."""
+"""Search methods by name, of this package and of others."""
 
-import dataclasses
 import functools
+import importlib
 from collections.abc import Callable
 from collections.abc import Mapping
-from typing import Any
-from typing import Protocol
 
-from keras_evonas.benchmarks import peers
+from keras_evonas.benchmarks.searchers import EngineSearcher
+from keras_evonas.benchmarks.searchers import Searcher
 from keras_evonas.evolution import baselines
+from keras_evonas.evolution import multiobjective
+from keras_evonas.evolution import pareto_screening
 from keras_evonas.evolution import strategies
+from keras_evonas.evolution.defaults import default_pareto_strategy
 from keras_evonas.evolution.defaults import default_strategy
 from keras_evonas.evolution.engine import Engine
-from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.policy_gradient import policy_gradient
 from keras_evonas.evolution.progressive import progressive_search
 from keras_evonas.evolution.screening import screened_evolution
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
 
-
-class Searcher(Protocol):
-    """A search that is asked for configurations and told their losses."""
-
-    def ask(self) -> tuple[Any, Genome] | None:
-        """Returns a token and a configuration, `None` if there is no more."""
-
-    def tell(self, token: Any, loss: float | None) -> None:
-        """Takes the loss of what was asked, `None` if it failed."""
-
-
+# Begins a search of a space, given its number of trials and its seed.
 Method = Callable[[SearchSpace, int, int], Searcher]
 
-
-@dataclasses.dataclass
-class EngineSearcher:
-    """One of our strategies; see `Searcher`."""
-
-    engine: Engine
-
-    def ask(self) -> tuple[int, Genome] | None:
-        """Asks the engine; see `Searcher`."""
-        individual = self.engine.ask()
-        return individual and (individual.birth, individual.genome)
-
-    def tell(self, token: int, loss: float | None) -> None:
-        """Tells the engine; see `Searcher`."""
-        self.engine.tell(token, None if loss is None else (loss,))
-
-
-def _ours(
-    make: Callable[[], Strategy], space: SearchSpace, trials: int, seed: int
-) -> EngineSearcher:
-    strategy = make().configure(trials)
-    return EngineSearcher(Engine(space, strategy, seed=seed))
-
-
-def _paper_regularized_evolution() -> Strategy:
-    """The sizes that NAS-Bench-201 was searched with (Dong & Yang, 2020)."""
-    return strategies.regularized_evolution(population_size=10, sample_size=3)
-
-
+# Dong & Yang (2020) searched NAS-Bench-201 with these sizes.
+_regularized_evolution = functools.partial(
+    strategies.regularized_evolution, population_size=10, sample_size=3
+)
 _STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
     "default": default_strategy,
     "genetic_algorithm": strategies.genetic_algorithm,
@@ -71,36 +37,93 @@ _STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
     "policy_gradient": policy_gradient,
     "progressive_search": progressive_search,
     "random": baselines.random_search,
-    "regularized_evolution": _paper_regularized_evolution,
+    "regularized_evolution": _regularized_evolution,
     "screened_evolution": screened_evolution,
 }
+_PARETO_STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
+    "default": default_pareto_strategy,
+    "nsga2": multiobjective.nsga2,
+    "screened_nsga2": pareto_screening.screened_nsga2,
+    "random": baselines.random_search,
+}
+# Samplers of Optuna and oracles of keras-tuner, with the packages they need.
+_PEERS = {
+    "optuna_tpe": ("TPESampler", "optuna"),
+    "optuna_gp": ("GPSampler", "optuna", "torch"),
+    "optuna_nsga2": ("NSGAIISampler", "optuna"),
+    "keras_tuner_random": ("RandomSearchOracle", "keras_tuner"),
+    "keras_tuner_bayesian": (
+        "BayesianOptimizationOracle",
+        "keras_tuner",
+        "sklearn",
+    ),
+}
+_PARETO_PEERS = ("optuna_nsga2", "optuna_tpe")
 
 
-def method(name: str) -> Method:
+def method(name: str, objectives: int = 1) -> Method:
     """Returns the method of a name.
 
     Args:
-        name: One of `method_names()`.
-
-    Returns:
-        Function of a space, the number of trials and a seed that begins a
-        search.
+        name: One of `method_names(objectives)`.
+        objectives: Integer, 1 or 2. Defaults to 1.
 
     Raises:
         ValueError: If there is no such method.
         ImportError: If its package is not installed; the error says how to
             install it.
     """
-    if name in _STRATEGIES:
-        return functools.partial(_ours, _STRATEGIES[name])
-    if name in peers.PEERS:
-        peers.check_installed(name)
-        return peers.PEERS[name]
-    raise ValueError(
-        f"`methods` must be among {method_names()}. Received: {name!r}."
-    )
+    if name not in method_names(objectives):
+        raise ValueError(
+            f"`methods` must be among {method_names(objectives)}. Received: "
+            f"{name!r}."
+        )
+    if name not in _PEERS:
+        return functools.partial(_own, _strategies(objectives)[name])
+    check_installed(name)
+    kind, package, *_ = _PEERS[name]
+    if package == "optuna":
+        from keras_evonas.benchmarks.optuna_searcher import OptunaSearcher
+
+        return functools.partial(OptunaSearcher, kind, objectives)
+    from keras_evonas.benchmarks.keras_tuner_searcher import KerasTunerSearcher
+
+    return functools.partial(KerasTunerSearcher, kind)
 
 
-def method_names() -> list[str]:
-    """Names of our strategies, then of the peers."""
-    return [*_STRATEGIES, *peers.PEERS]
+def method_names(objectives: int = 1) -> list[str]:
+    """Returns the names of this package's strategies, then of the peers."""
+    peers = _PEERS if objectives == 1 else _PARETO_PEERS
+    return [*_strategies(objectives), *peers]
+
+
+def check_installed(name: str) -> None:
+    """Checks that the packages of a method are installed.
+
+    Args:
+        name: Name of a method.
+
+    Raises:
+        ImportError: If one is missing; the error says how to install it.
+    """
+    for package in _PEERS.get(name, ())[1:]:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ImportError(
+                "`methods` may name only methods whose packages are "
+                f"installed. Received: one that needs `{package}`. Install it "
+                "with pip install 'keras-evonas[benchmarks]', or leave the "
+                "method out."
+            ) from error
+
+
+def _strategies(objectives: int) -> Mapping[str, Callable[[], Strategy]]:
+    return _STRATEGIES if objectives == 1 else _PARETO_STRATEGIES
+
+
+def _own(
+    make: Callable[[], Strategy], space: SearchSpace, trials: int, seed: int
+) -> EngineSearcher:
+    strategy = make().configure(trials)
+    return EngineSearcher(Engine(space, strategy, seed=seed))

@@ -1,8 +1,8 @@
-"""Small data sets and the networks searched on them, for timing."""
+"""Small data sets and the networks that are searched on them, for timing."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import keras_tuner
@@ -11,26 +11,38 @@ import numpy as np
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Case:
-    """What is searched.
+    """A search to time.
 
     Args:
-        title: String, what the table calls it.
+        title: String, for the table.
         build: The hypermodel.
-        data: Makes the training and the validation data.
+        data: Tuple of integers: the side of the images, and the numbers of
+            those for training and validation.
         epochs: Integer.
         trials: Integer.
     """
 
     title: str
     build: Callable[[keras_tuner.HyperParameters], keras.Model]
-    data: Callable[[], tuple[Arrays, Arrays]]
+    data: tuple[int, int, int]
     epochs: int
     trials: int
 
+    def images(self) -> tuple[Arrays, Arrays]:
+        """Draws the training and the validation data at random.
 
-def _compiled(model: keras.Model, hp: keras_tuner.HyperParameters) -> Any:
+        Timing needs their shapes only.
+        """
+        side, training, validation = self.data
+        return _images(side, training), _images(side, validation)
+
+
+def _compiled(
+    model: keras.Model, hp: keras_tuner.HyperParameters
+) -> keras.Model:
+    model.add(keras.layers.Dense(10, activation="softmax"))
     rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")
     model.compile(
         keras.optimizers.Adam(rate),
@@ -40,22 +52,18 @@ def _compiled(model: keras.Model, hp: keras_tuner.HyperParameters) -> Any:
     return model
 
 
-def build_mlp(hp: keras_tuner.HyperParameters) -> keras.Model:
-    """A perceptron of one to three hidden layers."""
+def _build_mlp(hp: keras_tuner.HyperParameters) -> keras.Model:
     model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
     depth = hp.Int("depth", 1, 3)
     for i in range(depth):
         units = hp.Choice(f"units_{i}", [16, 32, 64, 128])
         model.add(keras.layers.Dense(units, activation="relu"))
     model.add(keras.layers.Dropout(hp.Float("dropout", 0.0, 0.5)))
-    model.add(keras.layers.Dense(10, activation="softmax"))
     return _compiled(model, hp)
 
 
-def _build_cnn(
-    hp: keras_tuner.HyperParameters, shape: tuple[int, ...]
-) -> keras.Model:
-    model = keras.Sequential([keras.Input(shape)])
+def _build_cnn(hp: keras_tuner.HyperParameters, *, side: int) -> keras.Model:
+    model = keras.Sequential([keras.Input((side, side, 1))])
     for i in range(2):
         filters = hp.Choice(f"filters_{i}", [8, 16, 32])
         model.add(keras.layers.Conv2D(filters, 3, padding="same"))
@@ -64,61 +72,22 @@ def _build_cnn(
         model.add(keras.layers.ReLU())
         model.add(keras.layers.MaxPooling2D())
     model.add(keras.layers.Flatten())
-    model.add(keras.layers.Dense(10, activation="softmax"))
     return _compiled(model, hp)
-
-
-def build_digits_cnn(hp: keras_tuner.HyperParameters) -> keras.Model:
-    """Two convolutions over images of 8 x 8."""
-    return _build_cnn(hp, (8, 8, 1))
-
-
-def build_image_cnn(hp: keras_tuner.HyperParameters) -> keras.Model:
-    """Two convolutions over images of 28 x 28."""
-    return _build_cnn(hp, (28, 28, 1))
-
-
-def digits() -> tuple[Arrays, Arrays]:
-    """1 437 and 360 images of 8 x 8 in ten classes, drawn at random.
-
-    Timing needs shapes, not meaning.
-    """
-    return _images(8, 1437), _images(8, 360)
-
-
-def images() -> tuple[Arrays, Arrays]:
-    """4 000 and 1 000 images of 28 x 28 in ten classes, drawn at random."""
-    return _images(28, 4000), _images(28, 1000)
 
 
 def _images(side: int, number: int) -> Arrays:
     rng = np.random.default_rng(side * number)
     y = rng.integers(0, 10, number)
     x = rng.random((number, side, side, 1), np.float32)
-    x[np.arange(number), y % side] += 1.0  # A row that tells the class.
+    x[np.arange(number), y % side] += 1.0  # A row that shows the class.
     return x, y
 
 
+_DIGITS = (8, 1437, 360)
+_digits_cnn = functools.partial(_build_cnn, side=8)
+_image_cnn = functools.partial(_build_cnn, side=28)
 CASES = {
-    "digits_mlp": Case(
-        title="digits MLPs",
-        build=build_mlp,
-        data=digits,
-        epochs=10,
-        trials=16,
-    ),
-    "digits_cnn": Case(
-        title="digits CNNs",
-        build=build_digits_cnn,
-        data=digits,
-        epochs=10,
-        trials=16,
-    ),
-    "image_cnn": Case(
-        title="28 x 28 CNNs",
-        build=build_image_cnn,
-        data=images,
-        epochs=3,
-        trials=8,
-    ),
+    "digits_mlp": Case("digits MLPs", _build_mlp, _DIGITS, 10, 16),
+    "digits_cnn": Case("digits CNNs", _digits_cnn, _DIGITS, 10, 16),
+    "image_cnn": Case("28 x 28 CNNs", _image_cnn, (28, 4000, 1000), 3, 8),
 }

@@ -5,35 +5,28 @@ import functools
 import itertools
 import math
 import multiprocessing
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from concurrent import futures
-from typing import Protocol
+from typing import TypeVar
 
 import numpy as np
 
-from keras_evonas.benchmarks.methods import Searcher
 from keras_evonas.benchmarks.methods import method
+from keras_evonas.benchmarks.searchers import Losses
+from keras_evonas.benchmarks.searchers import run_trials
+from keras_evonas.benchmarks.tables import Table
 from keras_evonas.benchmarks.tables import read_table
 from keras_evonas.benchmarks.toys import TOYS
+from keras_evonas.benchmarks.toys import Toy
 from keras_evonas.evolution.genes import Genome
-from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.oracles.blas import one_blas_thread
 
-
-class Problem(Protocol):
-    """What is searched: a `Table` or a `Toy`."""
-
-    name: str
-    space: SearchSpace
-
-    def evaluate(
-        self, genome: Genome, seed: int, evaluation: int
-    ) -> float | None:
-        """Returns the loss of one run, `None` if it failed."""
-
-    def regret(self, genome: Genome) -> float:
-        """Returns the normalised regret."""
+# Where to search, the method's name, and the seed.
+Task = tuple[str, str, int]
+Problem = Table | Toy
+_Result = TypeVar("_Result")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,8 +37,8 @@ class Curve:
         problem: Name of the problem.
         method: Name of the method.
         seed: The seed.
-        regrets: `(trials,)` array, the normalised regret of the configuration
-            with the best observed loss so far, after each trial.
+        regrets: `(trials,)` array, the normalised regret of the genome with
+            the best observed loss so far, after each trial.
     """
 
     problem: str
@@ -54,8 +47,9 @@ class Curve:
     regrets: np.ndarray
 
 
+@functools.cache
 def open_problem(source: str) -> Problem:
-    """Opens what is to be searched.
+    """Opens a table or makes a toy.
 
     Args:
         source: Path of a table, or name of a toy.
@@ -93,8 +87,8 @@ def run_all(
         methods: Names of methods.
         seeds: The seeds.
         trials: Integer, evaluations of each search.
-        batch: Integer, how many configurations are asked for before their
-            results are told. Defaults to 1.
+        batch: Integer, number of genomes that are asked for before their
+            search gets their losses. Defaults to 1.
         jobs: Integer, number of processes. Defaults to 1.
 
     Returns:
@@ -110,7 +104,22 @@ def run_all(
     for source in sources:
         open_problem(source)
     run = functools.partial(_run_task, trials=trials, batch=batch)
-    tasks = list(itertools.product(sources, methods, seeds))
+    return run_tasks(run, itertools.product(sources, methods, seeds), jobs)
+
+
+def run_tasks(
+    run: Callable[[Task], _Result], tasks: Iterable[Task], jobs: int
+) -> list[_Result]:
+    """Runs searches in one process or several.
+
+    Args:
+        run: Function of a task; several processes need it to be pickled.
+        tasks: The tasks.
+        jobs: Integer, number of processes.
+
+    Returns:
+        The results, in the order of the tasks.
+    """
     if jobs == 1:
         return list(map(run, tasks))
     # Forked processes would share the state of libraries that have threads.
@@ -119,41 +128,28 @@ def run_all(
         return list(pool.map(run, tasks))
 
 
-_opened = functools.lru_cache(maxsize=None)(open_problem)
-
-
-def _run_task(task: tuple[str, str, int], *, trials: int, batch: int) -> Curve:
+def _run_task(task: Task, *, trials: int, batch: int) -> Curve:
     source, name, seed = task
-    return run_one(_opened(source), name, seed, trials=trials, batch=batch)
+    problem = open_problem(source)
+    return run_one(problem, name, seed, trials=trials, batch=batch)
 
 
 def run_one(
     problem: Problem, name: str, seed: int, *, trials: int, batch: int = 1
 ) -> Curve:
     """Runs one search; see `run_all`."""
+
+    def evaluate(genome: Genome, at: int) -> Losses | None:
+        loss = problem.evaluate(genome, seed, at)
+        return None if loss is None else (loss,)
+
     with one_blas_thread():
         searcher = method(name)(problem.space, trials, seed)
-        regrets = _search(problem, searcher, seed, trials, batch)
-    return Curve(problem.name, name, seed, regrets)
-
-
-def _search(
-    problem: Problem, searcher: Searcher, seed: int, trials: int, batch: int
-) -> np.ndarray:
+        found = run_trials(searcher, evaluate, trials=trials, batch=batch)
     regrets = np.full(trials, np.nan)
-    best, regret = math.inf, math.nan
-    done = 0
-    while done < trials:
-        asked = [searcher.ask() for _ in range(min(batch, trials - done))]
-        told = [one for one in asked if one is not None]
-        for token, genome in told:
-            loss = problem.evaluate(genome, seed, done)
-            searcher.tell(token, loss)
-            if loss is not None and loss < best:
-                best, regret = loss, problem.regret(genome)
-            regrets[done] = regret
-            done += 1
-        if len(told) < len(asked):  # the space is exhausted
-            break
-    regrets[done:] = regret
-    return regrets
+    best: Losses = (math.inf,)
+    for number, (genome, loss) in enumerate(found):
+        if loss is not None and loss < best:
+            # The later trials have it, too, until one of them is better.
+            best, regrets[number:] = loss, problem.regret(genome)
+    return Curve(problem.name, name, seed, regrets)

@@ -1,21 +1,21 @@
-"""Tabular benchmarks: every configuration of a space, trained beforehand.
+"""Tabular benchmarks: every genome of a space, trained beforehand.
 
-A table is one `.npz` file, so that anybody can bring their own:
+A table is one `.npz` file in this format:
 
 | key | shape, type | meaning |
 |---|---|---|
-| `genomes` | `(n, d)` integers | one row a configuration; entry `j` is an index into the values of gene `j` |
+| `genomes` | `(n, d)` integers | one row a genome; entry `j` is an index into the values of gene `j` |
 | `sizes` | `(d,)` integers | number of values of each gene |
 | `ordinal` | `(d,)` booleans | whether the values of a gene are ordered |
 | `names` | `(d,)` strings | names of the genes |
 | `values_json` | string | JSON list of the `d` lists of values |
-| `observed` | `(n, s)` floats | what one training run reports, one column a run |
-| `true` | `(n,)` floats | what counts in the end |
+| `observed` | `(n, s)` floats | scores of single training runs, one column a run |
+| `true` | `(n,)` floats | scores that a regret is measured by, such as the mean over runs |
 | `direction` | string | `"max"` or `"min"` |
 
-Any other key with one number a configuration is a cost, such as `flops`; the
-rest is ignored. Each evaluation in a search sees one column, drawn at
-random, as a training run would be.
+Any other key with one number a genome is a cost, such as `flops`; the rest is
+ignored. Each evaluation in a search sees one column, drawn at random, in place
+of a training run.
 """  # noqa: E501
 
 import dataclasses
@@ -49,16 +49,16 @@ _DIRECTIONS = ("max", "min")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Table:
-    """A search space with the result of every configuration.
+    """A search space with the result of every genome.
 
     Args:
         name: Name of the table.
         space: The search space.
         rows: Mapping from tuples of value indices to row numbers.
-        observed: `(n, s)` array of losses that single runs report.
-        true: `(n,)` array of losses that count in the end.
-        costs: Mapping of names to `(n,)` arrays of what is known of a
-            configuration without training it.
+        observed: `(n, s)` array of losses of single training runs.
+        true: `(n,)` array of losses that a regret is measured by.
+        costs: Mapping of names to `(n,)` arrays of costs, which are known
+            without training.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Table:
         ]
 
     def row(self, genome: Genome) -> int | None:
-        """Row of a genome, `None` if the table lacks it."""
+        """Returns the row of a genome, `None` if the table lacks it."""
         indices = tuple(
             domain.index(genome[name]) for name, domain in self._domains
         )
@@ -93,14 +93,14 @@ class Table:
         """Returns the loss of one training run.
 
         Args:
-            genome: The configuration.
+            genome: The genome.
             seed: Non-negative integer, the seed of the search.
-            evaluation: Number of the evaluation in the search; with `seed` it
-                decides which of the runs is seen.
+            evaluation: Number of the evaluation in the search. The run is drawn
+                by it and by `seed`.
 
         Returns:
             The loss, lower is better, or `None` if the table lacks the
-            configuration, which counts as a failed training.
+            genome, which counts as a failed training.
         """
         row = self.row(genome)
         if row is None:
@@ -110,14 +110,12 @@ class Table:
         return float(self.observed[row, column])
 
     def regret(self, genome: Genome) -> float:
-        """How far a configuration is from the best one.
+        """Returns the normalised regret by the true losses.
 
-        Returns:
-            Normalised regret by the true losses: 0 for the optimum, 1 for a
-            median configuration.
+        It is 0 for the best genome and 1 for a median one.
 
         Raises:
-            KeyError: If the table lacks the configuration.
+            KeyError: If the table lacks the genome.
         """
         row = self.row(genome)
         if row is None:
@@ -137,7 +135,7 @@ def read_table(path: str | pathlib.Path) -> Table:
 
     Raises:
         ValueError: If the file does not follow the format. The error names
-            the key, what was expected, and what to mend.
+            the key, the expected content and the correction.
     """
     path = pathlib.Path(path)
     content = _load(path)

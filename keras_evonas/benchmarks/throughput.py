@@ -1,9 +1,9 @@
-"""Trials a minute: keras-tuner's own Tuner against EvoTuner.
+"""Trials a minute of keras-tuner's own Tuner and of EvoTuner.
 
-The same oracle, seed, hypermodel and data, side by side: each search runs in a
+Both have the same oracle, seed, hypermodel and data. Each search runs in a
 process of its own, and the two tuners take turns. Written as a Markdown table.
-The time is that of `search`, with tracing, validation, checkpoints and oracle;
-imports and the construction of the tuner are not in it.
+The time is that of `search`, with tracing, validation, checkpoints and oracle,
+without imports and the construction of the tuner.
 """
 
 import json
@@ -12,8 +12,6 @@ import pathlib
 import platform
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,10 +19,14 @@ from typing import Any
 
 from absl import flags
 
+from keras_evonas.benchmarks.command import output_of
+
 _CASES = ("digits_mlp", "digits_cnn", "image_cnn")
-_CASE = flags.DEFINE_multi_enum("case", list(_CASES), _CASES, "What to time.")
+_CASE = flags.DEFINE_multi_enum(
+    "case", list(_CASES), _CASES, "Searches to time."
+)
 _REPEATS = flags.DEFINE_integer(
-    "repeats", 3, "How often each tuner runs a search.", lower_bound=1
+    "repeats", 3, "Number of searches by each tuner.", lower_bound=1
 )
 _TRIALS = flags.DEFINE_integer(
     "trials", None, "Trials of a search. Defaults to each case's own."
@@ -69,17 +71,14 @@ def _row(case: str) -> str:
     for repeat in range(_REPEATS.value):
         # In turns, so that neither always comes first.
         order = ["Tuner", "EvoTuner"][:: 1 if repeat % 2 == 0 else -1]
-        found = {tuner: _in_subprocess(case, tuner) for tuner in order}
+        found = {tuner: _measured(case, tuner) for tuner in order}
         pairs.append((found["Tuner"], found["EvoTuner"]))
-    rates = [
-        statistics.median(60 * run["trials"] / run["seconds"] for run in runs)
-        for runs in zip(*pairs, strict=True)
-    ]
-    ratios = [host["seconds"] / ours["seconds"] for host, ours in pairs]
-    memory = [
-        statistics.median(run["peak_mb"] for run in runs)
-        for runs in zip(*pairs, strict=True)
-    ]
+    rates, memory = [], []
+    for runs in zip(*pairs, strict=True):
+        seconds = [run["seconds"] / run["trials"] for run in runs]
+        rates.append(statistics.median(60 / second for second in seconds))
+        memory.append(statistics.median(run["peak_mb"] for run in runs))
+    ratios = [host["seconds"] / own["seconds"] for host, own in pairs]
     first = pairs[0][0]
     return (
         f"| {first['title']} | {first['trials']} x {first['epochs']} | "
@@ -89,16 +88,15 @@ def _row(case: str) -> str:
     )
 
 
-def _in_subprocess(case: str, tuner: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "keras_evonas.benchmarks", "throughput"]
-    command += [f"--case={case}", f"--measure={tuner}"]
-    command += [f"--cohort_size={_COHORT.value}"]
-    if _TRIALS.value:
-        command += [f"--trials={_TRIALS.value}"]
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{run.stderr}")
-    return json.loads(run.stdout.splitlines()[-1])
+def _measured(case: str, tuner: str) -> dict[str, Any]:
+    printed = output_of(
+        "throughput",
+        f"--case={case}",
+        f"--measure={tuner}",
+        passed_on=(_COHORT, _TRIALS),
+    )
+    found: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return found
 
 
 def _measure(name: str, tuner_name: str) -> None:
@@ -110,7 +108,7 @@ def _measure(name: str, tuner_name: str) -> None:
 
     case = CASES[name]
     trials = _TRIALS.value or case.trials
-    (x, y), held_out = case.data()
+    (x, y), held_out = case.images()
     oracle = keras_tuner.oracles.RandomSearchOracle(
         "val_accuracy", max_trials=trials, seed=1
     )

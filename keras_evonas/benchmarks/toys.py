@@ -1,7 +1,7 @@
-"""Toy functions on spaces with conditions, to search within microseconds.
+"""Toy functions on spaces with conditions, evaluated in microseconds.
 
-Their optima are known, so a regret can be told: 0 for the optimum and 1 for
-the median of random configurations.
+Their optima are known, so their regret is: 0 for the optimum and 1 for the
+median of random genomes.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.testing.spaces import conditional_trap
 
-# Random configurations whose median has the regret 1.
+# Random genomes whose median has the regret 1.
 _SAMPLES = 2001
 _LAYERS = 6
 
@@ -34,8 +34,8 @@ class Toy:
         name: Name of the toy.
         space: The search space.
         loss: Function of a genome, 0 at its optimum.
-        noise: Float, standard deviation of what a run adds to the loss.
-            Defaults to 0.
+        noise: Float, standard deviation of the noise that a run adds to the
+            loss. Defaults to 0.
     """
 
     name: str
@@ -59,27 +59,28 @@ class Toy:
         return float(loss)
 
     def regret(self, genome: Genome) -> float:
-        """Normalised regret, by the loss without noise."""
+        """Returns the normalised regret, by the loss without noise."""
         return self.loss(genome) / self._median
 
 
 def trap() -> Toy:
-    """A stack of layers in which each easy improvement leads astray."""
+    """Returns `conditional_trap`, a toy whose easy improvements mislead."""
     return Toy("conditional_trap", *conditional_trap())
 
 
 def layers(*, noise: float = 0.0) -> Toy:
-    """A network of up to six layers: 30 genes of all kinds, most conditional.
+    """Returns a network of up to six layers, as 30 genes of all kinds.
 
-    The right learning rate hangs on the optimizer, layers help as far as they
-    are well made, and wide layers want dropout.
+    Most genes are conditional. The best learning rate depends on the optimizer,
+    a layer lowers the loss by how good it is, and wide layers are best with
+    dropout.
     """
     name = "layers_noisy" if noise else "layers"
     return Toy(name, _layers_space(), _layers_loss, noise)
 
 
 def rugged_layers() -> Toy:
-    """As `layers`, with interactions between neighbouring layers."""
+    """Returns `layers` with interactions between neighbouring layers."""
     return Toy("layers_rugged", _layers_space(), _rugged_loss)
 
 
@@ -94,14 +95,14 @@ def _layers_space() -> SearchSpace:
         Gene("depth", Interval(1, _LAYERS, integer=True)),
     ]
     for index in range(_LAYERS):
-        there = Condition("depth", tuple(range(index + 1, _LAYERS + 1)))
+        exists = Condition("depth", tuple(range(index + 1, _LAYERS + 1)))
         prefix = f"layer_{index}/"
         dropout = Condition(f"{prefix}dropout", (True,))
         genes += [
-            Gene(f"{prefix}units", Interval(8, 512, "log", True), (there,)),
-            Gene(f"{prefix}activation", Categorical(_ACTIVATIONS), (there,)),
-            Gene(f"{prefix}dropout", Categorical((False, True)), (there,)),
-            Gene(f"{prefix}rate", Interval(0.0, 0.8), (there, dropout)),
+            Gene(f"{prefix}units", Interval(8, 512, "log", True), (exists,)),
+            Gene(f"{prefix}activation", Categorical(_ACTIVATIONS), (exists,)),
+            Gene(f"{prefix}dropout", Categorical((False, True)), (exists,)),
+            Gene(f"{prefix}rate", Interval(0.0, 0.8), (exists, dropout)),
         ]
     return SearchSpace(genes)
 
@@ -123,15 +124,21 @@ def _training_loss(genome: Genome) -> float:
     return loss
 
 
+def _log_units(genome: Genome, index: int) -> float:
+    return math.log2(int(genome[f"layer_{index}/units"]))
+
+
+def _best_log_units(index: int) -> float:
+    return 8 - index * 0.5
+
+
 def _layer_loss(genome: Genome, index: int) -> float:
-    """How badly a layer is made, from 0 to about 1."""
+    """Returns the loss of a layer, from 0 to about 1."""
     prefix = f"layer_{index}/"
-    units = math.log2(int(genome[f"{prefix}units"]))
-    best_units = 8 - index * 0.5
-    loss = 0.12 * abs(units - best_units)
+    units = _log_units(genome, index)
+    loss = 0.12 * abs(units - _best_log_units(index))
     activation = genome[f"{prefix}activation"]
-    best = _ACTIVATIONS[:2][index % 2]
-    loss += 0.0 if activation == best else 0.2
+    loss += 0.0 if activation == _ACTIVATIONS[index % 2] else 0.2
     rate = float(genome.get(f"{prefix}rate", 0.0))
     best_rate = 0.3 if units > 6 else 0.0
     return loss + 0.5 * abs(rate - best_rate)
@@ -140,7 +147,7 @@ def _layer_loss(genome: Genome, index: int) -> float:
 def _layers_loss(genome: Genome) -> float:
     depth = int(genome["depth"])
     loss = _training_loss(genome)
-    # A good layer brings the loss down, a bad one less so; too many overfit.
+    # A good layer lowers the loss more than a bad one; too many overfit.
     for index in range(_BEST_DEPTH):
         loss += 0.15 * (
             min(1.0, _layer_loss(genome, index)) if index < depth else 1.0
@@ -152,14 +159,11 @@ def _rugged_loss(genome: Genome) -> float:
     depth = int(genome["depth"])
     loss = _layers_loss(genome)
     for index in range(1, min(depth, _BEST_DEPTH)):
-        units = [
-            math.log2(int(genome[f"layer_{i}/units"]))
-            for i in (index - 1, index)
-        ]
-        loss += 0.05 * min(1.0, max(0.0, units[1] - units[0]))
+        growth = _log_units(genome, index) - _log_units(genome, index - 1)
+        loss += 0.05 * min(1.0, max(0.0, growth))
     for index in range(min(depth, _BEST_DEPTH)):
-        units = math.log2(int(genome[f"layer_{index}/units"]))
-        phase = 2 * math.pi * (units - (8 - index * 0.5))
+        distance = _log_units(genome, index) - _best_log_units(index)
+        phase = 2 * math.pi * distance
         loss += 0.01 * (1 - math.cos(phase))
     return loss
 

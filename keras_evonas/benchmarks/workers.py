@@ -1,18 +1,19 @@
-"""Worker processes: trials a minute of one and of several, and the driver.
+"""Trials a minute of one worker process and of several.
 
-The networks are tiny and their batches come slowly, as from a disk or the
-network, so that one worker leaves the processors idle. Timed from the moment
-when all workers have begun to train to the last end. Then the memory that the
-process which searches takes for each trial.
+The networks are tiny and each batch is delayed, as if read from a disk, so that
+one worker leaves the processors idle. The time runs from the first trial that
+the last worker ended to the end of the search. A longer search then measures
+the memory of the driver, the process that starts the workers, for each trial.
 """
 
 import pathlib
+import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import keras
+import keras_tuner
 import numpy as np
 from absl import flags
 
@@ -24,18 +25,23 @@ from keras_evonas.execution.processes import resident_bytes
 from keras_evonas.project.record import End
 from keras_evonas.project.record import SearchRecord
 
-_WORKERS = flags.DEFINE_integer("workers", 2, "How many, against one.")
+_WORKERS = flags.DEFINE_integer(
+    "workers", 2, "Number of workers, compared with one."
+)
 _TRIALS = flags.DEFINE_integer("trials", 10, "Trials of a timed search.")
-_REPEATS = flags.DEFINE_integer("repeats", 1, "How often each is timed.")
-_SECONDS = flags.DEFINE_float("seconds", 0.4, "What a batch waits for.")
+_REPEATS = flags.DEFINE_integer(
+    "repeats", 1, "Number of searches for each of the two."
+)
+_SECONDS = flags.DEFINE_float("seconds", 0.4, "Delay of a batch.")
 _LONG = flags.DEFINE_integer(
     "long", 300, "Trials of the search whose memory is measured; 0 for none."
 )
 _BATCHES, _EPOCHS = 5, 3
+_Arrays = tuple[np.ndarray, np.ndarray]
 
 
 class SlowBatches(keras.utils.PyDataset):
-    """Batches that take their time and no processor."""
+    """Batches that are delayed without use of a processor."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -47,24 +53,24 @@ class SlowBatches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return _BATCHES
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> _Arrays:
         time.sleep(self._seconds)
         part = slice(8 * index, 8 * index + 8)
         return self._x[part], self._y[part]
 
 
 class _Watched(EvoTuner):
-    """Notes the memory of this process at the end of each trial."""
+    """Records the memory of this process at the end of each trial."""
 
     resident: tuple[int, ...] = ()
 
-    def on_trial_end(self, trial: Any) -> None:
+    def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:
         super().on_trial_end(trial)
         self.resident += (resident_bytes(),)
 
 
-def build(hp: Any) -> keras.Model:
-    """A tiny network."""
+def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+    """Builds a tiny network."""
     model = keras.Sequential([keras.Input((8,))])
     units = hp.Int("units", 2, 4000)
     model.add(keras.layers.Dense(units % 8 + 2, activation="relu"))
@@ -74,7 +80,7 @@ def build(hp: Any) -> keras.Model:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints the figures."""
+    """Runs the benchmark and prints its figures."""
     del argv
     rates: dict[int, list[float]] = {1: [], _WORKERS.value: []}
     for _ in range(_REPEATS.value):
@@ -82,15 +88,18 @@ def main(argv: Sequence[str]) -> None:
             rates[workers].append(_rate(workers))
     for workers, found in rates.items():
         print(workers, "workers:", [round(rate, 1) for rate in found], "a min")
-    several, one = (sorted(rates[w]) for w in (_WORKERS.value, 1))
-    middle = len(one) // 2
-    print(f"ratio of medians: {several[middle] / one[middle]:.2f}")
+    several, one = (statistics.median(rates[w]) for w in (_WORKERS.value, 1))
+    print(f"ratio of medians: {several / one:.2f}")
     if _LONG.value:
         print(f"MB a trial, driver: {_growth(_LONG.value):.3f}")
 
 
 def _search(
-    folder: str, workers: int, trials: int, data: Any, **options: Any
+    folder: str,
+    workers: int,
+    trials: int,
+    data: tuple[SlowBatches] | _Arrays,
+    cohort_size: int,
 ) -> _Watched:
     tuner = _Watched(
         EvoOracle("loss", trials, strategy=random_search(), seed=0),
@@ -99,7 +108,7 @@ def _search(
         verbose=0,
         directory=folder,
         project_name="p",
-        **options,
+        cohort_size=cohort_size,
     )
     tuner.search(*data, epochs=_EPOCHS)
     return tuner
@@ -111,7 +120,7 @@ def _rate(workers: int) -> float:
         _search(folder, workers, _TRIALS.value, data, cohort_size=1)
         events = SearchRecord(pathlib.Path(folder, "p")).read().events
     ends = [event for event in events if isinstance(event, End)]
-    # Workers take their time to import Keras.
+    # Until all workers have imported Keras, a search is slower.
     first = {end.worker: number for number, end in reversed([*enumerate(ends)])}
     begun = max(first.values())
     seconds = ends[-1].elapsed - ends[begun].elapsed

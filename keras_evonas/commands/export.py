@@ -12,7 +12,6 @@ from absl import flags
 
 from keras_evonas.commands.folders import run_on_folder
 from keras_evonas.project.reading import load
-from keras_evonas.project.table import to_dataframe
 
 _CSV = flags.DEFINE_string(
     "csv", None, "Where to write. Defaults to printing the table."
@@ -26,7 +25,7 @@ def main(argv: Sequence[str]) -> None:
 
 def export(folder: str, path: str | None) -> None:
     """Writes the trials of a folder as CSV, to the screen without a path."""
-    table = to_dataframe(load(folder))
+    table = load(folder).to_dataframe()
     for name in ("parents", "curves"):
         if name in table:
             table[name] = [json.dumps(cell) for cell in table[name]]

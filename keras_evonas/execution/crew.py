@@ -1,72 +1,79 @@
-"""What an executor is: slots, and a worker in each.
+"""The seam of executors: slots, and a worker in each.
 
-Nothing here knows what is trained. A worker is an object with `begin()`,
+Nothing here depends on what is trained. A worker is an object with `begin()`,
 called once where it is going to work, and `run(job)`.
+`keras_evonas.testing.ExecutorConformance` tests executors and their crews.
 """
 
 import abc
 import dataclasses
 import types
 from collections.abc import Mapping
-from typing import Any
+from typing import Generic
 from typing import Protocol
+from typing import TypeVar
+
+JobT = TypeVar("JobT")
+ResultT = TypeVar("ResultT")
+_JobIn = TypeVar("_JobIn", contravariant=True)
+_ResultOut = TypeVar("_ResultOut", covariant=True)
 
 
-class Worker(Protocol):
-    """What does the work."""
+class Worker(Protocol[_JobIn, _ResultOut]):
+    """The object that does the jobs, in this process or as copies in others."""
 
     def begin(self) -> None:
         """Gets ready, in the process in which it is going to work."""
 
-    def run(self, job: Any) -> Any:
-        """Does a job."""
+    def run(self, job: _JobIn, /) -> _ResultOut:
+        """Does a job and returns its result."""
 
-    def parts(self) -> Mapping[str, Any]:
-        """What is handed over to another process, by the user's names."""
+    def parts(self) -> Mapping[str, object]:
+        """Returns what other processes are sent, by the user's names."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Ended:
+class Ended(Generic[ResultT]):
     """The end of a job.
 
     Args:
         slot: Integer, the slot that is free again.
-        result: What the worker returned.
-        death: How the worker died, if it did, or `None`. A new one takes its
-            place.
+        result: What the worker returned. `None` if it died.
+        death: String, how the worker died, or `None` if it did not. A new
+            worker takes its place when the slot is used again.
     """
 
     slot: int
-    result: Any = None
+    result: ResultT | None = None
     death: str | None = None
 
 
-class Crew(abc.ABC):
+class Crew(abc.ABC, Generic[JobT, ResultT]):
     """Workers at work. Use it in a `with` statement.
 
     Attributes:
-        slots: Integer, how many jobs can be done at a time.
+        slots: Integer, how many jobs can be begun before one has to end.
     """
 
     slots: int
 
     @abc.abstractmethod
-    def start(self, slot: int, job: Any) -> None:
+    def start(self, slot: int, job: JobT) -> None:
         """Begins a job on a slot that is free, and returns at once."""
 
     @abc.abstractmethod
-    def wait(self) -> Ended:
+    def wait(self) -> Ended[ResultT]:
         """Waits for the next job to end.
 
         Raises:
-            Exception: What the worker raised.
+            Exception: The error that the worker raised.
         """
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Ends all workers, whatever they do."""
+        """Ends all workers, those with a job too."""
 
-    def __enter__(self) -> "Crew":
+    def __enter__(self) -> "Crew[JobT, ResultT]":
         return self
 
     def __exit__(
@@ -79,34 +86,37 @@ class Crew(abc.ABC):
 
 
 class Executor(abc.ABC):
-    """Where the networks of a search are trained.
+    """The place where the networks of a search are trained.
 
     Attributes:
-        is_remote: Whether workers may lack the files of this machine.
-        is_elsewhere: Whether workers are other processes.
+        is_remote: True if workers may lack the files of this machine.
+        is_elsewhere: True if workers are other processes.
     """
 
     is_remote = False
     is_elsewhere = True
 
     @abc.abstractmethod
-    def crew(self, worker: Worker) -> Crew:
-        """Begins to work.
+    def crew(self, worker: Worker[JobT, ResultT]) -> Crew[JobT, ResultT]:
+        """Makes the crew of a search.
 
         Args:
-            worker: Does the work, or its copies do.
+            worker: Does the jobs, or copies of it do.
 
         Raises:
-            TypeError: If the worker cannot be handed over.
+            TypeError: If a part of the worker cannot be sent to the processes
+                in which copies work.
         """
 
 
-def check_number(name: str, value: Any, *, least: float, whole: bool) -> None:
+def check_number(
+    name: str, value: object, *, least: float, whole: bool
+) -> None:
     """Checks an argument, raising a `ValueError`."""
-    kinds = int if whole else (int, float)
+    kinds = (int,) if whole else (int, float)
     if (
-        isinstance(value, bool)
-        or not isinstance(value, kinds)
+        not isinstance(value, kinds)
+        or isinstance(value, bool)
         or not value >= least
     ):
         noun = "an integer" if whole else "a number"
@@ -116,8 +126,8 @@ def check_number(name: str, value: Any, *, least: float, whole: bool) -> None:
         )
 
 
-def cannot_be_sent(name: str, value: Any, error: BaseException) -> TypeError:
-    """The error for something that other processes cannot be given."""
+def cannot_be_sent(name: str, value: object, error: BaseException) -> TypeError:
+    """Returns the error for a part that cannot be sent to other processes."""
     return TypeError(
         f"`{name}` must be such that it can be pickled: it is sent to the "
         f"workers. Received: {value!r} of type {type(value).__name__}, which "

@@ -1,11 +1,12 @@
 """Training in this process."""
 
 import dataclasses
-from typing import Any
 
 from keras_evonas.execution.crew import Crew
 from keras_evonas.execution.crew import Ended
 from keras_evonas.execution.crew import Executor
+from keras_evonas.execution.crew import JobT
+from keras_evonas.execution.crew import ResultT
 from keras_evonas.execution.crew import Worker
 
 
@@ -15,26 +16,25 @@ class InProcess(Executor):
 
     is_elsewhere = False
 
-    def crew(self, worker: Worker) -> Crew:
-        """Begins to work; see `Executor`."""
+    def crew(self, worker: Worker[JobT, ResultT]) -> Crew[JobT, ResultT]:
+        """Makes the crew of a search; see `Executor`."""
         worker.begin()
         return _InProcessCrew(worker)
 
 
-class _InProcessCrew(Crew):
+class _InProcessCrew(Crew[JobT, ResultT]):
     slots = 1
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker[JobT, ResultT]) -> None:
         self._worker = worker
-        self._job: Any = None
+        self._jobs: list[JobT] = []
 
-    def start(self, slot: int, job: Any) -> None:
+    def start(self, slot: int, job: JobT) -> None:
         del slot
-        self._job = job
+        self._jobs.append(job)
 
-    def wait(self) -> Ended:
-        job, self._job = self._job, None
-        return Ended(slot=0, result=self._worker.run(job))
+    def wait(self) -> Ended[ResultT]:
+        return Ended(slot=0, result=self._worker.run(self._jobs.pop()))
 
     def close(self) -> None:
-        self._job = None
+        self._jobs.clear()

@@ -3,12 +3,17 @@
 import dataclasses
 import importlib
 import socket
+import types
 import urllib.parse
+from collections.abc import Mapping
 from typing import Any
+from typing import Generic
 
 from keras_evonas.execution.crew import Crew
 from keras_evonas.execution.crew import Ended
 from keras_evonas.execution.crew import Executor
+from keras_evonas.execution.crew import JobT
+from keras_evonas.execution.crew import ResultT
 from keras_evonas.execution.crew import Worker
 from keras_evonas.execution.crew import cannot_be_sent
 from keras_evonas.execution.crew import check_number
@@ -18,12 +23,13 @@ from keras_evonas.execution.crew import check_number
 class Ray(Executor):
     """Trains on the machines of a Ray cluster, or on this one.
 
-    Each slot is a Ray actor that trains one cohort at a time, and gets the
+    Each worker is a Ray actor that trains one cohort at a time, and gets the
     next one as soon as it is done. The hypermodel and the data are put into
     Ray's object store once. A node that is lost costs its cohorts a second
-    attempt and nothing else. The project folder is on this machine only;
-    weights travel. Python and the packages on the nodes must be as here. Needs
-    Ray: `pip install "keras-evonas[ray]"`.
+    attempt and nothing else: the nodes that are left train them. The project
+    folder is on this machine only; weights are sent. Python and the packages
+    on the nodes must be as here. Needs Ray:
+    `pip install "keras-evonas[ray]"`.
 
     Args:
         workers: Integer, how many cohorts are trained at a time, or `None`
@@ -38,7 +44,8 @@ class Ray(Executor):
             `None`: a new session on this machine. A session that the program
             has begun with `ray.init` is used, whatever the address.
         timeout: Number, how many seconds to wait for the cluster to answer,
-            and for a first free slot. Defaults to 60.
+            and for room for a worker as long as there is none. Defaults to
+            60.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -75,8 +82,8 @@ class Ray(Executor):
                 "num_cpus=0, num_gpus=0. Say what a cohort takes."
             )
 
-    def crew(self, worker: Worker) -> Crew:
-        """Begins to work; see `Executor`."""
+    def crew(self, worker: Worker[JobT, ResultT]) -> Crew[JobT, ResultT]:
+        """Makes the crew of a search; see `Executor`."""
         ray = _ray()
         for name, value in worker.parts().items():
             try:
@@ -89,18 +96,16 @@ class Ray(Executor):
         if is_ours:
             self._connect(ray)
         try:
-            return _RayCrew(
-                ray, self, self._room(ray), ray.put(worker), is_ours
-            )
+            return _RayCrew(ray, self, self._room(ray), worker, is_ours)
         except BaseException:
             if is_ours:
                 ray.shutdown()
             raise
 
-    def _connect(self, ray: Any) -> None:
+    def _connect(self, ray: types.ModuleType) -> None:
         if self.address is None:
             ray.init(
-                # Not what the environment says: see `address`.
+                # Whatever RAY_ADDRESS says: see `address`.
                 address="local",
                 include_dashboard=False,
                 log_to_driver=False,
@@ -110,7 +115,10 @@ class Ray(Executor):
         ray.init(address=self.address, log_to_driver=False)
 
     def _check_answer(self, address: str) -> None:
-        """Ray 2.60 waits for minutes, and then ends the program."""
+        """Checks that a cluster answers, raising an error.
+
+        Ray 2.60 itself waits for minutes, and then ends the program.
+        """
         place = urllib.parse.urlsplit(
             address if "://" in address else f"//{address}"
         )
@@ -134,92 +142,171 @@ class Ray(Executor):
                 "with `ray start --head`, or check the address."
             ) from error
 
-    def _room(self, ray: Any) -> int:
-        """How many slots there are."""
-        there = ray.cluster_resources()
-        rooms = []
+    def _room(self, ray: types.ModuleType) -> int:
+        """Returns the number of slots: of workers that find room at once."""
+        wanted = {"CPU": self.num_cpus, "GPU": self.num_gpus}
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         for name, key in (("num_cpus", "CPU"), ("num_gpus", "GPU")):
-            wanted, found = getattr(self, name), there.get(key, 0)
-            if wanted > found:
+            most = max(node.get(key, 0) for node in nodes)
+            if wanted[key] > most:
                 raise ValueError(
-                    f"`{name}` must not exceed what the cluster has. "
-                    f"Received: {name}={wanted}, and it has {found:g}. Lower "
-                    "it, or add nodes."
+                    f"`{name}` must not exceed what a node of the cluster "
+                    f"has. Received: {name}={wanted[key]}, and the largest "
+                    f"has {most:g}. Lower it, or add nodes."
                 )
-            if wanted:
-                rooms.append(int(found / wanted + 1e-9))
-        return min(rooms) if self.workers is None else self.workers
+        if self.workers is not None:
+            return self.workers
+        return max(1, sum(_places(node, wanted) for node in nodes))
 
 
-class _RayCrew(Crew):
-    """One actor for each slot."""
+def _places(node: Mapping[str, float], wanted: Mapping[str, float]) -> int:
+    """Returns how many workers a node has room for."""
+    return min(
+        int(node.get(key, 0) / number + 1e-9)  # 0.3 / 0.1 is below 3.
+        for key, number in wanted.items()
+        if number
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Actor(Generic[JobT]):
+    """An actor with a job.
+
+    Args:
+        handle: The actor.
+        placed: Reference that is ready once the actor has found room.
+        begun: Reference to the end of `Worker.begin`.
+        slot: Integer, the slot of the job.
+        job: The job.
+    """
+
+    handle: Any
+    placed: object
+    begun: object
+    slot: int
+    job: JobT
+
+
+class _RayCrew(Crew[JobT, ResultT]):
+    """One actor for each slot, as far as the cluster has room.
+
+    A slot is not tied to an actor. After a node is lost, and wherever fewer
+    actors find room than there are slots, an actor that is done takes over
+    the job of one that has found no room.
+    """
 
     def __init__(
-        self, ray: Any, executor: Ray, slots: int, worker: Any, is_ours: bool
+        self,
+        ray: types.ModuleType,
+        executor: Ray,
+        slots: int,
+        worker: Worker[JobT, ResultT],
+        is_ours: bool,
     ) -> None:
         self.slots = slots
         self._ray = ray
-        self._worker = worker
+        self._timeout = executor.timeout
+        self._worker: object = ray.put(worker)
         self._is_ours = is_ours
-        self._actors: dict[int, Any] = {}
-        self._running: dict[Any, int] = {}
+        self._running: dict[object, _Actor[JobT]] = {}
+        self._free: list[_Actor[JobT]] = []  # With jobs that are done.
         self._actor_class = ray.remote(
             num_cpus=executor.num_cpus,
             num_gpus=executor.num_gpus,
-            # A new one is made here, which is told of the cohort again.
+            # A new one is made here, and the job is begun again.
             max_restarts=0,
-        )(_Actor)
+        )(_RemoteWorker)
 
-    def start(self, slot: int, job: Any) -> None:
-        if slot not in self._actors:
-            self._actors[slot] = self._actor_class.remote(self._worker)
-        reference = self._actors[slot].run.remote(job)
-        self._running[reference] = slot
+    def start(self, slot: int, job: JobT) -> None:
+        if self._free:
+            actor = dataclasses.replace(self._free.pop(), slot=slot, job=job)
+        else:
+            handle = self._actor_class.remote()
+            actor = _Actor(
+                handle=handle,
+                placed=handle.place.remote(),
+                begun=handle.begin.remote(self._worker),
+                slot=slot,
+                job=job,
+            )
+        self._running[actor.handle.run.remote(job)] = actor
 
-    def wait(self) -> Ended:
+    def wait(self) -> Ended[ResultT]:
+        self._wait_for_room()
         done, _ = self._ray.wait(list(self._running), num_returns=1)
-        slot = self._running.pop(done[0])
+        actor = self._running.pop(done[0])
+        errors = self._ray.exceptions
         try:
-            return Ended(slot=slot, result=self._ray.get(done[0]))
-        except self._ray.exceptions.ActorDiedError as error:
-            if error.__cause__ is not None or "in its creation" in str(error):
-                raise  # The worker could not begin; nobody has died.
-            return self._died(slot, error)
+            self._ray.get(actor.begun)
+            result = self._ray.get(done[0])
+        except errors.RayTaskError as error:
+            self._release(actor)
+            raise error.cause from error
         except (
-            self._ray.exceptions.RayActorError,
-            self._ray.exceptions.WorkerCrashedError,
-            self._ray.exceptions.ObjectLostError,
-            self._ray.exceptions.OutOfMemoryError,
-            self._ray.exceptions.NodeDiedError,
+            errors.RayActorError,
+            errors.WorkerCrashedError,
+            errors.ObjectLostError,
+            errors.OutOfMemoryError,
+            errors.NodeDiedError,
         ) as error:
-            return self._died(slot, error)
+            if "in its creation" in str(error):
+                raise  # The node lacks a module: no worker could begin there.
+            self._ray.kill(actor.handle)
+            death = str(error).strip().splitlines()[0]
+            return Ended(slot=actor.slot, death=death)
+        self._release(actor)
+        return Ended(slot=actor.slot, result=result)
 
-    def _died(self, slot: int, error: BaseException) -> Ended:
-        self._ray.kill(self._actors.pop(slot))
-        return Ended(slot=slot, death=str(error).strip().splitlines()[0])
+    def _wait_for_room(self) -> None:
+        """Waits until an actor with a job has found room."""
+        placed, _ = self._ray.wait(
+            [actor.placed for actor in self._running.values()],
+            num_returns=1,
+            timeout=self._timeout,
+        )
+        if not placed:
+            raise TimeoutError(
+                "The Ray cluster must have room for a worker. Received: a "
+                f"cluster that had none within timeout={self._timeout} "
+                "seconds. Add nodes, or wait for other programs to end, and "
+                "run the search again: it goes on where it was."
+            )
+
+    def _release(self, actor: _Actor[JobT]) -> None:
+        """Frees an actor for the next job, or for one without room."""
+        self._free.append(actor)
+        for reference, other in self._running.items():
+            if not self._ray.wait([other.placed], timeout=0)[0]:
+                del self._running[reference]
+                self._ray.kill(other.handle)
+                self.start(other.slot, other.job)
+                return
 
     def close(self) -> None:
-        for actor in self._actors.values():
-            self._ray.kill(actor)
-        self._actors.clear()
+        for actor in [*self._running.values(), *self._free]:
+            self._ray.kill(actor.handle)
         self._running.clear()
+        self._free.clear()
         self._worker = None
         if self._is_ours:
             self._ray.shutdown()
 
 
-class _Actor:
-    """A worker, somewhere."""
+class _RemoteWorker:
+    """A worker on a node of the cluster."""
 
-    def __init__(self, worker: Worker) -> None:
+    def place(self) -> None:
+        """Returns as soon as the cluster has room for the actor."""
+
+    def begin(self, worker: Worker[Any, Any]) -> None:
         worker.begin()
         self._worker = worker
 
-    def run(self, job: Any) -> Any:
+    def run(self, job: object) -> object:
         return self._worker.run(job)
 
 
-def _ray() -> Any:
+def _ray() -> types.ModuleType:
     try:
         return importlib.import_module("ray")
     except ImportError as error:

@@ -7,12 +7,17 @@ import os
 import signal
 import threading
 import time
+import types
 from collections.abc import Sequence
 from typing import Any
+
+import psutil
 
 from keras_evonas.execution.crew import Crew
 from keras_evonas.execution.crew import Ended
 from keras_evonas.execution.crew import Executor
+from keras_evonas.execution.crew import JobT
+from keras_evonas.execution.crew import ResultT
 from keras_evonas.execution.crew import Worker
 from keras_evonas.execution.crew import cannot_be_sent
 from keras_evonas.execution.crew import check_number
@@ -24,7 +29,7 @@ class Processes(Executor):
 
     Each worker trains one cohort at a time, and gets the next one as soon as
     it is done. The hypermodel and the data are sent to a worker once. A
-    worker that is killed, by the system for want of memory or by anybody,
+    worker that is killed, for example by the system because memory ran out,
     costs its cohort a second attempt and nothing else. Needs loky:
     `pip install "keras-evonas[processes]"`.
 
@@ -38,8 +43,8 @@ class Processes(Executor):
             since its first cohort is replaced by a new one. Defaults to 1000.
 
     Raises:
-        ValueError: If an argument is out of its range, or there are not so
-            many GPUs.
+        ValueError: If an argument is out of its range, or `gpus` exceeds
+            the GPUs of this machine.
 
     Example:
 
@@ -79,8 +84,8 @@ class Processes(Executor):
                 f"gpus={self.gpus!r}. Pass 0 to train without."
             )
 
-    def crew(self, worker: Worker) -> Crew:
-        """Begins to work; see `Executor`."""
+    def crew(self, worker: Worker[JobT, ResultT]) -> Crew[JobT, ResultT]:
+        """Makes the crew of a search; see `Executor`."""
         loky = _loky()
         for name, value in worker.parts().items():
             try:
@@ -90,7 +95,7 @@ class Processes(Executor):
         return _ProcessCrew(self, worker, loky)
 
     def environment(self, slot: int) -> dict[str, str]:
-        """The environment variables of a worker, set before it imports."""
+        """Returns the environment variables that a worker begins with."""
         changes = {
             # loky's own limit would end a worker while it has a cohort.
             "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",
@@ -108,39 +113,57 @@ class Processes(Executor):
         return changes
 
 
-class _ProcessCrew(Crew):
+class _ProcessCrew(Crew[JobT, ResultT]):
     """One loky executor with one process for each slot.
 
-    A process that dies breaks the whole of its executor, so slots have their
-    own, as they have environments of their own.
+    A process that dies breaks the whole of its executor. Each slot therefore
+    has an executor of its own, which also gives it its own environment.
     """
 
-    def __init__(self, executor: Processes, worker: Worker, loky: Any) -> None:
+    def __init__(
+        self,
+        executor: Processes,
+        worker: Worker[JobT, ResultT],
+        loky: types.ModuleType,
+    ) -> None:
         self.slots = executor.workers
         self._settings = executor
         self._worker = worker
         self._loky = loky
-        self._pools: dict[int, Any] = {}
+        self._pools: dict[int, Any] = {}  # Executors of loky, by slot.
         self._begun: dict[int, concurrent.futures.Future[None]] = {}
-        self._running: dict[concurrent.futures.Future[Any], int] = {}
+        self._running: dict[
+            concurrent.futures.Future[tuple[ResultT, int]], int
+        ] = {}
 
-    def start(self, slot: int, job: Any) -> None:
+    def start(self, slot: int, job: JobT) -> None:
         if slot not in self._pools:
-            pool = self._loky.ProcessPoolExecutor(
-                max_workers=1, env=self._settings.environment(slot)
-            )
-            self._pools[slot] = pool
-            self._begun[slot] = pool.submit(_begin, self._worker, os.getpid())
-        self._running[self._pools[slot].submit(_run, job)] = slot
+            self._begin(slot)
+        try:
+            future = self._pools[slot].submit(_run, job)
+        except self._loky.process_executor.TerminatedWorkerError:
+            # The worker was killed while it had no job.
+            self._end(slot)
+            self._begin(slot)
+            future = self._pools[slot].submit(_run, job)
+        self._running[future] = slot
 
-    def wait(self) -> Ended:
+    def _begin(self, slot: int) -> None:
+        self._pools[slot] = self._loky.ProcessPoolExecutor(
+            max_workers=1, env=self._settings.environment(slot)
+        )
+        self._begun[slot] = self._pools[slot].submit(
+            _begin, self._worker, os.getpid()
+        )
+
+    def wait(self) -> Ended[ResultT]:
         done, _ = concurrent.futures.wait(
             self._running, return_when=concurrent.futures.FIRST_COMPLETED
         )
         future = min(done, key=self._running.__getitem__)
         slot = self._running.pop(future)
         try:
-            self._begun[slot].result()  # Raises what went wrong there.
+            self._begun[slot].result()  # Raises the error of `begin`.
             result, growth = future.result()
         except self._loky.process_executor.TerminatedWorkerError as error:
             self._end(slot)
@@ -157,14 +180,15 @@ class _ProcessCrew(Crew):
         self._pools.pop(slot).shutdown(wait=True, kill_workers=True)
 
 
-# In the worker's process.
+# What follows runs in the process of a worker. `_HERE` holds the worker, and
+# the memory that the process took after its first job.
 
 _HERE: dict[str, Any] = {}
 
 
-def _begin(worker: Worker, parent: int) -> None:
-    # An interrupt from the keyboard reaches all processes; it is for the
-    # search to decide what becomes of its workers.
+def _begin(worker: Worker[JobT, ResultT], parent: int) -> None:
+    # An interrupt from the keyboard reaches all processes. The search decides
+    # about its workers, so they ignore it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.name != "nt":
         watch = threading.Thread(
@@ -175,16 +199,16 @@ def _begin(worker: Worker, parent: int) -> None:
     _HERE["worker"] = worker
 
 
-def _run(job: Any) -> tuple[Any, int]:
+def _run(job: object) -> tuple[Any, int]:
     result = _HERE["worker"].run(job)
     now = resident_bytes()
     return result, now - _HERE.setdefault("first", now)
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process when the search is gone.
+    """Ends this process when its parent, the search, has ended.
 
-    Otherwise it would train on, beside the search that is taken up again.
+    Otherwise it would train on beside the search that is resumed.
     """
     while os.getppid() == parent:
         time.sleep(0.5)
@@ -192,20 +216,12 @@ def _end_with(parent: int) -> None:
 
 
 def resident_bytes() -> int:
-    """The memory of this process in bytes; where nobody tells, the most."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except FileNotFoundError:
-        if os.name == "nt":
-            return 0
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Returns the memory that this process takes, in bytes."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def _visible_gpus() -> list[str]:
-    """What `CUDA_VISIBLE_DEVICES` can hold, one GPU each."""
+    """Returns names for `CUDA_VISIBLE_DEVICES`, one for each GPU."""
     tf = importlib.import_module("tensorflow")
     number = len(tf.config.list_physical_devices("GPU"))
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -214,7 +230,7 @@ def _visible_gpus() -> list[str]:
     return [str(index) for index in range(number)]
 
 
-def _loky() -> Any:
+def _loky() -> types.ModuleType:
     try:
         importlib.import_module("loky.backend.reduction")
         importlib.import_module("loky.process_executor")

@@ -1,24 +1,27 @@
 """Scores of networks that are not trained yet.
 
-They are cheap, and right about as often as the number of parameters is: good
-for choosing whom to begin a search with, not for choosing a winner
-(Krishnakumar et al., 2022). Larger is better. A model is as it was when a
-score returns.
+They are cheap, and rank networks about as well as the number of parameters
+does: enough to choose which networks a search begins with, too little to choose
+the best one (Krishnakumar et al., 2022). Larger is better. A score leaves the
+model as it was.
 
-The papers look at networks in training. These functions look at inference, so
-that dropout draws nothing and batch normalization learns nothing; at
-initialization the latter then changes next to nothing. They need Keras on
-TensorFlow.
+The papers score networks in training mode, these functions in inference mode,
+where dropout draws nothing and batch normalization updates nothing; with its
+initial statistics it changes next to nothing. They need Keras on TensorFlow.
 """
 
 import contextlib
 from collections.abc import Callable
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from keras_evonas.models.costs.inputs import Structure
+from keras_evonas.models.costs.inputs import fixed_batch_size
+from keras_evonas.models.costs.inputs import layers_within
+from keras_evonas.models.costs.inputs import states_kept
 
 # Activations whose result is positive exactly where their input is.
 _SIGN_KEEPING = {
@@ -39,10 +42,10 @@ _SIGN_KEEPING_LAYERS = (
 )
 
 
-def activation_overlap(model: keras.Model, x: Any) -> float:
-    """How differently a network sees inputs: NASWOT.
+def activation_overlap(model: keras.Model, x: Structure) -> float:
+    """Scores how differently a network responds to inputs: NASWOT.
 
-    Each input has a code, one bit a unit: whether the unit is active. Follows
+    Each input has a code, one bit a unit: 1 if the unit is active. Follows
     Mellor et al. (2021): the score is `log |det K|` of the `(n, n)` matrix
     `K` that counts the bits on which two inputs agree. Deviation: units with
     another activation than ReLU count, too, if it keeps the sign.
@@ -55,19 +58,19 @@ def activation_overlap(model: keras.Model, x: Any) -> float:
         The score; `-inf` if two inputs have the same code, or no unit has one.
     """
     _check_backend()
-    outputs: list[Any] = []
+    outputs: list[tf.Tensor] = []
 
-    def record(layer: keras.Layer) -> Callable[..., Any]:
+    def record(layer: keras.Layer) -> Callable[..., Structure]:
         original = layer.call
 
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: Structure, **kwargs: Structure) -> Structure:
             outputs.append(original(*args, **kwargs))
             return outputs[-1]
 
         return call
 
-    layers = [one for one in _layers(model) if _keeps_sign(one)]
-    with _calls_replaced(layers, record):
+    layers = [one for one in layers_within(model) if _keeps_sign(one)]
+    with _calls_replaced(layers, record), states_kept(model):
         model(x, training=False)
     if not outputs:
         return -np.inf
@@ -78,8 +81,8 @@ def activation_overlap(model: keras.Model, x: Any) -> float:
     return float(log_determinant) if sign > 0 else -np.inf
 
 
-def gradient_norm(model: keras.Model, x: Any, y: Any) -> float:
-    """How much a network would move in its first step.
+def gradient_norm(model: keras.Model, x: Structure, y: Structure) -> float:
+    """Scores how far the first step of training would go.
 
     Follows Abdelfattah et al. (2021), section 3.1: the Euclidean norms of the
     gradients of the loss on one batch, summed. Deviation: biases and scales
@@ -94,7 +97,7 @@ def gradient_norm(model: keras.Model, x: Any, y: Any) -> float:
         The score.
     """
     _check_backend()
-    with tf.GradientTape() as tape:
+    with states_kept(model), tf.GradientTape() as tape:
         predictions = model(x, training=False)
         loss = model.compute_loss(x=x, y=y, y_pred=predictions, training=False)
     weights = [weight.value for weight in model.trainable_variables]
@@ -106,14 +109,14 @@ def gradient_norm(model: keras.Model, x: Any, y: Any) -> float:
     )
 
 
-def synflow(model: keras.Model, x: Any) -> float:
-    """How much flows through all weights together: SynFlow.
+def synflow(model: keras.Model, x: Structure) -> float:
+    """Scores how much flows through all weights together: SynFlow.
 
     Follows Tanaka et al. (2020) and, for whole networks, Abdelfattah et al.
     (2021): with the absolute values of the weights, inputs of ones and `R` the
     sum of the outputs, the score is the sum of `|weight * dR / dweight|`. No
-    data is used. Deviation: activations count as linear, which ReLU is for
-    what is positive, and without which softmax would let nothing flow.
+    data is used. Deviation: activations count as linear; ReLU is linear for
+    positive inputs, and the outputs of softmax would always sum up to 1.
 
     Args:
         model: A built Keras model.
@@ -123,10 +126,11 @@ def synflow(model: keras.Model, x: Any) -> float:
         The score, `inf` if it is too large for the model's numbers.
     """
     _check_backend()
-    ones = keras.tree.map_structure(lambda one: np.ones_like(one[:1]), x)
+    examples = fixed_batch_size(model) or 1
+    ones = keras.tree.map_structure(lambda one: np.ones_like(one[:examples]), x)
     if not model.built:
         model(ones, training=False)
-    layers = _layers(model)
+    layers = layers_within(model)
     squashing = [
         one
         for one in layers
@@ -138,8 +142,12 @@ def synflow(model: keras.Model, x: Any) -> float:
             model.trainable_variables, before, strict=True
         ):
             weight.assign(np.abs(value))
-        with _linear(layers), _calls_replaced(squashing, _identity):
-            return _flow(model, ones)
+        with (
+            _linear(layers),
+            _calls_replaced(squashing, _identity),
+            states_kept(model),
+        ):
+            return _flow(model, ones) / examples
     finally:
         for weight, value in zip(
             model.trainable_variables, before, strict=True
@@ -147,7 +155,7 @@ def synflow(model: keras.Model, x: Any) -> float:
             weight.assign(value)
 
 
-def _flow(model: keras.Model, ones: Any) -> float:
+def _flow(model: keras.Model, ones: Structure) -> float:
     weights = [weight.value for weight in model.trainable_variables]
     with tf.GradientTape() as tape:
         outputs = keras.tree.flatten(model(ones, training=False))
@@ -164,18 +172,6 @@ def _flow(model: keras.Model, ones: Any) -> float:
     return score if np.isfinite(score) else np.inf
 
 
-def _layers(model: keras.Model) -> list[keras.Layer]:
-    """All layers, those of models inside of the model included, each once."""
-    found: dict[int, keras.Layer] = {}
-    waiting = list(model.layers)
-    while waiting:
-        layer = waiting.pop(0)
-        if id(layer) not in found:
-            found[id(layer)] = layer
-            waiting.extend(getattr(layer, "layers", ()))
-    return list(found.values())
-
-
 def _keeps_sign(layer: keras.Layer) -> bool:
     activation = getattr(layer, "activation", None)
     return (
@@ -188,7 +184,7 @@ def _keeps_sign(layer: keras.Layer) -> bool:
 @contextlib.contextmanager
 def _calls_replaced(
     layers: list[keras.Layer],
-    replacement: Callable[[keras.Layer], Callable[..., Any]],
+    replacement: Callable[[keras.Layer], Callable[..., Structure]],
 ) -> Iterator[None]:
     for layer in layers:
         layer.call = replacement(layer)
@@ -196,17 +192,22 @@ def _calls_replaced(
         yield
     finally:
         for layer in layers:
-            del layer.call  # what its class has shows again
+            del layer.call  # The method of its class is found again.
 
 
-def _identity(layer: keras.Layer) -> Callable[..., Any]:
+def _identity(layer: keras.Layer) -> Callable[..., Structure]:
     del layer
     return lambda inputs, *_, **__: inputs
 
 
 @contextlib.contextmanager
 def _linear(layers: list[keras.Layer]) -> Iterator[None]:
-    curved = [one for one in layers if callable(_activation(one))]
+    curved = [
+        inner
+        for layer in layers
+        for inner in _with_activation(layer)
+        if callable(getattr(inner, "activation", None))
+    ]
     before = [one.activation for one in curved]
     for layer in curved:
         layer.activation = keras.activations.linear
@@ -217,8 +218,12 @@ def _linear(layers: list[keras.Layer]) -> Iterator[None]:
             layer.activation = activation
 
 
-def _activation(layer: keras.Layer) -> Any:
-    return getattr(layer, "activation", None)
+def _with_activation(layer: keras.Layer) -> list[keras.Layer]:
+    """Returns a layer or, of a recurrence, the cells that have activations."""
+    if isinstance(layer, keras.layers.Bidirectional):
+        layers = (layer.forward_layer, layer.backward_layer)
+        return [inner for one in layers for inner in _with_activation(one)]
+    return [getattr(layer, "cell", layer)]
 
 
 def _check_backend() -> None:

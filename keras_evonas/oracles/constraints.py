@@ -5,18 +5,8 @@ import difflib
 import math
 from collections.abc import Iterable
 from numbers import Real
-from typing import Any
 
-# Known before a network is trained, from its shapes alone; the fields of
-# `keras_evonas.models.costs.Costs`.
-STATIC_COSTS = (
-    *("params", "trainable_params", "multiply_adds", "flops", "weight_bytes"),
-    *("training_bytes", "depth"),
-)
-# Known when a network has been trained. `EvoTuner` reports the seconds, a
-# cohort's divided among its members, and measures the latency if an objective
-# or a constraint names it.
-MEASURED_COSTS = ("latency_ms", "train_seconds")
+from keras_evonas.project.objectives import COSTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +82,9 @@ def at_least(name: str, bound: float) -> Constraint:
     return Constraint(name, bound, is_upper=False)
 
 
-def checked_constraints(constraints: Any) -> tuple[Constraint, ...]:
+def checked_constraints(
+    constraints: Iterable[Constraint] | None,
+) -> tuple[Constraint, ...]:
     """Returns what the user wrote as a tuple.
 
     Raises:
@@ -101,12 +93,10 @@ def checked_constraints(constraints: Any) -> tuple[Constraint, ...]:
     """
     if constraints is None:
         return ()
-    is_list = isinstance(constraints, Iterable) and not isinstance(
-        constraints, str
-    )
-    checked = tuple(constraints) if is_list else (constraints,)
-    odd = [one for one in checked if not isinstance(one, Constraint)]
-    if odd or not is_list:
+    found = [constraints] if isinstance(constraints, str) else constraints
+    is_list = isinstance(found, Iterable)
+    checked = tuple(found) if is_list else ()
+    if not is_list or not all(isinstance(one, Constraint) for one in checked):
         raise TypeError(
             "`constraints` must be a list of constraints with a bound, such "
             "as `[at_most('params', 1_000_000)]`. Received: "
@@ -123,15 +113,14 @@ def checked_constraints(constraints: Any) -> tuple[Constraint, ...]:
     return checked
 
 
-def _check_name(name: Any) -> None:
+def _check_name(name: object) -> None:
     if not isinstance(name, str) or not name:
         raise ValueError(
             f"`name` must be the name of a cost or metric. Received: {name!r}."
         )
-    costs = (*STATIC_COSTS, *MEASURED_COSTS)
-    near = difflib.get_close_matches(name.lower(), costs, n=1, cutoff=0.8)
-    if name not in costs and near:
+    near = difflib.get_close_matches(name.lower(), COSTS, n=1, cutoff=0.8)
+    if name not in COSTS and near:
         raise ValueError(
             f"`name` must be the name of a cost or metric. Received: "
-            f"'{name}'. Did you mean '{near[0]}'? Costs are {list(costs)}."
+            f"'{name}'. Did you mean '{near[0]}'? Costs are {list(COSTS)}."
         )

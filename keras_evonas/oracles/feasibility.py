@@ -16,8 +16,8 @@ from typing import TypeAlias
 import keras_tuner
 
 from keras_evonas.evolution.genes import Genome
-from keras_evonas.oracles.constraints import STATIC_COSTS
 from keras_evonas.oracles.constraints import Constraint
+from keras_evonas.project.objectives import STATIC_COSTS
 
 # What computes the costs of a network: a mapping of names to numbers, or
 # `keras_evonas.models.costs.Costs`.
@@ -151,7 +151,7 @@ def _key(genome: Genome) -> Hashable:
     return tuple(sorted(genome.items()))
 
 
-def _numbers(costs: Any) -> dict[str, float]:
+def _numbers(costs: object) -> dict[str, float]:
     if dataclasses.is_dataclass(costs) and not isinstance(costs, type):
         costs = dataclasses.asdict(costs)
     if not isinstance(costs, Mapping):

@@ -27,6 +27,15 @@ from keras_evonas.evolution.strategies import Strategy
 
 PREFIX = "tuner/"
 INHERITS = f"{PREFIX}inherits"
+CONTINUES = f"{PREFIX}trial_id"
+EPOCHS = f"{PREFIX}epochs"
+INITIAL_EPOCH = f"{PREFIX}initial_epoch"
+
+
+def begins_with(hp: keras_tuner.HyperParameters) -> list[str]:
+    """Returns the trials whose weights a trial begins with, mostly none."""
+    named = (hp.values.get(CONTINUES), hp.values.get(INHERITS))
+    return [trial_id for trial_id in named if trial_id]
 
 
 def epochs_of_rungs(strategy: Strategy) -> tuple[int, ...]:

@@ -3,29 +3,34 @@
 What an oracle of this package needs from keras-tuner 1.4.8 and does not get:
 `seed=0` honoured, files that a kill cannot halve, a state file whose cost does
 not grow with every trial, failures that are saved before they stop the
-search, and best trials that are completed ones. Nothing here knows about
+search, and trials that can be taken back and restored. Nothing here depends on
 evolution.
 """
 
-import bisect
 import itertools
-import operator
-import pathlib
 import threading
+from collections.abc import Collection
 from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import TypeAlias
+from typing import TypedDict
 
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas.evolution import pareto
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.hyperparameters import SharedHyperParameters
 from keras_evonas.oracles import objectives
+from keras_evonas.project.files import TRIAL_NAME
+from keras_evonas.project.files import trial_folder
 from keras_evonas.project.files import write_json
 
-Status = trial_lib.TrialStatus
-Trial = trial_lib.Trial
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Status: TypeAlias = trial_lib.TrialStatus
+Trial: TypeAlias = trial_lib.Trial
 
 # Begins the message of a trial that was not worth or not able to be trained.
 # Such trials do not count as failures that could end the search.
@@ -36,45 +41,53 @@ INFEASIBLE = "Infeasible: "
 _SNAPSHOT_GROWTH = 1.25
 
 
+class HostArguments(TypedDict):
+    """Arguments of `keras_tuner.Oracle`."""
+
+    objective: objectives.Goal
+    max_trials: int | None
+    hyperparameters: keras_tuner.HyperParameters | None
+    allow_new_entries: bool
+    tune_new_entries: bool
+    seed: int | None
+    max_retries_per_trial: int
+    max_consecutive_failed_trials: int
+
+
 class MendedOracle(keras_tuner.Oracle):
     """An Oracle to derive from; arguments as for `keras_tuner.Oracle`.
 
     Subclasses override `populate_space` and, if they keep a record of their
-    own, the hooks `_prepare`, `_on_birth`, `_on_run` and `_on_end`.
+    own, the hooks `_on_birth` and `_on_end`, which are called before a trial is
+    written. The host leaves its lock held when an exception passes through one
+    of its own methods, and every other thread would wait for ever: what may
+    fail belongs before the call of `super().create_trial` and
+    `super().end_trial`.
     """
 
-    def __init__(
-        self,
-        *,
-        objective: Any,
-        max_trials: int | None,
-        hyperparameters: keras_tuner.HyperParameters | None,
-        allow_new_entries: bool,
-        tune_new_entries: bool,
-        seed: int | None,
-        max_retries_per_trial: int,
-        max_consecutive_failed_trials: int,
-    ) -> None:
-        checked_seed = check_seed(seed)
-        super().__init__(
-            objective=objectives.prepared(objective),
-            max_trials=max_trials,
-            hyperparameters=hyperparameters,
-            allow_new_entries=allow_new_entries,
-            tune_new_entries=tune_new_entries,
-            # Any seed but 0 keeps the host off Python's global generator; it
-            # would replace `seed=0` by a random one.
-            seed=1,
-            max_retries_per_trial=max_retries_per_trial,
-            max_consecutive_failed_trials=max_consecutive_failed_trials,
+    hyperparameters: SharedHyperParameters
+    objective: keras_tuner.Objective
+    trials: dict[str, Trial]
+    ongoing_trials: dict[str, Trial]
+    start_order: list[str]
+    end_order: list[str]
+    tuner_ids: set[str]
+    _retry_queue: list[str]
+
+    def __init__(self, **host_arguments: "Unpack[HostArguments]") -> None:
+        seed = check_seed(host_arguments["seed"])
+        host_arguments["objective"] = objectives.prepared(
+            host_arguments["objective"]
         )
-        self.seed = self._seed_state = checked_seed
+        # Any seed but 0 keeps the host off Python's global generator; it would
+        # replace `seed=0` by a random one.
+        host_arguments["seed"] = 1
+        super().__init__(**host_arguments)
+        self.seed = self._seed_state = seed
         self.hyperparameters = SharedHyperParameters(self.hyperparameters)
         self.objective = objectives.strict(self.objective)
         objectives.check_lead(self.objective)
         self._lock = threading.RLock()
-        # Violation; the rung, negative; losses; number of the end; id.
-        self._ranking: list[tuple[float, int, tuple[float, ...], int, str]] = []
         # Raised once the host has let go of its lock.
         self._failure: Exception | None = None
         self._births_saved = 0
@@ -83,18 +96,8 @@ class MendedOracle(keras_tuner.Oracle):
 
     # Hooks.
 
-    def _prepare(self) -> None:
-        """Called before anything is recorded; the place to raise errors.
-
-        The host leaves its lock held when an exception passes through one of
-        its own methods, and every other thread would wait for ever.
-        """
-
     def _on_birth(self, trial: Trial) -> None:
         """Called before a new trial is written."""
-
-    def _on_run(self, trial: Trial) -> None:
-        """Called before a tuner runs a trial, for the first time or again."""
 
     def _on_end(self, trial: Trial) -> None:
         """Called before the end of a trial's run is written."""
@@ -104,18 +107,14 @@ class MendedOracle(keras_tuner.Oracle):
     def create_trial(self, tuner_id: str) -> Trial:
         """Creates a trial; see `keras_tuner.Oracle`."""
         with self._lock:
-            self._prepare()
             is_new = tuner_id not in self.ongoing_trials
             is_retry = is_new and bool(self._retry_queue)
             trial = super().create_trial(tuner_id)
             self._raise_failure()
             if is_retry:
                 _forget_run(trial)
-            if trial.status == Status.RUNNING:
-                self._on_run(trial)
             if trial.status == Status.STOPPED:
                 self._snapshot()
-            self._raise_failure()
             return trial
 
     def update_trial(
@@ -144,7 +143,6 @@ class MendedOracle(keras_tuner.Oracle):
                 `allow_new_entries=False`.
         """
         with self._lock:
-            self._prepare()
             self._check_running(trial.trial_id)
             self.update_space(trial.hyperparameters)
             super().end_trial(trial)
@@ -197,72 +195,12 @@ class MendedOracle(keras_tuner.Oracle):
             else f"The objectives were never finite at one step: {values}."
         )
 
-    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """Returns the best completed trials.
-
-        With several objectives those of the first front come first, then
-        those of the next, each front in the order of the lead objective.
-        Trials that violate a constraint come after all others.
-
-        Args:
-            num_trials: Integer, how many at most. Defaults to 1.
-
-        Returns:
-            List of trials, best first; shorter than `num_trials` if fewer
-            have completed. (keras-tuner pads it with failed ones.)
-        """
-        entries = self._ranking
-        if num_trials > 1 and len(objectives.parts_of(self.objective)) > 1:
-            # The first of the ranking is on the first front in any case.
-            fronts = zip(self._fronts(), entries, strict=True)
-            order = sorted(fronts, key=lambda pair: (pair[1][0] > 0, pair[0]))
-            entries = [entry for _, entry in order]
-        return [self.trials[entry[-1]] for entry in entries[:num_trials]]
-
-    def _fronts(self) -> list[int]:
-        """Which front each entry of the ranking is on, higher rungs first."""
-        fronts = [0] * len(self._ranking)
-        first = 0
-        for rung in sorted({entry[1] for entry in self._ranking}):
-            there = [i for i, e in enumerate(self._ranking) if e[1] == rung]
-            violations, _, losses, *_ = zip(
-                *(self._ranking[i] for i in there), strict=True
-            )
-            ranks = pareto.ranks(losses, violations).tolist()
-            for index, rank in zip(there, ranks, strict=True):
-                fronts[index] = first + rank
-            first += max(ranks) + 1
-        return fronts
-
-    def _rank(
-        self,
-        trial: Trial,
-        losses: tuple[float, ...],
-        violation: float = 0.0,
-        rung: int = 0,
-    ) -> bool:
-        """Ranks a trial, and tells whether none was as good before."""
-        entry = (violation, -rung, losses, len(self.end_order), trial.trial_id)
-        is_better = not any(
-            other[:2] < entry[:2]
-            or (
-                other[:2] == entry[:2]
-                and all(map(operator.le, other[2], losses))
-            )
-            for other in self._ranking
-        )
-        bisect.insort(self._ranking, entry)
-        return is_better
-
-    def _unrank(self, trial_id: str) -> None:
-        self._ranking = [e for e in self._ranking if e[-1] != trial_id]
-
     def _check_consecutive_failures(self) -> None:
         # The host raises here, before it has saved the failed trial.
         limit = self.max_consecutive_failed_trials
         feasible = (
             trial
-            for trial in map(self.trials.get, reversed(self.end_order))
+            for trial in (self.trials[x] for x in reversed(self.end_order))
             if not (trial.message or "").startswith(INFEASIBLE)
         )
         last = list(itertools.islice(feasible, limit))[::-1]
@@ -280,6 +218,79 @@ class MendedOracle(keras_tuner.Oracle):
             trial.hyperparameters = SharedHyperParameters(trial.hyperparameters)
         super()._record_values(trial)
 
+    # Trials that are handed out, taken back and restored.
+
+    def _holder_of(self, trial_id: str) -> str | None:
+        """Returns the tuner that runs a trial, if any."""
+        for tuner_id, trial in self.ongoing_trials.items():
+            if trial.trial_id == trial_id:
+                return tuner_id
+        return None
+
+    def _hold(self, trial_id: str, tuner_id: str) -> None:
+        """Notes that a tuner runs a trial which waits to be handed out."""
+        self._retry_queue.remove(trial_id)
+        self.trials[trial_id].status = Status.RUNNING
+        self.ongoing_trials[tuner_id] = self.trials[trial_id]
+
+    def _take_back(self, trial_id: str) -> str | None:
+        """Takes a trial from its tuner, to be handed out again.
+
+        Returns:
+            The tuner, or `None` if no tuner runs the trial.
+        """
+        holder = self._holder_of(trial_id)
+        if holder is not None:
+            del self.ongoing_trials[holder]
+            self.tuner_ids.discard(holder)
+            self._retry_queue.append(trial_id)
+        return holder
+
+    def _forget_trials(self) -> None:
+        """Forgets all trials, before they are restored."""
+        self.trials, self.ongoing_trials = {}, {}
+        self.start_order, self.end_order = [], []
+        self._run_times.clear()
+        self._tried_so_far.clear()
+        self._id_to_hash.clear()
+
+    def _restore_trial(self, trial: Trial) -> None:
+        """Restores a trial that has begun."""
+        self.trials[trial.trial_id] = trial
+        self.start_order.append(trial.trial_id)
+
+    def _restore_end(
+        self,
+        trial_id: str,
+        *,
+        status: str,
+        score: float | None,
+        best_step: int | None,
+        message: str | None,
+        values: Mapping[str, object],
+    ) -> None:
+        """Restores the end of a trial's run."""
+        trial = self.trials[trial_id]
+        trial.status, trial.score = status, score
+        trial.best_step, trial.message = best_step, message
+        trial.hyperparameters.values = dict(values)
+        self._run_times[trial_id] += 1
+        if status != Status.INVALID:
+            self.end_order.append(trial_id)
+
+    def _queue(self, unfinished: Sequence[str]) -> None:
+        """Lets unfinished trials be handed out first, in their order."""
+        self._births_saved = len(self.start_order)
+        # The host takes them from the end.
+        self._retry_queue = list(unfinished)[::-1]
+        for trial in self.trials.values():
+            self._record_values(trial)
+
+    @property
+    def _unfinished(self) -> list[str]:
+        ended: Collection[str] = set(self.end_order)
+        return [x for x in self.start_order if x not in ended]
+
     # Files.
 
     def _save_trial(self, trial: Trial) -> None:
@@ -293,7 +304,7 @@ class MendedOracle(keras_tuner.Oracle):
 
         The host calls this with its lock held, and must not be interrupted by
         an exception. What it has changed by then is read from the disk again
-        when somebody asks for a trial.
+        when a tuner asks for the next trial.
         """
         self._failure = error
 
@@ -307,13 +318,8 @@ class MendedOracle(keras_tuner.Oracle):
             # A running trial that is cut begins again, whatever it reported.
             return
         # A subclass's record holds what is worth waiting for the disk.
-        path = self._trial_file(trial.trial_id)
-        write_json(path, trial.get_state(), durable=False)
-
-    def _trial_file(self, trial_id: str) -> pathlib.Path:
-        return pathlib.Path(
-            self._project_dir, f"trial_{trial_id}", "trial.json"
-        )
+        folder = trial_folder(self._project_dir, trial.trial_id)
+        write_json(folder / TRIAL_NAME, trial.get_state(), durable=False)
 
     def save(self) -> None:
         """Writes the host's state file, if the search has grown enough."""

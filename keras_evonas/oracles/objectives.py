@@ -4,15 +4,44 @@ import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import Protocol
+from typing import TypeAlias
 
 import keras_tuner
 
-from keras_evonas.oracles.constraints import MEASURED_COSTS
-from keras_evonas.oracles.constraints import STATIC_COSTS
+from keras_evonas.project.objectives import COSTS
+from keras_evonas.project.objectives import MEASURED_COSTS
+from keras_evonas.project.objectives import SIGN as SIGN
 
-# What turns a score into a loss.
-SIGN = {"min": 1.0, "max": -1.0}
-_COSTS = (*STATIC_COSTS, *MEASURED_COSTS)
+# What a user may pass as `objective`.
+Goal: TypeAlias = (
+    str | keras_tuner.Objective | Sequence[str | keras_tuner.Objective] | None
+)
+
+
+class Observation(Protocol):
+    """The values of a metric at a step, one an execution."""
+
+    step: int
+
+    def mean(self) -> float:
+        """Returns their mean."""
+
+
+class Metrics(Protocol):
+    """The metrics of a trial, as keras-tuner keeps them."""
+
+    def exists(self, name: str) -> bool:
+        """Returns whether there is such a metric."""
+
+    def register(self, name: str, direction: str) -> None:
+        """Adds a metric."""
+
+    def update(self, name: str, value: float, step: int) -> None:
+        """Adds a value."""
+
+    def get_history(self, name: str) -> Sequence[Observation]:
+        """Returns the values in the order of steps."""
 
 
 class StrictObjective(keras_tuner.Objective):
@@ -40,7 +69,7 @@ class StrictObjective(keras_tuner.Objective):
             )
         super().__init__(name, direction)
 
-    def get_value(self, logs: Mapping[str, Any]) -> Any:
+    def get_value(self, logs: Mapping[str, float]) -> float:
         """Returns the objective's value.
 
         Raises:
@@ -53,7 +82,7 @@ class StrictObjective(keras_tuner.Objective):
     def better_than(self, a: float, b: float) -> bool:
         """Whether `a` is better than `b`; no finite number is the worst."""
         if math.isfinite(a) and math.isfinite(b):
-            return super().better_than(a, b)
+            return bool(super().better_than(a, b))
         return math.isfinite(a)
 
 
@@ -86,7 +115,7 @@ class SeveralObjectives(StrictObjective):
         self.objectives.insert(0, lead)
         super().__init__(lead.name, lead.direction)
 
-    def get_value(self, logs: Mapping[str, Any]) -> Any:
+    def get_value(self, logs: Mapping[str, float]) -> float:
         """Returns the value of the lead objective.
 
         Raises:
@@ -101,14 +130,12 @@ class SeveralObjectives(StrictObjective):
             describe(self) == describe(other)
         )
 
-    __hash__ = None
-
     def __str__(self) -> str:
         parts = ", ".join(map(str, self.objectives))
         return f"Objectives: [{parts}]"
 
 
-def prepared(objective: Any) -> Any:
+def prepared(objective: Goal) -> Goal:
     """Returns what the host can make objectives of.
 
     It infers the direction of Keras's own metrics; those of costs are known
@@ -125,12 +152,12 @@ def prepared(objective: Any) -> Any:
             )
         several = [prepared(one) for one in objective]
         return several if len(several) > 1 else several[0]
-    if isinstance(objective, str) and objective in _COSTS:
+    if isinstance(objective, str) and objective in COSTS:
         return keras_tuner.Objective(objective, "min")
     return objective
 
 
-def are_several(objective: Any) -> bool:
+def are_several(objective: Goal) -> bool:
     """Whether the user asked for more than one objective."""
     return isinstance(objective, list | tuple) and len(objective) > 1
 
@@ -164,7 +191,7 @@ def parts_of(objective: keras_tuner.Objective) -> list[keras_tuner.Objective]:
     return getattr(objective, "objectives", [objective])
 
 
-def describe(objective: Any) -> list[list[str]]:
+def describe(objective: keras_tuner.Objective) -> list[list[str]]:
     """Returns names and directions, as JSON can hold them."""
     return [[part.name, part.direction] for part in parts_of(objective)]
 
@@ -227,13 +254,13 @@ def check_reported(
     )
 
 
-def values_of(metrics: Any, name: str) -> list[float]:
+def values_of(metrics: Metrics, name: str) -> list[float]:
     """Returns all values of a trial's metric, none if it has no such."""
     history = metrics.get_history(name) if metrics.exists(name) else []
     return [float(entry.mean()) for entry in history]
 
 
-def value_at(metrics: Any, name: str, step: int | None) -> float:
+def value_at(metrics: Metrics, name: str, step: int | None) -> float:
     """Returns a metric of a trial.
 
     Args:
@@ -253,7 +280,7 @@ def value_at(metrics: Any, name: str, step: int | None) -> float:
 
 
 def losses_at(
-    objective: keras_tuner.Objective, metrics: Any, step: int | None
+    objective: keras_tuner.Objective, metrics: Metrics, step: int | None
 ) -> tuple[float, ...] | None:
     """Turns the metrics of a trial into losses, lower is better.
 
@@ -274,7 +301,7 @@ def losses_at(
 
 
 def _is_cost(objective: keras_tuner.Objective) -> bool:
-    return objective.name in _COSTS
+    return objective.name in COSTS
 
 
 def _only_costs(names: list[str]) -> str:

@@ -1,6 +1,5 @@
 """`EvoOracle`: evolution behind keras-tuner's Oracle."""
 
-import time
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
@@ -8,27 +7,27 @@ from typing import Any
 import keras_tuner
 
 from keras_evonas.evolution import pareto
+from keras_evonas.evolution.engine import Engine
+from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.oracles import checks
 from keras_evonas.oracles import fidelity
+from keras_evonas.oracles import fronts
 from keras_evonas.oracles import objectives
-from keras_evonas.oracles.arguments import Initial
-from keras_evonas.oracles.arguments import check_failures
-from keras_evonas.oracles.arguments import check_stops
-from keras_evonas.oracles.arguments import checked_initial_population
-from keras_evonas.oracles.arguments import checked_strategy
 from keras_evonas.oracles.blas import one_blas_thread
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.constraints import checked_constraints
 from keras_evonas.oracles.feasibility import CostFunction
+from keras_evonas.oracles.feasibility import Feasibility
 from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
-from keras_evonas.oracles.recorded import RecordedOracle
+from keras_evonas.oracles.resumable import ResumableOracle
+from keras_evonas.project import notebook
+from keras_evonas.project.ranking import Ranking
 
-# How long a tuner waits before it asks again when there is nothing to do.
-_IDLE_SECONDS = 0.05
 
-
-class EvoOracle(RecordedOracle):
+class EvoOracle(ResumableOracle):
     """Evolves hyperparameters: selection, crossover, mutation, replacement.
 
     Pass it to a `keras_tuner.Tuner`, or to `keras_evonas.EvoTuner`. It takes
@@ -99,7 +98,9 @@ class EvoOracle(RecordedOracle):
         max_retries_per_trial: Integer, how often a failed trial is tried
             again. Defaults to 0.
         max_consecutive_failed_trials: Integer, the search is aborted after so
-            many failed trials in a row. Defaults to 3.
+            many failed trials in a row. Trials that are being trained by then
+            are spent, too: with a cohort or several workers a few more may
+            fail, since no trial waits for the end of another. Defaults to 3.
 
     Raises:
         ValueError: If an argument is out of its range, or nothing would ever
@@ -121,13 +122,13 @@ class EvoOracle(RecordedOracle):
 
     def __init__(
         self,
-        objective: Any = None,
+        objective: objectives.Goal = None,
         max_trials: int | None = None,
         *,
         strategy: Strategy | None = None,
         constraints: Iterable[Constraint] | None = None,
         costs: CostFunction | None = None,
-        initial_population: Iterable[Initial] | None = None,
+        initial_population: Iterable[checks.Initial] | None = None,
         inherit_weights: bool = False,
         inherited_epochs: int | None = None,
         max_seconds: float | None = None,
@@ -139,9 +140,13 @@ class EvoOracle(RecordedOracle):
         max_retries_per_trial: int = 0,
         max_consecutive_failed_trials: int = 3,
     ) -> None:
-        check_stops(max_trials, max_seconds, patience)
-        check_failures(max_retries_per_trial, max_consecutive_failed_trials)
-        checked = checked_strategy(strategy, objectives.are_several(objective))
+        checks.check_stops(max_trials, max_seconds, patience)
+        checks.check_failures(
+            max_retries_per_trial, max_consecutive_failed_trials
+        )
+        checked = checks.checked_strategy(
+            strategy, objectives.are_several(objective)
+        )
         super().__init__(
             strategy=checked,
             inheritance=fidelity.checked_inheritance(
@@ -149,7 +154,9 @@ class EvoOracle(RecordedOracle):
             ),
             constraints=checked_constraints(constraints),
             costs=costs,
-            initial_population=checked_initial_population(initial_population),
+            initial_population=checks.checked_initial_population(
+                initial_population
+            ),
             objective=objective,
             max_trials=None if max_trials is None else int(max_trials),
             hyperparameters=hyperparameters,
@@ -161,7 +168,8 @@ class EvoOracle(RecordedOracle):
         )
         self.max_seconds = max_seconds
         self.patience = patience
-        self.stop_reason: str | None = None
+
+    # Proposals.
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Proposes the values of the next trial; see `keras_tuner.Oracle`."""
@@ -169,7 +177,8 @@ class EvoOracle(RecordedOracle):
         self.stop_reason = self._limit_reached()
         individual = None
         if self.stop_reason is None:
-            if self._waits_for_space():
+            if self.start_order and not self.hyperparameters.space:
+                # The first trial is still to ask for hyperparameters.
                 return {"status": Status.IDLE}
             try:
                 with one_blas_thread():
@@ -186,10 +195,18 @@ class EvoOracle(RecordedOracle):
             print(f"Search stopped: {self.stop_reason}.")
         return {"status": Status.STOPPED}
 
+    def _limit_reached(self) -> str | None:
+        history = self._history
+        if self.max_seconds is not None and history.elapsed >= self.max_seconds:
+            return f"max_seconds={self.max_seconds} have passed"
+        if self.patience is not None and history.since_best >= self.patience:
+            return f"no better trial in the last patience={self.patience}"
+        return None
+
     def _exhausted(self) -> str:
         """Says why there is no further candidate."""
         distinct = self.engine.history.distinct
-        if self.engine.closest is None:
+        if self.engine.closest is None or self.feasibility is None:
             return f"space exhausted: {distinct} of {self.engine.space.size}"
         _, closest = self.engine.closest
         explanation = self.feasibility.explain(closest)
@@ -201,40 +218,60 @@ class EvoOracle(RecordedOracle):
             )
         return f"nothing feasible found beyond {distinct} networks"
 
-    def _waits_for_space(self) -> bool:
-        """Whether the first trial is still to ask for hyperparameters."""
-        return not self.hyperparameters.space and bool(self.start_order)
+    # The search.
 
-    def create_trial(self, tuner_id: str) -> Trial:
-        """Creates a trial; see `keras_tuner.Oracle`.
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy that proposes trials, `"auto"` settings unresolved."""
+        return self._strategy
+
+    @property
+    def engine(self) -> Engine:
+        """The search itself: its space, history and state.
 
         Raises:
-            ValueError: If the space has no hyperparameters, if
-                `initial_population` lies outside of it, or if the project
-                folder belongs to another search.
+            RuntimeError: If no trial was created or reloaded yet.
         """
-        with self._lock:
-            trial = super().create_trial(tuner_id)
-            remaining = self.remaining_trials()
-            is_full = remaining is not None and remaining <= 0
-            if trial.status == Status.STOPPED and is_full:
-                self.stop_reason = f"max_trials={self.max_trials} reached"
-        if trial.status == Status.IDLE:
-            # keras-tuner asks again at once, thousands of times a second.
-            time.sleep(_IDLE_SECONDS)
-        return trial
+        return self._history.engine
 
-    def update_trial(
-        self, trial_id: str, metrics: Mapping[str, float], step: int = 0
-    ) -> Trial:
-        """Records metrics of a running trial; see `keras_tuner.Oracle`."""
-        trial = super().update_trial(trial_id, metrics, step)
-        if not metrics:
-            return trial  # A sign of life.
-        fidelity.check_epochs(trial.hyperparameters.values, step)
-        return trial
+    def individual(self, trial_id: str) -> Individual:
+        """Returns the individual of a trial, with its parents and operator.
 
-    # Several objectives.
+        Raises:
+            KeyError: If there is no such trial.
+        """
+        return self._history.individual(trial_id)
+
+    def lineage(self, trial_id: str) -> list[Individual]:
+        """Returns a trial's individual and its ancestors, the oldest first.
+
+        Raises:
+            KeyError: If there is no such trial.
+        """
+        return self._history.lineage(trial_id)
+
+    # Results.
+
+    @property
+    def _ranking(self) -> Ranking:
+        return Ranking() if self._events is None else self._events.ranking
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """Returns the best completed trials, best first.
+
+        Trials that violate a constraint come after all others. With several
+        objectives those of the first front come first, then those of the
+        next, each front in the order of the lead objective.
+
+        Args:
+            num_trials: Integer, how many at most. Defaults to 1.
+
+        Returns:
+            List of trials, best first; shorter than `num_trials` if fewer
+            have completed. (keras-tuner pads it with failed ones.)
+        """
+        names = self._ranking.best(num_trials)
+        return [self.trials[trial_id] for trial_id in names]
 
     def get_pareto_trials(self) -> list[Trial]:
         """Returns the trials that no other beats in every objective.
@@ -243,12 +280,7 @@ class EvoOracle(RecordedOracle):
             List of completed trials that keep all constraints, the best of
             the lead objective first. With one objective, the best trials.
         """
-        entries = zip(self._ranking, self._fronts(), strict=True)
-        return [
-            self.trials[entry[-1]]
-            for entry, front in entries
-            if front == 0 and entry[0] == 0
-        ]
+        return [self.trials[trial_id] for trial_id in self._ranking.front()]
 
     def get_knee_trial(self) -> Trial | None:
         """Returns the trial of the front at its knee.
@@ -261,7 +293,9 @@ class EvoOracle(RecordedOracle):
         trials = self.get_pareto_trials()
         if not trials:
             return None
-        return trials[pareto.knee_point([self._losses(x) for x in trials])]
+        front = {x.trial_id for x in trials}
+        losses = [x.losses for x in self._ranking if x.trial_id in front]
+        return trials[pareto.knee_point(losses)]
 
     def get_hypervolumes(
         self, reference: Mapping[str, float] | None = None
@@ -281,22 +315,55 @@ class EvoOracle(RecordedOracle):
         Raises:
             ValueError: If `reference` lacks an objective.
         """
-        ended = [self.trials[trial_id] for trial_id in self.end_order]
-        kept = {entry[-1] for entry in self._ranking if entry[0] == 0}
-        losses = [self._losses(x) for x in ended if x.trial_id in kept]
-        corner = self._corner(reference, losses)
-        front: list[tuple[float, ...]] = []
-        volumes: list[float] = []
-        for trial in ended:
-            if trial.trial_id in kept:
-                front = _grown(front, self._losses(trial))
-            volumes.append(pareto.hypervolume(front, corner) if front else 0.0)
-        return volumes
+        losses_of = {
+            one.trial_id: one.losses
+            for one in self._ranking
+            if not one.violation
+        }
+        parts = objectives.parts_of(self.objective)
+        corner = fronts.corner(parts, list(losses_of.values()), reference)
+        ended = [losses_of.get(trial_id) for trial_id in self.end_order]
+        return fronts.hypervolumes(ended, corner)
+
+    # Limits.
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The constraints of the search."""
+        return self._limits.constraints
+
+    @property
+    def costs(self) -> CostFunction | None:
+        """Computes the costs of a network before training, or `None`."""
+        return self._limits.costs
+
+    @costs.setter
+    def costs(self, costs: CostFunction | None) -> None:
+        self._limits.costs = costs
+
+    def judge_by(self, costs: CostFunction) -> None:
+        """Judges networks by other costs from now on."""
+        self._limits.costs = costs
+
+    @property
+    def needed_costs(self) -> list[str]:
+        """The costs before training that the search cannot do without."""
+        return self._limits.needed_costs
+
+    @property
+    def feasibility(self) -> Feasibility | None:
+        """Judges candidates by their costs; `None` without `costs`."""
+        return self._limits.feasibility
+
+    def violation_before(self, genome: Genome) -> float:
+        """Returns how far a network is beyond the limits on its costs."""
+        return self._limits.violation_before(genome)
+
+    def violation_after(self, trial: Trial) -> float:
+        """Returns how far a trial is beyond the limits on what it reports."""
+        return self._limits.violation_after(trial.metrics, trial.best_step)
 
     def _repr_html_(self) -> str:
-        # Reports read folders that oracles write, and load no Keras.
-        from keras_evonas.project.notebook import oracle_html
-
         settings = {
             "objective": str(objectives.describe(self.objective)),
             "max_trials": self.max_trials,
@@ -304,44 +371,6 @@ class EvoOracle(RecordedOracle):
             "seed": self.seed,
         }
         # A tuner sets it; until then there is no folder.
-        has_folder = getattr(self, "_project_name", None) is not None
-        folder = self._project_dir if has_folder else None
-        return oracle_html(type(self).__name__, settings, folder)
-
-    def _losses(self, trial: Trial) -> tuple[float, ...]:
-        losses = self.individual(trial.trial_id).losses
-        return () if losses is None else losses
-
-    def _corner(
-        self,
-        reference: Mapping[str, float] | None,
-        losses: list[tuple[float, ...]],
-    ) -> list[float]:
-        if reference is None:
-            return [max(column) for column in zip(*losses, strict=True)]
-        parts = objectives.parts_of(self.objective)
-        missing = [x.name for x in parts if x.name not in reference]
-        if missing:
-            raise ValueError(
-                "`reference` must hold a value for each objective. Received: "
-                f"reference={dict(reference)}, without {missing}."
-            )
-        return [objectives.SIGN[x.direction] * reference[x.name] for x in parts]
-
-    def _limit_reached(self) -> str | None:
-        if self.max_seconds is not None and self._elapsed >= self.max_seconds:
-            return f"max_seconds={self.max_seconds} have passed"
-        if self.patience is not None and (
-            self._ended_since_best >= self.patience
-        ):
-            return f"no better trial in the last patience={self.patience}"
-        return None
-
-
-def _grown(
-    front: list[tuple[float, ...]], point: tuple[float, ...]
-) -> list[tuple[float, ...]]:
-    """A front after a point has joined; the dominated are left out."""
-    points = [*front, point]
-    ranks = pareto.ranks(points)
-    return [x for x, rank in zip(points, ranks, strict=True) if rank == 0]
+        known = self._search_folder
+        folder = None if known is None else known.path
+        return notebook.oracle_html(type(self).__name__, settings, folder)

@@ -1,60 +1,126 @@
-"""Learning curves of a trial, kept beside its other files."""
+"""Learning curves of a trial, kept beside its other files.
+
+A curve is a log's pairs of epoch and value, the epoch counted from 0: a log
+need not be there in every epoch, such as those of a validation.
+"""
 
 import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
 
 FILE_NAME = "learning_curves.json"
-_VERSION = 1
+_VERSION = 2
 
-Curves = Mapping[str, Sequence[float]]
+# A number, or a list of such values for a log that is an array.
+Value: TypeAlias = float | Sequence["Value"]
+Curve: TypeAlias = Sequence[tuple[int, Value]]
+Curves: TypeAlias = Mapping[str, Curve]
+
+
+def history_of(curves: Curves) -> dict[str, list[Value]]:
+    """Returns the values alone, as `keras.callbacks.History` has them."""
+    return {
+        name: [value for _, value in curve] for name, curve in curves.items()
+    }
+
+
+def curves_of(
+    history: Mapping[str, Sequence[Value]], *, initial_epoch: int = 0
+) -> dict[str, Curve]:
+    """Returns curves of logs that are there in every epoch.
+
+    Args:
+        history: Mapping from names to one value an epoch, such as the
+            `history` of a `keras.callbacks.History`.
+        initial_epoch: Integer, the epoch of the first value.
+    """
+    return {
+        name: tuple(enumerate(values, start=initial_epoch))
+        for name, values in history.items()
+    }
 
 
 def write_curves(
-    folder: str | pathlib.Path,
-    executions: Sequence[Curves],
-    *,
-    initial_epoch: int = 0,
+    folder: str | pathlib.Path, executions: Sequence[Curves]
 ) -> None:
     """Writes the curves of all executions of a trial.
 
     Args:
-        folder: The trial's folder. It must exist.
-        executions: For each execution a mapping from names to one value an
-            epoch.
-        initial_epoch: Integer, the epoch of the first value.
+        folder: The trial's folder.
+        executions: The curves of each execution.
     """
     write_json(
         pathlib.Path(folder) / FILE_NAME,
         {
             "version": _VERSION,
-            "initial_epoch": initial_epoch,
             "executions": [
-                {name: list(values) for name, values in curves.items()}
+                {
+                    name: {
+                        "epochs": [epoch for epoch, _ in curve],
+                        "values": [value for _, value in curve],
+                    }
+                    for name, curve in curves.items()
+                }
                 for curves in executions
             ],
         },
     )
 
 
-def read_curves(folder: str | pathlib.Path) -> list[dict[str, list[float]]]:
+def read_curves(folder: str | pathlib.Path) -> list[dict[str, Curve]]:
     """Reads the curves of all executions of a trial; an empty list if none.
+
+    Files of earlier versions, with one value an epoch, are read as well.
 
     Raises:
         ValueError: If the file is damaged or of a newer version.
     """
     path = pathlib.Path(folder) / FILE_NAME
-    if not path.exists():
-        return []
-    content = read_json(path)
-    version = content.get("version")
-    if version != _VERSION or not isinstance(content.get("executions"), list):
-        raise ValueError(
-            f"'{path}' must hold learning curves of version {_VERSION}. "
-            f"Received: {str(content)[:80]!r}. It is damaged, or "
-            "keras_evonas must be updated to read it."
-        )
-    return content["executions"]
+    return parse(read_json(path), str(path)) if path.exists() else []
+
+
+def read_histories(folder: str | pathlib.Path) -> list[dict[str, list[Value]]]:
+    """Reads the values alone, without their epochs; see `read_curves`."""
+    return [history_of(curves) for curves in read_curves(folder)]
+
+
+def parse(content: object, name: str = FILE_NAME) -> list[dict[str, Curve]]:
+    """Returns the curves of each execution in the content of a file.
+
+    Args:
+        content: What the file holds, as `json.loads` returns it.
+        name: String, what an error calls the file.
+
+    Raises:
+        ValueError: If the content is damaged or of a newer version.
+    """
+    try:
+        if not isinstance(content, Mapping):
+            raise TypeError
+        if content.get("version", 1) == 1:
+            first = int(content.get("initial_epoch") or 0)
+            return [
+                curves_of(history, initial_epoch=first)
+                for history in content["executions"]
+            ]
+        if content["version"] == _VERSION:
+            return [
+                {
+                    log: tuple(
+                        zip(curve["epochs"], curve["values"], strict=True)
+                    )
+                    for log, curve in curves.items()
+                }
+                for curves in content["executions"]
+            ]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass  # The error below says it.
+    raise ValueError(
+        f"'{name}' must hold learning curves of version {_VERSION} or lower. "
+        f"Received: {str(content)[:80]!r}. It is damaged, or keras_evonas "
+        "must be updated to read it."
+    )

@@ -1,39 +1,42 @@
-"""What the fields of a record must be, before anybody relies on them.
+"""The types that the fields of a record must have.
 
-A record is JSON that anybody may have written. A field of another type would
-fail far from here, with an error that does not name the file.
+A record is JSON that another program may have written. A field of another type
+would fail far from here, with an error that does not name the file.
 """
 
 from collections.abc import Callable
 from collections.abc import Mapping
-from typing import Any
 from typing import TypeAlias
 
-_Check: TypeAlias = Callable[[Any], bool]
+_Check: TypeAlias = Callable[[object], bool]
 
 
-def _whole(value: Any) -> bool:
+def _whole(value: object) -> bool:
     return type(value) is int
 
 
-def _natural(value: Any) -> bool:
-    return _whole(value) and value >= 0
+def _natural(value: object) -> bool:
+    return isinstance(value, int) and _whole(value) and value >= 0
 
 
-def _number(value: Any) -> bool:
+def _positive(value: object) -> bool:
+    return _natural(value) and value != 0
+
+
+def _number(value: object) -> bool:
     return type(value) in (int, float)
 
 
-def _text(value: Any) -> bool:
+def _text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _scalar(value: Any) -> bool:
+def _scalar(value: object) -> bool:
     return type(value) in (bool, int, float, str)
 
 
-def _id(value: Any) -> bool:
-    return _text(value) and value.isascii() and value.isdigit()
+def _id(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdigit()
 
 
 def _or_none(check: _Check) -> _Check:
@@ -55,7 +58,7 @@ TERMS: Mapping[str, _Check] = {
     "objective": _list_of(_list_of(_text)),
     "strategy": _text,
     "initial_population": _list_of(_dict_of(_scalar)),
-    "max_trials": _or_none(lambda value: _natural(value) and value > 0),
+    "max_trials": _or_none(_positive),
     "constraints": _list_of(_text),
     "space": _list_of(_text),
     "guard_bytes": _or_none(_number),
@@ -85,7 +88,7 @@ END: Mapping[str, _Check] = {
 
 
 def check_fields(
-    fields: Mapping[str, Any], checks: Mapping[str, _Check]
+    fields: Mapping[str, object], checks: Mapping[str, _Check]
 ) -> None:
     """Checks the types of an entry's fields; it may lack some.
 

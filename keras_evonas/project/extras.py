@@ -1,10 +1,10 @@
 """Libraries that only the reports need."""
 
 import importlib
-from typing import Any
+import types
 
 
-def load(module: str, package: str) -> Any:
+def load(module: str, package: str) -> types.ModuleType:
     """Imports an optional library.
 
     Args:
@@ -15,7 +15,7 @@ def load(module: str, package: str) -> Any:
         The module.
 
     Raises:
-        ImportError: If it is not there, with how to install it.
+        ImportError: If it is not installed, with how to install it.
     """
     try:
         return importlib.import_module(module)

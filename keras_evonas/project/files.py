@@ -12,13 +12,33 @@ import json
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator
 from typing import Any
+
+# The state of keras-tuner's oracle, and of each of its trials.
+STATE_NAME = "oracle.json"
+TRIAL_NAME = "trial.json"
+_TRIAL_FOLDER = "trial_"
 
 # The way out of an error about a folder that is already in use.
 WAY_OUT = (
     "Nothing was changed. Pass `overwrite=True` to the tuner to begin anew, "
     "or another `project_name` to keep both."
 )
+
+
+def trial_folder(folder: str | os.PathLike[str], trial_id: str) -> pathlib.Path:
+    """Returns the folder of a trial inside of the project folder."""
+    return pathlib.Path(folder, f"{_TRIAL_FOLDER}{trial_id}")
+
+
+def trial_files(
+    folder: str | os.PathLike[str],
+) -> Iterator[tuple[str, pathlib.Path]]:
+    """Yields the identifier and the file of each trial that has a file."""
+    pattern = f"{_TRIAL_FOLDER}*/{TRIAL_NAME}"
+    for path in sorted(pathlib.Path(folder).glob(pattern)):
+        yield path.parent.name.removeprefix(_TRIAL_FOLDER), path
 
 
 class WriteError(OSError):
@@ -38,7 +58,7 @@ class WriteError(OSError):
 
 
 def write_json(
-    path: str | os.PathLike[str], payload: Any, *, durable: bool = True
+    path: str | os.PathLike[str], payload: object, *, durable: bool = True
 ) -> None:
     """Writes a JSON file completely or not at all.
 
@@ -75,6 +95,25 @@ def write_bytes(
         with contextlib.suppress(OSError):
             os.unlink(temporary)  # It takes room on a disk that is full.
         raise WriteError.of(path, error) from error
+
+
+def check_local(folder: str | os.PathLike[str] | None) -> None:
+    """Checks that a project folder is on a file system of this machine.
+
+    Raises:
+        ValueError: If it is a place that TensorFlow reaches by a scheme, such
+            as `gs://`. Nothing can be locked there, and no write is whole or
+            not at all.
+    """
+    place = os.fspath(folder or "")
+    scheme, separator, _ = str(place).partition("://")
+    if separator and scheme.isalnum():
+        raise ValueError(
+            "`directory` must be a local folder: a search locks its folder and "
+            "replaces files as a whole, which object stores cannot do. "
+            f"Received: directory={place!r}. Search in a local folder, and "
+            "copy it when the search has ended, or mount the bucket."
+        )
 
 
 def check_room(path: str | os.PathLike[str], size: int) -> None:

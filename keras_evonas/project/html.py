@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from collections.abc import Sequence
-from typing import Any
 
 from keras_evonas.project.wording import escape
 
@@ -14,7 +13,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def text(content: Any) -> Markup:
+def text(content: object) -> Markup:
     """Escapes text; leaves markup as it is."""
     return content if isinstance(content, Markup) else Markup(escape(content))
 
@@ -24,7 +23,7 @@ def breakable(name: str) -> Markup:
     return Markup(re.sub("([/_])", r"\1<wbr>", escape(name)))
 
 
-def tag(name: str, *content: Any, **attributes: Any) -> Markup:
+def tag(name: str, *content: object, **attributes: object) -> Markup:
     """Makes an element; `class_` stands for `class`, `_` for `-`."""
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
@@ -34,13 +33,13 @@ def tag(name: str, *content: Any, **attributes: Any) -> Markup:
     return Markup(f"<{name}{written}>{join(content)}</{name}>")
 
 
-def join(parts: Iterable[Any]) -> Markup:
+def join(parts: Iterable[object]) -> Markup:
     """Puts pieces one after the other."""
     return Markup("".join(text(part) for part in parts))
 
 
 def table(
-    header: Sequence[str], rows: Iterable[Sequence[Any]], class_: str = ""
+    header: Sequence[str], rows: Iterable[Sequence[object]], class_: str = ""
 ) -> Markup:
     """Makes a table that scrolls sideways where it is too wide."""
     head = tag("tr", *(tag("th", name, scope="col") for name in header))

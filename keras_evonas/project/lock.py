@@ -14,11 +14,14 @@ import sys
 import time
 import weakref
 from typing import Any
+from typing import TypeVar
 
 from keras_evonas.project.files import WriteError
 from keras_evonas.project.files import write_all
 
 LOCK_NAME = "search.lock"
+
+_Kind = TypeVar("_Kind")
 
 # Looking whether a lock is held takes it for an instant.
 _TRIES, _PAUSE = 20, 0.05
@@ -191,7 +194,7 @@ def _locked(descriptor: int) -> bool:
     return False
 
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 
     def _try_lock(descriptor: int) -> bool:
@@ -271,5 +274,5 @@ def _read_holder(path: str, is_running: bool) -> Holder:
     )
 
 
-def _typed(value: Any, kind: type) -> Any:
+def _typed(value: object, kind: type[_Kind]) -> _Kind | None:
     return value if isinstance(value, kind) else None

@@ -1,11 +1,11 @@
 """Numbers that were read from files, which may hold anything."""
 
 import math
-from typing import Any
+from collections.abc import Iterable
 
 
-def finite(values: Any) -> bool:
-    """Whether all are finite numbers."""
+def finite(values: Iterable[object]) -> bool:
+    """Returns whether all values are finite numbers."""
     return all(
         isinstance(value, int | float) and math.isfinite(value)
         for value in values

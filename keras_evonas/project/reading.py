@@ -14,19 +14,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.project import curves as curves_lib
 from keras_evonas.project import spaces as space_lib
-from keras_evonas.project import trials as trials_lib
+from keras_evonas.project import trial_reading
 from keras_evonas.project.ablation import ABLATION_NAME
 from keras_evonas.project.ablation import ablation_of
+from keras_evonas.project.files import STATE_NAME
+from keras_evonas.project.files import trial_files
+from keras_evonas.project.files import trial_folder
+from keras_evonas.project.journal import JOURNAL_NAME
 from keras_evonas.project.numbers import finite
+from keras_evonas.project.objectives import Objective
 from keras_evonas.project.record import SearchRecord
+from keras_evonas.project.retrained import FINALISTS_NAME
+from keras_evonas.project.retrained import finalist_of
+from keras_evonas.project.retrained import objects_in
 from keras_evonas.project.search import Finalist
-from keras_evonas.project.search import Objective
 from keras_evonas.project.search import Search
-from keras_evonas.project.search import Trial
-
-FINALISTS_NAME = "finalists.json"
-CURVES_NAME = "learning_curves.json"
+from keras_evonas.project.trials import Trial
 
 
 def load(folder: str | os.PathLike[str]) -> Search:
@@ -49,30 +54,30 @@ def load(folder: str | os.PathLike[str]) -> Search:
     _check(folder)
     notes: list[str] = []
     record = _record(folder, notes)
-    oracle = _json(folder / "oracle.json", notes) or {}
+    oracle = _json(folder / STATE_NAME, notes) or {}
     files = _trial_files(folder, notes)
     space = _space(oracle, files, notes)
     order = _order(record, oracle, files)
     terms = record.terms
     objectives = _objectives(terms, files, notes)
-    trials = [
-        trials_lib.make(
+    trials = tuple(
+        trial_reading.make(
             number,
             trial_id,
-            born=record.births.get(trial_id),
-            end=record.ends.get(trial_id),
-            seconds=record.seconds.get(trial_id),
+            recorded=record.of(trial_id),
             file=files.get(trial_id),
-            curves=_json(folder / f"trial_{trial_id}" / CURVES_NAME, notes),
+            curves=_json(
+                trial_folder(folder, trial_id) / curves_lib.FILE_NAME, notes
+            ),
             objectives=objectives,
             space=space,
         )
         for number, trial_id in enumerate(order)
-    ]
+    )
     return Search(
         folder=folder,
         objectives=objectives,
-        trials=_with_parents(trials, record),
+        trials=trials,
         space=space or _guessed(trials),
         seed=terms.get("seed", oracle.get("seed")),
         strategy=terms.get("strategy"),
@@ -91,26 +96,44 @@ class _Record:
     def __init__(self, entries: list[dict[str, Any]]) -> None:
         self.terms: dict[str, Any] = {}
         self.births: dict[str, dict[str, Any]] = {}
-        self.ends: dict[str, dict[str, Any]] = {}
-        self.seconds: dict[str, float] = {}
+        self._ends: dict[str, dict[str, Any]] = {}
+        self._end_numbers: dict[str, int] = {}
+        self._seconds: dict[str, float] = {}
+        self._trial_of: dict[int, str] = {}
         alone: tuple[str, float] | None = None
         elapsed = 0.0
         for entry in entries:
-            kind, trial_id = entry.get("kind"), entry.get("trial_id")
+            kind, trial_id = entry.get("kind"), str(entry.get("trial_id"))
             if kind == "search":
                 self.terms = entry
             elif kind == "birth":
                 self.births[trial_id] = entry
-                running = self.births.keys() - self.ends.keys()
+                self._trial_of[entry.get("birth", -1)] = trial_id
+                running = self.births.keys() - self._ends.keys()
                 alone = (trial_id, elapsed) if len(running) == 1 else None
             elif kind == "end":
-                self.ends[trial_id] = entry
+                self._ends[trial_id] = entry
+                if entry.get("status") != "INVALID":  # It is tried again.
+                    self._end_numbers[trial_id] = len(self._end_numbers)
                 began = elapsed
                 elapsed = entry.get("elapsed", elapsed)
                 # With one trial at a time the search's clock times it.
                 if alone == (trial_id, began) and elapsed > began:
-                    self.seconds[trial_id] = elapsed - began
+                    self._seconds[trial_id] = elapsed - began
                 alone = None
+
+    def of(self, trial_id: str) -> trial_reading.Recorded:
+        """Returns what is recorded of a trial."""
+        birth = self.births.get(trial_id, {})
+        births = [self._trial_of.get(n) for n in birth.get("parents", ())]
+        return trial_reading.Recorded(
+            birth=birth,
+            end=self._ends.get(trial_id, {}),
+            end_number=self._end_numbers.get(trial_id),
+            # Births are numbers inside of the record only.
+            parents=tuple(name for name in births if name is not None),
+            seconds=self._seconds.get(trial_id),
+        )
 
 
 def _check(folder: pathlib.Path) -> None:
@@ -128,7 +151,7 @@ def _check(folder: pathlib.Path) -> None:
         hint = f"Did you mean {names}?"
     content = sorted(path.name for path in folder.iterdir())[:5]
     raise ValueError(
-        "`folder` must hold a search: 'oracle.json', 'evolution.jsonl' or "
+        f"`folder` must hold a search: '{STATE_NAME}', '{JOURNAL_NAME}' or "
         f"'trial_*/trial.json'. Received: '{folder}', which holds "
         f"{content or 'nothing'}. {hint}"
     )
@@ -137,9 +160,9 @@ def _check(folder: pathlib.Path) -> None:
 def is_project(path: pathlib.Path) -> bool:
     """Whether a folder holds a search."""
     return path.is_dir() and (
-        (path / "oracle.json").exists()
+        (path / STATE_NAME).exists()
         or SearchRecord(path).exists()
-        or any(path.glob("trial_*/trial.json"))
+        or any(trial_files(path))
     )
 
 
@@ -150,7 +173,7 @@ def _record(folder: pathlib.Path, notes: list[str]) -> _Record:
     entries, damaged = record.salvage()
     if damaged:
         notes.append(
-            f"{damaged} of the lines of evolution.jsonl cannot be read and "
+            f"{damaged} of the lines of {JOURNAL_NAME} cannot be read and "
             "were left out."
         )
     return _Record(entries)
@@ -176,9 +199,8 @@ def _trial_files(
     folder: pathlib.Path, notes: list[str]
 ) -> dict[str, dict[str, Any]]:
     files = {}
-    for path in sorted(folder.glob("trial_*/trial.json")):
+    for trial_id, path in trial_files(folder):
         content = _json(path, notes)
-        trial_id = path.parent.name.removeprefix("trial_")
         files[trial_id] = content if isinstance(content, dict) else {}
     return files
 
@@ -202,17 +224,18 @@ def _space(
     """The saved space; of trials, the one that has grown most."""
     configs = [oracle.get("hyperparameters")]
     configs += [file.get("hyperparameters") for file in files.values()]
+    spaces: list[list[Any]]
     spaces = [c["space"] for c in configs if c and c.get("space")]
     if not spaces:
         return None
     try:
-        return space_lib.from_config(max(spaces, key=len))
+        return space_lib.from_config(sorted(spaces, key=len, reverse=True)[0])
     except (KeyError, TypeError, ValueError) as error:
         notes.append(f"The search space could not be understood: {error!r}")
         return None
 
 
-def _guessed(trials: list[Trial]) -> SearchSpace | None:
+def _guessed(trials: tuple[Trial, ...]) -> SearchSpace | None:
     genomes = [trial.values for trial in trials if trial.values]
     return space_lib.from_values(genomes) if genomes else None
 
@@ -226,8 +249,8 @@ def _objectives(
     votes: collections.Counter[tuple[str, str]] = collections.Counter()
     scored = [f for f in files.values() if finite([f.get("score")])]
     for file in scored:
-        for name, metric in trials_lib.raw_metrics(file).items():
-            values = [v for _, v in trials_lib.history(metric)]
+        for name, metric in trial_reading.raw_metrics(file).items():
+            values = [v for _, v in trial_reading.history(metric)]
             if file["score"] in values and metric.get("direction"):
                 votes[name, metric["direction"]] += 1
     if votes:
@@ -251,24 +274,6 @@ def _objectives(
     return ()
 
 
-def _with_parents(trials: list[Trial], record: _Record) -> tuple[Trial, ...]:
-    """Names parents by trial: births are numbers inside the record only."""
-    names = {born.get("birth"): name for name, born in record.births.items()}
-    return tuple(
-        trials_lib.with_parents(
-            trial,
-            tuple(
-                names[birth]
-                for birth in record.births[trial.trial_id].get("parents", ())
-                if birth in names
-            ),
-        )
-        if trial.trial_id in record.births
-        else trial
-        for trial in trials
-    )
-
-
 def _finalists(folder: pathlib.Path, notes: list[str]) -> tuple[Finalist, ...]:
     """Reads `finalists.json`.
 
@@ -276,28 +281,5 @@ def _finalists(folder: pathlib.Path, notes: list[str]) -> tuple[Finalist, ...]:
     `"honest_scores"`.
     """
     content = _json(folder / FINALISTS_NAME, notes)
-    found = [finalist_of(entry) for entry in _objects(content)]
+    found = [finalist_of(entry) for entry in objects_in(content)]
     return tuple(one for one in found if one.honest_scores)
-
-
-def finalist_of(entry: Mapping[str, Any]) -> Finalist:
-    """Reads one entry of `finalists.json`."""
-    scores = [s for s in entry.get("honest_scores") or () if finite([s])]
-    messages = [run.get("message") for run in _objects(entry.get("runs"))]
-    params = [run.get("params") for run in _objects(entry.get("runs"))]
-    return Finalist(
-        name=str(entry.get("name") or f"trial {entry.get('trial_id', '?')}"),
-        search_score=entry.get("search_score"),
-        honest_scores=tuple(scores),
-        trial_id=entry.get("trial_id"),
-        values=entry.get("values") or {},
-        params=next((n for n in params if n is not None), None),
-        chosen=bool(entry.get("chosen")),
-        message=next((m for m in messages if m), None),
-    )
-
-
-def _objects(content: Any) -> list[dict[str, Any]]:
-    """The JSON objects of a list, if it is one."""
-    content = content if isinstance(content, list) else ()
-    return [entry for entry in content if isinstance(entry, dict)]

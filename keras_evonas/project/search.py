@@ -5,96 +5,24 @@ import functools
 import pathlib
 import statistics
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.project import html
+from keras_evonas.project import table
 from keras_evonas.project import wording
 from keras_evonas.project.ablation import AblationResult
+from keras_evonas.project.objectives import Objective as Objective
+from keras_evonas.project.ranking import Ranking
+from keras_evonas.project.ranking import Standing
+from keras_evonas.project.trials import Trial as Trial
 
-_SIGN = {"min": 1.0, "max": -1.0}
+if TYPE_CHECKING:
+    import pandas
 
-# A point of a learning curve: the epoch, counted from 1, and the value.
-Curve = tuple[tuple[float, float], ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Objective:
-    """What the search optimizes.
-
-    Args:
-        name: The metric.
-        direction: `"min"` or `"max"`.
-    """
-
-    name: str
-    direction: str
-
-    def loss(self, score: float) -> float:
-        """Turns a score into a loss, lower is better, or one back again."""
-        return _SIGN[self.direction] * score
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One network that was tried. What was not recorded is `None` or empty.
-
-    Args:
-        trial_id: The trial's name in the folder.
-        number: Its place in the order in which trials began, from 0.
-        status: keras-tuner's status, such as `"COMPLETED"` or `"FAILED"`.
-        values: The active hyperparameters.
-        scores: One number an objective, once it has completed.
-        metrics: All metrics at the best epoch.
-        costs: What the network costs, such as its parameters.
-        violation: By how much it breaks the constraints, 0 if it keeps them.
-        best_epoch: The epoch of the score, counted from 1.
-        epochs: How many epochs were run.
-        seconds: How long its training took.
-        ended: Seconds from the beginning of the search to its end.
-        message: Why it failed.
-        birth: Its number among births.
-        parents: Identifiers of its parents.
-        operator: What made it, such as `"block+step"`.
-        curves: Metrics by epoch.
-    """
-
-    trial_id: str
-    number: int
-    status: str
-    values: Mapping[str, Any]
-    scores: tuple[float, ...] | None = None
-    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    costs: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    violation: float | None = None
-    best_epoch: int | None = None
-    epochs: int | None = None
-    seconds: float | None = None
-    ended: float | None = None
-    message: str | None = None
-    birth: int | None = None
-    parents: tuple[str, ...] = ()
-    operator: str | None = None
-    curves: Mapping[str, Curve] = dataclasses.field(default_factory=dict)
-
-    @property
-    def completed(self) -> bool:
-        """Whether it has a score for every objective."""
-        return self.status == "COMPLETED" and self.scores is not None
-
-    @property
-    def failed(self) -> bool:
-        """Whether it failed for good."""
-        return self.status == "FAILED"
-
-    @property
-    def feasible(self) -> bool:
-        """Whether it keeps the constraints, if there are any."""
-        return not self.violation
-
-    @property
-    def score(self) -> float | None:
-        """The score of the first objective."""
-        return None if self.scores is None else self.scores[0]
+# So many of the best trials are shown in a notebook.
+_LISTED = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,12 +52,12 @@ class Finalist:
 
     @property
     def mean(self) -> float:
-        """Mean of the honest scores."""
+        """Mean of the scores on unseen data."""
         return sum(self.honest_scores) / len(self.honest_scores)
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation of the honest scores, `None` of a single one."""
+        """Standard deviation of those scores, `None` of a single one."""
         if len(self.honest_scores) < 2:
             return None
         return statistics.stdev(self.honest_scores)
@@ -195,25 +123,31 @@ class Search:
         return max(ends, default=None)
 
     @functools.cached_property
-    def ranking(self) -> tuple[Trial, ...]:
-        """The completed trials, best first.
-
-        Those that keep the constraints come first. With several objectives
-        those on the first Pareto front do, in the order of the first
-        objective.
-        """
-        front = {trial.trial_id for trial in self.front}
-        return tuple(
-            sorted(
-                self.completed,
-                key=lambda trial: (
-                    trial.violation or 0.0,
-                    trial.trial_id not in front,
-                    self.losses(trial),
-                    trial.number,
-                ),
-            )
+    def _ranking(self) -> Ranking:
+        ended = sorted(
+            self.completed,
+            key=lambda t: t.number if t.end is None else t.end,
         )
+        return Ranking(
+            Standing(
+                trial_id=trial.trial_id,
+                losses=self.losses(trial),
+                ended=trial.number if trial.end is None else trial.end,
+                violation=trial.violation or 0.0,
+                rung=trial.rung,
+                continues=trial.continues,
+            )
+            for trial in ended
+        )
+
+    @functools.cached_property
+    def ranking(self) -> tuple[Trial, ...]:
+        """The completed trials, best first; see `project.ranking`.
+
+        Of the trials of one network only the one that was trained for longest
+        is among them.
+        """
+        return tuple(map(self.trial, self._ranking.best()))
 
     @property
     def best(self) -> Trial | None:
@@ -222,15 +156,8 @@ class Search:
 
     @functools.cached_property
     def front(self) -> tuple[Trial, ...]:
-        """The trials that no other one beats, in the order of objective one."""
-        keeping = [trial for trial in self.completed if trial.feasible]
-        found: list[Trial] = []
-        # In this order nothing that comes later dominates what came before.
-        for trial in sorted(keeping, key=lambda t: (self.losses(t), t.number)):
-            losses = self.losses(trial)
-            if not any(_covers(self.losses(one), losses) for one in found):
-                found.append(trial)
-        return tuple(found)
+        """The trials that no other beats, in the order of losses."""
+        return tuple(map(self.trial, self._ranking.front()))
 
     def trial(self, trial_id: str) -> Trial:
         """Returns a trial by its identifier.
@@ -279,10 +206,11 @@ class Search:
                 waiting.extend(self.parents(trial))
         return tuple(sorted(found.values(), key=lambda one: one.number))
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> "pandas.DataFrame":
         """Returns a `pandas.DataFrame` with one row a trial.
 
-        Columns: `trial_id`, `status`, the score of each objective, then
+        Columns: `trial_id`, `status`, `rank` (1 is the best, missing where
+        `ranking` has no place for it), the score of each objective, then
         `birth`, `operator`, `parents` and so on, `gene.NAME` for each
         hyperparameter (missing where it was not active), `metric.NAME`,
         `cost.NAME`, and `curves`, a dictionary from metrics to lists of
@@ -291,9 +219,7 @@ class Search:
         Raises:
             ImportError: If pandas is not installed.
         """
-        from keras_evonas.project.table import to_dataframe
-
-        return to_dataframe(self)
+        return table.to_dataframe(self.objectives, self.trials, self.ranking)
 
     def summary(self) -> str:
         """Returns a few lines of text: how the search stands."""
@@ -313,8 +239,8 @@ class Search:
             ids = ", ".join(trial.trial_id for trial in self.front[:20])
             lines.append(f"Pareto front ({len(self.front)}): {ids}")
         if self.failures:
-            message = _last_line(self.failures[-1].message)
-            lines.append(f"Last failure: {wording.shorten(message, 200)}")
+            message = wording.gist(self.failures[-1].message, 200)
+            lines.append(f"Last failure: {message}")
         lines += [f"Note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -344,18 +270,26 @@ class Search:
     def __repr__(self) -> str:
         return f"Search('{self.folder}': {self.headline()})"
 
+    def to_html(self) -> str:
+        """Returns a heading and the best trials as HTML, without plots."""
+        parts = [html.tag("b", self.name), html.text(f": {self.headline()}")]
+        best = self.ranking[:_LISTED]
+        if best:
+            names = [objective.name for objective in self.objectives]
+            rows = [
+                [
+                    trial.trial_id,
+                    *map(wording.number, trial.scores or ()),
+                    ", ".join(
+                        f"{name} {wording.gene_value(value)}"
+                        for name, value in trial.values.items()
+                    ),
+                ]
+                for trial in best
+            ]
+            parts.append(html.table(["Trial", *names, "Genes"], rows))
+        parts += [html.tag("p", html.tag("i", note)) for note in self.notes]
+        return html.tag("div", *parts)
+
     def _repr_html_(self) -> str:
-        from keras_evonas.project.notebook import search_html
-
-        return search_html(self)
-
-
-def _covers(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
-    """Whether `first` is nowhere worse than `second` and not equal to it."""
-    pairs = list(zip(first, second, strict=True))
-    return all(a <= b for a, b in pairs) and first != second
-
-
-def _last_line(message: str | None) -> str:
-    lines = [line for line in (message or "").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no message"
+        return self.to_html()

@@ -1,12 +1,14 @@
-"""The search space of a project folder, without keras-tuner.
+"""Search spaces out of the configurations of hyperparameters.
 
-`keras_evonas.hyperparameters` makes a `SearchSpace` of keras-tuner's
-objects; this module makes the same of their JSON form, and forgives what it
-does not know, because a report shows what there is.
+The one place that makes a gene of what keras-tuner saves about a
+hyperparameter: its class name and its configuration. Objects of keras-tuner
+have the same configurations, see `keras_evonas.hyperparameters`; folders hold
+them as JSON.
 """
 
 import math
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +21,8 @@ from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
 
-# As in `oracles.hyperparameters`: longer ranges count as continuous.
+# Of a stepped range with more values than this, only every other one (or
+# third one, and so on) takes part in the search.
 _MAX_GRID = 100_000
 
 
@@ -32,10 +35,87 @@ def from_config(config: Iterable[Mapping[str, Any]]) -> SearchSpace:
 
     Returns:
         The space. Hyperparameters of a kind unknown to this package are left
-        out.
+        out, and so are those whose parents are.
     """
-    genes = [_gene(entry) for entry in config]
-    return SearchSpace(_parents_first([gene for gene in genes if gene]))
+    genes = [
+        gene_of(str(entry.get("class_name")), entry["config"])
+        for entry in config
+        if "name" in entry.get("config", {})
+    ]
+    ordered, _ = parents_first([gene for gene in genes if gene is not None])
+    return SearchSpace(ordered)
+
+
+def gene_of(kind: str, config: Mapping[str, Any]) -> Gene | None:
+    """Makes a gene of a hyperparameter.
+
+    Args:
+        kind: String, the class name, such as `"Int"`.
+        config: The configuration of the hyperparameter.
+
+    Returns:
+        The gene, or `None` if the kind is unknown.
+    """
+    domain = _domain(kind, config)
+    if domain is None:
+        return None
+    conditions = tuple(
+        Condition(c["config"]["name"], tuple(c["config"]["values"]))
+        for c in config.get("conditions") or ()
+    )
+    default = config.get("default")
+    if default is None:
+        default = config.get("min_value")
+    if default is not None:
+        default = nearest(domain, default)
+    return Gene(config["name"], domain, conditions, default)
+
+
+def parents_first(genes: Iterable[Gene]) -> tuple[list[Gene], list[Gene]]:
+    """Sorts genes stably, each after the genes that it depends on.
+
+    A space that came over gRPC is ordered by type.
+
+    Returns:
+        The genes in order, and those that depend on a gene that is missing.
+    """
+    ordered: list[Gene] = []
+    names: set[str] = set()
+    waiting = list(genes)
+    while True:
+        late = []
+        for gene in waiting:
+            if all(condition.parent in names for condition in gene.conditions):
+                ordered.append(gene)
+                names.add(gene.name)
+            else:
+                late.append(gene)
+        if len(late) == len(waiting):
+            return ordered, late
+        waiting = late
+
+
+def nearest(domain: Domain, value: Value) -> Value:
+    """Returns the value of a domain next to one that may lie outside."""
+    value = plain(value)
+    if isinstance(domain, Interval) and not domain.integer:
+        value = float(value)
+    if domain.contains(value):
+        return value
+    if not isinstance(value, int | float):
+        return next(iter(domain))
+    if not isinstance(domain, Interval):
+        numbers = [v for v in domain if isinstance(v, int | float)]
+        if not numbers:
+            return next(iter(domain))
+        return min(numbers, key=lambda number: abs(number - value))
+    clipped = min(max(value, domain.low), domain.high)
+    return int(clipped) if domain.integer else float(clipped)
+
+
+def plain(value: Any) -> Any:
+    """Turns a NumPy scalar into the Python value; `Choice` takes both."""
+    return value.item() if hasattr(value, "item") else value
 
 
 def from_values(genomes: Iterable[Mapping[str, Value]]) -> SearchSpace:
@@ -50,13 +130,17 @@ def from_values(genomes: Iterable[Mapping[str, Value]]) -> SearchSpace:
 
 
 def covering(values: Iterable[Value]) -> Domain:
-    """The smallest domain that holds some values."""
+    """Returns the smallest domain that holds some values."""
     values = tuple(dict.fromkeys(values))
-    if any(isinstance(value, bool | str) for value in values):
+    numbers = [
+        value
+        for value in values
+        if not isinstance(value, bool | str) and math.isfinite(value)
+    ]
+    if any(isinstance(value, bool | str) for value in values) or not numbers:
         return Categorical(values)
-    numbers = [value for value in values if math.isfinite(float(value))]
     if len(numbers) <= 12:
-        return Grid(tuple(sorted(numbers))) if numbers else Categorical(values)
+        return Grid(tuple(sorted(numbers)))
     low, high = min(numbers), max(numbers)
     wide = low > 0 and high / low >= 100
     return Interval(low, high, scale="log" if wide else "linear")
@@ -65,7 +149,7 @@ def covering(values: Iterable[Value]) -> Domain:
 def active_values(
     space: SearchSpace | None, values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The values that take part in a network; all without a space."""
+    """Returns the values of active genes; all of them without a space."""
     if space is None:
         return dict(values)
     # A value outside of its domain is kept: the space was changed by hand.
@@ -76,76 +160,44 @@ def active_values(
     return known | unknown
 
 
-def _gene(entry: Mapping[str, Any]) -> Gene | None:
-    config = entry.get("config", {})
-    domain = _domain(entry.get("class_name"), config)
-    if domain is None or "name" not in config:
-        return None
-    conditions = tuple(
-        Condition(c["config"]["name"], tuple(c["config"]["values"]))
-        for c in config.get("conditions") or ()
-    )
-    default = config.get("default")
-    if not domain.contains(default):
-        default = None
-    return Gene(config["name"], domain, conditions, default)
-
-
-def _domain(kind: str | None, config: Mapping[str, Any]) -> Domain | None:
+def _domain(kind: str, config: Mapping[str, Any]) -> Domain | None:
     if kind == "Boolean":
         return Categorical((False, True))
     if kind == "Fixed":
-        return Categorical((config["value"],))
+        return Categorical((plain(config["value"]),))
     if kind == "Choice":
-        values = tuple(dict.fromkeys(config["values"]))
+        values = tuple(dict.fromkeys(map(plain, config["values"])))
         if config.get("ordered"):
             return Grid(tuple(sorted(values)))
         return Categorical(values)
     if kind in ("Int", "Float"):
-        return _numerical(config, integer=kind == "Int")
+        return _numerical(config, int if kind == "Int" else float)
     return None
 
 
-def _numerical(config: Mapping[str, Any], *, integer: bool) -> Domain:
-    low, high = config["min_value"], config["max_value"]
+def _numerical(
+    config: Mapping[str, Any], kind: type[int] | type[float]
+) -> Domain:
+    low, high = kind(config["min_value"]), kind(config["max_value"])
     step, scale = config.get("step"), config.get("sampling") or "linear"
-    linear = scale == "linear"
-    stepped = step is not None and not (integer and step == 1 and linear)
-    if stepped and (not linear or (high - low) / step <= _MAX_GRID):
-        return Grid(_stepped(low, high, step, scale, int if integer else float))
-    if not integer:
-        low, high = float(low), float(high)
-    return Interval(low, high, scale=scale, integer=integer)
+    integer = kind is int
+    if step is None or (integer and scale == "linear" and step == 1):
+        return Interval(low, high, scale=scale, integer=integer)
+    # keras-tuner 1.4.8 gives floats for an Int with logarithmic steps.
+    values = {kind(value) for value in _stepped(low, high, step, scale)}
+    return Grid(tuple(sorted(values)))
 
 
 def _stepped(
-    low: float, high: float, step: float, scale: str, kind: type
-) -> tuple[Any, ...]:
-    """The values of a stepped range, by keras-tuner's own formulas."""
+    low: float, high: float, step: float, scale: str
+) -> Iterator[float]:
+    """Yields the values of a stepped range, by keras-tuner's own formulas."""
     if scale == "linear":
-        count = int((high - low) // step + 1)
-        values = [low + index * step for index in range(count)]
-    else:
-        count = int(math.log(high / low, step) + 1e-8) + 1
-        values = [low * math.pow(step, index) for index in range(count)]
-        if scale == "reverse_log":
-            values = [high + low - value for value in values]
-    return tuple(sorted({kind(value) for value in values}))
-
-
-def _parents_first(genes: list[Gene]) -> list[Gene]:
-    """Sorts stably, and drops genes that hang on a gene that is not there."""
-    ordered: list[Gene] = []
-    names: set[str] = set()
-    waiting = list(genes)
-    while True:
-        late = []
-        for gene in waiting:
-            if all(condition.parent in names for condition in gene.conditions):
-                ordered.append(gene)
-                names.add(gene.name)
-            else:
-                late.append(gene)
-        if len(late) == len(waiting):
-            return ordered
-        waiting = late
+        count = int((high - low) // step) + 1
+        every = math.ceil(count / _MAX_GRID)
+        yield from (low + index * step for index in range(0, count, every))
+        return
+    count = int(math.log(high / low, step) + 1e-8) + 1
+    for index in range(count):
+        value = low * math.pow(step, index)
+        yield value if scale == "log" else high + low - value

@@ -1,173 +1,77 @@
-"""One trial out of what the files say about it."""
+"""A trial, as its project folder describes it."""
 
 import dataclasses
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
-from keras_evonas.evolution.space import SearchSpace
-from keras_evonas.project import spaces as space_lib
-from keras_evonas.project.numbers import finite
-from keras_evonas.project.search import Curve
-from keras_evonas.project.search import Objective
-from keras_evonas.project.search import Trial
-
-# Costs that stand among the metrics.
-COSTS = (
-    "params",
-    "trainable_params",
-    "flops",
-    "multiply_adds",
-    "weight_bytes",
-    "training_bytes",
-    "depth",
-    "latency_ms",
-)
-_SECONDS = "train_seconds"
+# The points of a learning curve: the epoch, counted from 1, and the value.
+Curve = tuple[tuple[float, float], ...]
 
 
-def make(
-    number: int,
-    trial_id: str,
-    *,
-    born: Mapping[str, Any] | None,
-    end: Mapping[str, Any] | None,
-    seconds: float | None,
-    file: Mapping[str, Any] | None,
-    curves: Any,
-    objectives: Sequence[Objective],
-    space: SearchSpace | None,
-) -> Trial:
-    """Puts a trial together; the record has the last word.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One network that was tried. Values not recorded are `None` or empty.
 
     Args:
-        number: Its place in the order of beginnings.
-        trial_id: Its identifier.
-        born: Its birth in the record, if any.
-        end: Its last end in the record, if any.
-        seconds: How long it took, if known.
-        file: Its `trial.json`, if any.
-        curves: Its `learning_curves.json`, if any.
-        objectives: What the search optimizes.
-        space: The search space, if known.
-
-    Returns:
-        The trial, without its parents.
+        trial_id: The trial's name in the folder.
+        number: Its place in the order in which trials began, from 0.
+        status: keras-tuner's status, such as `"COMPLETED"` or `"FAILED"`.
+        values: The active hyperparameters.
+        scores: One number an objective, once it has completed.
+        metrics: All metrics at the best epoch.
+        costs: What the network costs, such as its parameters.
+        violation: By how much it breaks the constraints, 0 if it keeps them.
+        best_epoch: The epoch of the score, counted from 1.
+        epochs: How many epochs were run.
+        seconds: How long its training took.
+        ended: Seconds from the beginning of the search to its end.
+        message: Why it failed.
+        birth: Its number among births.
+        end: Its place in the order in which trials ended, from 0.
+        rung: How often the training of its network was gone on with before.
+        continues: The trial whose training it goes on with, if any.
+        parents: Identifiers of its parents.
+        operator: What made it, such as `"block+step"`.
+        curves: Metrics by epoch.
     """
-    born, file = born or {}, file or {}
-    # A birth without an end is running, whatever an older file says.
-    state = end or ({"status": "RUNNING"} if born else file)
-    status = state.get("status") or "RUNNING"
-    metrics, kept = _metrics(file, state.get("best_step"))
-    curves = _curves(curves) or kept
-    seconds = _number(metrics.pop(_SECONDS, None), seconds)
-    costs = {name: metrics[name] for name in COSTS if name in metrics}
-    scores = _scores(state, metrics | costs, objectives)
-    best_step = state.get("best_step")
-    return Trial(
-        trial_id=trial_id,
-        number=number,
-        status=status,
-        values=space_lib.active_values(space, _values(state, born, file)),
-        scores=scores if status == "COMPLETED" else None,
-        metrics={n: v for n, v in metrics.items() if n not in costs},
-        costs=costs,
-        violation=_number(state.get("violation")),
-        best_epoch=best_step + 1 if isinstance(best_step, int) else None,
-        epochs=max(map(len, curves.values()), default=None),
-        seconds=seconds,
-        ended=_number(state.get("elapsed")),
-        message=state.get("message"),
-        birth=born.get("birth"),
-        operator=born.get("operator"),
-        curves=curves,
-    )
 
+    trial_id: str
+    number: int
+    status: str
+    values: Mapping[str, Any]
+    scores: tuple[float, ...] | None = None
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    costs: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    violation: float | None = None
+    best_epoch: int | None = None
+    epochs: int | None = None
+    seconds: float | None = None
+    ended: float | None = None
+    message: str | None = None
+    birth: int | None = None
+    end: int | None = None
+    rung: int = 0
+    continues: str | None = None
+    parents: tuple[str, ...] = ()
+    operator: str | None = None
+    curves: Mapping[str, Curve] = dataclasses.field(default_factory=dict)
 
-def with_parents(trial: Trial, parents: tuple[str, ...]) -> Trial:
-    """Returns the trial with its parents."""
-    return dataclasses.replace(trial, parents=parents)
+    @property
+    def completed(self) -> bool:
+        """True if it has a score for every objective."""
+        return self.status == "COMPLETED" and self.scores is not None
 
+    @property
+    def failed(self) -> bool:
+        """True if it failed for good."""
+        return self.status == "FAILED"
 
-def raw_metrics(file: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """The metrics of a `trial.json`."""
-    return (file.get("metrics") or {}).get("metrics") or {}
+    @property
+    def feasible(self) -> bool:
+        """True if it keeps the constraints, if there are any."""
+        return not self.violation
 
-
-def history(metric: Mapping[str, Any]) -> list[tuple[int, float]]:
-    """Steps and values of a saved metric; several runs are averaged."""
-    points = []
-    for observation in metric.get("observations") or ():
-        values = observation.get("value")
-        values = values if isinstance(values, list) else [values]
-        if values and all(isinstance(v, int | float) for v in values):
-            step = observation.get("step") or 0
-            points.append((step, sum(values) / len(values)))
-    return sorted(points)
-
-
-def _metrics(
-    file: Mapping[str, Any], best_step: int | None
-) -> tuple[dict[str, float], dict[str, Curve]]:
-    """Each metric at the best step, and the curves that have been kept."""
-    metrics, curves = {}, {}
-    for name, metric in raw_metrics(file).items():
-        points = history(metric)
-        if not points:
-            continue
-        metrics[name] = dict(points).get(best_step, points[-1][1])
-        if len(points) > 1:
-            curves[name] = tuple((step + 1, value) for step, value in points)
-    return metrics, curves
-
-
-def _scores(
-    state: Mapping[str, Any],
-    metrics: Mapping[str, float],
-    objectives: Sequence[Objective],
-) -> tuple[float, ...] | None:
-    """One finite score an objective, or `None`."""
-    losses = state.get("losses")
-    if isinstance(losses, list) and len(losses) == len(objectives):
-        scores = [
-            objective.loss(loss) if finite([loss]) else None
-            for objective, loss in zip(objectives, losses, strict=True)
-        ]
-    elif len(objectives) == 1:
-        scores = [state.get("score")]
-    else:
-        scores = [metrics.get(objective.name) for objective in objectives]
-    if len(scores) != len(objectives) or not scores or not finite(scores):
-        return None
-    return tuple(float(value) for value in scores)
-
-
-def _values(
-    state: Mapping[str, Any], born: Mapping[str, Any], file: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    saved = (file.get("hyperparameters") or {}).get("values")
-    return state.get("values") or born.get("genome") or saved or {}
-
-
-def _curves(content: Any) -> dict[str, Curve]:
-    """The curves of `learning_curves.json`, averaged over executions."""
-    if not isinstance(content, Mapping):
-        return {}
-    first = int(content.get("initial_epoch") or 0)
-    found: dict[str, dict[int, list[float]]] = {}
-    for execution in content.get("executions") or ():
-        for name, values in execution.items():
-            points = found.setdefault(name, {})
-            for epoch, value in enumerate(values, start=first + 1):
-                points.setdefault(epoch, []).append(float(value))
-    return {
-        name: tuple((e, sum(v) / len(v)) for e, v in sorted(points.items()))
-        for name, points in found.items()
-    }
-
-
-def _number(*candidates: Any) -> float | None:
-    for value in candidates:
-        if isinstance(value, int | float):
-            return float(value)
-    return None
+    @property
+    def score(self) -> float | None:
+        """The score of the first objective."""
+        return None if self.scores is None else self.scores[0]

@@ -1,8 +1,9 @@
-"""Numbers, durations and names as people read them."""
+"""Numbers, durations and names in the words of reports and messages."""
 
 import html
 import math
-from typing import Any
+import re
+from collections.abc import Sequence
 
 from keras_evonas.evolution.labels import describe_operator
 
@@ -10,13 +11,15 @@ MISSING = "\u2013"
 MINUS = "\u2212"
 TIMES = "\u00d7"
 
+_ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
 
-def escape(text: Any) -> str:
+
+def escape(text: object) -> str:
     """Makes text safe inside HTML, and inside plotly's labels."""
     return html.escape(str(text), quote=True)
 
 
-def shorten(text: Any, width: int) -> str:
+def shorten(text: object, width: int) -> str:
     """Cuts text to a width, with an ellipsis where it was longer."""
     text = " ".join(str(text).split())
     return text if len(text) <= width else text[: width - 1] + "…"
@@ -42,11 +45,40 @@ def signed(value: float) -> str:
     return ("+" if value > 0 else MINUS) + number(abs(value), 3)
 
 
-def gene_value(value: Any) -> str:
+def gene_value(value: object) -> str:
     """Writes the value of a gene."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return shorten(value, 40)
     return number(value).replace(",", "")
+
+
+def short_score(value: float | None) -> str:
+    """Writes a score for a line of progress: `0.9124`."""
+    return "unknown" if value is None else f"{value:.4g}"
+
+
+def short_count(value: int) -> str:
+    """Writes a large number with a unit: `41k`, `1.2M`."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g}{unit}"
+    return str(value)
+
+
+def short_duration(seconds: float) -> str:
+    """Writes about how long something takes, in one unit: `3 min`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def gist(message: str | None, width: int = 160) -> str:
+    """Returns the line of a message that names the error, else the last."""
+    lines = [line for line in (message or "").splitlines() if line.strip()]
+    named = [line for line in lines if _ERROR.match(line)]
+    return shorten((named or lines or ["no message"])[-1], width)
 
 
 def percent(share: float) -> str:
@@ -80,3 +112,9 @@ def plain_operator(operator: str | None) -> str:
 def plural(count: int, noun: str) -> str:
     """Writes `1 trial`, `2 trials`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Writes rows of a table as lines whose columns are aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -1,4 +1,4 @@
-"""Conformance suites, to test your own operators, strategies and oracles.
+"""Conformance suites for operators, strategies, oracles and executors.
 
 A suite is a class to derive from and one fixture to write:
 
@@ -19,6 +19,7 @@ from typing import Any
 
 _HOME_OF = {
     "CrossoverConformance": "keras_evonas.testing.operators",
+    "ExecutorConformance": "keras_evonas.testing.executors",
     "MutationConformance": "keras_evonas.testing.operators",
     "OracleConformance": "keras_evonas.testing.oracles",
     "Problem": "keras_evonas.testing.spaces",

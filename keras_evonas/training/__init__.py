@@ -5,12 +5,14 @@ from keras_evonas.training.data import Data
 from keras_evonas.training.evaluation import Task
 from keras_evonas.training.evaluation import evaluate
 from keras_evonas.training.executions import Execution
+from keras_evonas.training.executions import Notices
 from keras_evonas.training.executions import Outcome
 
 __all__ = [
     "Data",
     "Execution",
     "FitArguments",
+    "Notices",
     "Outcome",
     "Task",
     "evaluate",

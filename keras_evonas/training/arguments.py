@@ -1,7 +1,13 @@
 """The arguments of `fit`, as values that can be changed and compared."""
 
+import copy
 import dataclasses
-from typing import Any
+from typing import ClassVar
+
+from keras_evonas.training.frames import as_arrays
+from keras_evonas.training.values import Values
+
+_DATA = ("x", "y", "sample_weight", "validation_data")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -9,28 +15,45 @@ class FitArguments:
     """Arguments of `keras.Model.fit`, in its order and with its defaults.
 
     See `keras.Model.fit` for their meaning.
+
+    Attributes:
+        positional: Integer, how many were given by their position.
+        named: Names of those that were given otherwise.
     """
 
-    x: Any = None
-    y: Any = None
+    positional: ClassVar[int] = 0
+    named: ClassVar[frozenset[str]] = frozenset()
+
+    x: Values = None
+    y: Values = None
     batch_size: int | None = None
     epochs: int = 1
-    verbose: Any = 0
-    callbacks: Any = None
+    verbose: Values = 0
+    callbacks: Values = None
     validation_split: float = 0.0
-    validation_data: Any = None
-    shuffle: Any = True
-    class_weight: Any = None
-    sample_weight: Any = None
+    validation_data: Values = None
+    shuffle: Values = True
+    class_weight: Values = None
+    sample_weight: Values = None
     initial_epoch: int = 0
     steps_per_epoch: int | None = None
     validation_steps: int | None = None
     validation_batch_size: int | None = None
-    validation_freq: Any = 1
+    validation_freq: Values = 1
+
+    def __post_init__(self) -> None:
+        own = (
+            field.name
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) is not field.default
+        )
+        _note_given(self, 0, frozenset(own))
 
     @classmethod
-    def of(cls, *args: Any, **kwargs: Any) -> "FitArguments":
+    def of(cls, *args: Values, **kwargs: Values) -> "FitArguments":
         """Makes them from what a user passes to `fit`.
+
+        Frames of numbers become arrays; see `as_arrays`.
 
         Raises:
             TypeError: If `fit` has no such argument.
@@ -45,20 +68,44 @@ class FitArguments:
                 f"unknown: {unknown}, given twice: {twice}. `fit` takes "
                 f"{names}."
             )
-        return cls(*args, **kwargs)
+        arguments = cls(*args, **kwargs)
+        for name in _DATA:
+            value = as_arrays(getattr(arguments, name))
+            object.__setattr__(arguments, name, value)
+        _note_given(arguments, len(args), frozenset(kwargs))
+        return arguments
 
-    def with_changes(self, **changes: Any) -> "FitArguments":
+    def with_changes(self, **changes: Values) -> "FitArguments":
         """Returns a copy with other values for some arguments."""
-        return type(self).of(
-            **{
-                field.name: getattr(self, field.name)
-                for field in dataclasses.fields(self)
-            }
-            | changes
+        changed = type(self).of(**changes)
+        arguments = copy.copy(self)
+        for name in changes:
+            object.__setattr__(arguments, name, getattr(changed, name))
+        added = FitArguments(**changes).named  # Those that are no defaults.
+        _note_given(arguments, self.positional, self.named | added)
+        return arguments
+
+    def given(self) -> tuple[tuple[Values, ...], dict[str, Values]]:
+        """Returns the arguments that were given, for a `fit` of any signature.
+
+        Returns:
+            Pair of the positional arguments and of those given by name. None
+            is a default that was left out, so that a `fit` that lacks an
+            argument of `keras.Model.fit` is not called with it.
+        """
+        names = [field.name for field in dataclasses.fields(self)]
+        first = names[: self.positional]
+        return (
+            tuple(getattr(self, name) for name in first),
+            {
+                name: getattr(self, name)
+                for name in names
+                if name in self.named and name not in first
+            },
         )
 
-    def data_and_steps(self) -> dict[str, Any]:
-        """The arguments that the members of a cohort must agree on."""
+    def data_and_steps(self) -> dict[str, Values]:
+        """Returns the arguments that the members of a cohort must share."""
         own = ("epochs", "verbose", "callbacks")
         return {
             field.name: getattr(self, field.name)
@@ -67,7 +114,14 @@ class FitArguments:
         }
 
     def validates_after(self, epoch: int) -> bool:
-        """Whether there is a validation after an epoch, counted from 0."""
+        """Returns whether a validation follows an epoch, counted from 0."""
         if isinstance(self.validation_freq, int):
             return (epoch + 1) % self.validation_freq == 0
         return (epoch + 1) in self.validation_freq
+
+
+def _note_given(
+    arguments: FitArguments, positional: int, named: frozenset[str]
+) -> None:
+    object.__setattr__(arguments, "positional", positional)
+    object.__setattr__(arguments, "named", named)

@@ -8,13 +8,14 @@ call. The values, shapes and orders are those that `keras.Model.fit` (3.10 to
 import dataclasses
 import math
 import threading
-from typing import Any
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_evonas.training.arguments import FitArguments
+from keras_evonas.training.values import Values
 
 DEFAULT_BATCH_SIZE = 32
 
@@ -32,7 +33,7 @@ class Arrays:
         shuffle: Boolean, whether each epoch has its own order.
     """
 
-    tensors: Any
+    tensors: Values
     size: int
     batch_size: int
     shuffle: bool = False
@@ -47,11 +48,11 @@ class Arrays:
         """The batch size, if all batches have the same."""
         return None if self.size % self.batch_size else self.batch_size
 
-    def gather(self, indices: tf.Tensor) -> Any:
+    def gather(self, indices: tf.Tensor) -> Values:
         """The examples at some indices."""
         return _map(lambda tensor: tf.gather(tensor, indices), self.tensors)
 
-    def cut(self, step: tf.Tensor) -> Any:
+    def cut(self, step: tf.Tensor) -> Values:
         """The batch of a step, in the order of the data."""
         start = step * self.batch_size
         return _map(
@@ -62,7 +63,7 @@ class Arrays:
         """What a step takes: the indices of its examples."""
         return tf.TensorSpec([self.static_batch_size], tf.int64)
 
-    def example(self) -> Any:
+    def example(self) -> Values:
         """A batch with the first example only."""
         return _map(lambda tensor: tensor[:1], self.tensors)
 
@@ -157,10 +158,10 @@ def is_in_memory(arguments: FitArguments) -> bool:
     return in_memory((arguments.x, arguments.y, arguments.sample_weight))
 
 
-def in_memory(structure: Any) -> bool:
+def in_memory(structure: Values) -> bool:
     """Whether a structure is made of arrays of numbers, or of nothing."""
 
-    def is_array(leaf: Any) -> bool:
+    def is_array(leaf: Values) -> bool:
         if isinstance(leaf, np.ndarray):
             return leaf.ndim > 0 and leaf.dtype.kind in "fiub"
         return leaf is None or (
@@ -172,7 +173,7 @@ def in_memory(structure: Any) -> bool:
     return all(is_array(leaf) for leaf in keras.tree.flatten(structure))
 
 
-def _packed(data: Any, batch_size: int, *, shuffle: bool) -> Arrays | None:
+def _packed(data: Values, batch_size: int, *, shuffle: bool) -> Arrays | None:
     x, y, sample_weight = data
     if sample_weight is not None and keras.tree.is_nested(y):
         if keras.tree.is_nested(sample_weight):
@@ -186,7 +187,7 @@ def _packed(data: Any, batch_size: int, *, shuffle: bool) -> Arrays | None:
     return Arrays(tensors, sizes.pop(), batch_size, shuffle)
 
 
-def _split(data: Any, share: float) -> tuple[Any, Any]:
+def _split(data: Values, share: float) -> tuple[Values, Values]:
     size = next(
         leaf.shape[0] for leaf in keras.tree.flatten(data) if leaf is not None
     )
@@ -203,7 +204,7 @@ def _split(data: Any, share: float) -> tuple[Any, Any]:
     )
 
 
-def _weights_of_classes(y: Any, class_weight: Any) -> np.ndarray:
+def _weights_of_classes(y: Values, class_weight: Values) -> np.ndarray:
     classes = np.asarray(y)
     if classes.ndim > 1:
         last = classes.shape[-1]
@@ -215,7 +216,7 @@ def _weights_of_classes(y: Any, class_weight: Any) -> np.ndarray:
     return np.asarray(weights, keras.config.floatx())[places.reshape(-1)]
 
 
-def _tensor(leaf: Any) -> tf.Tensor:
+def _tensor(leaf: Values) -> tf.Tensor:
     floatx = keras.config.floatx()
     dtype = keras.backend.standardize_dtype(leaf.dtype)
     if keras.backend.is_float_dtype(dtype) and dtype != floatx:
@@ -227,13 +228,13 @@ def _tensor(leaf: Any) -> tf.Tensor:
     return tf.convert_to_tensor(leaf)
 
 
-def _map(function: Any, structure: Any) -> Any:
+def _map(function: Callable[[Values], Values], structure: Values) -> Values:
     return keras.tree.map_structure(
         lambda leaf: None if leaf is None else function(leaf), structure
     )
 
 
-def _tuples(structure: Any) -> Any:
+def _tuples(structure: Values) -> Values:
     """Turns lists into tuples, as a data set would."""
     if isinstance(structure, list | tuple):
         return tuple(_tuples(part) for part in structure)

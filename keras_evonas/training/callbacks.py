@@ -3,9 +3,14 @@
 import copy
 import os
 from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import keras
+
+Callbacks: TypeAlias = (
+    keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None
+)
 
 _STEP_HOOKS = (
     "on_batch_begin",
@@ -27,7 +32,7 @@ _PATH_OF = {
 }
 
 
-def copied(callbacks: Iterable[Any] | Any | None) -> list[Any]:
+def copied(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
     """Returns copies for one member.
 
     Args:
@@ -51,7 +56,9 @@ def copied(callbacks: Iterable[Any] | Any | None) -> list[Any]:
     return copies
 
 
-def placed(callbacks: list[Any], folder: str) -> list[Any]:
+def placed(
+    callbacks: list[keras.callbacks.Callback], folder: str
+) -> list[keras.callbacks.Callback]:
     """Lets callbacks write into a folder of their member.
 
     A path `logs/run.csv` becomes `logs/FOLDER/run.csv`, and a folder `logs`
@@ -81,14 +88,14 @@ def _inside(path: str, folder: str, attribute: str) -> str:
     return os.path.join(parent, name)
 
 
-def needs_steps(callbacks: Iterable[Any]) -> bool:
-    """Whether one of the callbacks wants to be called inside an epoch."""
+def needs_steps(callbacks: Iterable[keras.callbacks.Callback]) -> bool:
+    """Returns whether one of the callbacks is to be called inside an epoch."""
     return any(_listens_to_steps(callback) for callback in callbacks)
 
 
-def _listens_to_steps(callback: Any) -> bool:
+def _listens_to_steps(callback: keras.callbacks.Callback) -> bool:
     if isinstance(callback, keras.callbacks.ModelCheckpoint):
-        return callback.save_freq != "epoch"
+        return bool(callback.save_freq != "epoch")
     return any(
         getattr(getattr(callback, name), "__func__", None)
         is not getattr(keras.callbacks.Callback, name)

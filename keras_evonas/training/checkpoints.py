@@ -1,113 +1,126 @@
 """The best weights of a member: in memory while it trains, written once."""
 
 import contextlib
+import dataclasses
 import math
 import os
+from collections.abc import Iterator
 from collections.abc import Mapping
-from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
 
 from keras_evonas.project.files import WriteError
 from keras_evonas.project.files import check_room
+from keras_evonas.training.curves import Objective
+from keras_evonas.training.curves import loss_of
 
-_SIGN = {"min": 1.0, "max": -1.0}
 # What a file takes beside the weights themselves, at most.
 _OVERHEAD, _HEADERS = 1.05, 1 << 17
 
 
-def loss_of(
-    objective: Sequence[tuple[str, str]], logs: Mapping[str, float]
-) -> float | None:
-    """What an epoch's logs are worth, lower is better.
+@dataclasses.dataclass
+class _Kept:
+    """The weights of the best epoch of a `fit`.
 
     Args:
-        objective: Pairs of a metric's name and a direction, `"min"` or
-            `"max"`; of several the signed sum counts, as in keras-tuner.
-        logs: The epoch's logs.
-
-    Returns:
-        The loss, NaN included, or `None` if the logs lack a metric.
+        loss: Float, infinity if no epoch was finite.
+        is_scored: Boolean, whether an epoch has reported the objective.
+        weights: Pairs of a weight and its value, or `None` before the first
+            epoch that counts.
     """
-    if any(name not in logs for name, _ in objective):
-        return None
-    return sum(
-        _SIGN[direction] * float(logs[name]) for name, direction in objective
-    )
 
-
-def best_epoch_of(
-    objective: Sequence[tuple[str, str]], curves: Mapping[str, Sequence[float]]
-) -> int:
-    """The first of the best epochs, counted from 0; 0 if none is finite."""
-    length = max((len(values) for values in curves.values()), default=0)
-    best, best_loss = 0, math.inf
-    for epoch in range(length):
-        logs = {
-            name: values[epoch]
-            for name, values in curves.items()
-            if epoch < len(values)
-        }
-        loss = loss_of(objective, logs)
-        if loss is not None and loss < best_loss:
-            best, best_loss = epoch, loss
-    return best
+    loss: float = math.inf
+    is_scored: bool = False
+    weights: list[tuple[keras.Variable, np.ndarray]] | None = None
 
 
 class BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the best epoch so far.
 
-    Args:
-        objective: See `loss_of`. An epoch whose logs lack it counts as better
-            than those before.
+    Of several `fit` one after another, as a model's own `fit` may consist of,
+    it keeps those of the last and those of the best before it.
 
-    Attributes:
-        loss: Float, that of the best epoch, or infinity.
+    Args:
+        objective: See `loss_of`. As long as no epoch has reported it, each
+            counts as better than those before; afterwards only one that
+            reports it.
     """
 
-    def __init__(self, objective: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, objective: Objective) -> None:
         super().__init__()
-        self.loss = math.inf
         self._objective = objective
-        self._weights: list[Any] = []
-        self._values: list[np.ndarray] | None = None
+        self._last = _Kept()
+        self._before = _Kept()
+
+    def loss(self, *, of_all: bool = False) -> float:
+        """Returns the loss of the best epoch, or infinity.
+
+        Args:
+            of_all: Boolean, whether to look at every `fit` instead of the
+                last.
+        """
+        return self._best(of_all).loss
+
+    def on_train_begin(self, logs: Mapping[str, object] | None = None) -> None:
+        """Puts the best weights of an earlier `fit` aside."""
+        del logs
+        self._before, self._last = self._best(True), _Kept()
 
     def on_epoch_end(
-        self, epoch: int, logs: Mapping[str, Any] | None = None
+        self, epoch: int, logs: Mapping[str, object] | None = None
     ) -> None:
         """Takes the weights if the epoch that just ended was the best."""
         del epoch
+        best = self._last
         loss = loss_of(self._objective, logs or {})
-        if loss is not None and not loss < self.loss:
+        if loss is None:
+            is_better = not best.is_scored
+        else:
+            is_better = loss < best.loss
+            best.is_scored = True
+        if not is_better:
             return
-        if loss is not None:
-            self.loss = loss
-        if not self._weights:
-            self._weights = list(self.model.weights)
-        self._values = [weight.numpy() for weight in self._weights]
+        best.loss = math.inf if loss is None else loss
+        weights = [weight for weight, _ in best.weights or ()]
+        best.weights = [
+            (weight, weight.numpy())
+            for weight in weights or list(self.model.weights)
+        ]
 
-    def write(self, path: str) -> bool:
+    def write(self, path: str, *, of_all: bool = False) -> bool:
         """Writes the best weights, and returns whether there were any.
 
         The optimizer's are left out: they would make the file up to three
         times as large. The model is not to be trained again. The file is
         there as a whole or not at all.
 
+        Args:
+            path: String, ends with `.weights.h5`.
+            of_all: See `loss`.
+
         Raises:
             WriteError: If the disk is full or broken.
         """
-        if self._values is None:
+        weights = self._best(of_all).weights
+        if weights is None:
             return False
-        for weight, value in zip(self._weights, self._values, strict=True):
+        for weight, value in weights:
             weight.assign(value)
         write_weights(self.model, path)
         return True
 
+    def _best(self, of_all: bool) -> _Kept:
+        before, last = self._before, self._last
+        if not of_all or before.weights is None:
+            return last
+        if before.is_scored and not last.loss < before.loss:
+            return before
+        return before if last.weights is None else last
+
 
 def write_weights(model: keras.Model, path: str) -> None:
-    """Writes the weights of a model without those of its optimizer.
+    """Writes the weights of a model without those of its optimizers.
 
     The file is there as a whole or not at all.
 
@@ -118,20 +131,26 @@ def write_weights(model: keras.Model, path: str) -> None:
     temporary = f"{path}.{os.getpid()}.tmp.weights.h5"
     size = sum(weight.numpy().nbytes for weight in model.weights)
     check_room(path, int(_OVERHEAD * size) + _HEADERS)
-    optimizer, model.optimizer = model.optimizer, None
+    is_built = model.built
     try:
-        model.save_weights(temporary)
+        with _without_optimizers(model):
+            # Keras (3.15) refuses a model that was never called, although the
+            # networks that it consists of have all weights, as in a GAN.
+            model.built = is_built or bool(model.weights)
+            model.save_weights(temporary)
         os.replace(temporary, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise WriteError.of(path, error) from error
     finally:
-        model.optimizer = optimizer
+        model.built = is_built
 
 
-def build_again(model: keras.Model, config: Any) -> None:
-    """Creates the weights of a model that does not know its inputs.
+def build_again(
+    model: keras.Model, config: Mapping[str, object] | None
+) -> None:
+    """Creates the weights of a model that was made without its inputs.
 
     Args:
         model: A model from the same hyperparameters, not built yet.
@@ -144,7 +163,22 @@ def build_again(model: keras.Model, config: Any) -> None:
 
 
 def read_weights(model: keras.Model, path: str) -> None:
-    """Reads weights that were written without those of the optimizer."""
-    optimizer, model.optimizer = model.optimizer, None
-    model.load_weights(path)
-    model.optimizer = optimizer
+    """Reads weights that were written without those of the optimizers."""
+    with _without_optimizers(model):
+        model.load_weights(path)
+
+
+@contextlib.contextmanager
+def _without_optimizers(model: keras.Model) -> Iterator[None]:
+    optimizers = {
+        name: value
+        for name, value in vars(model).items()
+        if isinstance(value, keras.optimizers.Optimizer)
+    }
+    for name in optimizers:
+        setattr(model, name, None)
+    try:
+        yield
+    finally:
+        for name, optimizer in optimizers.items():
+            setattr(model, name, optimizer)

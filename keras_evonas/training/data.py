@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 
@@ -13,6 +12,7 @@ from keras_evonas.training.arrays import Orders
 from keras_evonas.training.arrays import arrays_of
 from keras_evonas.training.arrays import is_in_memory
 from keras_evonas.training.executions import Execution
+from keras_evonas.training.values import Values
 
 # Arguments that do not change what the data are.
 _HARMLESS = frozenset(
@@ -83,7 +83,7 @@ class Data:
             )
         return self._orders[key]
 
-    def stream_key(self, arguments: FitArguments, seed: int) -> Any:
+    def stream_key(self, arguments: FitArguments, seed: int) -> Values:
         """Equal for executions that can read the same stream of batches."""
         # Keras shuffles arrays and PyDatasets from the seed. A data set or a
         # generator comes in one order for all, and a generator but once.

@@ -1,12 +1,17 @@
 """One evaluation is one function: executions in, outcomes out."""
 
 import dataclasses
+import json
+import math
 import time
 import traceback
 from collections.abc import Callable
+from collections.abc import Hashable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import TypeAlias
+from typing import TypeVar
 
 import keras
 import tensorflow as tf
@@ -14,40 +19,52 @@ import tensorflow as tf
 from keras_evonas.project.files import WriteError
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.arguments import FitArguments
+from keras_evonas.training.arrays import Arrays
+from keras_evonas.training.arrays import Orders
 from keras_evonas.training.checkpoints import BestWeights
 from keras_evonas.training.checkpoints import read_weights
+from keras_evonas.training.checkpoints import write_weights
 from keras_evonas.training.cohort import ArrayCohort
+from keras_evonas.training.curves import Objective
 from keras_evonas.training.data import Data
+from keras_evonas.training.eligibility import NotInCohortError
+from keras_evonas.training.eligibility import has_own_fit
+from keras_evonas.training.eligibility import why_not_in_cohort
 from keras_evonas.training.executions import Execution
 from keras_evonas.training.executions import Outcome
 from keras_evonas.training.garbage import collected_at_the_end
 from keras_evonas.training.gradients import forgotten_custom_gradients
 from keras_evonas.training.member import Member
+from keras_evonas.training.member import check_compiled
 from keras_evonas.training.memory import cohorts_of
+from keras_evonas.training.own_fit import Fitted
+from keras_evonas.training.own_fit import fit_alone
 from keras_evonas.training.programs import Program
+from keras_evonas.training.recording import Recorder
 from keras_evonas.training.streams import fit_stream
 from keras_evonas.training.threads import as_if_first
 
+Result = TypeVar("Result")
 _OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
-    """What all executions of a search have in common.
+    """The data, model and objective that all executions of a search share.
 
     Args:
-        build: Builds and compiles the model of a execution. It is called
+        build: Builds and compiles the model of an execution. It is called
             right after the random seed was set.
         data: The arguments of `fit`, with the data.
         objective: Pairs of a metric's name and `"min"` or `"max"`.
-        after_training: Called with a execution and its trained model, while
+        after_training: Called with an execution and its trained model, while
             others may still be training. What it returns stands in the
             outcome; if it raises, the execution has failed.
-        adapt_callbacks: Called with a execution and its own copies of the
+        adapt_callbacks: Called with an execution and its own copies of the
             callbacks; returns those to use. Defaults to using the copies,
             which write into a folder of the execution's name.
-        training_bytes: Tells the memory that the training of a execution
-            takes, in bytes, or `None` where nobody knows. Defaults to not
+        training_bytes: Returns the memory that the training of an execution
+            takes, in bytes, or `None` if that is unknown. Defaults to not
             asking.
         memory: Integer, bytes that a cohort may take together, or `None`.
         infeasible: Exceptions of `build` that say that a network is not to
@@ -57,7 +74,7 @@ class Task:
 
     build: Callable[[Execution], keras.Model]
     data: Data
-    objective: Sequence[tuple[str, str]]
+    objective: Objective
     after_training: (
         Callable[[Execution, keras.Model], Mapping[str, float]] | None
     ) = None
@@ -134,19 +151,53 @@ def evaluate(
             ]
         del evaluation
     return [
-        dataclasses.replace(outcomes[execution.name], cohort_limit=limit)
+        dataclasses.replace(
+            outcomes[execution.name],
+            cohort_limit=limit,
+            hyperparameters=execution.hyperparameters,
+            fold=execution.fold,
+        )
         for execution in executions
     ]
 
 
-def _chunks(
-    executions: Sequence[Execution], size: int
-) -> list[Sequence[Execution]]:
+def _chunks(executions: list[Execution], size: int) -> list[list[Execution]]:
     return [executions[i : i + size] for i in range(0, len(executions), size)]
 
 
 def _infeasible(name: str, reason: str) -> Outcome:
     return Outcome(name=name, status="infeasible", message=reason)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Network:
+    """A network from its building to its outcome.
+
+    Args:
+        execution: What is to be trained.
+        arguments: The arguments of `fit`.
+        model: The model, as it was built.
+        own: The user's callbacks, copied for this network.
+        recorder: Records the logs.
+        keeper: Keeps the best weights, or `None` if none are wanted.
+        alone_because: Why it is trained by its own `fit`, or `None`.
+    """
+
+    execution: Execution
+    arguments: FitArguments
+    model: keras.Model
+    own: Sequence[keras.callbacks.Callback]
+    recorder: Recorder
+    keeper: BestWeights | None
+    alone_because: str | None
+
+    @property
+    def recorders(self) -> list[keras.callbacks.Callback]:
+        """The callbacks of this package."""
+        return [self.recorder, *([self.keeper] if self.keeper else [])]
+
+
+_Streamed: TypeAlias = dict[Hashable, tuple[list[Member], FitArguments]]
 
 
 class _Evaluation:
@@ -156,57 +207,96 @@ class _Evaluation:
         self.outcomes: dict[str, Outcome] = {}
         self.exhausted: dict[str, str] = {}
         self._task = task
-        self._candidates = executions
-        self._keepers: dict[str, BestWeights] = {}
+        self._executions = executions
+        self._networks: dict[str, _Network] = {}
+        # Programs that must not run while another network is built.
+        self._waiting: list[tuple[Member, Program]] = []
+        # Executions that turned out to need their own `fit`, with the reason.
+        self._again: list[tuple[Execution, str]] = []
+        self._alone_seconds: dict[str, float] = {}
 
     def run(self) -> None:
         """Trains all of them."""
         start = time.perf_counter()
-        streamed: dict[Any, tuple[list[Member], FitArguments]] = {}
+        streamed: _Streamed = {}
         with ArrayCohort(self._end) as cohort:
-            for execution in self._candidates:
+            for execution in self._executions:
                 self._begin(execution, cohort, streamed)
                 cohort.advance()
+            for member, program in self._waiting:
+                cohort.add(member, program)
             cohort.finish()
         for members, arguments in streamed.values():
             fit_stream(members, arguments)
             for member in members:
                 self._end(member)
-        seconds = (time.perf_counter() - start) / len(self._candidates)
+        for execution, reason in self._again:
+            self._begin(execution, cohort, streamed, reason)
+        alone = self._alone_seconds
+        shared = time.perf_counter() - start - sum(alone.values())
+        share = shared / max(1, len(self._executions) - len(alone))
         self.outcomes = {
-            name: dataclasses.replace(outcome, seconds=seconds)
+            name: dataclasses.replace(outcome, seconds=alone.get(name, share))
             for name, outcome in self.outcomes.items()
         }
 
     def _begin(
-        self, execution: Execution, cohort: ArrayCohort, streamed: Any
+        self,
+        execution: Execution,
+        cohort: ArrayCohort,
+        streamed: _Streamed,
+        alone_because: str | None = None,
     ) -> None:
-        """Builds and traces a member, and hands it to those who train it."""
-        data = self._task.data
+        """Builds a network, and trains it or hands it to what trains it."""
+        data, recorder = self._task.data, Recorder()
+        start = time.perf_counter()
         try:
             arguments = data.arguments_of(execution)
             arrays = data.arrays(arguments)
             orders = arrays and data.orders(execution.seed, arrays[0])
 
-            def begin() -> tuple[Member, Program | None]:
-                member = self._member(execution, arguments)
-                if arrays is None or member.needs_steps:
-                    return member, None
-                return member, Program(member.model, *arrays, orders, arguments)
+            def begin() -> tuple[_Network, Fitted | Program | None]:
+                network = self._network(
+                    execution, arguments, recorder, alone_because
+                )
+                return network, self._course(network, arrays, orders)
 
-            member, program = as_if_first(begin)
+            network, course = as_if_first(begin, recorder.interrupt)
         except self._task.fatal:
             raise
         except Exception as error:
-            self._fail(execution.name, error)
+            self._fail(execution, error)
             return
-        if program is not None:
-            cohort.add(member, program)
+        if isinstance(course, Fitted):
+            self._finish(network, course)
+            self._alone_seconds[execution.name] = time.perf_counter() - start
             return
-        key = data.stream_key(arguments, execution.seed)
-        streamed.setdefault(key, ([], arguments))[0].append(member)
+        self._networks[execution.name] = network
+        member = Member(
+            network.model,
+            callbacks=network.own,
+            recorders=network.recorders,
+            epochs=arguments.epochs,
+            initial_epoch=arguments.initial_epoch,
+            seed=execution.seed,
+            name=execution.name,
+        )
+        if course is None:
+            key = data.stream_key(arguments, execution.seed)
+            streamed.setdefault(key, ([], arguments))[0].append(member)
+        elif course.draws_from_tensorflow:
+            self._waiting.append((member, course))
+        else:
+            cohort.add(member, course)
 
-    def _member(self, execution: Execution, arguments: FitArguments) -> Member:
+    def _network(
+        self,
+        execution: Execution,
+        arguments: FitArguments,
+        recorder: Recorder,
+        alone_because: str | None,
+    ) -> _Network:
+        """Builds a network."""
         keras.utils.set_random_seed(execution.seed)
         model = self._task.build(execution)
         if execution.initial_weights is not None:
@@ -216,70 +306,146 @@ class _Evaluation:
             own = callback_lib.placed(own, execution.name)
         else:
             own = self._task.adapt_callbacks(execution, own)
-        recorders = []
-        if execution.checkpoint is not None:
-            keeper = BestWeights(self._task.objective)
-            self._keepers[execution.name] = keeper
-            recorders.append(keeper)
-        return Member(
-            model,
-            callbacks=own,
-            recorders=recorders,
-            epochs=arguments.epochs,
-            initial_epoch=arguments.initial_epoch,
-            seed=execution.seed,
-            name=execution.name,
+        reason = alone_because or why_not_in_cohort(model, own)
+        if not (reason and has_own_fit(model)):
+            check_compiled(model, execution.name)
+        return _Network(
+            execution=execution,
+            arguments=arguments,
+            model=model,
+            own=own,
+            recorder=recorder,
+            keeper=(
+                None
+                if execution.checkpoint is None
+                else BestWeights(self._task.objective)
+            ),
+            alone_because=reason,
         )
 
+    def _course(
+        self,
+        network: _Network,
+        arrays: tuple[Arrays, Arrays | None] | None,
+        orders: Orders | None,
+    ) -> Fitted | Program | None:
+        """Trains a network alone, or makes its program, if it needs one."""
+        if network.alone_because is not None:
+            return fit_alone(
+                network.model,
+                network.arguments,
+                [*network.own, *network.recorders],
+                network.recorder,
+                self._task.objective,
+            )
+        if arrays is None or orders is None:
+            return None
+        if callback_lib.needs_steps(network.own):
+            return None
+        return Program(network.model, *arrays, orders, network.arguments)
+
     def _end(self, member: Member) -> None:
-        """Notes what a member came to, and lets go of it."""
+        """Notes what a member of the cohort came to, and lets go of it."""
+        network = self._networks.pop(member.name)
         if member.error is not None:
-            self._fail(member.name, member.error)
-            return
-        keeper = self._keepers.pop(member.name, None)
+            self._fail(network.execution, member.error)
+        else:
+            self._finish(network, Fitted(curves=network.recorder.curves()))
+
+    def _finish(self, network: _Network, fitted: Fitted) -> None:
+        """Notes the outcome of a network that has been trained.
+
+        What goes wrong in bookkeeping costs no more than the entry.
+        """
+        model, execution = network.model, network.execution
+        notes = [*fitted.notes, *_left_out(network.recorder)]
         try:
-            results = self._after_training(member)
-            written = keeper is not None and self._write(member.name, keeper)
+            results: Mapping[str, float] = {}
+            if self._task.after_training is not None:
+                results = self._task.after_training(execution, model)
+            written = self._write(network, fitted, notes)
         except WriteError:
             raise  # It is not the network's fault.
         except Exception as error:
-            self._fail(member.name, error)
+            self._fail(execution, error)
             return
-        self.outcomes[member.name] = Outcome(
-            name=member.name,
+        self.outcomes[execution.name] = Outcome(
+            name=execution.name,
             status="completed",
-            curves=member.history.history,
-            params=member.model.count_params(),
-            has_checkpoint=written,
-            build_config=member.model.get_build_config(),
+            curves=fitted.curves,
+            params=_spared(
+                lambda: sum(math.prod(w.shape) for w in model.weights),
+                "Its parameters cannot be counted",
+                notes,
+            ),
+            has_checkpoint=bool(written),
+            build_config=_spared(
+                lambda: _as_json(model.get_build_config()),
+                "What it was built for cannot be saved",
+                notes,
+            ),
             results=results,
+            alone_because=network.alone_because,
+            notes=tuple(notes),
         )
 
-    def _execution(self, name: str) -> Execution:
-        return next(c for c in self._candidates if c.name == name)
-
-    def _after_training(self, member: Member) -> Mapping[str, float]:
-        if self._task.after_training is None:
-            return {}
-        execution = self._execution(member.name)
-        return self._task.after_training(execution, member.model)
-
-    def _write(self, name: str, keeper: BestWeights) -> bool:
-        execution = self._execution(name)
-        if execution.bar is not None and not keeper.loss < execution.bar:
+    def _write(
+        self, network: _Network, fitted: Fitted, notes: list[str]
+    ) -> bool | None:
+        keeper, bar = network.keeper, network.execution.bar
+        if keeper is None:
             return False
-        return keeper.write(str(execution.checkpoint))
+        path = str(network.execution.checkpoint)
 
-    def _fail(self, name: str, error: BaseException) -> None:
-        self._keepers.pop(name, None)
-        if isinstance(error, _OUT_OF_MEMORY):
+        def write() -> bool:
+            if not fitted.is_recorded:
+                write_weights(network.model, path)
+                return True
+            if bar is not None and not keeper.loss(of_all=fitted.of_all) < bar:
+                return False
+            return keeper.write(path, of_all=fitted.of_all)
+
+        return _spared(write, "Its weights cannot be saved", notes)
+
+    def _fail(self, execution: Execution, error: BaseException) -> None:
+        name = execution.name
+        if isinstance(error, NotInCohortError):
+            self._again.append((execution, str(error)))
+        elif isinstance(error, _OUT_OF_MEMORY):
             self.exhausted[name] = str(error).splitlines()[0]
-            return
-        if isinstance(error, self._task.infeasible):
+        elif isinstance(error, self._task.infeasible):
             self.outcomes[name] = _infeasible(name, str(error))
-            return
-        self.outcomes[name] = Outcome(
-            name=name,
-            status="failed",
-            message="".join(traceback.format_exception(error)),
-        )
+        else:
+            self.outcomes[name] = Outcome(
+                name=name,
+                status="failed",
+                message="".join(traceback.format_exception(error)),
+            )
+
+
+def _left_out(recorder: Recorder) -> list[str]:
+    return [
+        f"The log '{name}' is left out of the learning curves: it is of type "
+        f"{kind}, where a number or an array of numbers can be kept."
+        for name, kind in recorder.left_out.items()
+    ]
+
+
+def _spared(
+    action: Callable[[], Result], what: str, notes: list[str]
+) -> Result | None:
+    """Runs an action whose error is noted and costs nothing else."""
+    try:
+        return action()
+    except WriteError:
+        raise
+    except Exception as error:
+        notes.append(f"{what}: {type(error).__name__}: {error}")
+        return None
+
+
+def _as_json(
+    config: Mapping[str, object] | None,
+) -> Mapping[str, object] | None:
+    json.dumps(config)  # It raises what a file cannot hold.
+    return config

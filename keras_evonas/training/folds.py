@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_evonas.training.arguments import FitArguments
+from keras_evonas.training.values import Values
 
 Split = tuple[np.ndarray, np.ndarray]
 
 
-def check_cv(cv: Any) -> Any:
+def check_cv(cv: Values) -> Values:
     """Checks that it is a number of folds, a splitter or a list of splits.
 
     Returns:
@@ -37,7 +37,7 @@ def check_cv(cv: Any) -> Any:
 
 
 def folds_of(
-    arguments: FitArguments, cv: Any, *, seed: int
+    arguments: FitArguments, cv: Values, *, seed: int
 ) -> list[FitArguments]:
     """Splits the data of `fit` into training and validation data.
 
@@ -93,7 +93,7 @@ def _named(arguments: FitArguments) -> str:
     return f"validation_split={arguments.validation_split}"
 
 
-def _size(data: Any) -> int:
+def _size(data: Values) -> int:
     leaves = [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
     bad = [leaf for leaf in leaves if not _is_table(leaf)]
     if bad or data[0] is None or data[1] is None:
@@ -112,13 +112,13 @@ def _size(data: Any) -> int:
     return sizes[0]
 
 
-def _is_table(leaf: Any) -> bool:
+def _is_table(leaf: Values) -> bool:
     if isinstance(leaf, np.ndarray | tf.Tensor):
         return len(leaf.shape) > 0
     return hasattr(leaf, "iloc")  # pandas
 
 
-def _splits(cv: Any, size: int, y: Any, seed: int) -> list[Split]:
+def _splits(cv: Values, size: int, y: Values, seed: int) -> list[Split]:
     if isinstance(cv, int):
         if cv > size:
             raise ValueError(
@@ -137,7 +137,7 @@ def _splits(cv: Any, size: int, y: Any, seed: int) -> list[Split]:
     return [tuple(np.asarray(part) for part in pair) for pair in pairs]
 
 
-def _labels(y: Any) -> Any:
+def _labels(y: Values) -> Values:
     """The targets as scikit-learn's splitters take them: classes, if any."""
     if keras.tree.is_nested(y):
         return None
@@ -181,8 +181,8 @@ def _check(splits: list[Split], size: int) -> None:
         )
 
 
-def _take(data: Any, indices: np.ndarray) -> Any:
-    def rows(leaf: Any) -> Any:
+def _take(data: Values, indices: np.ndarray) -> Values:
+    def rows(leaf: Values) -> Values:
         if leaf is None:
             return None
         if hasattr(leaf, "iloc"):

@@ -2,13 +2,32 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Any
+from typing import NoReturn
 
 import keras
 
-from keras_evonas.training.callbacks import needs_steps
+from keras_evonas.training.eligibility import NotInCohortError
 
-Logs = Mapping[str, Any]
+Logs = Mapping[str, object]
+
+
+def check_compiled(model: keras.Model, name: str = "") -> None:
+    """Checks that a model can be trained.
+
+    Raises:
+        ValueError: If it is not compiled.
+    """
+    if not model.compiled:
+        raise ValueError(
+            "`model` must be compiled. Received: the model "
+            f"{model.name!r}{name and f' of {name}'}, which is not. Call "
+            "`model.compile(optimizer, loss, metrics)` before it is returned."
+        )
+
+
+def _in_cohort(*_: object) -> NoReturn:
+    """Stands for `train_function` while a cohort trains a model."""
+    raise NotInCohortError("a callback calls the model's `train_function`")
 
 
 class Member:
@@ -36,20 +55,14 @@ class Member:
         self,
         model: keras.Model,
         *,
-        callbacks: Sequence[Any] = (),
-        recorders: Sequence[Any] = (),
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        recorders: Sequence[keras.callbacks.Callback] = (),
         epochs: int = 1,
         initial_epoch: int = 0,
         seed: int = 0,
         name: str = "",
     ) -> None:
-        if not model.compiled:
-            raise ValueError(
-                "`model` must be compiled. Received: the model "
-                f"{model.name!r}{name and f' of {name}'}, which is not. Call "
-                "`model.compile(optimizer, loss, metrics)` before it is "
-                "returned."
-            )
+        check_compiled(model, name)
         self.model = model
         self.epochs = epochs
         self.epoch = initial_epoch
@@ -57,10 +70,9 @@ class Member:
         self.name = name
         self.error: BaseException | None = None
         self.has_callbacks = bool(callbacks)
-        self.needs_steps = needs_steps(callbacks) or model.run_eagerly
         self._given = [*callbacks, *recorders]
         self._list: keras.callbacks.CallbackList | None = None
-        self._logs: dict[str, Any] = {}
+        self._logs: dict[str, object] = {}
 
     @property
     def callbacks(self) -> keras.callbacks.CallbackList:
@@ -71,17 +83,12 @@ class Member:
 
     @property
     def is_done(self) -> bool:
-        """Whether there is nothing left to train."""
+        """True if the training has come to its end."""
         return (
             self.error is not None
-            or self.model.stop_training
+            or bool(self.model.stop_training)
             or self.epoch >= self.epochs
         )
-
-    @property
-    def history(self) -> keras.callbacks.History:
-        """The model's history."""
-        return self.model.history
 
     def begin(self, steps: int | None) -> None:
         """Begins the training, with a number of steps an epoch if known."""
@@ -95,11 +102,21 @@ class Member:
             steps=steps,
         )
         self.model.stop_training = False
+        self.model.train_function = _in_cohort
         self.callbacks.on_train_begin()
+        if getattr(self.model, "_initial_epoch", None):
+            raise NotInCohortError(
+                "a callback goes on with a training that it has restored"
+            )
 
     def begin_epoch(self) -> None:
         """Calls the hooks for the beginning of an epoch."""
         self.callbacks.on_epoch_begin(self.epoch)
+        if self.model.train_function is not _in_cohort:
+            raise NotInCohortError(
+                "a callback changes the model's `train_function`, as "
+                "`compile` does"
+            )
 
     def end_epoch(self, logs: Logs, validation: Logs | None) -> None:
         """Calls the hooks for the end of an epoch."""
@@ -111,6 +128,7 @@ class Member:
 
     def end(self) -> None:
         """Ends the training as `fit` does."""
+        self.model.train_function = None
         optimizer = self.model.optimizer
         if optimizer is not None and self.epochs > 0:
             optimizer.finalize_variable_values(self.model.trainable_weights)

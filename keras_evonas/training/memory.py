@@ -1,63 +1,10 @@
-"""How much memory there is, and how many executions fit into it."""
+"""Cohorts that fit into the memory."""
 
-import pathlib
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
-
-# What is left to the data pipeline, the libraries and other programs.
-_SHARE = 0.7
-
-
-def usable_bytes(root: str = "/") -> int | None:
-    """Bytes of the main memory that training may take.
-
-    Args:
-        root: Where to look for the system's files; for tests.
-
-    Returns:
-        A share of what is available now to this process and its container,
-        or `None` where the system does not tell (anything but Linux).
-    """
-    found = [
-        size
-        for size in (
-            _available(pathlib.Path(root)),
-            _left_to_container(pathlib.Path(root)),
-        )
-        if size is not None
-    ]
-    return int(_SHARE * min(found)) if found else None
-
-
-def _available(root: pathlib.Path) -> int | None:
-    path = root / "proc/meminfo"
-    if not path.exists():
-        return None
-    for line in path.read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == "MemAvailable":
-            return int(value.split()[0]) * 1024
-    return None
-
-
-def _left_to_container(root: pathlib.Path) -> int | None:
-    folder = root / "sys/fs/cgroup"
-    limit, used = folder / "memory.max", folder / "memory.current"
-    if not (limit.exists() and used.exists()):
-        return None
-    most = limit.read_text().strip()
-    if most == "max":
-        return None
-    # Cached files are given back when memory runs short.
-    cached = 0
-    if (folder / "memory.stat").exists():
-        for line in (folder / "memory.stat").read_text().splitlines():
-            if line.startswith("inactive_file "):
-                cached = int(line.split()[1])
-    return max(0, int(most) - int(used.read_text()) + cached)
 
 
 def cohorts_of(

@@ -1,4 +1,4 @@
-"""What one network does with data, as TensorFlow functions traced once.
+"""The training of one network as TensorFlow functions, each traced once.
 
 The functions call the model's own `train_step` and `test_step`, under the
 same conditions as `keras.Model.fit` does: same shapes, same autograph status,
@@ -7,6 +7,8 @@ same compiler. So the numbers are those of `fit`, bit for bit on a CPU.
 
 from collections.abc import Callable
 from typing import Any
+from typing import Protocol
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
@@ -14,27 +16,51 @@ import tensorflow as tf
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
+from keras_evonas.training.eligibility import NotInCohortError
+from keras_evonas.training.eligibility import has_keras_steps
+from keras_evonas.training.eligibility import has_own_loss
+
+# A structure of tensors, as a train step takes it.
+Batch: TypeAlias = Any
+Logs: TypeAlias = dict[str, Any]
+Step: TypeAlias = Callable[[Batch], Logs]
+
+
+class Function(Protocol):
+    """A function of TensorFlow; `Pass` is a traced one."""
+
+    def __call__(self, batch: Batch) -> Logs:
+        """Runs a step."""
+
+    def get_concrete_function(self, batch: Batch) -> object:
+        """Traces it for batches of some type."""
+
+
+class Pass(Protocol):
+    """A whole epoch or validation, traced."""
+
+    structured_outputs: Logs
+    graph: tf.Graph
+
+    def __call__(self, *arguments: tf.Tensor) -> Logs:
+        """Runs it, and returns the logs."""
+
 
 _WITHOUT_AUTOGRAPH = tf.autograph.experimental.do_not_convert
 
 
-def step_function(
-    model: keras.Model, step: Callable[[Any], Any]
-) -> Callable[[Any], Any]:
-    """A train or test step as `fit` would run it."""
-    if model.run_eagerly:
-        return step
-    return tf.function(
+def step_function(model: keras.Model, step: Step) -> Function:
+    """Returns a train or test step as `fit` would run it."""
+    function: Function = tf.function(
         _WITHOUT_AUTOGRAPH(step),
         reduce_retracing=True,
         jit_compile=model.jit_compile,
     )
+    return function
 
 
-def train_epoch(
-    model: keras.Model, data: Arrays
-) -> Callable[[tf.Tensor], dict[str, Any]]:
-    """An epoch over data in memory as one call.
+def train_epoch(model: keras.Model, data: Arrays) -> Pass:
+    """Returns an epoch over data in memory as one call.
 
     Args:
         model: A compiled model.
@@ -44,7 +70,7 @@ def train_epoch(
         Function from the epoch's order, a vector of indices, to its logs.
     """
 
-    def batch(index: tf.Tensor, order: tf.Tensor) -> Any:
+    def batch(index: tf.Tensor, order: tf.Tensor) -> Batch:
         start = tf.cast(index, tf.int64) * data.batch_size
         indices = order[start : start + data.batch_size]
         return data.gather(tf.ensure_shape(indices, [data.static_batch_size]))
@@ -53,12 +79,15 @@ def train_epoch(
     return _pass(model, model.train_step, data.steps, batch, spec)
 
 
-def validation(
-    model: keras.Model, data: Arrays
-) -> Callable[[], dict[str, Any]]:
-    """A validation with data in memory as one call that returns the logs."""
+def validation(model: keras.Model, data: Arrays) -> Pass:
+    """Returns a validation with data in memory as one call without arguments.
 
-    def batch(index: tf.Tensor) -> Any:
+    Args:
+        model: A compiled model.
+        data: The validation data.
+    """
+
+    def batch(index: tf.Tensor) -> Batch:
         return keras.tree.map_structure(
             lambda tensor: tf.ensure_shape(
                 tensor, [data.static_batch_size, *tensor.shape[1:]]
@@ -71,11 +100,11 @@ def validation(
 
 def _pass(
     model: keras.Model,
-    step: Callable[[Any], Any],
+    step: Step,
     steps: int,
-    batch_of: Callable[..., Any],
+    batch_of: Callable[..., Batch],
     *specs: tf.TensorSpec,
-) -> Any:
+) -> Pass:
     """Runs a step on all batches and returns what `fit` would report.
 
     Args:
@@ -88,80 +117,135 @@ def _pass(
     """
     if model.jit_compile:
         step = step_function(model, step)
+    if not has_keras_steps(model):
+        return _pass_of_own_steps(model, step, steps, batch_of, *specs)
 
-    # The steps of Keras report the metrics; the user's own may not.
-    reports_metrics = has_keras_steps(model)
-
-    def run(*arguments: tf.Tensor) -> dict[str, Any]:
+    def run(*arguments: tf.Tensor) -> Logs:
         model.reset_metrics()
 
         def body(index: tf.Tensor) -> tuple[tf.Tensor]:
-            logs = step(batch_of(index, *arguments))
-            if not reports_metrics and set(logs) != set(
-                model.get_metrics_result()
-            ):
-                raise _OwnLogsError
+            step(batch_of(index, *arguments))
             return (index + 1,)
 
         _loop(steps, body)
-        return model.get_metrics_result()
-
-    def run_with_logs(*arguments: tf.Tensor) -> dict[str, Any]:
-        model.reset_metrics()
-        # Traced first, for the loop needs to know what it carries along.
-        concrete = _concrete(
-            lambda index, *arguments: step(batch_of(index, *arguments)),
-            tf.TensorSpec([], tf.int32),
-            *specs,
-        )
-
-        def body(index: tf.Tensor, _: Any) -> tuple[tf.Tensor, Any]:
-            return index + 1, concrete(index, *arguments)
-
-        _, logs = _loop(steps, body, _zeros(concrete.structured_outputs))
+        logs: Logs = model.get_metrics_result()
         return logs
 
-    try:
+    return _concrete(run, *specs)
+
+
+def _pass_of_own_steps(
+    model: keras.Model,
+    step: Step,
+    steps: int,
+    batch_of: Callable[..., Batch],
+    *specs: tf.TensorSpec,
+) -> Pass:
+    """Does the same with a step of the user's own; see `_pass`.
+
+    As in `fit`, the metrics are reported if the step reports logs of their
+    names, and otherwise the logs of the last batch.
+    """
+    # Traced first and alone: the step may create variables, and the loop must
+    # be given the types of what it carries along.
+    one_step = _concrete(
+        lambda index, *arguments: step(batch_of(index, *arguments)),
+        tf.TensorSpec([], tf.int32),
+        *specs,
+    )
+    reported = one_step.structured_outputs
+    if isinstance(reported, dict) and set(reported) == set(
+        model.get_metrics_result()
+    ):
+
+        def run(*arguments: tf.Tensor) -> Logs:
+            model.reset_metrics()
+
+            def body(index: tf.Tensor) -> tuple[tf.Tensor]:
+                one_step(index, *arguments)
+                return (index + 1,)
+
+            _loop(steps, body)
+            logs: Logs = model.get_metrics_result()
+            return logs
+
         return _concrete(run, *specs)
-    except _OwnLogsError:
-        return _concrete(run_with_logs, *specs)
+
+    leaves = keras.tree.flatten(reported)
+    specs_of_logs = [leaf for leaf in leaves if leaf is not None]
+    if not all(hasattr(leaf, "shape") for leaf in specs_of_logs) or any(
+        isinstance(leaf, tf.RaggedTensorSpec | tf.SparseTensorSpec)
+        for leaf in specs_of_logs
+    ):
+        raise NotInCohortError("the model's step reports other than tensors")
+
+    def run_with_logs(*arguments: tf.Tensor) -> Logs:
+        model.reset_metrics()
+
+        def body(index: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            logs = keras.tree.flatten(one_step(index, *arguments))
+            return (index + 1, *(log for log in logs if log is not None))
+
+        _, *last = _loop(steps, body, *specs_of_logs)
+        values = iter(last)
+        logs: Logs = keras.tree.pack_sequence_as(
+            reported,
+            [None if leaf is None else next(values) for leaf in leaves],
+        )
+        return logs
+
+    return _concrete(run_with_logs, *specs)
 
 
-class _OwnLogsError(Exception):
-    """A step reports other logs than the model's metrics."""
-
-
-def _concrete(function: Callable[..., Any], *specs: tf.TensorSpec) -> Any:
+def _concrete(function: Callable[..., Logs], *specs: tf.TensorSpec) -> Pass:
     traced = tf.function(_WITHOUT_AUTOGRAPH(function))
-    return traced.get_concrete_function(*specs)
+    concrete: Pass = traced.get_concrete_function(*specs)
+    return concrete
 
 
-def _loop(steps: int, body: Callable[..., Any], *carried: Any) -> Any:
-    return tf.while_loop(
+def _loop(
+    steps: int,
+    body: Callable[..., tuple[tf.Tensor, ...]],
+    *carried: tf.TensorSpec,
+) -> tuple[tf.Tensor, ...]:
+    """Runs a body for each number of a batch.
+
+    Args:
+        steps: Integer, number of batches.
+        body: Function from the number and what the last call returned beside
+            it to the next number and the same.
+        *carried: What the body returns beside the number.
+    """
+    begin = [
+        tf.zeros([size or 0 for size in spec.shape], spec.dtype)
+        for spec in carried
+    ]
+    results: tuple[tf.Tensor, ...] = tf.while_loop(
         lambda index, *_: index < steps,
         body,
-        (tf.constant(0), *carried),
+        (tf.constant(0), *begin),
+        shape_invariants=(
+            tf.TensorShape([]),
+            *(tf.TensorShape(spec.shape) for spec in carried),
+        ),
         # One at a time: a step begins with the weights of the one before.
         parallel_iterations=1,
     )
+    return results
 
 
-def _zeros(structure: Any) -> Any:
-    return keras.tree.map_structure(
-        lambda spec: tf.zeros([size or 1 for size in spec.shape], spec.dtype),
-        structure,
-    )
+def _draws_from_tensorflow(function: Pass) -> bool:
+    """Returns whether a function has random operations with a hidden state.
+
+    TensorFlow forgets that state whenever a global seed is set. The layers of
+    Keras keep theirs in variables.
+    """
+    graph = function.graph.as_graph_def()
+    nodes = [graph.node, *(each.node_def for each in graph.library.function)]
+    return any("seed2" in node.attr for part in nodes for node in part)
 
 
-def has_keras_steps(model: keras.Model) -> bool:
-    """Whether a model trains and tests as `keras.Model` does."""
-    return all(
-        getattr(type(model), name) is getattr(keras.Model, name)
-        for name in ("train_step", "test_step", "compute_metrics")
-    )
-
-
-def prepare(model: keras.Model, example: Any) -> None:
+def prepare(model: keras.Model, example: Batch) -> None:
     """Creates the variables of optimizer and metrics before any tracing.
 
     TensorFlow traces a function twice if variables appear in it, and tracing
@@ -172,7 +256,7 @@ def prepare(model: keras.Model, example: Any) -> None:
         example: A batch of one example, as a train step takes it.
     """
     if not has_keras_steps(model):
-        return  # Only its author knows which variables such a model needs.
+        return  # Its steps may need other variables, or none of these.
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(example)
     if not model.built:
         _build(model, x)
@@ -182,12 +266,13 @@ def prepare(model: keras.Model, example: Any) -> None:
         return
     outputs = _outputs_of(model, x, y)
     model.compute_metrics(x, y, outputs, sample_weight)
-    if keras.tree.is_nested(outputs) and model.loss is not None:
+    has_loss = model.loss is not None and not has_own_loss(model)
+    if keras.tree.is_nested(outputs) and has_loss:
         model.compute_loss(x, y, outputs, sample_weight, training=False)
     model.reset_metrics()
 
 
-def _build(model: keras.Model, x: Any) -> None:
+def _build(model: keras.Model, x: Batch) -> None:
     model(
         keras.tree.map_structure(
             lambda tensor: keras.KerasTensor(
@@ -199,8 +284,8 @@ def _build(model: keras.Model, x: Any) -> None:
     )
 
 
-def _outputs_of(model: keras.Model, x: Any, y: Any) -> Any:
-    """Outputs of the right shapes; their values do not matter."""
+def _outputs_of(model: keras.Model, x: Batch, y: Batch) -> Batch:
+    """Returns outputs of the right shapes; their values do not matter."""
     outputs = getattr(model, "outputs", None) or []
     if (
         not keras.tree.is_nested(y)
@@ -219,7 +304,7 @@ def _outputs_of(model: keras.Model, x: Any, y: Any) -> Any:
 
 
 class Program:
-    """What one member does in an epoch with data in memory; traced when made.
+    """An epoch of one member with data in memory, traced when it is made.
 
     Args:
         model: A compiled model.
@@ -227,6 +312,11 @@ class Program:
         held_out: The validation data, or `None`.
         orders: The order of the examples in each epoch.
         arguments: The arguments of `fit`.
+
+    Attributes:
+        steps: Integer, number of batches in an epoch.
+        draws_from_tensorflow: Boolean, whether setting a global seed would
+            change the random numbers of the member.
     """
 
     def __init__(
@@ -245,8 +335,13 @@ class Program:
         self._validate = (
             None if held_out is None else validation(model, held_out)
         )
+        self.draws_from_tensorflow = any(
+            _draws_from_tensorflow(function)
+            for function in (self._train, self._validate)
+            if function is not None
+        )
 
-    def run(self, epoch: int) -> tuple[Any, Any]:
+    def run(self, epoch: int) -> tuple[Logs, Logs | None]:
         """Runs an epoch.
 
         Args:

@@ -6,15 +6,18 @@ data in every form that Keras knows; it hands each batch to all members.
 """
 
 import concurrent.futures
+import functools
 from collections.abc import Callable
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_evonas.training.arguments import FitArguments
+from keras_evonas.training.member import Logs
 from keras_evonas.training.member import Member
+from keras_evonas.training.programs import Batch
+from keras_evonas.training.programs import Step
 from keras_evonas.training.programs import prepare
 from keras_evonas.training.programs import step_function
 from keras_evonas.training.threads import as_if_first
@@ -29,11 +32,11 @@ def fit_stream(members: Sequence[Member], arguments: FitArguments) -> None:
             batches is the one that Keras draws from the first one's seed.
         arguments: The arguments of `fit` that they share.
     """
-    lanes = [_Lane(member) for member in members]
+    followers = [_Follower(member) for member in members]
     with concurrent.futures.ThreadPoolExecutor(
         num_workers(), thread_name_prefix="cohort"
     ) as pool:
-        conductor = _Conductor(lanes, pool)
+        conductor = _Conductor(followers, pool, members[0].seed)
         conductor.compile(run_eagerly=True)
         # From here on Keras draws what it draws in each member's own `fit`.
         keras.utils.set_random_seed(members[0].seed)
@@ -43,31 +46,31 @@ def fit_stream(members: Sequence[Member], arguments: FitArguments) -> None:
                     **arguments.data_and_steps(),
                     "initial_epoch": members[0].epoch,
                     "epochs": max(member.epochs for member in members),
-                    "callbacks": [_Relay(lanes, arguments)],
+                    "callbacks": [_Relay(followers, arguments)],
                     "verbose": 0,
                 }
             )
         except Exception as error:
-            # What goes wrong in reading the data concerns everybody.
-            for lane in lanes:
-                lane.fail(error)
+            # What goes wrong in reading the data concerns all members.
+            for follower in followers:
+                follower.fail(error)
 
 
-class _Lane:
-    """A member, and where it is in the current epoch."""
+class _Follower:
+    """A member that follows the stream, and its place in the epoch."""
 
     def __init__(self, member: Member) -> None:
         self.member = member
         self.is_present = False  # takes part in the current epoch
         self.is_training = False  # and has not stopped in its middle
         self.is_over = False
-        self._train: Callable[[Any], Any] | None = None
-        self._test: Callable[[Any], Any] | None = None
-        self.logs: Any = {}
-        self._training_logs: dict[str, Any] | None = None
-        self._validation_logs: dict[str, Any] | None = None
+        self._train: Step | None = None
+        self._test: Step | None = None
+        self.logs: Logs = {}
+        self._training_logs: Logs | None = None
+        self._validation_logs: Logs | None = None
 
-    def attempt(self, action: Callable[[], Any]) -> None:
+    def attempt(self, action: Callable[[], object]) -> None:
         """Runs an action of this member, whose error ends it alone."""
         try:
             action()
@@ -93,12 +96,23 @@ class _Lane:
             self.member.model.reset_metrics()
             self.member.begin_epoch()
 
-    def train(self, batch: Any) -> None:
-        """Trains on a batch."""
-        if self._train is None:
-            prepare_for(self.member.model, batch)
-            self._train = self._function(self.member.model.train_step, batch)
-        self.logs = self._train(batch)
+    def trace(self, batch: Batch, *, training: bool) -> None:
+        """Traces the step for batches like this one."""
+        model = self.member.model
+        if training:
+            if _is_dense(batch):
+                example = keras.tree.map_structure(lambda x: x[:1], batch)
+                prepare(model, example)
+            self._train = _traced(model, model.train_step, batch)
+        else:
+            self._test = _traced(model, model.test_step, batch)
+
+    def run(self, batch: Batch, *, training: bool) -> None:
+        """Trains or evaluates on a batch."""
+        step = self._train if training else self._test
+        if step is None:
+            raise RuntimeError("The step has not been traced.")
+        self.logs = step(batch)
 
     def end_batch(self, number: int) -> None:
         """Calls the hooks for the end of a batch."""
@@ -109,14 +123,8 @@ class _Lane:
         """Begins a validation."""
         self._training_logs = self._results()
         self.logs = {}
-        self.member.model.reset_metrics()
         self.member.callbacks.on_test_begin()
-
-    def test(self, batch: Any) -> None:
-        """Evaluates on a batch."""
-        if self._test is None:
-            self._test = self._function(self.member.model.test_step, batch)
-        self.logs = self._test(batch)
+        self.member.model.reset_metrics()
 
     def end_test(self) -> None:
         """Ends a validation."""
@@ -132,7 +140,7 @@ class _Lane:
         self._end_if_done()
 
     def is_traced(self, *, training: bool) -> bool:
-        """Whether the step was run before."""
+        """Returns whether the step is ready to be run."""
         return (self._train if training else self._test) is not None
 
     def _end_if_done(self) -> None:
@@ -140,26 +148,24 @@ class _Lane:
             self.member.end()
             self.is_over = True
 
-    def _results(self) -> dict[str, Any]:
+    def _results(self) -> Logs:
         # As in `fit`: a step of the user's own may report what it likes.
-        results = self.member.model.get_metrics_result()
+        results: Logs = self.member.model.get_metrics_result()
         return results if set(results) == set(self.logs) else self.logs
 
-    def _function(
-        self, step: Callable[[Any], Any], batch: Any
-    ) -> Callable[[Any], Any]:
-        function = step_function(self.member.model, step)
-        if not self.member.model.run_eagerly and _is_dense(batch):
-            # For batches of any size, so that the last one is not traced anew.
-            function.get_concrete_function(
-                keras.tree.map_structure(
-                    lambda tensor: tf.TensorSpec(
-                        (None, *tensor.shape[1:]), tensor.dtype
-                    ),
-                    batch,
-                )
-            )
-        return function
+
+def _traced(model: keras.Model, step: Step, batch: Batch) -> Step:
+    function = step_function(model, step)
+    if _is_dense(batch):
+        # For batches of any size, so that the last one is not traced anew.
+        batch = keras.tree.map_structure(
+            lambda tensor: tf.TensorSpec(
+                (None, *tensor.shape[1:]), tensor.dtype
+            ),
+            batch,
+        )
+    function.get_concrete_function(batch)
+    return function
 
 
 class _Conductor(keras.Model):
@@ -167,43 +173,53 @@ class _Conductor(keras.Model):
 
     def __init__(
         self,
-        lanes: Sequence[_Lane],
+        followers: Sequence[_Follower],
         pool: concurrent.futures.ThreadPoolExecutor,
+        seed: int,
     ) -> None:
         super().__init__()
         # In a function, where Keras does not look for layers.
-        self._lanes_of = lambda: lanes
+        self._followers_of: Callable[[], Sequence[_Follower]] = lambda: (
+            followers
+        )
         self._pool = pool
 
-    def train_step(self, data: Any) -> dict[str, Any]:
-        """Lets members train on a batch."""
-        lanes = [lane for lane in self._lanes_of() if lane.is_training]
-        return self._run(lanes, data, training=True)
+        # Setting it once more would let TensorFlow forget the state of random
+        # operations, so it is only set to trace a member of another seed.
+        self._global_seed = seed
 
-    def test_step(self, data: Any) -> dict[str, Any]:
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
+        """Lets members train on a batch."""
+        followers = [one for one in self._followers_of() if one.is_training]
+        return self._run(followers, data, training=True)
+
+    def test_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Lets members evaluate on a batch."""
-        lanes = [lane for lane in self._lanes_of() if lane.is_present]
-        return self._run(lanes, data, training=False)
+        followers = [one for one in self._followers_of() if one.is_present]
+        return self._run(followers, data, training=False)
 
     def _run(
-        self, lanes: Sequence[_Lane], data: Any, *, training: bool
-    ) -> dict[str, Any]:
-        def step(lane: _Lane) -> None:
-            run = lane.train if training else lane.test
-            lane.attempt(lambda: run(data))
-
-        traced = [lane for lane in lanes if lane.is_traced(training=training)]
-        for lane in lanes:
-            if lane not in traced:
-                # The first time under the conditions of training alone.
-                tf.random.set_seed(lane.member.seed)
-                as_if_first(lambda lane=lane: step(lane))
-        eager = [lane for lane in traced if lane.member.model.run_eagerly]
-        for lane in eager:
-            step(lane)
-        others = [lane for lane in traced if lane not in eager]
+        self, followers: Sequence[_Follower], data: Batch, *, training: bool
+    ) -> dict[str, tf.Tensor]:
+        for follower in followers:
+            if follower.is_traced(training=training):
+                continue
+            seed = follower.member.seed
+            if seed != self._global_seed:
+                tf.random.set_seed(seed)
+                self._global_seed = seed
+            trace = functools.partial(follower.trace, data, training=training)
+            # Under the conditions of training alone.
+            as_if_first(functools.partial(follower.attempt, trace))
+        ready = [one for one in followers if one.is_traced(training=training)]
         concurrent.futures.wait(
-            [self._pool.submit(step, lane) for lane in others]
+            [
+                self._pool.submit(
+                    one.attempt,
+                    functools.partial(one.run, data, training=training),
+                )
+                for one in ready
+            ]
         )
         return {"loss": tf.zeros(())}
 
@@ -211,70 +227,75 @@ class _Conductor(keras.Model):
 class _Relay(keras.callbacks.Callback):
     """Passes the hooks of the conductor's `fit` on to the members'."""
 
-    def __init__(self, lanes: Sequence[_Lane], arguments: FitArguments) -> None:
+    def __init__(
+        self, followers: Sequence[_Follower], arguments: FitArguments
+    ) -> None:
         super().__init__()
-        self._lanes = lanes
+        self._followers = followers
         self._steps_wanted = arguments.steps_per_epoch
         self._steps_seen = 0
 
-    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
         """Begins all members."""
-        for lane in self._lanes:
-            lane.attempt(lambda lane=lane: lane.begin(self.params["steps"]))
+        for follower in self._followers:
+            steps = self.params["steps"]
+            follower.attempt(functools.partial(follower.begin, steps))
         self._stop_if_over()
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
         """Begins an epoch."""
         self._steps_seen = 0
-        for lane in self._lanes:
-            lane.attempt(lane.begin_epoch)
+        for follower in self._followers:
+            follower.attempt(follower.begin_epoch)
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_batch_begin(
+        self,
+        batch: int,
+        logs: Logs | None = None,  # noqa: ARG002
+    ) -> None:
         """Begins a batch."""
         self._tell("on_train_batch_begin", "is_training", batch)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
         """Ends a batch."""
         self._steps_seen += 1
-        for lane in self._lanes:
-            if lane.is_training:
-                lane.attempt(lambda lane=lane: lane.end_batch(batch))
-        if not any(lane.is_training for lane in self._lanes):
+        for follower in self._followers:
+            if follower.is_training:
+                follower.attempt(functools.partial(follower.end_batch, batch))
+        if not any(follower.is_training for follower in self._followers):
             self.model.stop_training = True
 
-    def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+    def on_test_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
         """Begins a validation."""
-        for lane in self._lanes:
-            if lane.is_present:
-                lane.attempt(lane.begin_test)
+        for follower in self._followers:
+            if follower.is_present:
+                follower.attempt(follower.begin_test)
 
-    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
         """Begins a batch of a validation."""
         self._tell("on_test_batch_begin", "is_present", batch)
 
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
         """Ends a batch of a validation."""
-        for lane in self._lanes:
-            if lane.is_present:
-                hook = lane.member.callbacks.on_test_batch_end
-                lane.attempt(
-                    lambda hook=hook, lane=lane: hook(batch, lane.logs)
-                )
+        for follower in self._followers:
+            if follower.is_present:
+                hook = follower.member.callbacks.on_test_batch_end
+                follower.attempt(functools.partial(hook, batch, follower.logs))
 
-    def on_test_end(self, logs: Any = None) -> None:  # noqa: ARG002
+    def on_test_end(self, logs: Logs | None = None) -> None:  # noqa: ARG002
         """Ends a validation."""
-        for lane in self._lanes:
-            if lane.is_present:
-                lane.attempt(lane.end_test)
+        for follower in self._followers:
+            if follower.is_present:
+                follower.attempt(follower.end_test)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
         """Ends an epoch."""
-        for lane in self._lanes:
-            if lane.is_present:
-                if lane.is_training:
-                    lane.attempt(lambda: self._check_data(epoch))
-                if lane.is_present:
-                    lane.attempt(lane.end_epoch)
+        for follower in self._followers:
+            if follower.is_present:
+                if follower.is_training:
+                    follower.attempt(functools.partial(self._check_data, epoch))
+                if follower.is_present:
+                    follower.attempt(follower.end_epoch)
         self._stop_if_over()
 
     def _check_data(self, epoch: int) -> None:
@@ -287,23 +308,17 @@ class _Relay(keras.callbacks.Callback):
             )
 
     def _stop_if_over(self) -> None:
-        if all(lane.is_over for lane in self._lanes):
+        if all(follower.is_over for follower in self._followers):
             self.model.stop_training = True
 
     def _tell(self, hook: str, who: str, batch: int) -> None:
-        for lane in self._lanes:
-            if getattr(lane, who):
-                call = getattr(lane.member.callbacks, hook)
-                lane.attempt(lambda call=call: call(batch))
+        for follower in self._followers:
+            if getattr(follower, who):
+                call = getattr(follower.member.callbacks, hook)
+                follower.attempt(functools.partial(call, batch))
 
 
-def prepare_for(model: keras.Model, batch: Any) -> None:
-    """Creates a model's variables from the first example of a batch."""
-    if _is_dense(batch):
-        prepare(model, keras.tree.map_structure(lambda x: x[:1], batch))
-
-
-def _is_dense(batch: Any) -> bool:
+def _is_dense(batch: Batch) -> bool:
     return all(
         isinstance(leaf, tf.Tensor) and leaf.shape.rank
         for leaf in keras.tree.flatten(batch)

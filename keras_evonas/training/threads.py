@@ -4,37 +4,33 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
-import keras
-
-from keras_evonas.fresh_thread import in_fresh_thread
+from keras_evonas.fresh_thread import with_fresh_keras
 
 Result = TypeVar("Result")
 
 
 def num_workers() -> int:
-    """How many members are trained at the same time."""
+    """Returns how many members are trained at the same time."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def as_if_first(task: Callable[[], Result]) -> Result:
+def as_if_first(
+    task: Callable[[], Result],
+    on_interrupt: Callable[[], object] = lambda: None,
+) -> Result:
     """Runs a task in a fresh thread, and waits for it.
 
     Keras keeps the names that it has given to layers, and the generator for
-    those who bring no seed, per thread. So a model that is built in here has
-    the names and the random numbers that it has in a fresh process.
+    layers without a seed, per thread. So a model that is built in here has the
+    names and the random numbers that it has in a fresh process.
 
     Args:
         task: What to run.
+        on_interrupt: Called at the first Ctrl-C, to let the task end soon.
 
     Returns:
         What `task` returns.
     """
-    policy = keras.config.dtype_policy()
-
-    def run() -> Result:
-        keras.config.set_dtype_policy(policy)
-        return task()
-
-    return in_fresh_thread(run, "member")
+    return with_fresh_keras(task, "member", on_interrupt)

@@ -1,1 +1,1 @@
-"""How the trials of a search are trained: the tuners."""
+"""The tuners: they train the trials of a search."""

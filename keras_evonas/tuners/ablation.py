@@ -1,4 +1,4 @@
-"""What each gene of a network is worth: put back to its default, retrained."""
+"""Ablation: each gene of a network is put back to its default, retrained."""
 
 import dataclasses
 import json
@@ -7,27 +7,30 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from keras_tuner.engine import trial as trial_lib
+
 from keras_evonas import reports
 from keras_evonas.evolution import SearchSpace
 from keras_evonas.project import wording
 from keras_evonas.project.ablation import ABLATION_NAME
 from keras_evonas.project.ablation import AblationResult
 from keras_evonas.project.ablation import ablation_of
+from keras_evonas.project.curves import read_curves
 from keras_evonas.project.html import table
 from keras_evonas.project.html import tag
-from keras_evonas.project.reading import FINALISTS_NAME
-from keras_evonas.tuners import retraining
+from keras_evonas.project.retrained import FINALISTS_NAME
+from keras_evonas.project.retrained import Network
+from keras_evonas.project.retrained import Scoreboard
+from keras_evonas.tuners.ended_search import EndedSearch
+from keras_evonas.tuners.ended_search import epochs_of
 from keras_evonas.tuners.retraining import Retraining
-from keras_evonas.tuners.scoreboard import Network
-from keras_evonas.tuners.scoreboard import Scoreboard
-from keras_evonas.tuners.trial_files import completed
 
 _FOLDER = "ablation"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AblationPlan:
-    """What an ablation is going to cost.
+    """The trainings of an ablation, and about how long they take.
 
     Args:
         network: The network, as it stands, and its name.
@@ -35,9 +38,11 @@ class AblationPlan:
         changed: All genes of the network that are not at their default.
         repeats: How often each is trained.
         seconds: About how long it takes, from what the trial took; `None` if
-            nobody knows.
+            that is not known.
         default_is_better: Whether a network with all genes at their defaults
             came out better: this is the best one of the others.
+        infeasible: Genes that are not put back, because the network with
+            their default breaks a constraint of the search.
     """
 
     network: Network
@@ -46,6 +51,7 @@ class AblationPlan:
     repeats: int
     seconds: float | None
     default_is_better: bool = False
+    infeasible: tuple[str, ...] = ()
 
     @property
     def genes(self) -> tuple[str, ...]:
@@ -54,12 +60,12 @@ class AblationPlan:
 
     @property
     def num_trainings(self) -> int:
-        """How many trainings it takes."""
+        """Number of trainings."""
         return (1 + len(self.variants)) * self.repeats
 
     def __str__(self) -> str:
         time = (
-            "nobody knows how long that takes"
+            "for an unknown time"
             if self.seconds is None
             else f"about {wording.duration(self.seconds)}"
         )
@@ -69,32 +75,34 @@ class AblationPlan:
             if self.default_is_better
             else ""
         )
+        left = ""
+        if self.infeasible:
+            left = (
+                " Not put back, since the default breaks a constraint: "
+                f"{', '.join(self.infeasible)}."
+            )
         return (
             f"{why}Ablation of {self.network.name}: "
             f"{wording.plural(len(self.variants), 'gene')} of "
             f"{len(self.changed)} that are not at their default, and the whole "
             f"network, {self.repeats} times each: "
-            f"{wording.plural(self.num_trainings, 'training')}, {time}."
+            f"{wording.plural(self.num_trainings, 'training')}, {time}.{left}"
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Ablation(AblationResult):
-    """What each gene of a network is worth, to be looked at."""
+    """The worth of each gene of a network, as text and as HTML."""
 
     @classmethod
     def of(cls, result: AblationResult) -> "Ablation":
-        """Makes it of what the report reads."""
+        """Makes it of the result that the report reads."""
         fields = dataclasses.fields(result)
         return cls(**{one.name: getattr(result, one.name) for one in fields})
 
     def __repr__(self) -> str:
         rows = [_HEADER, *self._rows()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows
-        ]
-        return "\n".join([self._title(), *lines])
+        return "\n".join([self._title(), *wording.columns(rows)])
 
     def _repr_html_(self) -> str:
         return tag("div", tag("b", self._title()), table(_HEADER, self._rows()))
@@ -124,7 +132,7 @@ _HEADER = ("gene", "value", "default", "worth", "spread", "runs")
 
 
 def plan(
-    tuner: Any,
+    search: EndedSearch,
     *,
     trial_id: str | None,
     genes: Iterable[str] | None,
@@ -133,14 +141,28 @@ def plan(
     epochs: int | None,
 ) -> AblationPlan:
     """Plans an ablation; see `EvoTuner.plan_ablation`."""
-    trial, genes_of, default_is_better = _explained(tuner, trial_id)
+    trial, genes_of, default_is_better = _explained(search, trial_id)
     space, genome, defaults = genes_of.space, genes_of.genome, genes_of.defaults
     wanted = _wanted(genes_of.changed, genes)
+    without = {
+        gene: space.complete({**genome, gene: defaults[gene]})
+        for gene in genes_of.changed
+    }
+    infeasible = tuple(
+        gene for gene in wanted if not search.may_be_trained(without[gene])
+    )
+    if infeasible == tuple(wanted):
+        raise ValueError(
+            "`genes` must have a default that keeps the constraints of the "
+            f"search. Received: {list(infeasible)}, none of which may be put "
+            f"back in trial {trial.trial_id}."
+        )
+    wanted = [gene for gene in wanted if gene not in infeasible]
     if max_trainings is not None:
-        wanted = _affordable(tuner, wanted, repeats, max_trainings)
+        wanted = _affordable(search.folder, wanted, repeats, max_trainings)
     name = f"trial {trial.trial_id}"
-    own_epochs = retraining.epochs_of(trial.hyperparameters)
-    objective = tuner.oracle.objective
+    own_epochs = epochs_of(trial)
+    objective = search.oracle.objective
     whole = Network(
         name=name,
         values=genome,
@@ -156,7 +178,7 @@ def plan(
     variants = tuple(
         Network(
             name=f"{gene}={defaults[gene]}",
-            values=space.complete({**genome, gene: defaults[gene]}),
+            values=without[gene],
             epochs=own_epochs,
             notes={
                 "of": name,
@@ -168,7 +190,7 @@ def plan(
         for gene in wanted
     )
     number = (1 + len(variants)) * repeats
-    each = _seconds(tuner, trial, epochs or own_epochs)
+    each = _seconds(search.folder, trial, epochs or own_epochs)
     return AblationPlan(
         network=whole,
         variants=variants,
@@ -176,34 +198,38 @@ def plan(
         repeats=repeats,
         seconds=None if each is None else number * each,
         default_is_better=default_is_better,
+        infeasible=infeasible,
     )
 
 
 def run(
-    tuner: Any, training: Retraining, planned: AblationPlan, *, overwrite: bool
+    search: EndedSearch,
+    training: Retraining,
+    planned: AblationPlan,
+    *,
+    overwrite: bool,
 ) -> Ablation:
     """Trains what a plan says and is missing."""
-    folder = pathlib.Path(tuner.project_dir)
+    path = search.folder / ABLATION_NAME
     board = Scoreboard(
-        folder / ABLATION_NAME,
+        path,
         training.settings,
         [planned.network, *planned.variants],
         overwrite=overwrite,
     )
-    seeds = retraining.seeds_after_search(tuner, planned.repeats)
-    runs = board.missing(seeds, _FOLDER, by_seed=True)
+    seeds = search.seeds(planned.repeats)
+    missing = board.missing(seeds, _FOLDER, by_seed=True)
     total = planned.num_trainings
-    progress = training.progress(total, total - len(runs))
+    progress = training.progress(total, total - len(missing))
     progress.say(str(planned))
     training.run(
-        runs,
-        on_score=lambda run, score: board.add(run.network, score),
+        missing,
+        on_score=lambda repeat, score: board.add(repeat.network.name, score),
         progress=progress,
     )
     board.write()
-    path = folder / ABLATION_NAME
     result = ablation_of(json.loads(path.read_text(encoding="utf-8")))
-    if not result.scores:
+    if result is None or not result.scores:
         message = board.scores(planned.network)[0].message
         raise RuntimeError(
             f"The network of {planned.network.name} could not be trained "
@@ -216,14 +242,14 @@ def run(
 
 @dataclasses.dataclass(frozen=True)
 class _Genes:
-    """The genes of a trial, and what they can be put back to."""
+    """The genes of a trial, and their defaults."""
 
     space: SearchSpace
     genome: Mapping[str, Any]
     defaults: Mapping[str, Any]
 
     @classmethod
-    def of(cls, space: SearchSpace, trial: Any) -> "_Genes":
+    def of(cls, space: SearchSpace, trial: trial_lib.Trial) -> "_Genes":
         genome = space.complete(trial.hyperparameters.values)
         defaults = {gene.name: gene.default for gene in space.active(genome)}
         return cls(space, genome, defaults)
@@ -234,17 +260,18 @@ class _Genes:
         return tuple(n for n in genome if genome[n] != defaults[n])
 
 
-def _explained(tuner: Any, trial_id: str | None) -> tuple[Any, _Genes, bool]:
-    """The trial to explain, its genes, and if a default came before it.
+def _explained(
+    search: EndedSearch, trial_id: str | None
+) -> tuple[trial_lib.Trial, _Genes, bool]:
+    """Returns the trial to explain, its genes, and if a default did better.
 
-    The trial that is asked for; else the first with a gene to put back among
-    those that `finalize` has judged, the chosen one first, and then among
-    all, the best first.
+    It is the trial that is asked for; else the first with a gene to put back
+    among those that `finalize` has judged, the chosen one first, and then
+    among all, the best first.
     """
-    best = completed(tuner.oracle.get_best_trials(10**9))
-    trials = {trial.trial_id: trial for trial in best}
+    trials = {trial.trial_id: trial for trial in search.completed}
     if trial_id is None:
-        order = list(dict.fromkeys([*_judged(tuner), *trials]))
+        order = list(dict.fromkeys([*_judged(search.folder), *trials]))
     elif trial_id in trials:
         order = [trial_id]
     else:
@@ -252,7 +279,7 @@ def _explained(tuner: Any, trial_id: str | None) -> tuple[Any, _Genes, bool]:
             "`trial_id` must be that of a completed trial. Received: "
             f"trial_id={trial_id!r}, and the search has {list(trials)}."
         )
-    space = retraining.space_of(tuner.oracle)
+    space = search.space
     for place, name in enumerate(order):
         if name not in trials:  # The default may have been no trial.
             continue
@@ -266,9 +293,8 @@ def _explained(tuner: Any, trial_id: str | None) -> tuple[Any, _Genes, bool]:
     )
 
 
-def _judged(tuner: Any) -> list[str | None]:
-    """Trials that `finalize` has judged, the chosen one and the best first."""
-    folder = pathlib.Path(tuner.project_dir)
+def _judged(folder: pathlib.Path) -> list[str | None]:
+    """Returns the trials that `finalize` has judged, the chosen one first."""
     if not (folder / FINALISTS_NAME).exists():
         return []
     return [one.trial_id for one in reports.load(folder).finalists]
@@ -288,7 +314,7 @@ def _wanted(changed: tuple[str, ...], genes: Iterable[str] | None) -> list[str]:
 
 
 def _affordable(
-    tuner: Any, genes: list[str], repeats: int, max_trainings: int
+    folder: pathlib.Path, genes: list[str], repeats: int, max_trainings: int
 ) -> list[str]:
     number = max_trainings // repeats - 1
     if number < 1:
@@ -300,13 +326,13 @@ def _affordable(
         )
     if number >= len(genes):
         return genes
-    order = _by_importance(pathlib.Path(tuner.project_dir), genes)
+    order = _by_importance(folder, genes)
     kept = set(order[:number])
     return [name for name in genes if name in kept]
 
 
 def _by_importance(folder: pathlib.Path, genes: list[str]) -> list[str]:
-    """The most important first; as they are if nobody can tell."""
+    """Sorts genes, the most important first; keeps their order if unknown."""
     try:
         importance = reports.gene_importance(reports.load(folder))
     except ImportError:  # It needs scikit-learn, which nothing else here does.
@@ -317,10 +343,12 @@ def _by_importance(folder: pathlib.Path, genes: list[str]) -> list[str]:
     return sorted(genes, key=lambda name: -total.get(name, 0.0))
 
 
-def _seconds(tuner: Any, trial: Any, epochs: int | None) -> float | None:
-    """About how long a training takes, from what the trial took."""
+def _seconds(
+    folder: pathlib.Path, trial: trial_lib.Trial, epochs: int | None
+) -> float | None:
+    """Estimates how long a training takes from what the trial took."""
     metrics = trial.metrics
-    curves = tuner.learning_curves(trial.trial_id)
+    curves = read_curves(folder / f"trial_{trial.trial_id}")
     trained = sum(len(next(iter(one.values()), ())) for one in curves)
     if not (epochs and trained and metrics.exists("train_seconds")):
         return None

@@ -1,4 +1,4 @@
-"""What a user wants to be told of."""
+"""The user's `on_trial_end`."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,32 +1,41 @@
-"""How a search is stopped by hand, and how it says that it can go on."""
+"""Stopping a search by hand, and saying how it goes on."""
 
 import contextlib
+import os
 from collections.abc import Iterator
-from typing import Any
 
+import keras_tuner
+
+from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.resuming import how_to_resume
 
 
 @contextlib.contextmanager
-def interruptible(tuner: Any) -> Iterator[None]:
+def interruptible(
+    oracle: keras_tuner.Oracle, folder: str | os.PathLike[str]
+) -> Iterator[None]:
     """Lets go of the project folder at the end of a search, however it ends.
 
     After Ctrl-C the networks that are being trained are abandoned: they begin
     again when the search goes on. All that have ended are on the disk.
 
     Args:
-        tuner: The tuner that searches.
+        oracle: The oracle of this process.
+        folder: The project folder.
     """
-    release = getattr(tuner._local_oracle, "release_folder", lambda **_: None)
+
+    def release(*, reread: bool) -> None:
+        if isinstance(oracle, EvoOracle):
+            oracle.release_folder(reread=reread)
+
     try:
         yield
     except KeyboardInterrupt:
         release(reread=True)
-        oracle = tuner._local_oracle
         print(
             f"\nInterrupted. {len(oracle.end_order)} trials are saved in "
-            f"'{tuner.project_dir}'; those that were running begin again. "
-            f"{how_to_resume(tuner.project_dir)}",
+            f"'{folder}'; those that were running begin again. "
+            f"{how_to_resume(folder)}",
             flush=True,
         )
         raise
@@ -34,4 +43,4 @@ def interruptible(tuner: Any) -> Iterator[None]:
         release(reread=True)
         raise
     else:
-        release()
+        release(reread=False)

@@ -68,7 +68,7 @@ class Lanes:
 
 
 def is_chief() -> bool:
-    """Whether this process is the chief of a distributed search."""
+    """Returns whether this process is the chief of a distributed search."""
     return "KERASTUNER_ORACLE_IP" in os.environ and "chief" in os.environ.get(
         "KERASTUNER_TUNER_ID", ""
     )
@@ -87,7 +87,7 @@ def warn_of_open_port() -> None:
     if not is_loopback:
         warnings.warn(
             f"The chief listens on {host}, and its port has no "
-            "authentication: whoever can reach it can read and change the "
+            "authentication: all that can reach it can read and change the "
             "search. Set KERASTUNER_ORACLE_IP=127.0.0.1 unless workers are on "
             "other machines, and keep the network private if they are.",
             stacklevel=3,

@@ -1,7 +1,6 @@
 """keras-tuner's Tuner, with trials of different lengths."""
 
-from typing import Any
-
+import keras
 import keras_tuner
 
 from keras_evonas.oracles.fidelity import PREFIX
@@ -42,15 +41,15 @@ class MultiFidelityTuner(keras_tuner.Hyperband):
     def __init__(
         self,
         oracle: keras_tuner.Oracle,
-        hypermodel: Any = None,
-        **kwargs: Any,
+        hypermodel: object = None,
+        **kwargs: object,
     ) -> None:
         # Not Hyperband's, which would make its own oracle.
         keras_tuner.Tuner.__init__(
             self, oracle=oracle, hypermodel=hypermodel, **kwargs
         )
 
-    def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> Any:
+    def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         model = keras_tuner.Tuner._build_hypermodel(self, hp)
         parent = hp.values.get(f"{PREFIX}trial_id")
         if parent is not None:

@@ -1,11 +1,9 @@
-"""What a search prints: one line for every trial that has ended."""
+"""Prints one line for every trial of a search that has ended."""
 
 import math
-import re
 
+from keras_evonas.project import wording
 from keras_evonas.tuners.screens import screen
-
-_ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
 
 
 class Progress:
@@ -47,7 +45,7 @@ class Progress:
         self._screen = screen()
 
     def training(self, number: int) -> None:
-        """Says, until the next line, what is being done; not to a file."""
+        """Shows, until the next line, that networks train; not in a file."""
         if self._verbose:
             noun = "network" if number == 1 else "networks"
             self._screen.status(f"training {number} {noun} ...")
@@ -77,13 +75,13 @@ class Progress:
             self._best = self._is_better([*known, score])
         parts = [self._count()]
         if message is None:
-            parts.append(f"{label}{self._name} {_short(score)}")
+            parts.append(f"{label}{self._name} {wording.short_score(score)}")
         else:
-            parts.append(f"{label}failed: {_gist(message)}")
+            parts.append(f"{label}failed: {wording.gist(message)}")
         if self._best is not None:
-            parts.append(f"(best {_short(self._best)})")
+            parts.append(f"(best {wording.short_score(self._best)})")
         if params is not None:
-            parts.append(f"{_rounded(params)} params")
+            parts.append(f"{wording.short_count(params)} params")
         parts.append(f"{seconds:.1f} s{self._time_left()}")
         self.say(" ".join(parts))
 
@@ -106,32 +104,5 @@ class Progress:
         if self._total is None or self._count_ended >= self._total:
             return ""
         each = self._seconds / (self._count_ended - self._ended_before)
-        left = _duration(each * (self._total - self._count_ended))
+        left = wording.short_duration(each * (self._total - self._count_ended))
         return f", about {left} left"
-
-
-def _short(score: float | None) -> str:
-    return "unknown" if score is None else f"{score:.4g}"
-
-
-def _gist(message: str) -> str:
-    """The line of a message that names the error, else the last one."""
-    lines = [line for line in message.splitlines() if line.strip()]
-    named = [line for line in lines if _ERROR.match(line)]
-    gist = (named or lines or ["no message"])[-1].strip()
-    return gist if len(gist) <= 160 else gist[:157] + "..."
-
-
-def _rounded(number: int) -> str:
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            return f"{number / size:.3g}{unit}"
-    return str(number)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"

@@ -1,8 +1,9 @@
-"""Where a search shows its lines: a file, a terminal or a notebook."""
+"""Screens for the lines of a search: a file, a terminal or a notebook."""
 
 import collections
 import html
 import sys
+from collections.abc import Callable
 from typing import Any
 
 # So many lines of a search are seen at a time in a notebook.
@@ -19,7 +20,7 @@ class Plain:
         self._has_status = False
 
     def status(self, text: str) -> None:
-        """Says on a terminal, until the next line, what is being done."""
+        """Shows a text on a terminal until the next line."""
         if sys.stdout.isatty():
             print(text, end="", flush=True)
             self._has_status = True
@@ -31,7 +32,7 @@ class Plain:
             self._has_status = False
         print(text, flush=True)
 
-    def result(self, value: Any) -> None:
+    def result(self, value: object) -> None:
         """Prints what is returned at the end."""
         self.line(repr(value))
 
@@ -43,13 +44,13 @@ class Notebook:
         display: IPython's `display`.
     """
 
-    def __init__(self, display: Any) -> None:
+    def __init__(self, display: Callable[..., Any]) -> None:
         self._display = display
         self._handle: Any = None
         self._lines = Lines()
 
     def status(self, text: str) -> None:
-        """Says, until the next line, what is being done."""
+        """Shows a text until the next line."""
         self._lines.status = text
         self._update()
 
@@ -59,7 +60,7 @@ class Notebook:
         self._lines.add(text)
         self._update()
 
-    def result(self, value: Any) -> None:
+    def result(self, value: object) -> None:
         """Shows nothing: the notebook displays what is returned."""
 
     def _update(self) -> None:
@@ -97,7 +98,7 @@ class Lines:
 
 def screen() -> Plain | Notebook:
     """Returns what shows lines where this program runs."""
-    # A notebook has loaded IPython; nobody else needs to.
+    # A notebook has loaded IPython; it need not be loaded for others.
     shell = sys.modules.get("IPython")
     running = shell and shell.get_ipython()
     if running is not None and hasattr(running, "kernel"):

@@ -1,8 +1,10 @@
-"""How many networks of a search are trained together."""
+"""The size of cohorts: how many networks fit and learn together."""
 
 import math
 from collections.abc import Callable
 from typing import Any
+from typing import Literal
+from typing import TypeAlias
 
 import keras
 import keras_tuner
@@ -12,9 +14,11 @@ from keras_tuner.engine import hyperparameters as hp_types
 from keras_evonas.models.costs import costs_of_build
 from keras_evonas.models.costs.device import gpu_bytes
 from keras_evonas.models.costs.device import memory_for_training
+from keras_evonas.models.costs.device import usable_bytes
+from keras_evonas.models.costs.inputs import InputShapes
+from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
-from keras_evonas.training.memory import usable_bytes
 
 # Evolution learns from every result, so a cohort is a small part of a search.
 _LARGEST = 8
@@ -23,16 +27,21 @@ _SHARE = 8
 _SHARE_OF_GPU = 0.7
 
 
-def check_cohort_size(cohort_size: Any) -> None:
+CohortSize: TypeAlias = int | Literal["auto"]
+
+
+def check_cohort_size(cohort_size: object) -> None:
     """Checks that it is a positive integer or `"auto"`.
 
     Raises:
         ValueError: If it is not.
     """
-    is_integer = isinstance(cohort_size, int) and not isinstance(
-        cohort_size, bool
+    is_positive = (
+        isinstance(cohort_size, int)
+        and not isinstance(cohort_size, bool)
+        and cohort_size > 0
     )
-    if cohort_size != "auto" and not (is_integer and cohort_size > 0):
+    if cohort_size != "auto" and not is_positive:
         raise ValueError(
             "`cohort_size` must be a positive integer or 'auto'. Received: "
             f"cohort_size={cohort_size!r}. Pass 1 to train one network after "
@@ -41,9 +50,9 @@ def check_cohort_size(cohort_size: Any) -> None:
 
 
 def largest_cohort(
-    cohort_size: Any, max_trials: int | None, folds: int = 0
+    cohort_size: CohortSize, max_trials: int | None, folds: int = 0
 ) -> int:
-    """How many networks to train at a time, before memory is considered.
+    """Returns how many networks train at a time if there is memory.
 
     Args:
         cohort_size: What the user asked for.
@@ -51,7 +60,7 @@ def largest_cohort(
         folds: Integer, how many networks belong to one trial.
     """
     if cohort_size != "auto":
-        return int(cohort_size)
+        return cohort_size
     if not max_trials:
         return _LARGEST
     # The folds of a trial learn nothing from each other.
@@ -69,8 +78,8 @@ class MemoryPlan:
         share: Float, the part of the memory that may be taken. Defaults to 1.
 
     Attributes:
-        memory: Integer, the bytes that may be taken, or `None` if nobody
-            knows. What does not fit all the same raises an error on a GPU,
+        memory: Integer, the bytes that may be taken, or `None` if it is
+            not known. What does not fit all the same raises an error on a GPU,
             which does no harm, and the cohort is halved.
         asks: Whether single networks must be asked for. They need not if the
             largest network of the space fits as often as there are members.
@@ -93,6 +102,11 @@ class MemoryPlan:
         if self.memory is not None:
             most = self.training_bytes(largest(space), {})
             self.asks = most is None or most * size > self.memory
+
+    def bytes_of(self, execution: Execution) -> int | None:
+        """Returns the bytes that an execution takes, `None` if unknown."""
+        hp = execution.hyperparameters
+        return self.training_bytes(hp, dict(execution.fit))
 
     def training_bytes(
         self, hp: keras_tuner.HyperParameters, fit: dict[str, Any]
@@ -126,17 +140,17 @@ def may_exceed_memory(
     build: Callable[[keras_tuner.HyperParameters], keras.Model],
     space: keras_tuner.HyperParameters,
 ) -> bool:
-    """Whether the largest network of a space is too large for the device."""
+    """Returns whether the largest network is too large for the device."""
     limit = memory_for_training()
     most = training_bytes_of(build, largest(space))
-    return None not in (limit, most) and most > limit
+    return limit is not None and most is not None and most > limit
 
 
 def training_bytes_of(
     build: Callable[[keras_tuner.HyperParameters], keras.Model],
     hp: keras_tuner.HyperParameters,
     batch_size: int = DEFAULT_BATCH_SIZE,
-    input_shapes: Any = None,
+    input_shapes: InputShapes | None = None,
 ) -> int | None:
     """Bytes that training takes, or `None` if they cannot be told.
 

@@ -7,7 +7,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
 from typing import Literal
 
 import keras_tuner
@@ -15,6 +15,7 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.oracles import objectives
+from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.files import write_json
 
 Policy = Literal["best", "top_k", "all", "none"]
@@ -29,27 +30,31 @@ class TrialFiles:
     Args:
         folder: The project folder.
         policy: `"best"` keeps the weights of the best trial, `"top_k"` those
-            of the best `top_k`, `"all"` and `"none"` what they say.
+            of the best `top_k` and of the Pareto front, `"all"` and `"none"`
+            what they say.
         top_k: Integer, how many `"top_k"` keeps.
+
+    Attributes:
+        folder: The project folder.
     """
 
     def __init__(self, folder: str, policy: Policy, top_k: int) -> None:
-        self._folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder)
         self._settings = (policy, top_k)
         self._limit = {"best": 1, "top_k": top_k, "none": 0}.get(policy)
         self._written = {
             path.parent.name.removeprefix("trial_")
-            for path in self._folder.glob(f"trial_*/{_WEIGHTS}")
+            for path in self.folder.glob(f"trial_*/{_WEIGHTS}")
         }
 
     @property
     def writes(self) -> bool:
-        """Whether anything is to be written."""
+        """True if weights are to be written."""
         return self._limit != 0
 
     def folder_of(self, trial_id: str) -> pathlib.Path:
         """The folder of a trial, which is made if there is none."""
-        folder = self._folder / f"trial_{trial_id}"
+        folder = self.folder / f"trial_{trial_id}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -64,8 +69,18 @@ class TrialFiles:
         """The same policy in another folder."""
         return TrialFiles(os.fspath(folder), *self._settings)
 
+    def inside(self, path: str | os.PathLike[str]) -> str:
+        """Returns a file's path relative to the project folder."""
+        return pathlib.Path(path).relative_to(self.folder).as_posix()
+
+    def moved(self, path: str, folder: pathlib.Path) -> str:
+        """Returns the path that a file has in a copy of the project folder."""
+        moved = folder / self.inside(path)
+        moved.parent.mkdir(parents=True, exist_ok=True)
+        return str(moved)
+
     def of_parent(self, trial_id: str) -> list[pathlib.Path]:
-        """What a trial needs that goes on from the weights of another."""
+        """Returns the files that a trial needs to begin with these weights."""
         return [
             pathlib.Path(self.weights_of(trial_id)),
             self.folder_of(trial_id) / _BUILD_CONFIG,
@@ -85,7 +100,7 @@ class TrialFiles:
         self,
         trial_id: str,
         execution: int | None,
-        build_config: Any,
+        build_config: object,
     ) -> None:
         """Keeps the weights that an execution has written, as the trial's."""
         path = self.weights_of(trial_id)
@@ -106,17 +121,21 @@ class TrialFiles:
         if self._limit is None or len(self._written) <= self._limit:
             return
         best = completed(oracle.get_best_trials(self._limit))
+        if self._limit > 1 and isinstance(oracle, EvoOracle):
+            # A front may be longer than `top_k`.
+            best += oracle.get_pareto_trials()
         for trial_id in self._written - {trial.trial_id for trial in best}:
             pathlib.Path(self.weights_of(trial_id)).unlink(missing_ok=True)
             self._written.discard(trial_id)
 
-    def build_config_of(self, trial_id: str) -> Any:
-        """What `model.build_from_config` takes, or `None`."""
+    def build_config_of(self, trial_id: str) -> Mapping[str, object] | None:
+        """Reads the argument of `model.build_from_config`, `None` if none."""
         path = self.folder_of(trial_id) / _BUILD_CONFIG
         if not path.exists():
             return None
         try:
-            return json.loads(path.read_bytes())
+            config: Mapping[str, object] = json.loads(path.read_bytes())
+            return config
         except ValueError as error:
             raise ValueError(
                 f"'{path}' must hold the shapes of trial '{trial_id}' as "
@@ -134,7 +153,7 @@ def completed(trials: Iterable[trial_lib.Trial]) -> list[trial_lib.Trial]:
     ]
 
 
-def check_policy(policy: Any, top_k: Any, needs_all: bool) -> None:
+def check_policy(policy: object, top_k: object, needs_all: bool) -> None:
     """Checks `keep_checkpoints` and `top_k`, raising a `ValueError`."""
     if policy is not None and policy not in POLICIES:
         raise ValueError(

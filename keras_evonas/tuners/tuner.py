@@ -1,54 +1,55 @@
 """`EvoTuner`: any keras-tuner oracle, with networks trained in cohorts."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Mapping
 from typing import Any
 
-import keras
 import keras_tuner
-from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.execution import Executor
-from keras_evonas.oracles import objectives
 from keras_evonas.oracles.fidelity import goes_on_from_weights
-from keras_evonas.oracles.host import INFEASIBLE
-from keras_evonas.project import curves as curves_lib
-from keras_evonas.training import Execution
-from keras_evonas.training import FitArguments
-from keras_evonas.training import Outcome
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.checks import check_fit
 from keras_evonas.training.folds import check_cv
 from keras_evonas.training.folds import folds_of
+from keras_evonas.tuners import checks
 from keras_evonas.tuners import sizing
-from keras_evonas.tuners.afterwards import AfterSearch
-from keras_evonas.tuners.alone import search_alone
+from keras_evonas.tuners.after_search import AfterSearch
+from keras_evonas.tuners.alone import has_own_training
 from keras_evonas.tuners.alone import why_alone
-from keras_evonas.tuners.arguments import check_can_fold
-from keras_evonas.tuners.arguments import check_cv_with
-from keras_evonas.tuners.arguments import checked_executor
-from keras_evonas.tuners.cohorts import CohortSearch
-from keras_evonas.tuners.honest import Seen
+from keras_evonas.tuners.elsewhere import OracleElsewhere
+from keras_evonas.tuners.heartbeat import Heartbeat
 from keras_evonas.tuners.hooks import CheckedHook
 from keras_evonas.tuners.hooks import TrialHook
-from keras_evonas.tuners.host_tuner import FitArgumentsOf
+from keras_evonas.tuners.host_callbacks import TunerHooks
+from keras_evonas.tuners.host_callbacks import overridden
 from keras_evonas.tuners.interrupts import interruptible
 from keras_evonas.tuners.lanes import is_chief
 from keras_evonas.tuners.lanes import warn_of_open_port
+from keras_evonas.tuners.loop import SearchLoop
+from keras_evonas.tuners.mended_tuner import MendedTuner
 from keras_evonas.tuners.progress import Progress
-from keras_evonas.tuners.results import TunerHooks
-from keras_evonas.tuners.results import best_loss_of
-from keras_evonas.tuners.results import check_objective
-from keras_evonas.tuners.results import metrics_of
-from keras_evonas.tuners.results import never_finite
-from keras_evonas.tuners.results import spreads_of
-from keras_evonas.tuners.results import warn_if_all_failed
+from keras_evonas.tuners.recipe import FitArgumentsOf
+from keras_evonas.tuners.recipe import Recipe
+from keras_evonas.tuners.reporting import Reporter
+from keras_evonas.tuners.reporting import check_objective
+from keras_evonas.tuners.reporting import wants_latency
+from keras_evonas.tuners.reporting import warn_if_all_failed
+from keras_evonas.tuners.sizing import CohortSize
 from keras_evonas.tuners.trial_files import Policy
 from keras_evonas.tuners.trial_files import TrialFiles
 from keras_evonas.tuners.trial_files import check_policy
 from keras_evonas.tuners.trial_files import completed
+from keras_evonas.tuners.unseen import Seen
 
-Status = trial_lib.TrialStatus
-Trial = trial_lib.Trial
+# What a copy of a tuner has that trains in another process, beside what the
+# user's own class has added.
+_TRAINS_WITH = (
+    *("hypermodel", "optimizer", "loss", "metrics", "max_model_size"),
+    *("distribution_strategy", "fit_arguments", "executions_per_trial"),
+    *("directory", "project_name", "tuner_id", "logger", "verbose"),
+    *("_files", "_execution"),
+)
 
 
 class EvoTuner(AfterSearch):
@@ -80,7 +81,8 @@ class EvoTuner(AfterSearch):
             and to `"all"` with an oracle whose trials go on from them: a
             `HyperbandOracle`, or `EvoOracle` with `successive_halving` or
             `inherit_weights`.
-        top_k: Integer, how many checkpoints `"top_k"` keeps. Defaults to 10.
+        top_k: Integer, how many checkpoints `"top_k"` keeps, those of the
+            Pareto front apart, which it keeps too. Defaults to 10.
         fit_arguments: Callable that takes hyperparameters and returns a
             dictionary of arguments of `fit` that are the trial's own, such as
             `lambda hp: {"batch_size": hp.Choice("batch_size", [16, 64])}`.
@@ -132,39 +134,39 @@ class EvoTuner(AfterSearch):
     def __init__(
         self,
         oracle: keras_tuner.Oracle,
-        hypermodel: Any = None,
+        hypermodel: object = None,
         *,
-        cohort_size: Any = "auto",
+        cohort_size: CohortSize = "auto",
         keep_checkpoints: Policy | None = None,
         top_k: int = 10,
         fit_arguments: FitArgumentsOf | None = None,
-        cv: Any = None,
+        cv: object = None,
         on_trial_end: TrialHook | None = None,
         seed: int | None = None,
         verbose: int | None = None,
         executor: Executor | None = None,
         max_model_size: int | None = None,
-        optimizer: Any = None,
-        loss: Any = None,
-        metrics: Any = None,
-        distribution_strategy: Any = None,
-        directory: Any = None,
+        optimizer: object = None,
+        loss: object = None,
+        metrics: object = None,
+        distribution_strategy: object = None,
+        directory: str | os.PathLike[str] | None = None,
         project_name: str | None = None,
         tuner_id: str | None = None,
         overwrite: bool = False,
         executions_per_trial: int = 1,
     ) -> None:
+        before = set(vars(self))
         sizing.check_cohort_size(cohort_size)
         needs_all = goes_on_from_weights(oracle)
         check_policy(keep_checkpoints, top_k, needs_all)
-        check_cv_with(cv, needs_all)
+        checks.check_cv_with(cv, needs_all)
         self.cohort_size = cohort_size
         self.cv = check_cv(cv)
         self._hook = CheckedHook(on_trial_end)
         self.verbose = verbose
-        self.executor = checked_executor(executor)
-        self._folds: list[FitArguments] = []
-        self._run_of: dict[str, tuple[Trial, int]] = {}
+        self.executor = checks.checked_executor(executor)
+        self._seen = Seen()
         policy = keep_checkpoints or ("all" if needs_all else "top_k")
         super().__init__(
             oracle,
@@ -183,10 +185,27 @@ class EvoTuner(AfterSearch):
             overwrite=overwrite,
             executions_per_trial=executions_per_trial,
         )
+        self._not_sent = frozenset(vars(self)) - before - {*_TRAINS_WITH}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy trains in another process, and searches nothing there.
+        state = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in self._not_sent
+        }
+        oracle = OracleElsewhere(self.oracle.objective, self.oracle.max_trials)
+        return {
+            **state,
+            "_seed": self._training_seed,
+            "_not_sent": frozenset(),
+            "oracle": oracle,
+            "_local_oracle": oracle,
+        }
 
     # Searching.
 
-    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+    def search(self, *fit_args: object, **fit_kwargs: object) -> None:
         """Searches for the best hyperparameters.
 
         Args:
@@ -207,183 +226,100 @@ class EvoTuner(AfterSearch):
             return
         validation_data = fit_kwargs.get("validation_data")
         self._seen = Seen(fit_args, fit_kwargs.get("x"), validation_data)
-        self._progress = self._new_progress(fit_kwargs.get("verbose", "auto"))
         # keras-tuner would print tables of its own.
         self._local_oracle.verbose = 0
-        with interruptible(self):
-            self._search(*fit_args, **fit_kwargs)
+        with interruptible(self._local_oracle, self.project_dir):
+            self.on_search_begin()
+            self._search(self._recipe(fit_args, fit_kwargs))
+            self.on_search_end()
 
-    def _search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
-        self.on_search_begin()
-        reason = why_alone(self)
-        if reason is not None and self.executor.is_elsewhere:
-            raise ValueError(
-                "`executor` must be `InProcess()` where networks train one "
-                f"after another. Received: executor={self.executor}, and "
-                f"{reason}. Leave it out."
-            )
-        if reason is None:
-            self._search_together(FitArguments.of(*fit_args, **fit_kwargs))
-        else:
-            check_can_fold(self.cv, reason)
-            self._progress.say(f"Networks train one after another: {reason}.")
-            search_alone(self, *fit_args, **fit_kwargs)
+    def _recipe(
+        self,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Recipe:
+        own_training = has_own_training(type(self), MendedTuner)
+        has_hooks = bool(overridden(type(self), TunerHooks.HOOKS, MendedTuner))
+        return Recipe(
+            builder=self._builder,
+            args=args,
+            kwargs=kwargs or {},
+            fit_arguments=self.fit_arguments,
+            seed=self._training_seed,
+            executions_per_trial=self.executions_per_trial,
+            objective=self.oracle.objective,
+            space=self.oracle.get_space(),
+            cohort_size=self.cohort_size,
+            cv=self.cv,
+            latency=wants_latency(self._local_oracle),
+            alone=why_alone(
+                self.hypermodel,
+                self.distribution_strategy,
+                type(self),
+                MendedTuner,
+            ),
+            tuner=self if own_training or has_hooks else None,
+            own_training=own_training,
+        )
+
+    def _search(self, recipe: Recipe) -> None:
+        progress = self._new_progress(recipe)
+        folds = self._checked_folds(recipe)
+        if recipe.alone is not None:
+            progress.say(f"Networks train one after another: {recipe.alone}.")
+        reporter = Reporter(
+            self.oracle,
+            self._files,
+            progress=progress,
+            hook=self._hook,
+            end_trial=self.on_trial_end,
+        )
+        is_needed = self._is_worker() and self._evo_oracle is not None
+        SearchLoop(
+            self.oracle,
+            self.tuner_id,
+            recipe,
+            executor=self.executor,
+            folds=folds,
+            hooks=self,
+            report=reporter.report,
+            progress=progress,
+            heartbeat=Heartbeat(self.oracle, is_needed=is_needed),
+        ).run()
         stop_reason = getattr(self._local_oracle, "stop_reason", None)
         if stop_reason:
-            self._progress.say(f"Search stopped: {stop_reason}.")
+            progress.say(f"Search stopped: {stop_reason}.")
         warn_if_all_failed(self._local_oracle.trials.values())
-        self.on_search_end()
 
-    def _search_together(self, arguments: FitArguments) -> None:
-        # What is wrong for all networks costs no trial.
+    def _checked_folds(self, recipe: Recipe) -> int:
+        """Raises what is wrong for all networks, which then costs no trial.
+
+        Returns:
+            The number of folds, 0 without `cv`.
+        """
+        if recipe.alone is not None:
+            checks.check_can_fold(self.cv, recipe.alone)
+            return 0
         if self.hypermodel is None:
             raise ValueError(
                 "`hypermodel` must be a `keras_tuner.HyperModel`, or a "
                 "function that takes hyperparameters and returns a compiled "
                 "model. Received: hypermodel=None."
             )
+        arguments = recipe.arguments
         callback_lib.copied(arguments.callbacks)
         check_fit(arguments)
         check_objective(self.oracle.objective)
         self._tell_shapes(arguments.x)
-        if self.cv is not None:
-            self._folds = folds_of(arguments, self.cv, seed=self._training_seed)
-        CohortSearch(self, arguments).run()
+        if self.cv is None:
+            return 0
+        return len(folds_of(arguments, self.cv, seed=self._training_seed))
 
-    def _candidates(self, trials: Iterable[Trial]) -> list[Execution]:
-        bar = None
-        folds: list[int | None] = [*range(len(self._folds))] or [None]
-        places = [
-            (seed, fold)
-            for seed in range(self.executions_per_trial)
-            for fold in folds
-        ]
-        if len(places) == 1:
-            bar = self._files.bar(self.oracle)
-        candidates = []
-        for trial in trials:
-            changes = self._fit_changes(trial.hyperparameters)
-            parent = trial.hyperparameters.values.get("tuner/trial_id")
-            for execution, (seed, fold) in enumerate(places):
-                # Also the folder for the files of callbacks, as in keras-tuner.
-                name = f"{trial.trial_id}/execution{execution}"
-                self._run_of[name] = (trial, execution)
-                weights = self._files.weights_of(trial.trial_id, execution)
-                candidates.append(
-                    Execution(
-                        name=name,
-                        seed=self._training_seed + seed,
-                        fit=changes,
-                        fold=fold,
-                        initial_weights=self._files.weights_of(parent)
-                        if parent
-                        else None,
-                        checkpoint=weights if self._files.writes else None,
-                        bar=bar,
-                    )
-                )
-        return candidates
-
-    def _report_all(
-        self, trials: Iterable[Trial], outcomes: Iterable[Outcome]
-    ) -> None:
-        """Tells the oracle what all trials came to."""
-        of_trial: dict[str, list[Outcome]] = {}
-        for outcome in outcomes:
-            trial, _ = self._run_of[outcome.name]
-            of_trial.setdefault(trial.trial_id, []).append(outcome)
-        stop: RuntimeError | None = None
-        for trial in trials:
-            executions = of_trial[trial.trial_id]
-            try:
-                self._report(trial, executions)
-            except RuntimeError as error:
-                # Too many failures; but the others have been trained too.
-                stop = stop or error
-            self._show(trial, executions)
-            for outcome in executions:
-                del self._run_of[outcome.name]
-        self._files.prune(self.oracle)
-        if stop is not None:
-            raise stop
-        self._hook.raise_error()
-
-    def _report(self, trial: Trial, executions: list[Outcome]) -> None:
-        curves = [outcome.curves for outcome in executions]
-        bad = next((o for o in executions if o.status != "completed"), None)
-        message = None if bad is None else bad.message
-        if bad is None:
-            values = trial.hyperparameters.values
-            curves_lib.write_curves(
-                self._files.folder_of(trial.trial_id),
-                curves,
-                initial_epoch=values.get("tuner/initial_epoch", 0),
-            )
-            metrics, step = metrics_of(curves, self.oracle.objective)
-            if self._folds:
-                metrics |= spreads_of(curves, self.oracle.objective)
-            metrics["train_seconds"] = sum(o.seconds for o in executions)
-            for name, cost in executions[0].results.items():
-                if not trial.metrics.exists(name):
-                    metrics[name] = cost
-            message = never_finite(curves, self.oracle.objective)
-        if message is None:
-            self._keep_best(trial, executions)
-            self.oracle.update_trial(trial.trial_id, metrics, step=step)
-            trial.status = Status.COMPLETED
-        else:
-            is_infeasible = bad is not None and bad.status == "infeasible"
-            trial.status = Status.FAILED if is_infeasible else Status.INVALID
-            trial.message = INFEASIBLE * is_infeasible + message
-            self._files.discard(trial.trial_id, range(len(executions)))
-        self.on_trial_end(trial)
-
-    def _keep_best(self, trial: Trial, executions: list[Outcome]) -> None:
-        pairs = objectives.lead_of(self.oracle.objective)
-        written = [
-            (best_loss_of(pairs, outcome.curves), execution)
-            for execution, outcome in enumerate(executions)
-            if outcome.has_checkpoint
-        ]
-        if written:
-            _, best = min(written)
-            self._files.keep(
-                trial.trial_id, best, executions[best].build_config
-            )
-        self._files.discard(trial.trial_id, range(len(executions)))
-
-    # Building, as keras-tuner does it.
-
-    def _build_candidate(self, candidate: Execution) -> keras.Model:
-        trial, _ = self._run_of[candidate.name]
-        model = self._checked_model(trial.hyperparameters)
-        self._build_from_parent(model, trial.hyperparameters)
-        self._inherit(model, trial.hyperparameters, candidate.seed)
-        return model
-
-    # Callbacks.
-
-    def _adapted_callbacks(
-        self, candidate: Execution, own: list[Any]
-    ) -> list[Any]:
-        trial, execution = self._run_of[candidate.name]
-        boards = [c for c in own if isinstance(c, keras.callbacks.TensorBoard)]
-        others = [c for c in own if c not in boards]
-        callback_lib.placed(others, candidate.name)
-        self._configure_tensorboard_dir(own, trial, execution)
-        if any(
-            getattr(type(self), name) is not getattr(keras_tuner.Tuner, name)
-            for name in TunerHooks.HOOKS
-        ):
-            own.append(TunerHooks(self, trial))
-        return own
-
-    # Bits.
-
-    def _new_progress(self, fit_verbose: Any) -> Progress:
+    def _new_progress(self, recipe: Recipe) -> Progress:
         verbose = self.verbose
         if verbose is None:
-            verbose = 1 if fit_verbose == "auto" else int(fit_verbose)
+            given = recipe.kwargs.get("verbose", "auto")
+            verbose = 1 if given == "auto" else int(given)
         best = completed(self.oracle.get_best_trials(1))
         return Progress(
             self.oracle.objective.name,
@@ -393,18 +329,3 @@ class EvoTuner(AfterSearch):
             ended=len(self._local_oracle.end_order),
             best=best[0].score if best else None,
         )
-
-    def _show(self, trial: Trial, executions: list[Outcome]) -> None:
-        trial = self.oracle.get_trial(trial.trial_id)
-        if trial.status == Status.INVALID:
-            return  # It is to be tried again.
-        message = None
-        if trial.status != Status.COMPLETED:
-            message = trial.message or "no message"
-        self._progress.ended(
-            trial.score if message is None else None,
-            params=executions[0].params,
-            seconds=sum(outcome.seconds for outcome in executions),
-            message=message,
-        )
-        self._hook(trial)

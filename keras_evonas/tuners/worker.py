@@ -1,11 +1,13 @@
-"""What trains the cohorts of a search: here, or in another process."""
+"""Training the executions of a search: in this process, or in another one."""
 
 import contextlib
-import copy
 import dataclasses
+import gc
 import inspect
+import os
 import pathlib
 import tempfile
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -14,12 +16,9 @@ from typing import Any
 import keras
 import keras_tuner
 import numpy as np
-from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas.hyperparameters import SharedHyperParameters
 from keras_evonas.models.costs import ModelCosts
-from keras_evonas.oracles import objectives
-from keras_evonas.project.files import WAY_OUT
+from keras_evonas.oracles.fidelity import begins_with
 from keras_evonas.project.files import write_bytes
 from keras_evonas.training import Data
 from keras_evonas.training import Execution
@@ -28,229 +27,227 @@ from keras_evonas.training import Outcome
 from keras_evonas.training import Task
 from keras_evonas.training import evaluate
 from keras_evonas.training.folds import folds_of
-from keras_evonas.tuners import results
 from keras_evonas.tuners import sizing
+from keras_evonas.tuners.alone import AfterTraining
+from keras_evonas.tuners.alone import run_own_trial
+from keras_evonas.tuners.alone import train_alone
+from keras_evonas.tuners.recipe import Recipe
 
 # Arguments that may be functions which make the data.
 _DATA = ("x", "validation_data")
-# What a tuner has for searching, and leaves behind when it goes to train.
-_AT_HOME = (
-    *("oracle", "_local_oracle", "executor", "_progress"),
-    *("_hook", "_seen"),
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """A cohort to be trained.
+    """Executions to be run.
 
     Args:
-        candidates: What to train.
-        runs: For each candidate's name its trial and the execution.
+        executions: The executions.
         size: Integer, how many are held in memory at most.
-        registered: Hyperparameters that stand in for what the model asks for,
-            or `None` if changes of the space are not looked for.
         files: Content of the files that the worker may lack, by their paths
-            in the project folder.
+            in the project folder; `None` if it has them.
     """
 
-    candidates: Sequence[Execution]
-    runs: Mapping[str, tuple[trial_lib.Trial, int]]
+    executions: Sequence[Execution]
     size: int
-    registered: tuple[Any, ...] | None = None
     files: Mapping[str, bytes] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a cohort came to.
+    """The result of a job.
 
     Args:
-        outcomes: One for each candidate.
-        hyperparameters: What the models asked for, by trial, if they were
-            built elsewhere.
-        files: Content of the files that were written elsewhere.
+        outcomes: The outcomes of its executions.
+        files: Content of the files that were written elsewhere, by their
+            paths in the project folder.
     """
 
     outcomes: Sequence[Outcome]
-    hyperparameters: Mapping[str, keras_tuner.HyperParameters]
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
 
-class CohortWorker:
-    """Trains cohorts as a tuner would; a copy works in another process.
-
-    The copy has the tuner without its oracle: all that builds and trains
-    models, and nothing that searches.
+class ExecutionWorker:
+    """Runs executions as a recipe says; a copy works in another process.
 
     Args:
-        tuner: The `EvoTuner`.
-        arguments: The arguments of `fit`.
+        recipe: How networks are built and trained.
         size: Integer, how many networks are trained together at most.
         share: Float, the part of this machine's memory that it may use.
     """
 
-    def __init__(
-        self, tuner: Any, arguments: FitArguments, size: int, share: float
-    ) -> None:
-        self._tuner = tuner
-        self._arguments = arguments
+    def __init__(self, recipe: Recipe, size: int, share: float) -> None:
+        self._recipe = recipe
         self._size = size
         self._share = share
-        self._space = tuner.oracle.get_space()
-        self._objective = list(objectives.lead_of(tuner.oracle.objective))
-        self._wants_latency = results.wants_latency(tuner._local_oracle)
-        self._folder = pathlib.Path(tuner.project_dir)
-        self._is_copy = False
-        self._task: Task | None = None
+        self._data: Data | None = None
+        self._plan: sizing.MemoryPlan | None = None
+        self._home = os.getpid()
 
-    def parts(self) -> dict[str, Any]:
-        """What a copy consists of, by the names that the user knows.
+    def __getstate__(self) -> dict[str, Any]:
+        # What `begin` prepares is made anew where it is going to work.
+        return {**vars(self), "_data": None, "_plan": None}
+
+    def parts(self) -> dict[str, object]:
+        """Returns what a copy consists of, by the names that the user knows.
 
         Arrays are left out: they can be sent, and are large.
         """
-        own = ("hypermodel", "fit_arguments", "optimizer", "loss", "metrics")
-        parts = {name: getattr(self._tuner, name) for name in own}
-        for field in dataclasses.fields(self._arguments):
-            parts[field.name] = getattr(self._arguments, field.name)
-        parts["tuner"] = _Nameless(self.__getstate__()["_tuner"])
+        recipe, builder = self._recipe, self._recipe.builder
+        # Positional arguments have the names that they have in `fit`.
+        names = [field.name for field in dataclasses.fields(FitArguments)]
+        parts: dict[str, object] = {
+            "hypermodel": builder.hypermodel,
+            "fit_arguments": recipe.fit_arguments,
+            "optimizer": builder.compilation.optimizer,
+            "loss": builder.compilation.loss,
+            "metrics": builder.compilation.metrics,
+            "distribution_strategy": builder.distribution_strategy,
+            **dict(zip(names, recipe.args, strict=False)),
+            **recipe.kwargs,
+            "tuner": _Unprinted(recipe),
+        }
         return {
             name: part for name, part in parts.items() if not _is_arrays(part)
         }
 
-    def __getstate__(self) -> dict[str, Any]:
-        tuner = copy.copy(self._tuner)
-        tuner._seed = tuner._training_seed
-        tuner._run_of = {}
-        tuner._folds = []
-        for name in _AT_HOME:
-            vars(tuner).pop(name, None)
-        return {
-            **vars(self),
-            "_tuner": tuner,
-            "_is_copy": True,
-            "_task": None,
-        }
-
     def begin(self) -> None:
         """Gets ready to train; see `Worker`."""
-        arguments = self._arguments
-        made = {
-            name: getattr(arguments, name)()
-            for name in _DATA
-            if inspect.isfunction(getattr(arguments, name))
-        }
-        if made:
-            arguments = arguments.with_changes(**made)
-        plan = None
-        if self._tuner.cohort_size == "auto":
-            plan = sizing.MemoryPlan(
-                self._tuner._checked_model,
+        recipe = self._recipe
+        if recipe.alone is not None:
+            if os.getpid() != self._home:
+                # All that TensorFlow consists of need not be looked through
+                # at every collection.
+                gc.freeze()
+            return
+        arguments = _with_data(recipe.arguments)
+        folds: list[FitArguments] = []
+        if recipe.cv is not None:
+            folds = folds_of(arguments, recipe.cv, seed=recipe.seed)
+        self._data = Data(arguments, folds)
+        if recipe.cohort_size == "auto":
+            self._plan = sizing.MemoryPlan(
+                recipe.builder.build,
                 arguments,
-                self._space,
+                recipe.space,
                 self._size,
                 self._share,
             )
 
-        def training_bytes(candidate: Execution) -> int | None:
-            trial, _ = self._tuner._run_of[candidate.name]
-            return plan.training_bytes(trial.hyperparameters, candidate.fit)
+    def run(self, job: Job) -> Result:
+        """Runs executions; see `Worker`."""
+        if job.files is None:
+            return Result(outcomes=self._run(self._recipe, job))
+        with _lent_folder(job.files) as (here, written):
+            recipe = self._recipe.in_folder(here)
+            source = self._recipe.builder.files
+            executions = [
+                dataclasses.replace(
+                    one,
+                    checkpoint=one.checkpoint
+                    and source.moved(one.checkpoint, here),
+                )
+                for one in job.executions
+            ]
+            job = dataclasses.replace(job, executions=executions)
+            outcomes = self._run(recipe, job)
+            return Result(outcomes=outcomes, files=written())
 
-        costs_of = ModelCosts(
-            latency=self._wants_latency,
-            input_shapes=sizing.shapes_of(arguments.x),
-        )
-        self._task = Task(
-            build=self._tuner._build_candidate,
-            data=Data(arguments, self._folds(arguments)),
-            objective=self._objective,
-            adapt_callbacks=self._tuner._adapted_callbacks,
-            training_bytes=training_bytes if plan and plan.asks else None,
-            memory=plan and plan.memory,
-            after_training=lambda _, model: costs_of(model),
+    def _run(self, recipe: Recipe, job: Job) -> list[Outcome]:
+        costs = self._costs()
+        if recipe.alone is None:
+            task = self._task(recipe, costs)
+            return evaluate(job.executions, task, cohort_size=job.size)
+        outcomes: list[Outcome] = []
+        for one in job.executions:
+            if recipe.own_training and recipe.tuner is not None:
+                outcomes += run_own_trial(recipe, recipe.tuner, one)
+            else:
+                outcomes += train_alone(recipe, one, costs)
+        return outcomes
+
+    def _task(self, recipe: Recipe, costs: AfterTraining) -> Task:
+        if self._data is None:
+            raise RuntimeError("`begin` must be called before `run`.")
+        plan = self._plan
+        return Task(
+            build=recipe.builder.build_for,
+            data=self._data,
+            objective=recipe.lead,
+            adapt_callbacks=recipe.adapted_callbacks,
+            training_bytes=plan.bytes_of if plan and plan.asks else None,
+            memory=None if plan is None else plan.memory,
+            after_training=costs,
             infeasible=(keras_tuner.errors.FailedTrialError,),
             fatal=(keras_tuner.errors.FatalError,),
         )
 
-    def _folds(self, arguments: FitArguments) -> list[FitArguments]:
-        """The folds; each worker makes them from the data that it has."""
-        tuner = self._tuner
-        if tuner.cv is None or not self._is_copy:
-            return tuner._folds
-        return folds_of(arguments, tuner.cv, seed=tuner._training_seed)
-
-    def run(self, job: Job) -> Result:
-        """Trains a cohort; see `Worker`."""
-        if self._task is None:
-            raise RuntimeError("`begin` must be called before `run`.")
-        if not self._is_copy:
-            outcomes = evaluate(
-                job.candidates, self._task, cohort_size=job.size
-            )
-            return Result(outcomes=outcomes, hyperparameters={}, files={})
-        trials = [trial for trial, _ in job.runs.values()]
-        for trial in trials:
-            _watch(trial, job.registered)
-        self._tuner._run_of = dict(job.runs)
-        with self._files_here(job) as (candidates, written):
-            outcomes = evaluate(candidates, self._task, cohort_size=job.size)
-            files = written(outcomes)
-        return Result(
-            outcomes=outcomes,
-            hyperparameters={t.trial_id: t.hyperparameters for t in trials},
-            files=files,
+    def _costs(self) -> AfterTraining:
+        x = self._data.arguments.x if self._data else self._recipe.inputs
+        costs = ModelCosts(
+            latency=self._recipe.latency, input_shapes=sizing.shapes_of(x)
         )
-
-    @contextlib.contextmanager
-    def _files_here(self, job: Job) -> Iterator[Any]:
-        """Lends a project folder for the time of a job, if there is none."""
-        if job.files is None:
-            yield job.candidates, lambda _: {}
-            return
-        with tempfile.TemporaryDirectory(prefix="keras_evonas-") as name:
-            here = pathlib.Path(name)
-            for path, content in job.files.items():
-                (here / path).parent.mkdir(parents=True, exist_ok=True)
-                (here / path).write_bytes(content)
-            candidates = [
-                _moved(candidate, self._folder, here)
-                for candidate in job.candidates
-            ]
-            self._tuner._files = self._tuner._files.in_folder(here)
-
-            def written(outcomes: Sequence[Outcome]) -> dict[str, bytes]:
-                kept = {o.name for o in outcomes if o.has_checkpoint}
-                return {
-                    _inside(c.checkpoint, self._folder): pathlib.Path(
-                        moved.checkpoint
-                    ).read_bytes()
-                    for c, moved in zip(job.candidates, candidates, strict=True)
-                    if c.name in kept
-                }
-
-            for candidate in candidates:
-                if candidate.checkpoint is not None:
-                    pathlib.Path(candidate.checkpoint).parent.mkdir(
-                        parents=True, exist_ok=True
-                    )
-            yield candidates, written
+        return lambda _, model: costs(model)
 
 
-def files_for(
-    job: Job, folder: pathlib.Path, parents: Sequence[pathlib.Path]
-) -> Job:
+def _with_data(arguments: FitArguments) -> FitArguments:
+    """Calls the functions that make data."""
+    made = {
+        name: getattr(arguments, name)()
+        for name in _DATA
+        if inspect.isfunction(getattr(arguments, name))
+    }
+    return arguments.with_changes(**made) if made else arguments
+
+
+@contextlib.contextmanager
+def _lent_folder(
+    files: Mapping[str, bytes],
+) -> Iterator[tuple[pathlib.Path, Callable[[], dict[str, bytes]]]]:
+    """Lends a project folder for the time of a job.
+
+    Args:
+        files: The files that it begins with.
+
+    Yields:
+        The folder, and a function that returns what was written there since.
+    """
+    with tempfile.TemporaryDirectory(prefix="keras_evonas-") as name:
+        here = pathlib.Path(name)
+        for path, content in files.items():
+            (here / path).parent.mkdir(parents=True, exist_ok=True)
+            (here / path).write_bytes(content)
+
+        def written() -> dict[str, bytes]:
+            return {
+                path.relative_to(here).as_posix(): path.read_bytes()
+                for path in here.rglob("*")
+                if path.is_file()
+                and path.relative_to(here).as_posix() not in files
+            }
+
+        yield here, written
+
+
+def files_for(job: Job, recipe: Recipe) -> Job:
     """Adds to a job what a worker on another machine needs.
 
     Args:
         job: The job.
-        folder: The project folder.
-        parents: Files that the candidates begin with.
+        recipe: How its networks are built.
     """
+    files = recipe.builder.files
+    parents = {
+        parent
+        for one in job.executions
+        for parent in begins_with(one.hyperparameters)
+    }
     return dataclasses.replace(
         job,
         files={
-            _inside(path, folder): path.read_bytes()
-            for path in parents
+            files.inside(path): path.read_bytes()
+            for parent in sorted(parents)
+            for path in files.of_parent(parent)
             if path.exists()
         },
     )
@@ -262,48 +259,16 @@ def take_files(result: Result, folder: pathlib.Path) -> None:
         write_bytes(folder / name, content)
 
 
-def _inside(path: Any, folder: pathlib.Path) -> str:
-    return pathlib.Path(path).relative_to(folder).as_posix()
-
-
-def _moved(
-    candidate: Execution, source: pathlib.Path, target: pathlib.Path
-) -> Execution:
-    def move(path: str | None) -> str | None:
-        return None if path is None else str(target / _inside(path, source))
-
-    return dataclasses.replace(
-        candidate,
-        checkpoint=move(candidate.checkpoint),
-        initial_weights=move(candidate.initial_weights),
-    )
-
-
-def _watch(trial: trial_lib.Trial, registered: tuple[Any, ...] | None) -> None:
-    """Lets hyperparameters behave as in the process of the oracle."""
-
-    def refuse(change: str) -> None:
-        raise keras_tuner.errors.FatalValueError(
-            "The project folder holds a search that differs from this one: "
-            f"{change}. {WAY_OUT}"
-        )
-
-    if registered is not None:
-        trial.hyperparameters = SharedHyperParameters(
-            trial.hyperparameters, refuse, registered
-        )
-
-
-def _is_arrays(part: Any) -> bool:
+def _is_arrays(part: object) -> bool:
     leaves = keras.tree.flatten(part)
     return bool(leaves) and all(isinstance(x, np.ndarray) for x in leaves)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Nameless:
-    """Something that is too long to be printed."""
+class _Unprinted:
+    """A value that is too long to be printed."""
 
-    value: Any
+    value: object
 
     def __repr__(self) -> str:
         return f"<{type(self.value).__name__}>"

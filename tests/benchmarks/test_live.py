@@ -10,11 +10,10 @@ from absl import app
 from absl.testing import flagsaver
 
 from keras_evonas.benchmarks import live
+from keras_evonas.benchmarks.live import check_live_method
 from keras_evonas.benchmarks.live_comparison import LiveComparison
-from keras_evonas.benchmarks.live_methods import LIVE_METHODS
-from keras_evonas.benchmarks.live_methods import check_live_method
-from keras_evonas.benchmarks.live_methods import search
 from keras_evonas.benchmarks.live_problems import dataset
+from keras_evonas.benchmarks.live_runs import TITLES
 from keras_evonas.benchmarks.live_runs import Budget
 from keras_evonas.benchmarks.live_runs import End
 from keras_evonas.benchmarks.live_runs import LiveRun
@@ -205,8 +204,8 @@ def test_unknown_names_list_the_known_ones():
 @pytest.mark.parametrize("flag", ["methods", "datasets"])
 def test_the_command_refuses_unknown_names(flag, tmp_path):
     with (
-        flags_set(**{flag: ["nobody"], "out": str(tmp_path)}),
-        pytest.raises(app.UsageError, match=rf"`{flag}`.*'nobody'"),
+        flags_set(**{flag: ["missing"], "out": str(tmp_path)}),
+        pytest.raises(app.UsageError, match=rf"`{flag}`.*'missing'"),
     ):
         live.main([])
 
@@ -252,23 +251,25 @@ def test_the_parts_of_a_data_set_do_not_overlap(tmp_path):
     path = images(tmp_path / "some.npz", 1020)
     with pytest.raises(ValueError, match="examples=21"):
         dataset("fashion_mnist").load(path, 21)
-    problem = dataset("fashion_mnist").load(path, 20)
+    problem = dataset("fashion_mnist").load(path, 20).parts
     assert problem.training[0].shape == (20, 14, 14, 1)
     assert problem.validation[0].shape == (1000, 14, 14, 1)
     with np.load(path) as file:
         corner = file["x_train"][3, :2, :2].mean() / 255
     assert problem.training[0][3, 0, 0, 0] == pytest.approx(corner)
-    parts = dataset("digits").load(None, 0)
+    parts = dataset("digits").load(None, 0).parts
     sizes = [len(parts.training[0]), len(parts.validation[0])]
     assert [*sizes, len(parts.held_out[0])] == [1000, 400, 397]
 
 
 @pytest.mark.keras
 @pytest.mark.slow
-@pytest.mark.parametrize("method", LIVE_METHODS)
+@pytest.mark.parametrize("method", TITLES)
 def test_a_tiny_search_of_each_method(method, tmp_path):
     if method == "optuna_tpe":
         pytest.importorskip("optuna")
+    from keras_evonas.benchmarks.live_methods import search
+
     problem = dataset("digits").load(None, 0)
     budget = Budget(trials=3, seconds=0.0, limit=1e9, epochs=1)
     ends = search(method, problem, 0, budget, str(tmp_path))

@@ -1,4 +1,4 @@
-"""The benchmark of fronts, on a table small enough to know its front."""
+"""The benchmark of fronts, on a table whose front is known."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def path(tmp_path):
     return str(file)
 
 
-def test_every_method_of_ours_finds_the_whole_front_in_the_end(path):
+def test_every_own_method_finds_the_whole_front_in_the_end(path):
     methods = ["default", "nsga2", "screened_nsga2", "random"]
     found = fronts.run_all([path], methods, [0], 20, "flops")
     goals = fronts.open_goals(path, "flops")
@@ -60,7 +60,7 @@ def test_a_cost_that_the_table_lacks(path):
         fronts.run_all([path], ["random"], [0], 5, "latency")
 
 
-def test_a_method_that_there_is_not(path):
+def test_an_unknown_method(path):
     with pytest.raises(ValueError, match="`methods` must be among"):
         fronts.run_all([path], ["magic"], [0], 5, "flops")
 

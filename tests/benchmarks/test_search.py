@@ -6,7 +6,7 @@ from absl import app
 from absl import flags
 from absl.testing import flagsaver
 
-from keras_evonas.benchmarks import search
+from keras_evonas.benchmarks import regrets
 from keras_evonas.benchmarks.comparison import FLOOR
 from keras_evonas.benchmarks.comparison import Comparison
 from keras_evonas.benchmarks.methods import method
@@ -30,7 +30,7 @@ def parsed_flags():
 
 
 @pytest.mark.parametrize("name", TOYS)
-def test_toys_know_their_regret(name):
+def test_half_of_random_genomes_have_a_regret_below_one(name):
     toy = TOYS[name]()
     rng = rng_at(0, 1)
     samples = [toy.regret(toy.space.sample(rng)) for _ in range(500)]
@@ -142,7 +142,7 @@ def test_the_command_writes_tables_and_a_plot(tmp_path, capsys):
         markdown=str(tmp_path / "table.md"),
         plot=str(tmp_path / "plot.png"),
     ):
-        search.main(["search"])
+        regrets.main(["search"])
     written = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert written.strip() == capsys.readouterr().out.strip()
     assert "conditional_trap" in written
@@ -160,5 +160,5 @@ def test_the_command_writes_tables_and_a_plot(tmp_path, capsys):
 )
 def test_bad_flags_are_usage_errors(given, message):
     with flagsaver.flagsaver(**given), pytest.raises(app.UsageError) as error:
-        search.main(["search"])
+        regrets.main(["search"])
     assert message in str(error.value)

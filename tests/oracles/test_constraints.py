@@ -13,8 +13,8 @@ from keras_evonas import at_most
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import nsga2
 from keras_evonas.evolution import random_search
-from keras_evonas.oracles.constraints import STATIC_COSTS
 from keras_evonas.oracles.constraints import checked_constraints
+from keras_evonas.project.objectives import STATIC_COSTS
 from tests.searches import oracle_in
 
 pytestmark = pytest.mark.keras
@@ -324,9 +324,9 @@ def test_other_constraints_are_another_search(tmp_path):
 def test_the_guard_keeps_training_within_the_memory(
     tmp_path, monkeypatch, limit
 ):
-    from keras_evonas.oracles import judged
+    from keras_evonas.oracles import limits
 
-    monkeypatch.setattr(judged, "memory_for_training", lambda: limit)
+    monkeypatch.setattr(limits, "memory_for_training", lambda: limit)
     proposed = search(oracle_in(tmp_path / "s", **settings()))
     assert len(proposed) == 30
     assert max(16 * params_of(values) for values in proposed) <= limit
@@ -355,10 +355,10 @@ def test_a_limit_of_ones_own_replaces_the_guard(tmp_path):
 def test_the_guard_is_that_of_the_machine_where_the_search_began(
     tmp_path, monkeypatch
 ):
-    from keras_evonas.oracles import judged
+    from keras_evonas.oracles import limits
 
     def limited(limit):
-        monkeypatch.setattr(judged, "memory_for_training", lambda: limit)
+        monkeypatch.setattr(limits, "memory_for_training", lambda: limit)
 
     limited(10e6)
     whole = search(oracle_in(tmp_path / "whole", **settings()))

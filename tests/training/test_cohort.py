@@ -94,7 +94,7 @@ def together(builds, seeds, changes=None, **fit):
     )
     outcomes = evaluate(executions, task)
     assert [outcome.message for outcome in outcomes] == [None] * len(seeds)
-    return [outcome.curves for outcome in outcomes]
+    return [outcome.history for outcome in outcomes]
 
 
 DATA = {

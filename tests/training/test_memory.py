@@ -13,33 +13,8 @@ from keras_evonas.training import FitArguments
 from keras_evonas.training import Task
 from keras_evonas.training import evaluate
 from keras_evonas.training.memory import cohorts_of
-from keras_evonas.training.memory import usable_bytes
 
 pytestmark = pytest.mark.keras
-
-
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
-def test_usable_memory_is_what_machine_and_container_leave(tmp_path):
-    assert usable_bytes(tmp_path) is None
-
-    write(tmp_path / "proc/meminfo", "MemTotal: 9 kB\nMemAvailable: 8 kB\n")
-    assert usable_bytes(tmp_path) == int(0.7 * 8 * 1024)
-
-    folder = tmp_path / "sys/fs/cgroup"
-    write(folder / "memory.max", "max\n")
-    write(folder / "memory.current", "3000\n")
-    assert usable_bytes(tmp_path) == int(0.7 * 8 * 1024)
-
-    write(folder / "memory.max", "5000\n")
-    assert usable_bytes(tmp_path) == int(0.7 * 2000)
-
-    # Cached files do not count as used.
-    write(folder / "memory.stat", "anon 7\ninactive_file 1000\n")
-    assert usable_bytes(tmp_path) == int(0.7 * 3000)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_evonas import EvolutionarySearch
+from keras_evonas import at_least
 from keras_evonas import reports
 from keras_evonas.training.threads import as_if_first
 from keras_evonas.tuners import ablation
@@ -125,7 +126,7 @@ def test_what_it_costs_is_told_before_it_begins(folder, capsys):
     told = next(i for i, line in enumerate(lines) if "Ablation of" in line)
     assert "1 gene of 4" in lines[told]
     assert "2 trainings, about" in lines[told]
-    assert lines[told + 1].startswith("[1/2] trial 0, seed 4: honest val_loss")
+    assert lines[told + 1].startswith("[1/2] trial 0, seed 4: unseen val_loss")
 
 
 def test_trainings_can_be_limited_and_nothing_is_trained_twice(folder, capsys):
@@ -230,3 +231,18 @@ def test_a_variant_that_fails_is_told_and_comes_last(folder):
 def test_bad_arguments_are_refused(folder, change, message):
     with pytest.raises(ValueError, match=message):
         ablate(tuner_in(folder), **change)
+
+
+def test_a_default_that_breaks_a_constraint_is_not_trained(tmp_path):
+    tuner = tuner_in(tmp_path, constraints=[at_least("params", 30)])
+    tuner.search(X, Y, epochs=1, validation_data=VALIDATION)
+    plan = tuner.plan_ablation(trial_id="0")
+    # `hidden=False` has 5 parameters and `units=4` 25.
+    assert plan.infeasible == ("hidden", "units")
+    assert plan.genes == ("rate", "momentum")
+    assert "breaks a constraint: hidden, units." in str(plan)
+    result = ablate(tuner, repeats=1)
+    assert {one.gene for one in result.effects} == {"rate", "momentum"}
+    assert result.skipped == ("hidden", "units")
+    with pytest.raises(ValueError, match="keeps the constraints"):
+        tuner.plan_ablation(trial_id="0", genes=["units"])

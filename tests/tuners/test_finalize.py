@@ -12,8 +12,7 @@ from keras_evonas import EvolutionarySearch
 from keras_evonas import at_most
 from keras_evonas import reports
 from keras_evonas.training.threads import as_if_first
-from keras_evonas.tuners import finalists
-from keras_evonas.tuners.retraining import Retraining
+from keras_evonas.tuners.finalize import finalists_of
 
 pytestmark = pytest.mark.keras
 
@@ -141,7 +140,7 @@ def test_scored_runs_are_not_trained_again(folder, capsys):
         if line.startswith("[")
     ]
     assert len(lines) == len(again.finalists)  # One more of each.
-    assert all("seed 6: honest val_accuracy" in line for line in lines)
+    assert all("seed 6: unseen val_accuracy" in line for line in lines)
     assert all(len(one.honest_scores) == 3 for one in more.finalists)
     assert {one.name for one in more.finalists} == {
         one.name for one in again.finalists
@@ -153,7 +152,7 @@ def test_other_data_or_arguments_have_other_settings(folder):
 
     def settings(x=X, y=Y, honest=HONEST, **fit):
         fit = {"epochs": 2, **fit}
-        return Retraining(tuner, x, y, honest, fit).settings
+        return tuner._retraining(x, y, honest, fit).settings
 
     changed = [
         settings(),
@@ -221,14 +220,14 @@ def test_weights_that_are_gone_are_trained_again(folder):
 def test_the_default_is_judged_once_with_its_search_score(folder, top_k):
     tuner = tuner_in(folder)
     best = [t.trial_id for t in tuner.oracle.get_best_trials(top_k)]
-    networks, trial_of = finalists.candidates(tuner, top_k, True)
+    networks, trial_of = finalists_of(tuner._ended_search, top_k, True)
     default = [one for one in networks if "default" in one.name]
     assert len(default) == 1
     assert trial_of[default[0].name].trial_id == "0"
     score = tuner.oracle.get_trial("0").score
     assert default[0].notes == {"trial_id": "0", "search_score": score}
     assert len(networks) == len({*best, "0"})
-    without, _ = finalists.candidates(tuner, top_k, False)
+    without, _ = finalists_of(tuner._ended_search, top_k, False)
     assert [one.notes["trial_id"] for one in without] == best
 
 
@@ -237,7 +236,7 @@ def test_several_objectives_choose_from_the_front(tmp_path):
     tuner = searched(tmp_path, objective=objective, max_trials=4)
     front = [t.trial_id for t in tuner.oracle.get_pareto_trials()]
     for top_k in (1, 2, 9):
-        networks, _ = finalists.candidates(tuner, top_k, False)
+        networks, _ = finalists_of(tuner._ended_search, top_k, False)
         ids = [one.notes["trial_id"] for one in networks]
         assert ids == [i for i in front if i in ids]
         assert len(ids) == min(top_k, len(front))

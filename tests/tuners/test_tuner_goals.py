@@ -179,3 +179,52 @@ def test_limits_hold_for_models_that_learn_their_shape(tmp_path):
     ]
     assert len(found) == 4
     assert max(found) <= 200
+
+
+def test_the_whole_front_keeps_its_weights(tmp_path):
+    tuner = searched(
+        tmp_path,
+        objective=["val_loss", "train_seconds", "params"],
+        strategy=random_search(),
+        max_trials=8,
+        top_k=2,
+        cohort_size=1,
+    )
+    front = tuner.oracle.get_pareto_trials()
+    assert len(front) > 2
+    for model, trial in zip(tuner.get_pareto_models(), front, strict=True):
+        loss, _ = model.evaluate(*VALIDATION, verbose=0)
+        assert loss == pytest.approx(trial.score)
+    kept = {p.parent.name for p in tmp_path.glob("p/trial_*/checkpoint*")}
+    best = tuner.oracle.get_best_trials(2)
+    assert kept == {f"trial_{trial.trial_id}" for trial in [*front, *best]}
+
+
+@pytest.mark.parametrize("place", ["gs://bucket/search", "ram://search"])
+def test_a_folder_that_cannot_be_locked_is_refused_at_once(
+    tmp_path, monkeypatch, place
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="must be a local folder"):
+        EvolutionarySearch(SPACE, "val_loss", 2, directory=place)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_that_goes_on_prints_nothing_of_the_host(tmp_path, capsys):
+    for max_trials in (1, 2):
+        searched(tmp_path, objective="val_loss", max_trials=max_trials)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_space_that_cannot_be_compared_is_warned_of(tmp_path):
+    def reads_weights(hp):
+        model = SPACE.build(hp)
+        if model.weights:
+            model.weights[0].numpy()  # It has no value without memory.
+        return model
+
+    options = {"objective": "val_loss", "directory": tmp_path, "seed": 0}
+    tuner = EvolutionarySearch(reads_weights, max_trials=1, **options)
+    tuner.search(*TRAINING, validation_data=VALIDATION, epochs=1, verbose=0)
+    with pytest.warns(UserWarning, match="not compared with the hyperparam"):
+        EvolutionarySearch(reads_weights, max_trials=2, **options)

@@ -1,8 +1,8 @@
-"""What one TensorFlow operation costs: its arithmetic and what it keeps.
+"""The costs of one TensorFlow operation: its arithmetic, and what it keeps.
 
 The counts follow TensorFlow's own profiler (`tf.compat.v1.profiler`, option
-`float_operation`) wherever it knows an operation, and extend it to those that
-it leaves out: `Einsum`, three-dimensional pooling, resizing, recurrences.
+`float_operation`) where it has a count, and extend it to operations that it
+leaves out: `Einsum`, three-dimensional pooling, resizing, recurrences.
 """
 
 import math
@@ -90,7 +90,7 @@ _FREE = frozenset(
 
 _POOLS = frozenset(("AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D"))
 
-# The gradient of these needs what they were given ...
+# The gradients of these operations need their inputs ...
 KEEPS_INPUTS = frozenset(
     (
         *("Abs", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Conv2D"),
@@ -102,7 +102,7 @@ KEEPS_INPUTS = frozenset(
         *("SquaredDifference", "Max", "Min", "LRN"),
     )
 )
-# ... and of these what they returned.
+# ... and those of these their outputs.
 KEEPS_OUTPUTS = frozenset(
     (
         *("CudnnRNNV3", "Elu", "Exp", "Expm1", "LogSoftmax", "MaxPool"),
@@ -120,46 +120,42 @@ VIEWS = frozenset(
 
 
 def size_of(tensor: tf.Tensor) -> int:
-    """Number of elements; an unknown dimension counts once."""
+    """Returns the number of elements; an unknown dimension counts once."""
     if tensor.shape.rank is None:
         return 1
-    return math.prod(size or 1 for size in tensor.shape.as_list())
+    sizes: list[int | None] = tensor.shape.as_list()
+    return math.prod(size or 1 for size in sizes)
 
 
 def bytes_of(tensor: tf.Tensor) -> int:
-    """Bytes that a tensor takes; variants and resources take none."""
+    """Returns the bytes of a tensor; variants and resources take none."""
     if tensor.dtype in (tf.resource, tf.variant, tf.string):
         return 0
-    return size_of(tensor) * tensor.dtype.size
-
-
-def _channels(operation: tf.Operation, tensor: tf.Tensor) -> int:
-    layout = operation.get_attr("data_format").decode()
-    return tensor.shape[layout.index("C")] or 1
+    return size_of(tensor) * int(tensor.dtype.size)
 
 
 def _convolution(operation: tf.Operation) -> int:
     # A kernel is (*window, channels of one group, filters).
-    kernel = operation.inputs[1].shape.as_list()
+    kernel: list[int] = operation.inputs[1].shape.as_list()
     return size_of(operation.outputs[0]) * math.prod(kernel[:-1])
 
 
 def _depthwise_convolution(operation: tf.Operation) -> int:
-    kernel = operation.inputs[1].shape.as_list()
+    kernel: list[int] = operation.inputs[1].shape.as_list()
     return size_of(operation.outputs[0]) * math.prod(kernel[:2])
 
 
 def _transposed_convolution(operation: tf.Operation) -> int:
     # Each element that comes in is spread by the kernel of its channel. The
     # profiler divides by the strides instead: the same but for the border.
-    kernel = operation.inputs[1].shape.as_list()
+    kernel: list[int] = operation.inputs[1].shape.as_list()
     return size_of(operation.inputs[2]) * math.prod(kernel[:-1])
 
 
 def _matrix_product(operation: tf.Operation) -> int:
     transposed = "transpose_a" if operation.type == "MatMul" else "adj_x"
     contracted = -2 if operation.get_attr(transposed) else -1
-    inner = operation.inputs[0].shape[contracted] or 1
+    inner: int = operation.inputs[0].shape[contracted] or 1
     return size_of(operation.outputs[0]) * inner
 
 
@@ -179,9 +175,8 @@ def _einsum(operation: tf.Operation) -> int:
 
 def _fused_recurrence(operation: tf.Operation) -> int:
     # cuDNN packs all weights into one vector; each is used once a step.
-    steps_and_batch = operation.inputs[0].shape.as_list()[:2]
-    weights = size_of(operation.inputs[3])
-    return math.prod(size or 1 for size in steps_and_batch) * weights
+    steps, batch, *_ = operation.inputs[0].shape.as_list()
+    return int((steps or 1) * (batch or 1)) * size_of(operation.inputs[3])
 
 
 _MULTIPLY_ADDS: dict[str, Callable[[tf.Operation], int]] = {
@@ -200,13 +195,13 @@ _MULTIPLY_ADDS: dict[str, Callable[[tf.Operation], int]] = {
 
 
 def multiply_adds_of(operation: tf.Operation) -> int:
-    """Multiply-adds of a matrix product, a convolution or a recurrence."""
+    """Counts the multiply-adds of a product, convolution or recurrence."""
     count = _MULTIPLY_ADDS.get(operation.type)
     return count(operation) if count else 0
 
 
 def other_flops_of(operation: tf.Operation) -> int | None:
-    """Arithmetic apart from multiply-adds; `None` when nobody knows it.
+    """Counts the arithmetic apart from multiply-adds; `None` if not known.
 
     Integers are bookkeeping (shapes, indices) and count nothing, though the
     profiler counts them.
@@ -220,7 +215,7 @@ def other_flops_of(operation: tf.Operation) -> int | None:
     if kind in _REDUCTIONS:
         return size_of(operation.inputs[0])
     if kind in _POOLS:
-        window = math.prod(operation.get_attr("ksize"))
+        window: int = math.prod(operation.get_attr("ksize"))
         return size_of(outputs[0]) * window
     if kind == "AddN":
         return size_of(outputs[0]) * (len(operation.inputs) - 1)

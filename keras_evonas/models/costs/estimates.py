@@ -1,15 +1,21 @@
-"""The costs of a Keras model before anybody pays them."""
+"""The costs of a Keras model, known before it is trained."""
 
 import dataclasses
 import functools
 import math
 from collections.abc import Callable
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
 
+from keras_evonas.models.costs.inputs import InputShapes
+from keras_evonas.models.costs.inputs import fixed_batch_size
+from keras_evonas.models.costs.inputs import inputs_of
+from keras_evonas.models.costs.inputs import is_stateful
+from keras_evonas.models.costs.inputs import layers_within
+from keras_evonas.models.costs.inputs import states_of
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.models.costs.tracing import ForwardPass
 from keras_evonas.models.costs.tracing import forward_pass_of
@@ -24,10 +30,13 @@ from keras_evonas.models.costs.tracing import forward_pass_of
 _BYTES_OF_AN_OPERATION = 300_000
 _GRADIENTS = 4
 
+# A function makes an optimizer in the graph of the model.
+_Optimizer: TypeAlias = keras.Optimizer | str | Callable[[], keras.Optimizer]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What a model costs, known before it is trained or even allocated.
+    """The costs of a model, known before it is trained or even allocated.
 
     Attributes:
         params: Number of parameters, trained or not.
@@ -44,7 +53,7 @@ class Costs:
             libraries themselves come on top.
         depth: Matrix products and convolutions on the longest path.
         unknown: Layers whose arithmetic is only partly known, each with the
-            operation that nobody knows. Empty when `flops` is complete.
+            operation that is not known. Empty when `flops` is complete.
     """
 
     params: int
@@ -62,28 +71,29 @@ def costs_of(
     *,
     batch_size: int = 32,
     optimizer: keras.Optimizer | str | None = None,
-    input_shapes: Any = None,
+    input_shapes: InputShapes | None = None,
 ) -> Costs:
-    """Tells what a built model costs. Nothing is run or trained.
+    """Returns the costs of a built model, which is neither run nor trained.
 
     Args:
         model: A built Keras model. For one that is not built yet, use
             `costs_of_build`, which does not allocate its weights.
         batch_size: Number of examples in a training batch, for
-            `Costs.training_bytes`. Defaults to `32`.
+            `Costs.training_bytes`. A model that takes only one batch size, as
+            stateful recurrences do, counts with that. Defaults to `32`.
         optimizer: The optimizer to train with, or its name such as `"adam"`.
             Defaults to the model's own; a model that is not compiled counts
             without an optimizer.
         input_shapes: Shape of one example, without the batch, or a list or
-            dictionary of such shapes. Needed for models that do not tell it
-            themselves: subclassed ones and those with sizes of `None`.
+            dictionary of such shapes. Needed for subclassed models and those
+            with sizes of `None`.
 
     Returns:
         The costs, exact but for `Costs.training_bytes`.
 
     Raises:
-        ValueError: If the model is not built, or if it does not tell the
-            shape of its inputs and `input_shapes` is not given.
+        ValueError: If the model is not built, or if the shape of its inputs
+            is not known and `input_shapes` is not given.
     """
     _check_batch_size(batch_size)
     if not model.built:
@@ -92,7 +102,8 @@ def costs_of(
             f"{model.name!r} without weights. Call it on data once, or use "
             "`costs_of_build(lambda: model, input_shapes=...)`."
         )
-    forward = _trace(model, input_shapes)
+    own_batch_size = fixed_batch_size(model)
+    forward = _trace(model, input_shapes, own_batch_size or 1)
     # A model has no attribute `optimizer` before it is compiled.
     optimizer = optimizer or getattr(model, "optimizer", None)
     slot_bytes = _slot_bytes(optimizer, model.trainable_variables)
@@ -102,7 +113,9 @@ def costs_of(
         multiply_adds=forward.multiply_adds,
         flops=2 * forward.multiply_adds + forward.other_flops,
         weight_bytes=_bytes_of(model.weights),
-        training_bytes=_training_bytes(model, forward, slot_bytes, batch_size),
+        training_bytes=_training_bytes(
+            model, forward, slot_bytes, own_batch_size or batch_size
+        ),
         depth=forward.depth,
         unknown=forward.unknown,
     )
@@ -113,16 +126,16 @@ def costs_of_build(
     *,
     batch_size: int = 32,
     optimizer: keras.Optimizer | str | None = None,
-    input_shapes: Any = None,
+    input_shapes: InputShapes | None = None,
 ) -> Costs:
-    """Tells what a model would cost, without allocating its weights.
+    """Returns the costs of a model without allocating its weights.
 
-    The model is built in a TensorFlow graph of its own, which only knows
-    shapes: a network of billions of parameters takes no memory. Layer names,
+    The model is built in a TensorFlow graph of its own, where weights have
+    shapes but no values, so that billions of them take no memory. Layer names,
     Keras's seeds and the global random generators stay as they were.
 
     Args:
-        build: Builds the model and returns it, compiled or not, such as
+        build: Function that builds the model, compiled or not, such as
             `lambda: hypermodel.build(hp)`.
         batch_size: As in `costs_of`.
         optimizer: As in `costs_of`.
@@ -132,15 +145,15 @@ def costs_of_build(
         The costs, exact but for `Costs.training_bytes`.
 
     Raises:
-        ValueError: If the model does not tell the shape of its inputs and
+        ValueError: If the shape of the model's inputs is not known and
             `input_shapes` is not given.
     """
     maker = _unbuilt(optimizer)
 
-    def build_and_tell() -> Costs:
+    def build_and_count() -> Costs:
         model = build()
         if not model.built:
-            _build_on(model, input_shapes)
+            _build_on(model, input_shapes, batch_size)
         return costs_of(
             model,
             batch_size=batch_size,
@@ -149,7 +162,7 @@ def costs_of_build(
         )
 
     _check_batch_size(batch_size)
-    return without_allocation(build_and_tell)
+    return without_allocation(build_and_count)
 
 
 def _check_batch_size(batch_size: int) -> None:
@@ -171,11 +184,11 @@ def _bytes_of(weights: Iterable[keras.Variable]) -> int:
     )
 
 
-def _unbuilt(optimizer: keras.Optimizer | str | None) -> Any:
-    """What makes the caller's optimizer anew, outside of any graph.
+def _unbuilt(optimizer: _Optimizer | None) -> _Optimizer | None:
+    """Returns a function that makes the caller's optimizer anew.
 
-    The caller's own may be meant for another model; and a graph cannot read
-    its learning rate.
+    The caller's own may be built for another model; and its learning rate
+    cannot be read inside of a graph.
     """
     if not isinstance(optimizer, keras.Optimizer):
         return optimizer
@@ -183,8 +196,10 @@ def _unbuilt(optimizer: keras.Optimizer | str | None) -> Any:
     return functools.partial(type(optimizer).from_config, config)
 
 
-def _slot_bytes(optimizer: Any, weights: list[keras.Variable]) -> int:
-    """Bytes that an optimizer keeps beside the weights that it trains."""
+def _slot_bytes(
+    optimizer: _Optimizer | None, weights: list[keras.Variable]
+) -> int:
+    """Returns the bytes that an optimizer keeps beside trained weights."""
     if optimizer is None:
         return 0
     if isinstance(optimizer, keras.Optimizer) and optimizer.built:
@@ -194,14 +209,14 @@ def _slot_bytes(optimizer: Any, weights: list[keras.Variable]) -> int:
         return without_allocation(lambda: _slot_bytes(maker, _like(weights)))
     if isinstance(optimizer, functools.partial):
         optimizer = optimizer()
-    optimizer = keras.optimizers.get(optimizer)
-    if not optimizer.built:
-        optimizer.build(weights)
-    return _bytes_of(optimizer.variables)
+    made: keras.Optimizer = keras.optimizers.get(optimizer)
+    if not made.built:
+        made.build(weights)
+    return _bytes_of(made.variables)
 
 
 def _like(weights: list[keras.Variable]) -> list[keras.Variable]:
-    """The same in the current graph, where slots are placed beside them."""
+    """Returns such weights in the current graph, as slots are placed there."""
     return [
         keras.Variable("zeros", shape=one.shape, dtype=one.dtype)
         for one in weights
@@ -228,16 +243,27 @@ def _training_bytes(
     )
 
 
-def _trace(model: keras.Model, input_shapes: Any) -> ForwardPass:
-    inputs = inputs_of(model, input_shapes)
+def _trace(
+    model: keras.Model, input_shapes: InputShapes | None, batch_size: int
+) -> ForwardPass:
     specs = keras.tree.map_structure(
-        lambda x: tf.TensorSpec((1, *x.shape[1:]), x.dtype, x.name), inputs
+        lambda x: tf.TensorSpec(x.shape, x.dtype, x.name),
+        inputs_of(model, input_shapes, batch_size),
     )
     call = tf.function(lambda x: model(x, training=False), autograph=False)
-    return forward_pass_of(call.get_concrete_function(specs).graph)
+    graph = call.get_concrete_function(specs).graph
+    handles = [state.value.handle for state in states_of(model)]
+    states = [
+        inside.name
+        for outside, inside in graph.captures
+        if any(outside is handle for handle in handles)
+    ]
+    return forward_pass_of(graph, batch_size, states)
 
 
-def _build_on(model: keras.Model, input_shapes: Any) -> None:
+def _build_on(
+    model: keras.Model, input_shapes: InputShapes | None, batch_size: int
+) -> None:
     if input_shapes is None:
         raise ValueError(
             "`input_shapes` must be given for a model that learns its shape "
@@ -245,43 +271,5 @@ def _build_on(model: keras.Model, input_shapes: Any) -> None:
             "built. Pass the shape of one example, or begin the model with "
             "`keras.Input`."
         )
-    model(inputs_of(model, input_shapes))
-
-
-def inputs_of(model: keras.Model, input_shapes: Any) -> Any:
-    """Returns the inputs as Keras tensors, sizes known but for the batch.
-
-    Raises:
-        ValueError: If neither the model nor `input_shapes` tells the sizes.
-    """
-    own = _own_inputs(model)
-    if input_shapes is not None:
-        dtypes = [tensor.dtype for tensor in keras.tree.flatten(own)]
-        return _of_shapes(input_shapes, iter(dtypes))
-    shapes = [tuple(tensor.shape) for tensor in keras.tree.flatten(own)]
-    if not shapes or any(None in shape[1:] for shape in shapes):
-        raise ValueError(
-            "`input_shapes` must be given for a model that does not tell the "
-            f"sizes of its inputs. Received: the model {model.name!r} with "
-            f"inputs of shapes {shapes}. Pass the shape of one example "
-            "without the batch, such as (28, 28, 1)."
-        )
-    return own
-
-
-def _own_inputs(model: keras.Model) -> Any:
-    """The inputs that a model knows of, in its own structure."""
-    structure = getattr(model, "input", None)
-    if structure is not None:
-        return structure
-    # A `Sequential` has no `input` (Keras 3.15), a subclassed model neither.
-    inputs = getattr(model, "inputs", None) or []
-    return inputs[0] if len(inputs) == 1 else inputs
-
-
-def _of_shapes(shapes: Any, dtypes: Any) -> Any:
-    if isinstance(shapes, dict):
-        return {key: _of_shapes(shapes[key], dtypes) for key in shapes}
-    if all(isinstance(size, int) for size in shapes):
-        return keras.Input(shapes, dtype=next(dtypes, None))
-    return [_of_shapes(shape, dtypes) for shape in shapes]
+    keeps_states = any(map(is_stateful, layers_within(model)))
+    model(inputs_of(model, input_shapes, batch_size if keeps_states else None))

@@ -1,25 +1,24 @@
-"""Runs a task with Keras models that leaves no trace, or takes no memory."""
+"""Tasks with Keras models that leave no trace, or take no memory."""
 
 import random
 from collections.abc import Callable
 from typing import TypeVar
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_evonas.fresh_thread import in_fresh_thread
+from keras_evonas.fresh_thread import with_fresh_keras
 
 Result = TypeVar("Result")
 
 
 def without_allocation(task: Callable[[], Result]) -> Result:
-    """Runs a task in a graph of its own: its weights have no values.
+    """Runs a task in a graph of its own, in which weights have no values.
 
     It leaves no trace; see `isolated`.
 
     Args:
-        task: What to run. It may build and compile models, but not run them.
+        task: Function that may build and compile models, but not run them.
 
     Returns:
         What `task` returns. It must not hold tensors or layers.
@@ -33,27 +32,21 @@ def without_allocation(task: Callable[[], Result]) -> Result:
 
 
 def isolated(task: Callable[[], Result]) -> Result:
-    """Runs a task that leaves no trace in what Keras keeps.
+    """Runs a task that leaves no trace in the global state of Keras.
 
-    Keras keeps layer names and its seed generator per thread, so the task
-    runs in a fresh one and leaves no trace in the caller's. The global
-    random generators, from which Keras draws seeds, are put back.
+    The task runs in a thread of its own, with layer names and seeds of its
+    own; see `with_fresh_keras`. The global random generators, from which
+    Keras draws seeds, are put back.
 
     Args:
-        task: What to run.
+        task: Function to run.
 
     Returns:
         What `task` returns.
     """
-    policy = keras.config.dtype_policy()
-
-    def run() -> Result:
-        keras.config.set_dtype_policy(policy)
-        return task()
-
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
-        return in_fresh_thread(run, "isolated")
+        return with_fresh_keras(task, "isolated")
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002

@@ -1,6 +1,7 @@
-"""Sums the costs of a model over the operations of its forward pass."""
+"""The costs of a forward pass, summed over its operations."""
 
 import dataclasses
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
 
@@ -15,7 +16,7 @@ _BRANCHES = frozenset(("If", "StatelessIf"))
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ForwardPass:
-    """What one example costs on its way through a model.
+    """The costs of one example on its way through a model.
 
     Attributes:
         multiply_adds: Multiply-adds of matrix products and convolutions.
@@ -27,7 +28,7 @@ class ForwardPass:
         largest_bytes: The largest of these activations.
         operations: Number of operations, a loop's body counted once.
         unknown: Layers whose arithmetic is only partly known, each with the
-            operation that nobody knows.
+            operation that is not known.
     """
 
     multiply_adds: int = 0
@@ -40,12 +41,17 @@ class ForwardPass:
     unknown: tuple[str, ...] = ()
 
 
-def forward_pass_of(graph: tf.Graph) -> ForwardPass:
+def forward_pass_of(
+    graph: tf.Graph, batch_size: int = 1, states: Collection[str] = ()
+) -> ForwardPass:
     """Adds up the operations of a traced forward pass.
 
     Args:
-        graph: The graph of a concrete function that was traced with a batch
-            of one example.
+        graph: The graph of a concrete function.
+        batch_size: Integer, the number of examples that it was traced with.
+            What depends on the input counts by example. Defaults to 1.
+        states: Names of the tensors in the graph that refer to variables with
+            a value for each example, as stateful recurrences have.
 
     Returns:
         The costs of the whole graph. The body of a loop counts as often as it
@@ -53,22 +59,32 @@ def forward_pass_of(graph: tf.Graph) -> ForwardPass:
     """
     operations = _needed(graph)
     parts = [_costs_of(operation) for operation in operations]
-    varying = _varying(operations)
+    varying = _varying(operations, batch_size, states)
     kept = _kept(operations)
     own = [arithmetic.bytes_of(kept[name]) for name in kept if name in varying]
+    shares = [
+        batch_size if any(x.name in varying for x in one.outputs) else 1
+        for one in operations
+    ]
+
+    def by_example(numbers: Iterable[int]) -> int:
+        pairs = zip(numbers, shares, strict=True)
+        return round(sum(number / share for number, share in pairs))
+
     return ForwardPass(
-        multiply_adds=sum(part.multiply_adds for part in parts),
-        other_flops=sum(part.other_flops for part in parts),
+        multiply_adds=by_example(part.multiply_adds for part in parts),
+        other_flops=by_example(part.other_flops for part in parts),
         depth=_longest_path(operations, [part.depth for part in parts]),
-        kept_bytes=sum(own) + sum(part.kept_bytes for part in parts),
+        kept_bytes=round(sum(own) / batch_size)
+        + by_example(part.kept_bytes for part in parts),
         fixed_bytes=sum(part.fixed_bytes for part in parts)
         + sum(
             arithmetic.bytes_of(kept[name])
             for name in kept
             if name not in varying
         ),
-        largest_bytes=max(
-            own + [part.largest_bytes for part in parts], default=0
+        largest_bytes=round(
+            max([*own, *(part.largest_bytes for part in parts), 0]) / batch_size
         ),
         operations=len(operations) + sum(part.operations for part in parts),
         unknown=_union(part.unknown for part in parts),
@@ -76,10 +92,10 @@ def forward_pass_of(graph: tf.Graph) -> ForwardPass:
 
 
 def _needed(graph: tf.Graph) -> list[tf.Operation]:
-    """The operations that run, in the order of the graph.
+    """Returns the operations that run, in the order of the graph.
 
     Keras (3.15) leaves some that do not: before the loop of a recurrence it
-    computes a step, only to see what a step returns.
+    traces a step for the shapes that a step returns.
     """
     outputs = [tensor.op for tensor in graph.outputs]
     waiting = [*outputs, *graph.control_outputs]
@@ -116,8 +132,8 @@ def _costs_of(operation: tf.Operation) -> ForwardPass:
 
 def _inside(operation: tf.Operation, attribute: str) -> ForwardPass:
     name = operation.get_attr(attribute).name
-    # TensorFlow has no public way from a function's name to its operations
-    # (2.19 to 2.21).
+    # TensorFlow (2.19 to 2.21) has no public way from the name of a function
+    # to its operations.
     function = operation.graph._get_function(name)
     return forward_pass_of(function.graph)
 
@@ -168,22 +184,43 @@ def _longest_path(
     return max(reached.values(), default=0)
 
 
-def _varying(operations: Sequence[tf.Operation]) -> set[str]:
-    """Names of the tensors that depend on the input, not only on weights."""
-    varying: set[str] = set()
+def _varying(
+    operations: Sequence[tf.Operation],
+    batch_size: int,
+    states: Collection[str],
+) -> set[str]:
+    """Returns the names of the tensors that have a value for each example.
+
+    They depend on inputs or states. So do constants as long as the batch, such
+    as the zeros that a recurrence begins with.
+    """
+    varying = set(states)
+    weights: set[str] = set()
     for operation in operations:
+        inputs = {tensor.name for tensor in operation.inputs}
         is_input = operation.type.startswith("Placeholder")
-        depends = any(tensor.name in varying for tensor in operation.inputs)
-        varying |= {
-            tensor.name
-            for tensor in operation.outputs
-            if (is_input or depends) and tensor.dtype != tf.resource
-        }
+        reads = operation.type == "ReadVariableOp" and inputs.isdisjoint(states)
+        is_weight = reads or not inputs.isdisjoint(weights)
+        for tensor in operation.outputs:
+            if tensor.dtype == tf.resource:
+                continue
+            is_long = (
+                batch_size > 1
+                and tensor.shape.rank is not None
+                and tensor.shape.rank > 1
+                and tensor.shape[0] == batch_size
+            )
+            if is_input or not inputs.isdisjoint(varying):
+                varying.add(tensor.name)
+            elif is_weight:
+                weights.add(tensor.name)
+            elif is_long:
+                varying.add(tensor.name)
     return varying
 
 
 def _kept(operations: Sequence[tf.Operation]) -> dict[str, tf.Tensor]:
-    """Tensors that back-propagation needs, one for each buffer, no weights."""
+    """Returns what back-propagation needs, each buffer once, no weights."""
     buffers: dict[str, tf.Tensor] = {}
     weights: set[str] = set()
     kept: dict[str, tf.Tensor] = {}

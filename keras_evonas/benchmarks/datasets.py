@@ -1,0 +1,92 @@
+"""Data sets of the benchmarks that train, each in three parts."""
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+Arrays = tuple[np.ndarray, np.ndarray]
+_KEYS = ("x_train", "y_train", "x_test", "y_test")
+_VALIDATION = 1000
+
+
+class Parts(NamedTuple):
+    """Examples with their labels.
+
+    Args:
+        training: What networks are trained on.
+        validation: What a search scores them by.
+        held_out: What no search sees.
+    """
+
+    training: Arrays
+    validation: Arrays
+    held_out: Arrays
+
+
+def digits() -> Parts:
+    """Returns scikit-learn's digits, scaled to [0, 1]."""
+    from sklearn import datasets
+
+    x, y = datasets.load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(x))
+    x, y = x[order].astype("float32") / 16, y[order].astype("int64")
+    return Parts(
+        (x[:1000], y[:1000]), (x[1000:1400], y[1000:1400]), (x[1400:], y[1400:])
+    )
+
+
+def images(path: str | None, examples: int, *, halved: bool = False) -> Parts:
+    """Returns images, scaled to [0, 1].
+
+    Args:
+        path: Path of an `.npz` file with x_train, y_train, x_test and y_test.
+            With `None`, the images are those of Fashion-MNIST.
+        examples: Integer, number of images to train on.
+        halved: Boolean, true to halve the resolution, which trains in about a
+            quarter of the time. Defaults to `False`.
+
+    Raises:
+        ValueError: If the file lacks an array, or has too few images.
+    """
+    if path is None:
+        import keras
+
+        (x, y), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()
+    else:
+        x, y, x_test, y_test = _read(pathlib.Path(path))
+    if examples + _VALIDATION > len(x):
+        raise ValueError(
+            f"`examples` must leave {_VALIDATION} of the {len(x)} training "
+            f"images for the validation. Received: examples={examples}."
+        )
+    scale = _halved if halved else _scaled
+    y, y_test = (labels.astype("int64").reshape(-1) for labels in (y, y_test))
+    return Parts(
+        (scale(x[:examples]), y[:examples]),
+        (scale(x[-_VALIDATION:]), y[-_VALIDATION:]),
+        (scale(x_test), y_test),
+    )
+
+
+def _read(path: pathlib.Path) -> list[np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        missing = [key for key in _KEYS if key not in file.files]
+        if missing:
+            raise ValueError(
+                f"`data` must be an `.npz` file with {', '.join(_KEYS)}. "
+                f"Received: '{path}', which lacks {', '.join(missing)}."
+            )
+        return [file[key] for key in _KEYS]
+
+
+def _scaled(images: np.ndarray) -> np.ndarray:
+    return images.astype("float32") / 255
+
+
+def _halved(images: np.ndarray) -> np.ndarray:
+    images = images.reshape(*images.shape[:3], -1)
+    count, height, width, channels = images.shape
+    shape = (count, height // 2, 2, width // 2, 2, channels)
+    means: np.ndarray = images.reshape(shape).mean((2, 4)) / 255
+    return means.astype("float32")

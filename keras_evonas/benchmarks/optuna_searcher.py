@@ -1,0 +1,80 @@
+"""Searches by samplers of Optuna."""
+
+import functools
+import warnings
+
+import optuna
+
+from keras_evonas.benchmarks.searchers import Losses
+from keras_evonas.benchmarks.searchers import Question
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.genes import Interval
+from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.space import SearchSpace
+
+
+class OptunaSearcher:
+    """A search by a sampler of Optuna; see `Searcher`.
+
+    Ordered lists of values are searched by their indices, since Optuna keeps
+    the order of numbers only.
+
+    Args:
+        sampler: Name of the sampler's class.
+        objectives: Integer, number of losses.
+        space: The search space.
+        trials: Integer. Samplers do not depend on it.
+        seed: Integer.
+    """
+
+    def __init__(
+        self,
+        sampler: str,
+        objectives: int,
+        space: SearchSpace,
+        trials: int,
+        seed: int,
+    ) -> None:
+        del trials
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        options = {"constant_liar": True} if sampler == "TPESampler" else {}
+        self._space = space
+        self._study = optuna.create_study(
+            sampler=getattr(optuna.samplers, sampler)(seed=seed, **options),
+            directions=["minimize"] * objectives,
+        )
+
+    def ask(self) -> Question:
+        """Asks the study; see `Searcher`."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trial = self._study.ask()
+            genome: dict[str, Value] = {}
+            for index, gene in enumerate(self._space.genes):
+                if gene.name not in genome and gene.is_active(genome):
+                    genome[gene.name] = _suggest(trial, gene, index)
+        return Question(genome, functools.partial(self._tell, trial))
+
+    def _tell(self, trial: optuna.trial.Trial, losses: Losses | None) -> None:
+        if losses is None:
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            self._study.tell(trial, losses)
+
+
+def _suggest(trial: optuna.trial.Trial, gene: Gene, index: int) -> Value:
+    name, domain = f"{index}/{gene.name}", gene.domain
+    if isinstance(domain, Interval):
+        # Optuna has no scale that is fine near the upper bound.
+        log = domain.scale == "log"
+        if domain.integer:
+            low, high = int(domain.low), int(domain.high)
+            return int(trial.suggest_int(name, low, high, log=log))
+        return float(
+            trial.suggest_float(name, domain.low, domain.high, log=log)
+        )
+    if domain.ordered:
+        last = len(domain.values) - 1
+        return domain.values[trial.suggest_int(name, 0, last)]
+    choices = list(range(len(domain.values)))
+    return domain.values[trial.suggest_categorical(name, choices)]

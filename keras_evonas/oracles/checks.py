@@ -1,0 +1,136 @@
+"""Checks arguments of the oracle; errors say how to mend them."""
+
+import math
+import re
+from collections.abc import Iterable
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+from typing import Literal
+from typing import TypeAlias
+
+import keras_tuner
+
+from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.evolution.defaults import default_pareto_strategy
+from keras_evonas.evolution.defaults import default_strategy
+from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.oracles.fidelity import without_training_values
+
+Initial: TypeAlias = (
+    Mapping[str, Any] | keras_tuner.HyperParameters | Literal["default"]
+)
+_STRATEGY_METHODS = ("configure", "begin", "absorb", "propose", "vary")
+
+
+def check_stops(
+    max_trials: int | None, max_seconds: float | None, patience: int | None
+) -> None:
+    """Checks that the search stops, raising a `ValueError` otherwise."""
+    if max_trials is not None:
+        check_positive_integer("max_trials", max_trials)
+    if patience is not None:
+        check_positive_integer("patience", patience)
+    if max_seconds is not None and not _is_positive(max_seconds):
+        raise ValueError(
+            "`max_seconds` must be a positive finite number or None. "
+            f"Received: max_seconds={max_seconds!r}."
+        )
+    if max_trials is None and max_seconds is None and patience is None:
+        raise ValueError(
+            "`max_trials` may be None only if something else stops the "
+            "search. Received: max_trials=None, max_seconds=None, "
+            "patience=None. Pass one of them."
+        )
+
+
+def check_failures(
+    max_retries_per_trial: int, max_consecutive_failed_trials: int
+) -> None:
+    """Checks how failures are met, raising a `ValueError` otherwise."""
+    check_positive_integer(
+        "max_consecutive_failed_trials", max_consecutive_failed_trials
+    )
+    is_whole = isinstance(max_retries_per_trial, Integral)
+    if not is_whole or max_retries_per_trial < 0:
+        raise ValueError(
+            "`max_retries_per_trial` must be an integer of at least 0. "
+            f"Received: max_retries_per_trial={max_retries_per_trial!r}."
+        )
+
+
+def checked_strategy(
+    strategy: Strategy | None, several_objectives: bool
+) -> Strategy:
+    """Returns the strategy, or the default one for `None`.
+
+    Args:
+        strategy: What the user passed.
+        several_objectives: Whether a front is searched for.
+
+    Raises:
+        TypeError: If it is not a strategy.
+    """
+    if strategy is None and several_objectives:
+        return default_pareto_strategy()
+    if strategy is None:
+        return default_strategy()
+    is_strategy = all(hasattr(strategy, name) for name in _STRATEGY_METHODS)
+    if isinstance(strategy, type) or not is_strategy:
+        raise TypeError(
+            "`strategy` must be a strategy such as `genetic_algorithm()` of "
+            f"keras_evonas.evolution. Received: strategy={strategy!r}. Call "
+            "the function that makes it, or write a class with the methods "
+            f"{_STRATEGY_METHODS}."
+        )
+    return strategy
+
+
+def describe_strategy(strategy: Strategy) -> str:
+    """Returns what a strategy is known by when a search is resumed."""
+    # The default representation of an object ends with its address, which is
+    # another one in every process.
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(strategy))
+
+
+def checked_initial_population(
+    initial: Iterable[Initial] | None,
+) -> list[dict[str, Any]]:
+    """Returns what the user wrote as dictionaries of values."""
+    if initial is None:
+        return []
+    if isinstance(initial, str | Mapping | keras_tuner.HyperParameters):
+        raise TypeError(
+            "`initial_population` must be a list. Received: "
+            f"initial_population={initial!r}. Put it in brackets."
+        )
+    checked = []
+    for member in initial:
+        if isinstance(member, keras_tuner.HyperParameters):
+            checked.append(_plain(member.values))
+        elif isinstance(member, Mapping):
+            checked.append(_plain(member))
+        elif isinstance(member, str) and member == "default":
+            checked.append({})
+        else:
+            raise TypeError(
+                "`initial_population` may hold dictionaries of values, "
+                "HyperParameters, and the word 'default'. Received: "
+                f"{member!r}."
+            )
+    return checked
+
+
+def _is_positive(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) and value > 0
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Turns NumPy scalars into the Python values that JSON can hold."""
+    # Values of an earlier search with rungs also say how it trained them.
+    return {
+        name: value.item() if hasattr(value, "item") else value
+        for name, value in without_training_values(values).items()
+    }

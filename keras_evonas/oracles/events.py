@@ -1,0 +1,148 @@
+"""The events of a search: births, and ends of trials.
+
+Each event is written to the record first, and then told to the engine and the
+ranking. A search is taken up again by telling them the recorded events in the
+same order.
+"""
+
+import time
+
+from keras_evonas.evolution.engine import Engine
+from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.history import Individual
+from keras_evonas.project.ranking import Ranking
+from keras_evonas.project.ranking import Standing
+from keras_evonas.project.record import End
+from keras_evonas.project.record import Event
+from keras_evonas.project.record import SearchRecord
+
+
+class Events:
+    """All that has happened in a search, and what follows from it.
+
+    Args:
+        engine: The engine, which knows of no event yet.
+        record: The record of the project folder.
+
+    Attributes:
+        engine: The engine.
+        ranking: The completed trials in their order.
+        since_best: Integer, how many trials have ended since the best one.
+    """
+
+    def __init__(self, engine: Engine, record: SearchRecord) -> None:
+        self.engine = engine
+        self.ranking = Ranking()
+        self.since_best = 0
+        self._record = record
+        # In the order of births, and how many have ended.
+        self._trial_ids: list[str] = []
+        self._ended = 0
+        self._elapsed_before = 0.0
+        self._began: float | None = None
+
+    # The clock.
+
+    @property
+    def is_running(self) -> bool:
+        """True if the clock of the search is running."""
+        return self._began is not None
+
+    def start(self) -> None:
+        """Starts the clock of the search."""
+        self._began = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the search has taken, without interruptions."""
+        if self._began is None:
+            return self._elapsed_before
+        return self._elapsed_before + time.monotonic() - self._began
+
+    # Events.
+
+    @property
+    def trial_ids(self) -> list[str]:
+        """The trials in the order of births."""
+        return self._trial_ids
+
+    def born(self, trial_id: str) -> None:
+        """Records the birth of the individual that the engine proposed."""
+        individual = self.engine.history.pending[int(trial_id)]
+        self._record.birth(trial_id, individual)
+        self._trial_ids.append(trial_id)
+
+    def ended(self, end: End) -> None:
+        """Records the end of a trial's run."""
+        self._record.end(end)
+        self._absorb(end)
+
+    def replay(self, event: Event) -> None:
+        """Takes an event from the record."""
+        if isinstance(event, End):
+            self._elapsed_before = event.elapsed
+            self._absorb(event)
+            return
+        trial_id, individual = event
+        self._trial_ids.append(trial_id)
+        self.engine.record(individual)
+
+    def _absorb(self, end: End) -> None:
+        if end.status == "INVALID":  # It is tried again.
+            return
+        losses = None if end.losses is None else tuple(end.losses)
+        self.engine.tell(
+            int(end.trial_id),
+            losses,
+            genome=self._genome_of(end.values),
+            violation=end.violation,
+        )
+        self._ended += 1
+        self.since_best += 1
+        if losses is None:
+            return
+        individual = self.individual(end.trial_id)
+        parent = individual.continues
+        is_best = self.ranking.add(
+            Standing(
+                trial_id=end.trial_id,
+                losses=losses,
+                ended=self._ended,
+                violation=end.violation,
+                rung=individual.rung,
+                continues=None if parent is None else self._trial_ids[parent],
+            )
+        )
+        if is_best:
+            self.since_best = 0
+
+    def _genome_of(self, values: Genome) -> dict[str, Value]:
+        # A trial that ended before the space grew has no value for new genes.
+        complete = self.engine.space.complete(values)
+        return {name: complete[name] for name in complete if name in values}
+
+    # Individuals.
+
+    def individual(self, trial_id: str) -> Individual:
+        """Returns the individual of a trial.
+
+        Raises:
+            KeyError: If there is no such trial.
+        """
+        return self.engine.history.individual(int(trial_id))
+
+    def lineage(self, trial_id: str) -> list[Individual]:
+        """Returns a trial's individual and its ancestors, the oldest first.
+
+        Raises:
+            KeyError: If there is no such trial.
+        """
+        found: dict[int, Individual] = {}
+        waiting = [int(trial_id)]
+        while waiting:
+            birth = waiting.pop()
+            if birth not in found:
+                found[birth] = self.engine.history.individual(birth)
+                waiting.extend(found[birth].parents)
+        return [found[birth] for birth in sorted(found)]

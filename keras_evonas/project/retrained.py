@@ -1,0 +1,248 @@
+"""Networks that were trained again: their scores, in a file that grows.
+
+`finalists.json` and `ablation.json` are lists with an object for each network.
+"""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+from keras_evonas.project.files import write_json
+from keras_evonas.project.numbers import finite
+from keras_evonas.project.search import Finalist
+
+FINALISTS_NAME = "finalists.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network to be trained again.
+
+    Args:
+        name: String, unique, such as `"trial 07"`.
+        values: Mapping, its genome.
+        epochs: Integer, how many unless the user says so, or `None`.
+        notes: Mapping of what else the file says about it.
+    """
+
+    name: str
+    values: Mapping[str, Any]
+    epochs: int | None = None
+    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def file_name(self) -> str:
+        """The name, fit for a file."""
+        return "".join(
+            letter if letter.isalnum() or letter in "-." else "_"
+            for letter in self.name
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """One training of a network.
+
+    Args:
+        network: The network.
+        folder: String, the folder that files of callbacks are written to,
+            inside of their own.
+        seed: Integer, the seed of the training.
+    """
+
+    network: Network
+    folder: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """A unique name: the folder for the files of callbacks."""
+        return f"{self.folder}/{self.network.file_name}/seed{self.seed}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Score:
+    """The result of a repeat; JSON can hold its fields.
+
+    Args:
+        seed: Integer, the seed of the training.
+        score: Float, the objective on unseen data, or `None`.
+        metrics: Mapping, all that was measured on unseen data.
+        seconds: Float, the share of the time that its cohort took.
+        params: Integer, parameters of the network, if known.
+        message: String, why there is no score.
+    """
+
+    seed: int
+    score: float | None = None
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+    params: int | None = None
+    message: str | None = None
+
+
+class Scoreboard:
+    """The scores of networks, repeat by repeat.
+
+    It is written after every score, so that a repeat that was scored is not
+    trained again. Scores of other data or other arguments do not count.
+
+    Args:
+        path: The JSON file, a list with an object for each network.
+        settings: String, digest of the data and the arguments.
+        networks: The networks. Others that the file holds with the same
+            settings stay in it.
+        overwrite: Boolean, whether to begin anew.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+
+    def __init__(
+        self,
+        path: pathlib.Path,
+        settings: str,
+        networks: Sequence[Network],
+        *,
+        overwrite: bool,
+    ) -> None:
+        self._path = path
+        self._settings = settings
+        self._networks = tuple(networks)
+        self._scores: dict[str, dict[int, Score]] = {
+            network.name: {} for network in networks
+        }
+        self._others: list[dict[str, Any]] = []
+        for entry in () if overwrite else self._read():
+            self._take_over(entry)
+
+    def scores(self, network: Network) -> list[Score]:
+        """Returns the scores of a network in the order of their seeds."""
+        found = self._scores[network.name]
+        return [found[seed] for seed in sorted(found)]
+
+    def missing(
+        self, seeds: Iterable[int], folder: str, *, by_seed: bool = False
+    ) -> list[Repeat]:
+        """Lists the repeats that are still to be trained.
+
+        Args:
+            seeds: The seeds that each network is to be trained with.
+            folder: As for `Repeat`.
+            by_seed: Boolean, whether all networks of a seed come before the
+                next seed.
+        """
+        repeats = [
+            Repeat(network=network, folder=folder, seed=seed)
+            for network in self._networks
+            for seed in seeds
+            if not self._is_scored(network, seed)
+        ]
+        return sorted(repeats, key=lambda r: r.seed) if by_seed else repeats
+
+    def add(self, name: str, score: Score) -> None:
+        """Adds the score of a repeat, and writes the file."""
+        self._scores[name][score.seed] = score
+        self.write()
+
+    def write(
+        self,
+        order: Sequence[Network] | None = None,
+        chosen: Network | None = None,
+    ) -> None:
+        """Writes the file.
+
+        Args:
+            order: The networks in the order to write them in.
+            chosen: The one that was chosen.
+        """
+        entries = [
+            self._entry(network, network == chosen)
+            for network in order or self._networks
+        ]
+        write_json(self._path, entries + self._others)
+
+    def finalists(
+        self, order: Sequence[Network], chosen: Network
+    ) -> tuple[Finalist, ...]:
+        """Returns the networks as `Search` holds them."""
+        return tuple(
+            finalist_of(self._entry(network, network == chosen))
+            for network in order
+        )
+
+    def _is_scored(self, network: Network, seed: int) -> bool:
+        score = self._scores[network.name].get(seed)
+        return score is not None and score.score is not None
+
+    def _entry(self, network: Network, chosen: bool) -> dict[str, Any]:
+        scores = self.scores(network)
+        return {
+            "name": network.name,
+            **network.notes,
+            "values": dict(network.values),
+            "epochs": network.epochs,
+            "honest_scores": [
+                one.score for one in scores if one.score is not None
+            ],
+            "chosen": chosen,
+            "settings": self._settings,
+            "runs": [
+                {**dataclasses.asdict(one), "metrics": dict(one.metrics)}
+                for one in scores
+            ],
+        }
+
+    def _take_over(self, entry: dict[str, Any]) -> None:
+        if entry.get("settings") != self._settings:
+            return
+        for network in self._networks:
+            same = (dict(network.values), network.epochs)
+            if same == (entry["values"], entry.get("epochs")):
+                self._scores[network.name] = {
+                    run["seed"]: Score(**run) for run in entry["runs"]
+                }
+                return
+        self._others.append({**entry, "chosen": False})
+
+    def _read(self) -> list[dict[str, Any]]:
+        if not self._path.exists():
+            return []
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+        except ValueError:
+            content = None
+        if not isinstance(content, list):
+            raise ValueError(
+                f"'{self._path}' must hold a JSON list. Received: something "
+                "else; it is damaged or of another program. Pass "
+                "`overwrite=True` to train all networks anew."
+            )
+        return content
+
+
+def finalist_of(entry: Mapping[str, Any]) -> Finalist:
+    """Reads one entry of `finalists.json`."""
+    scores = [s for s in entry.get("honest_scores") or () if finite([s])]
+    messages = [run.get("message") for run in objects_in(entry.get("runs"))]
+    params = [run.get("params") for run in objects_in(entry.get("runs"))]
+    return Finalist(
+        name=str(entry.get("name") or f"trial {entry.get('trial_id', '?')}"),
+        search_score=entry.get("search_score"),
+        honest_scores=tuple(scores),
+        trial_id=entry.get("trial_id"),
+        values=entry.get("values") or {},
+        params=next((n for n in params if n is not None), None),
+        chosen=bool(entry.get("chosen")),
+        message=next((m for m in messages if m), None),
+    )
+
+
+def objects_in(content: Any) -> list[dict[str, Any]]:
+    """Returns the JSON objects of a list, none if it is something else."""
+    content = content if isinstance(content, list) else ()
+    return [entry for entry in content if isinstance(entry, dict)]

@@ -1,0 +1,209 @@
+"""A network trained alone by its own `fit`, and what that returned."""
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import keras
+
+from keras_evonas.project.curves import Curves
+from keras_evonas.project.curves import Value
+from keras_evonas.project.curves import curves_of
+from keras_evonas.training.arguments import FitArguments
+from keras_evonas.training.curves import Objective
+from keras_evonas.training.curves import best_of
+from keras_evonas.training.curves import kept
+from keras_evonas.training.recording import Recorder
+
+# The order of `keras.Model.fit`, for arguments that are given by position.
+_NAMES = [field.name for field in dataclasses.fields(FitArguments)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What a training by `fit` has come to.
+
+    Args:
+        curves: The learning curves.
+        of_all: Boolean, whether they are those of every `fit` that the
+            model's own consists of, or of the last.
+        is_recorded: Boolean, whether callbacks were called in the epochs of
+            the curves. Otherwise only the weights at the end are known.
+        notes: Sentences for the user.
+    """
+
+    curves: Curves
+    of_all: bool = False
+    is_recorded: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def fit_alone(
+    model: keras.Model,
+    arguments: FitArguments,
+    callbacks: Sequence[keras.callbacks.Callback],
+    recorder: Recorder,
+    objective: Objective,
+) -> Fitted:
+    """Trains a network by its own `fit`.
+
+    It is called with the arguments that the user gave, and with the callbacks.
+
+    Args:
+        model: The model.
+        arguments: The arguments of `fit`.
+        callbacks: All callbacks, `recorder` among them.
+        recorder: Records the logs.
+        objective: See `training.curves.Objective`.
+
+    Raises:
+        TypeError: If the own `fit` returns neither a `History`, nor a
+            dictionary of logs, nor a number.
+    """
+    positional, named = arguments.given()
+    changes: dict[str, object] = {"callbacks": list(callbacks)}
+    if "verbose" in _NAMES[: len(positional)] or takes(model.fit, "verbose"):
+        changes["verbose"] = 0
+    else:
+        named.pop("verbose", None)
+    values = [
+        changes.pop(name, value)
+        for name, value in zip(_NAMES, positional, strict=False)
+    ]
+    returned = model.fit(*values, **{**named, **changes})
+    return fitted(returned, model, recorder, objective)
+
+
+def takes(function: Callable[..., object], name: str) -> bool:
+    """Returns whether a function can be given an argument of a name."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    kinds = {parameter.kind for parameter in parameters.values()}
+    return name in parameters or inspect.Parameter.VAR_KEYWORD in kinds
+
+
+def fitted(
+    returned: object,
+    model: keras.Model,
+    recorder: Recorder,
+    objective: Objective,
+) -> Fitted:
+    """Finds the epochs of what `fit` returned among those recorded.
+
+    Args:
+        returned: A `History`, a dictionary of logs, the objective as a number,
+            or `None` for the model's last history.
+        model: The model that was trained.
+        recorder: Has recorded the logs of its epochs.
+        objective: See `training.curves.Objective`.
+
+    Raises:
+        TypeError: If `returned` is something else.
+    """
+    if returned is None:
+        returned = getattr(model, "history", None)
+    logs = _logs_of(returned, objective)
+    recorded = None
+    for of_all in (False, True):
+        candidate = recorder.curves(of_all=of_all)
+        is_known = recorder.knows(returned, of_all=of_all)
+        if _is_of(candidate, logs, is_known=is_known):
+            recorded = candidate
+            break
+    if recorded is None:
+        return _unrecorded(logs)
+    # What `fit` returned counts: it may have changed its history.
+    curves = dict(recorded)
+    for name, values in logs.items():
+        epochs = [epoch for epoch, _ in recorded.get(name, ())]
+        if len(epochs) == len(values):
+            curves[name] = tuple(zip(epochs, values, strict=True))
+    best, known = best_of(objective, curves), best_of(objective, recorded)
+    notes: tuple[str, ...] = ()
+    if best is not None and (known is None or known.epoch != best.epoch):
+        notes = (
+            "The model's own `fit` returns other logs than it reported to "
+            "its callbacks, so that the weights that are kept are not those "
+            "of the best epoch.",
+        )
+    return Fitted(curves=curves, of_all=of_all, notes=notes)
+
+
+def _logs_of(
+    returned: object, objective: Objective
+) -> dict[str, tuple[Value, ...]]:
+    """Returns what `fit` returned as the values of each log.
+
+    As in keras-tuner, a number is the objective, and a dictionary holds logs.
+    """
+    if isinstance(returned, keras.callbacks.History):
+        returned = returned.history
+    number = kept(returned)
+    if isinstance(number, float) and len(objective) == 1:
+        return {objective[0][0]: (number,)}
+    if not isinstance(returned, Mapping):
+        raise TypeError(
+            "A model's own `fit` must return a `keras.callbacks.History`, a "
+            "dictionary from names of logs to numbers, or the objective as a "
+            f"number. Received: {returned!r} of type "
+            f"{type(returned).__name__}. Return what `super().fit` returns."
+        )
+    logs = {}
+    for name, values in returned.items():
+        if not isinstance(values, list | tuple):
+            values = [values]
+        found = [kept(value) for value in values]
+        logs[str(name)] = tuple(
+            math.nan if value is None else value for value in found
+        )
+    return logs
+
+
+def _is_of(
+    candidate: Curves, logs: Mapping[str, Sequence[Value]], *, is_known: bool
+) -> bool:
+    """Returns whether logs are those of recorded epochs.
+
+    Args:
+        candidate: The curves of the recorded epochs.
+        logs: What `fit` returned.
+        is_known: Boolean, whether it returned the history of these epochs,
+            whose values it may have changed.
+    """
+    shared = [name for name in logs if name in candidate]
+    same_length = [
+        name for name in shared if len(logs[name]) == len(candidate[name])
+    ]
+    if not shared or same_length != shared:
+        return False
+    return is_known or any(
+        list(logs[name]) == [value for _, value in candidate[name]]
+        for name in shared
+    )
+
+
+def _unrecorded(logs: Mapping[str, Sequence[Value]]) -> Fitted:
+    last = max(map(len, logs.values()), default=1) - 1
+    curves = {
+        # A log that is there once is that of the end.
+        **curves_of(logs),
+        **{
+            name: ((last, values[0]),)
+            for name, values in logs.items()
+            if len(values) == 1
+        },
+    }
+    return Fitted(
+        curves=curves,
+        is_recorded=False,
+        notes=(
+            "The model's own `fit` returns logs of epochs in which it called "
+            "no callbacks, so that the weights that are kept are those at the "
+            "end of the training.",
+        ),
+    )

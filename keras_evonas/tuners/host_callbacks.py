@@ -1,0 +1,86 @@
+"""Callbacks that keras-tuner adds to a training."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import keras_tuner
+from keras_tuner.engine import trial as trial_lib
+
+from keras_evonas.training import Execution
+
+
+class TunerHooks(keras.callbacks.Callback):
+    """Calls the hooks that a subclass of `keras_tuner.Tuner` overrides.
+
+    Args:
+        tuner: The tuner.
+        trial: The trial whose network is trained.
+    """
+
+    HOOKS = (
+        "on_epoch_begin",
+        "on_epoch_end",
+        "on_batch_begin",
+        "on_batch_end",
+    )
+
+    def __init__(
+        self, tuner: keras_tuner.Tuner, trial: trial_lib.Trial
+    ) -> None:
+        super().__init__()
+        for name in overridden(type(tuner), self.HOOKS, keras_tuner.Tuner):
+            setattr(self, name, self._hook(getattr(tuner, name), trial))
+
+    @classmethod
+    def of(
+        cls, tuner: keras_tuner.Tuner, trial: trial_lib.Trial
+    ) -> list["TunerHooks"]:
+        """Returns the callback in a list, or an empty one if it is no use."""
+        if overridden(type(tuner), cls.HOOKS, keras_tuner.Tuner):
+            return [cls(tuner, trial)]
+        return []
+
+    def _hook(
+        self, hook: Callable[..., object], trial: trial_lib.Trial
+    ) -> Callable[..., None]:
+        def call(number: int, logs: object = None) -> None:
+            hook(trial, self.model, number, logs)
+
+        return call
+
+
+def overridden(
+    own: type, names: tuple[str, ...], original: type
+) -> tuple[str, ...]:
+    """Returns the names of the methods that a class does not inherit."""
+    return tuple(
+        name
+        for name in names
+        if getattr(own, name) is not getattr(original, name)
+    )
+
+
+def place_tensorboard(callbacks: list[Any], execution: Execution) -> None:
+    """Gives TensorBoard callbacks a folder, and adds the hyperparameters.
+
+    Args:
+        callbacks: The callbacks of an execution, changed in place.
+        execution: The execution.
+    """
+    trial_id, _, number = execution.name.partition("/execution")
+    trial = trial_lib.Trial(execution.hyperparameters, trial_id=trial_id)
+    _Boards().place(callbacks, trial, int(number or 0))
+
+
+class _Boards(keras_tuner.Tuner):
+    """keras-tuner's way of placing TensorBoard, without a search."""
+
+    def __init__(self) -> None:
+        """Does nothing: the methods used here need no attributes."""
+
+    def place(
+        self, callbacks: list[Any], trial: trial_lib.Trial, number: int
+    ) -> None:
+        """Changes callbacks as keras-tuner does."""
+        self._configure_tensorboard_dir(callbacks, trial, number)

@@ -1,0 +1,303 @@
+"""keras-tuner's Tuner, mended.
+
+What a tuner of this package needs from keras-tuner 1.4.8 and does not get:
+training that follows from a seed, arguments of `fit` as hyperparameters,
+`HyperbandOracle` outside of `Hyperband`, an error that names the callback that
+cannot be copied, no tensorboard unless it is used, checkpoints that do not
+fill the disk, and best models that are trained ones. Nothing here knows about
+cohorts.
+"""
+
+import dataclasses
+import os
+import pathlib
+import warnings
+from collections.abc import Callable
+from typing import Any
+from typing import TypeAlias
+
+import keras
+import keras_tuner
+from keras_tuner.engine import trial as trial_lib
+
+from keras_evonas.evolution.randomness import check_seed
+from keras_evonas.models.costs import HypermodelCosts
+from keras_evonas.models.explanation import explored
+from keras_evonas.oracles.fidelity import INHERITS
+from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.project import lock
+from keras_evonas.project.curves import Value
+from keras_evonas.project.curves import read_histories
+from keras_evonas.project.files import check_local
+from keras_evonas.project.files import write_json
+from keras_evonas.training import Execution
+from keras_evonas.training import callbacks as callback_lib
+from keras_evonas.tuners import sizing
+from keras_evonas.tuners.builder import NetworkBuilder
+from keras_evonas.tuners.compilation import Compilation
+from keras_evonas.tuners.recipe import FitArgumentsOf
+from keras_evonas.tuners.recipe import changes_of
+from keras_evonas.tuners.trial_files import TrialFiles
+from keras_evonas.tuners.trial_files import completed
+
+Trial: TypeAlias = trial_lib.Trial
+
+
+class MendedTuner(keras_tuner.Tuner):
+    """A Tuner to derive from; arguments as for `EvoTuner`."""
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        hypermodel: object,
+        *,
+        files: Callable[[str], TrialFiles],
+        fit_arguments: FitArgumentsOf | None,
+        seed: int | None,
+        max_model_size: int | None,
+        optimizer: object,
+        loss: object,
+        metrics: object,
+        distribution_strategy: object,
+        directory: str | os.PathLike[str] | None,
+        project_name: str | None,
+        tuner_id: str | None,
+        overwrite: bool,
+        executions_per_trial: int,
+    ) -> None:
+        self.fit_arguments = fit_arguments
+        self._seed = None if seed is None else check_seed(seed)
+        # In distributed search `self.oracle` becomes a client of the chief.
+        self._local_oracle = oracle
+        self._execution = 0
+        self._is_made = False
+        check_local(directory)
+        if overwrite:
+            name = project_name or "untitled_project"
+            lock.check_free(pathlib.Path(directory or ".", name))
+        super().__init__(
+            oracle=oracle,
+            hypermodel=hypermodel,
+            max_model_size=max_model_size,
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            distribution_strategy=distribution_strategy,
+            directory=directory,
+            project_name=project_name,
+            tuner_id=tuner_id,
+            overwrite=overwrite,
+            executions_per_trial=executions_per_trial,
+        )
+        self._is_made = True
+        self._files = files(self.project_dir)
+        if isinstance(oracle, EvoOracle):
+            self._provide_costs(oracle)
+            self._check_space(oracle)
+
+    @property
+    def _evo_oracle(self) -> EvoOracle | None:
+        """The oracle of this process if it is an `EvoOracle`."""
+        oracle = self._local_oracle
+        return oracle if isinstance(oracle, EvoOracle) else None
+
+    @property
+    def _builder(self) -> NetworkBuilder:
+        return NetworkBuilder(
+            hypermodel=self.hypermodel,
+            compilation=Compilation(
+                optimizer=self.optimizer, loss=self.loss, metrics=self.metrics
+            ),
+            files=self._files,
+            max_model_size=self.max_model_size,
+            distribution_strategy=self.distribution_strategy,
+        )
+
+    def _provide_costs(self, oracle: EvoOracle) -> None:
+        """Lets an oracle judge networks before they are trained.
+
+        It costs a build for each candidate, so only where the search needs
+        it, or where the largest network might not fit into the memory.
+        """
+        if oracle.costs is not None:
+            return
+        is_new = not oracle.trials
+        if oracle.needed_costs or (
+            is_new
+            and sizing.may_exceed_memory(
+                self._builder.build, oracle.hyperparameters
+            )
+        ):
+            oracle.costs = HypermodelCosts(self.hypermodel)
+
+    def _check_space(self, oracle: EvoOracle) -> None:
+        """Refuses the folder of a search that another hypermodel began."""
+        if not oracle.trials or self.hypermodel is None:
+            return
+        try:
+            asked = explored(self.hypermodel)
+        except Exception as error:
+            # It cannot be built without memory: only its trials show it.
+            warnings.warn(
+                "The hypermodel cannot be built without memory, so that it is "
+                "not compared with the hyperparameters of the search in "
+                f"'{self.project_dir}', which goes on: {error!r}. Make sure "
+                "that it is the same, or pass another `project_name`.",
+                stacklevel=5,
+            )
+            return
+        if self.fit_arguments is not None:
+            self.fit_arguments(asked)
+        oracle.check_space(asked)
+
+    def _tell_shapes(self, x: object) -> None:
+        """Lets networks be judged that learn their shapes from the data."""
+        oracle = self._evo_oracle
+        if oracle is None:
+            return
+        costs = oracle.costs
+        if not isinstance(costs, HypermodelCosts) or costs.input_shapes:
+            return
+        try:
+            costs(oracle.get_space())
+        except ValueError:  # It is raised again where nothing can be built.
+            shapes = sizing.shapes_of(x)
+            oracle.judge_by(dataclasses.replace(costs, input_shapes=shapes))
+
+    @property
+    def _training_seed(self) -> int:
+        seed = self._seed
+        if seed is None:
+            seed = int(getattr(self._local_oracle, "seed", 0))
+        # Keras takes 32 bits, and other trainings take the seeds after it.
+        return seed % 2**31
+
+    # Its own file.
+
+    def _get_tuner_fname(self) -> str:
+        # keras-tuner 1.4.8 prints a line if it finds the file when it is
+        # made, whatever `verbose` says. `_populate_initial_space` looks.
+        name: str = super()._get_tuner_fname() if self._is_made else ""
+        return name
+
+    def save(self) -> None:
+        """Saves the tuner and, where it is here, the oracle."""
+        if not self._is_worker():
+            self.oracle.save()
+        # keras-tuner 1.4.8 writes it in place.
+        write_json(self._get_tuner_fname(), self.get_state(), durable=False)
+
+    # Building.
+
+    def _populate_initial_space(self) -> None:
+        self._is_made = True
+        if os.path.exists(self._get_tuner_fname()):
+            self.reload()
+            return
+        super()._populate_initial_space()
+        if self.fit_arguments is not None:
+            hp = self.oracle.get_space()
+            self.fit_arguments(hp)
+            self.oracle.update_space(hp)
+
+    def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        return self._builder.build(hp)
+
+    # Callbacks.
+
+    def _deepcopy_callbacks(self, callbacks: object) -> list[Any]:
+        return callback_lib.copied(callbacks)
+
+    def _configure_tensorboard_dir(
+        self, callbacks: list[Any], trial: Trial, execution: int = 0
+    ) -> None:
+        # keras-tuner 1.4.8 imports tensorboard even if no callback uses it.
+        if any(isinstance(c, keras.callbacks.TensorBoard) for c in callbacks):
+            super()._configure_tensorboard_dir(callbacks, trial, execution)
+
+    # Training by keras-tuner's `run_trial`, for subclasses that call it.
+
+    def run_trial(
+        self, trial: Trial, *args: object, **kwargs: object
+    ) -> object:
+        """Evaluates a trial alone; see `keras_tuner.Tuner`."""
+        self._execution = 0
+        changes = changes_of(trial.hyperparameters, self.fit_arguments)
+        return super().run_trial(trial, *args, **{**kwargs, **changes})
+
+    def _build_and_fit_model(
+        self, trial: Trial, *args: object, **kwargs: object
+    ) -> object:
+        parent = trial.hyperparameters.values.get(INHERITS)
+        execution = Execution(
+            name=f"{trial.trial_id}/execution{self._execution}",
+            seed=self._training_seed + self._execution,
+            hyperparameters=trial.hyperparameters,
+            parent_hyperparameters=parent
+            and self.oracle.get_trial(parent).hyperparameters,
+        )
+        self._execution += 1
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(execution.seed)
+        model = self._builder.build_for(execution)
+        results = self.hypermodel.fit(
+            trial.hyperparameters, model, *args, **kwargs
+        )
+        self._files.keep(trial.trial_id, None, model.get_build_config())
+        return results
+
+    # Results.
+
+    def load_model(self, trial: Trial) -> keras.Model:
+        """Loads the model of a trial with the weights of its best epoch.
+
+        Raises:
+            ValueError: If its weights were not kept.
+        """
+        return self._builder.load(trial.trial_id, trial.hyperparameters)
+
+    def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
+        """Returns the best models with the weights of their best epochs.
+
+        Args:
+            num_models: Integer, how many at most. Defaults to 1.
+
+        Returns:
+            List of models, best first; shorter than `num_models` if fewer
+            trials have completed.
+        """
+        trials = completed(self.oracle.get_best_trials(num_models))
+        return [self.load_model(trial) for trial in trials]
+
+    def get_pareto_models(self) -> list[keras.Model]:
+        """Returns the models that no other beats in every objective.
+
+        Returns:
+            List of models with the weights of their best epochs, the best of
+            the first objective first. `EvoOracle.get_pareto_trials` has their
+            trials.
+
+        Raises:
+            ValueError: If the weights of one were not kept, with
+                `keep_checkpoints="best"` or `"none"`, or if the oracle is no
+                `EvoOracle`.
+        """
+        oracle = self._evo_oracle
+        if oracle is None:
+            raise ValueError(
+                "`oracle` must be an `EvoOracle`, which knows a Pareto front. "
+                f"Received: {type(self._local_oracle).__name__}."
+            )
+        return [self.load_model(one) for one in oracle.get_pareto_trials()]
+
+    def learning_curves(self, trial_id: str) -> list[dict[str, list[Value]]]:
+        """Returns the learning curves of a trial.
+
+        Args:
+            trial_id: String.
+
+        Returns:
+            For each execution a dictionary from names of logs to their
+            values, one an epoch; an empty list if the trial did not complete.
+        """
+        return read_histories(self._files.folder_of(trial_id))

@@ -1,0 +1,239 @@
+"""The recipe of a search: how its networks are built and trained."""
+
+import copy
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import TypeAlias
+
+import keras
+import keras_tuner
+from keras_tuner.engine import trial as trial_lib
+
+from keras_evonas.oracles import objectives
+from keras_evonas.oracles.fidelity import EPOCHS
+from keras_evonas.oracles.fidelity import INHERITS
+from keras_evonas.oracles.fidelity import INITIAL_EPOCH
+from keras_evonas.training import Execution
+from keras_evonas.training import FitArguments
+from keras_evonas.training import callbacks as callback_lib
+from keras_evonas.tuners.builder import NetworkBuilder
+from keras_evonas.tuners.host_callbacks import TunerHooks
+from keras_evonas.tuners.host_callbacks import place_tensorboard
+from keras_evonas.tuners.sizing import CohortSize
+
+FitArgumentsOf: TypeAlias = Callable[
+    [keras_tuner.HyperParameters], Mapping[str, Any]
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Recipe:
+    """The way in which the networks of a search are built and trained.
+
+    It holds all that does not depend on the trial and can be pickled where
+    its parts can, so that a worker in another process trains as this one does.
+
+    Args:
+        builder: Builds the networks.
+        args: Positional arguments of `search`.
+        kwargs: Named arguments of `search`.
+        fit_arguments: Returns the arguments of `fit` that are a trial's own,
+            or `None`.
+        seed: Integer, the seed of the first execution of every trial.
+        executions_per_trial: Integer, how often every network is trained.
+        objective: The objective of the search.
+        space: The search space.
+        cohort_size: Integer or `"auto"`, how many networks train together.
+        cv: As for `EvoTuner`, or `None`.
+        latency: Boolean, whether to measure how fast networks predict.
+        alone: Why networks train one after another: the end of a sentence,
+            or `None` if they train in cohorts.
+        tuner: The tuner whose own methods are called while a network trains,
+            or `None` if it has none.
+        own_training: Boolean, whether the tuner's own `run_trial` trains.
+    """
+
+    builder: NetworkBuilder
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    fit_arguments: FitArgumentsOf | None
+    seed: int
+    executions_per_trial: int
+    objective: keras_tuner.Objective
+    space: keras_tuner.HyperParameters
+    cohort_size: CohortSize = "auto"
+    cv: Any = None
+    latency: bool = False
+    alone: str | None = None
+    tuner: keras_tuner.Tuner | None = None
+    own_training: bool = False
+
+    @property
+    def inputs(self) -> object:
+        """The input data that `search` was called with."""
+        return self.kwargs.get("x", self.args[0] if self.args else None)
+
+    @property
+    def arguments(self) -> FitArguments:
+        """The arguments of `search` as those of `keras.Model.fit`.
+
+        Raises:
+            TypeError: If `fit` has no such argument.
+        """
+        return FitArguments.of(*self.args, **self.kwargs)
+
+    @property
+    def lead(self) -> list[tuple[str, str]]:
+        """Names and directions of what decides which epoch is the best."""
+        return pairs_of(self.objective)
+
+    def in_folder(self, folder: pathlib.Path) -> "Recipe":
+        """Returns the recipe for another project folder."""
+        files = self.builder.files.in_folder(folder)
+        tuner = self.tuner
+        if tuner is not None:
+            tuner = copy.copy(tuner)
+            tuner.directory, tuner.project_name = folder.parent, folder.name
+        return dataclasses.replace(
+            self,
+            builder=dataclasses.replace(self.builder, files=files),
+            tuner=tuner,
+        )
+
+    def executions(
+        self,
+        trials: Iterable[trial_lib.Trial],
+        *,
+        folds: int = 0,
+        bar: float | None = None,
+        get_trial: Callable[[str], trial_lib.Trial],
+    ) -> list[Execution]:
+        """Lists the trainings that trials consist of.
+
+        Args:
+            trials: The trials.
+            folds: Integer, how many folds each is trained on. Defaults to 0,
+                the data as they are.
+            bar: Float, the loss below which weights are worth writing when a
+                trial is trained once; see `Execution`.
+            get_trial: Returns the trial of an identifier.
+        """
+        # A tuner's own `run_trial` trains as often as it likes.
+        repeats = 1 if self.own_training else self.executions_per_trial
+        places = [
+            (seed, fold)
+            for seed in range(repeats)
+            for fold in [*range(folds)] or [None]
+        ]
+        return [
+            self._execution(
+                trial,
+                number,
+                seed=self.seed + seed,
+                fold=fold,
+                bar=bar if len(places) == 1 else None,
+                get_trial=get_trial,
+            )
+            for trial in trials
+            for number, (seed, fold) in enumerate(places)
+        ]
+
+    def _execution(
+        self,
+        trial: trial_lib.Trial,
+        number: int,
+        *,
+        seed: int,
+        fold: int | None,
+        bar: float | None,
+        get_trial: Callable[[str], trial_lib.Trial],
+    ) -> Execution:
+        hp, files = trial.hyperparameters, self.builder.files
+        parent = hp.values.get(INHERITS)
+        checkpoint = None
+        if files.writes:
+            checkpoint = files.weights_of(trial.trial_id, number)
+        return Execution(
+            # Also the folder for the files of callbacks, as in keras-tuner.
+            name=f"{trial.trial_id}/execution{number}",
+            seed=seed,
+            hyperparameters=hp,
+            parent_hyperparameters=get_trial(parent).hyperparameters
+            if parent
+            else None,
+            fit=changes_of(hp, self.fit_arguments),
+            fold=fold,
+            checkpoint=checkpoint,
+            bar=bar,
+        )
+
+    def adapted_callbacks(
+        self, execution: Execution, own: Sequence[Any]
+    ) -> list[Any]:
+        """Gives an execution's copies of the callbacks places of their own.
+
+        Args:
+            execution: The execution.
+            own: Its copies of the callbacks.
+
+        Returns:
+            The callbacks to train with, those of TensorBoard's hyperparameters
+            and of the tuner's own hooks included.
+        """
+        adapted = list(own)
+        if "/execution" not in execution.name:  # It is of no trial.
+            return callback_lib.placed(adapted, execution.name)
+        boards = [
+            c for c in adapted if isinstance(c, keras.callbacks.TensorBoard)
+        ]
+        others = [c for c in adapted if c not in boards]
+        callback_lib.placed(others, execution.name)
+        if boards:
+            place_tensorboard(adapted, execution)
+        if self.tuner is not None:
+            adapted += TunerHooks.of(self.tuner, trial_of(execution))
+        return adapted
+
+
+def pairs_of(objective: keras_tuner.Objective) -> list[tuple[str, str]]:
+    """Returns names and directions of what decides which epoch is the best."""
+    return [(name, way) for name, way in objectives.lead_of(objective)]
+
+
+def trial_of(execution: Execution) -> trial_lib.Trial:
+    """Makes a trial of an execution, as the methods of a tuner take it."""
+    return trial_lib.Trial(
+        hyperparameters=execution.hyperparameters,
+        trial_id=execution.name.partition("/")[0],
+        status=trial_lib.TrialStatus.RUNNING,
+    )
+
+
+def parent_of(execution: Execution) -> list[trial_lib.Trial]:
+    """Returns the trial whose weights an execution inherits, if any."""
+    parent = execution.hyperparameters.values.get(INHERITS)
+    hp = execution.parent_hyperparameters
+    return [trial_lib.Trial(hp, trial_id=parent)] if parent else []
+
+
+def changes_of(
+    hp: keras_tuner.HyperParameters, fit_arguments: FitArgumentsOf | None
+) -> dict[str, Any]:
+    """Returns the arguments of `fit` that are a trial's own.
+
+    Args:
+        hp: The trial's hyperparameters.
+        fit_arguments: As for `EvoTuner`.
+    """
+    changes: dict[str, Any] = {}
+    if fit_arguments is not None:
+        changes.update(fit_arguments(hp))
+    if EPOCHS in hp.values:  # Of `HyperbandOracle` and rungs.
+        changes["epochs"] = hp.values[EPOCHS]
+        changes["initial_epoch"] = hp.values[INITIAL_EPOCH]
+    return changes

@@ -1,0 +1,99 @@
+"""The ranking against a naive one, written as its rules read."""
+
+import numpy as np
+import pytest
+
+from keras_evonas.project.ranking import Ranking
+from keras_evonas.project.ranking import Standing
+
+
+def _standings(seed):
+    """Trials with ties, violations and promotions, in the order of ends."""
+    rng = np.random.default_rng(seed)
+    width = int(rng.integers(1, 4))
+    rungs, constrained = rng.random(2) < 0.5
+    found = []
+    waiting = {}
+    for ended in range(int(rng.integers(1, 40))):
+        rung, continues = 0, None
+        if rungs and waiting and rng.random() < 0.4:
+            continues = rng.choice(sorted(waiting))
+            rung = waiting.pop(continues) + 1
+        one = Standing(
+            trial_id=str(ended),
+            losses=tuple(map(float, rng.integers(0, 5, width))),
+            ended=ended,
+            violation=float(rng.integers(0, 3)) if constrained else 0.0,
+            rung=rung,
+            continues=continues and str(continues),
+        )
+        waiting[one.trial_id] = rung
+        found.append(one)
+    return found
+
+
+def _beats(one, other):
+    pairs = list(zip(one.losses, other.losses, strict=True))
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+
+def _naive(standings):
+    """Pairs of a trial and its front, best first, one group at a time."""
+    continued = {one.continues for one in standings}
+    left = [one for one in standings if one.trial_id not in continued]
+    ranked = []
+    while left:
+        violation, behind = min((one.violation, -one.rung) for one in left)
+        group = [
+            one
+            for one in left
+            if (one.violation, -one.rung) == (violation, behind)
+        ]
+        left = [one for one in left if one not in group]
+        front = 0
+        while group:
+            first = [
+                one
+                for one in group
+                if not any(_beats(other, one) for other in group)
+            ]
+            group = [one for one in group if one not in first]
+            first.sort(key=lambda one: (one.losses, one.ended))
+            ranked += [(one, (violation, behind, front)) for one in first]
+            front += 1
+    return ranked
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_the_ranking_is_the_one_that_its_rules_give(seed):
+    standings = _standings(seed)
+    ranking = Ranking(standings)
+    expected = _naive(standings)
+    names = [one.trial_id for one, _ in expected]
+    assert ranking.best() == names
+    for count in range(len(names) + 2):
+        assert ranking.best(count) == names[:count]
+    (best, first), *_ = expected
+    front = [one.trial_id for one, group in expected if group == first]
+    assert ranking.front() == ([] if best.violation else front)
+    assert len(ranking) == len(names)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_trial_is_better_than_all_if_none_is_as_good(seed):
+    ranking = Ranking()
+    for new in _standings(seed):
+        rest = [x for x in ranking if x.trial_id != new.continues]
+        as_good = any(
+            (x.violation, -x.rung) < (new.violation, -new.rung)
+            or (
+                (x.violation, x.rung) == (new.violation, new.rung)
+                and (x.losses == new.losses or _beats(x, new))
+            )
+            for x in rest
+        )
+        assert ranking.add(new) is not as_good
+
+
+def test_nothing_has_ended():
+    assert Ranking().best() == Ranking().best(1) == Ranking().front() == []

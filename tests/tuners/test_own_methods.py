@@ -1,0 +1,230 @@
+"""Hypermodels and tuners that train in a way of their own."""
+
+import contextlib
+import io
+
+import keras
+import keras_tuner
+import pytest
+
+from keras_evonas import EvoOracle
+from keras_evonas import EvoTuner
+from keras_evonas import at_most
+from keras_evonas.execution import Processes
+from tests.execution.networks import record_of
+from tests.tuners.own_methods import Batched
+from tests.tuners.own_methods import Hooked
+from tests.tuners.own_methods import OwnFit
+from tests.tuners.own_methods import OwnTrial
+from tests.tuners.own_methods import ReportingTrial
+from tests.tuners.own_methods import X
+from tests.tuners.own_methods import Y
+from tests.tuners.own_methods import tuner_in
+
+pytestmark = pytest.mark.keras
+
+FIT = {"validation_data": (X, Y), "epochs": 2}
+WAYS = {
+    "fit": ({"hypermodel": OwnFit()}, FIT),
+    "run_trial": ({"cls": OwnTrial, "bonus": 2.0}, {}),
+    "update_trial": ({"cls": ReportingTrial}, {}),
+    "super": ({"cls": Batched}, {**FIT, "verbose": 0}),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The use case of calling")
+@pytest.mark.parametrize("way", WAYS)
+def test_a_worker_process_makes_the_same_search(tmp_path, way):
+    options, fit = WAYS[way]
+    here = tuner_in(tmp_path / "here", **options)
+    here.search(X, Y, **fit)
+    there = tuner_in(
+        tmp_path / "there", executor=Processes(workers=1), **options
+    )
+    there.search(X, Y, **fit)
+    assert [t.status for t in here.oracle.trials.values()] == ["COMPLETED"] * 3
+    assert record_of(tmp_path / "here") == record_of(tmp_path / "there")
+    if way in ("fit", "super"):
+        score = there.oracle.get_best_trials()[0].score
+        found = there.get_best_models()[0].evaluate(X, Y, verbose=0)
+        assert found == pytest.approx(score)
+
+
+def test_hooks_of_a_tuner_are_called_in_a_worker_process(tmp_path):
+    for name, executor in (("here", None), ("there", Processes(workers=1))):
+        tuner = tuner_in(tmp_path / name, Hooked, executor=executor)
+        tuner.search(X, Y, **FIT)
+    here, there = (
+        (tmp_path / name / "epochs.txt").read_text()
+        for name in ("here", "there")
+    )
+    assert len(here.splitlines()) == 6
+    assert here == there
+
+
+def test_costs_of_a_hypermodel_with_its_own_fit_are_measured(tmp_path):
+    objective = ["val_loss", "train_seconds", "latency_ms", "params"]
+    tuner = tuner_in(
+        tmp_path / "p",
+        hypermodel=OwnFit(),
+        objective=objective,
+        constraints=[at_most("latency_ms", 1e6)],
+    )
+    tuner.search(X, Y, **FIT)
+    assert len(tuner.oracle.get_pareto_trials()) > 0
+    for trial in tuner.oracle.trials.values():
+        assert trial.status == "COMPLETED", trial.message
+        units = trial.hyperparameters.get("units")
+        assert trial.metrics.get_best_value("params") == 6 * units + 1
+        assert trial.metrics.get_best_value("latency_ms") > 0
+        assert trial.metrics.get_best_value("train_seconds") > 0
+
+
+def in_all_ways(method, own):
+    """Functions of all signatures that take the same four arguments."""
+
+    def named(self, a, x, y, epochs=1):
+        return own(self, a, x, y, epochs)
+
+    def star(self, a, *args, **kwargs):
+        assert not {"verbose", "shuffle"} & set(kwargs)
+        return own(self, a, *args, kwargs["epochs"])
+
+    def keyword_only(self, a, x, y, *, epochs):
+        return own(self, a, x, y, epochs)
+
+    return {"named": named, "star": star, "keyword_only": keyword_only}[method]
+
+
+@pytest.mark.parametrize("signature", ["named", "star", "keyword_only"])
+def test_run_trial_is_given_what_the_user_has_passed(tmp_path, signature):
+    def own(self, trial, x, y, epochs):
+        model = self.hypermodel.build(trial.hyperparameters)
+        history = model.fit(x, y, epochs=epochs, verbose=0)
+        return history.history["loss"][-1]
+
+    cls = type("Own", (EvoTuner,), {"run_trial": in_all_ways(signature, own)})
+    tuner = tuner_in(tmp_path / "p", cls, verbose=None)
+    tuner.search(X, Y, epochs=2)
+    statuses = [trial.status for trial in tuner.oracle.trials.values()]
+    assert statuses == ["COMPLETED"] * 3
+
+
+def own_fits():
+    def named(self, hp, model, x, y, validation_data, callbacks, epochs):
+        return model.fit(
+            x,
+            y,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            epochs=epochs,
+        )
+
+    def without_callbacks(self, hp, model, x, y, validation_data, epochs):
+        return model.fit(x, y, validation_data=validation_data, epochs=epochs)
+
+    def star(self, hp, model, *args, **kwargs):
+        assert "verbose" not in kwargs
+        return model.fit(*args, **kwargs)
+
+    def loud(self, hp, model, *args, **kwargs):
+        return model.fit(*args, verbose=2, **kwargs)
+
+    def a_number(self, hp, model, *args, **kwargs):
+        return model.fit(*args, **kwargs).history["val_loss"][-1]
+
+    def several(self, hp, model, *args, **kwargs):
+        logs = model.fit(*args, **kwargs).history["val_loss"]
+        return [{"val_loss": value} for value in logs]
+
+    return [named, without_callbacks, star, loud, a_number, several]
+
+
+@pytest.mark.parametrize("fit", own_fits(), ids=lambda one: one.__name__)
+def test_fit_is_given_what_the_user_has_passed(tmp_path, fit):
+    kind = type("Own", (OwnFit,), {"fit": fit})
+    tuner = tuner_in(tmp_path / "p", hypermodel=kind(), max_trials=2)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        tuner.search(X, Y, **FIT)
+    statuses = [trial.status for trial in tuner.oracle.trials.values()]
+    assert statuses == ["COMPLETED"] * 2
+    # Keras prints only if the user's own code asks it to.
+    assert ("Epoch" in printed.getvalue()) == (fit.__name__ == "loud")
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (None, "must return a `History`"),
+        ("0.5", "Received: '0.5' of type str"),
+        ({"loss": 1.0}, "training reported \\['loss'\\]"),
+        ([], "must return a `History`"),
+        (True, "Received: True of type bool"),
+    ],
+)
+@pytest.mark.parametrize("method", ["HyperModel.fit", "Tuner.run_trial"])
+def test_a_wrong_result_is_blamed_on_its_method(
+    tmp_path, method, result, words
+):
+    options = {"cls": EvoTuner}
+    if method == "HyperModel.fit":
+        kind = type("Own", (OwnFit,), {"fit": lambda *_, **__: result})
+        options["hypermodel"] = kind()
+    else:
+        own = {"run_trial": lambda *_, **__: result}
+        options["cls"] = type("Own", (EvoTuner,), own)
+    tuner = tuner_in(tmp_path / "p", **options)
+    with pytest.raises((TypeError, ValueError), match=words) as caught:
+        tuner.search(X, Y)
+    if "training" not in words:
+        assert f"`{method}`" in str(caught.value)
+
+
+class Loud(keras.metrics.MeanAbsoluteError):
+    """A metric of the user's own, of no registered class."""
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": keras.optimizers.Adam(0.01)},
+        {"loss": "mae"},
+        {"metrics": [Loud(name="own")]},
+        {"optimizer": "adam", "loss": "mae", "metrics": ["mse"]},
+    ],
+    ids=lambda given: "-".join(given),
+)
+@pytest.mark.parametrize("compiles", [True, False])
+def test_the_tuner_compiles_and_keeps_what_it_does_not_replace(
+    tmp_path, given, compiles
+):
+    if not compiles and len(given) < 3:
+        given = {"optimizer": "rmsprop", "loss": "mse", **given}
+
+    def hypermodel(hp):
+        model = keras.Sequential([keras.Input((4,))])
+        model.add(keras.layers.Dense(hp.Int("units", 2, 9)))
+        model.add(keras.layers.Dense(1))
+        if compiles:
+            model.compile("adam", "mse", metrics=[Loud(name="loudness")])
+        return model
+
+    name = "val_loudness" if compiles and "metrics" not in given else "val_loss"
+    oracle = EvoOracle(keras_tuner.Objective(name, "min"), 2, seed=0)
+    tuner = EvoTuner(
+        oracle, hypermodel, directory=tmp_path, cohort_size=2, **given
+    )
+    tuner.search(X, Y, verbose=0, **FIT)
+    trials = list(oracle.trials.values())
+    assert [trial.status for trial in trials] == ["COMPLETED"] * 2
+    model = tuner.get_best_models()[0]
+    if "optimizer" in given:
+        expected = keras.optimizers.get(given["optimizer"])
+        assert type(model.optimizer) is type(expected)
+        assert model.optimizer is not given["optimizer"]
+    if "loss" in given:
+        assert model.loss == given["loss"]
+    if "own" in str(given):
+        assert all(trial.metrics.exists("val_own") for trial in trials)
