@@ -20,12 +20,10 @@ from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.optimizers import tuned_sgd_or_adam
 from keras_evonas.models.scaling import CompoundSpace
 from keras_evonas.models.scaling import Scalable
+from keras_evonas.models.scaling import Scale
 from keras_evonas.models.scaling import ScaledNetwork
 from keras_evonas.models.scaling import compound_scale
 from keras_evonas.models.scaling import compound_space
-from keras_evonas.models.scaling import scaled_depth
-from keras_evonas.models.scaling import scaled_resolution
-from keras_evonas.models.scaling import scaled_width
 from keras_evonas.models.scopes import block
 from keras_evonas.models.scopes import layer_choice
 from keras_evonas.models.scopes import repeated
@@ -44,6 +42,7 @@ __all__ = [
     "MultiLabel",
     "Regression",
     "Scalable",
+    "Scale",
     "ScaledNetwork",
     "SpaceExplanation",
     "block",
@@ -54,9 +53,6 @@ __all__ = [
     "inherit_weights",
     "layer_choice",
     "repeated",
-    "scaled_depth",
-    "scaled_resolution",
-    "scaled_width",
     "tuned_adam",
     "tuned_sgd",
     "tuned_sgd_or_adam",

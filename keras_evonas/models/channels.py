@@ -3,14 +3,13 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import TypeAlias
 from typing import TypeGuard
 
 import keras
 import numpy as np
 
-from keras_evonas.models.kinds import KEEPING_POSITIVE
-from keras_evonas.models.kinds import MERGES
-from keras_evonas.models.kinds import is_relu
+from keras_evonas.models import kinds
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import Node
 
@@ -36,17 +35,21 @@ class Channels:
         return dataclasses.replace(self, positive=positive)
 
 
+# The channels of a tensor, or `None` where they are not known.
+Entry: TypeAlias = Channels | None
+
+
 def same_channels(width: int, positive: bool = False) -> Channels:
     """Returns channels that stand for those of the parent one by one."""
     return Channels(np.arange(width), width, positive)
 
 
-def fits(entry: Channels | None, total: int) -> TypeGuard[Channels]:
+def fits(entry: Entry, total: int) -> TypeGuard[Channels]:
     """Returns whether channels are known, of so many of the parent."""
     return entry is not None and entry.total == total
 
 
-def are_same(entries: Sequence[Channels | None]) -> bool:
+def are_same(entries: Sequence[Entry]) -> bool:
     """Returns whether all channels stand for the parent's one by one."""
     return all(
         one is not None and np.array_equal(one.parents, np.arange(one.total))
@@ -54,9 +57,7 @@ def are_same(entries: Sequence[Channels | None]) -> bool:
     )
 
 
-def passed_on(
-    graph: Graph, node: Node, entries: Sequence[Channels | None]
-) -> Channels | None:
+def passed_on(graph: Graph, node: Node, entries: Sequence[Entry]) -> Entry:
     """Returns the channels after a layer without weights, if known.
 
     Args:
@@ -71,7 +72,7 @@ def passed_on(
     entry = known[0]
     if kind is L.Concatenate:
         return _concatenated(known)
-    if kind in MERGES:
+    if kind in kinds.MERGES:
         same = all(np.array_equal(x.parents, entry.parents) for x in known)
         return entry.with_positive(False) if same else None
     if kind is L.Flatten:
@@ -80,8 +81,10 @@ def passed_on(
     if len(known) > 1 or before[-1] != after[-1]:
         return None
     if kind in (L.ReLU, L.Activation):
-        return entry.with_positive(is_relu(node.layer))
-    return entry.with_positive(entry.positive and kind in KEEPING_POSITIVE)
+        return entry.with_positive(kinds.is_relu(node.layer))
+    return entry.with_positive(
+        entry.positive and kind in kinds.KEEPING_POSITIVE
+    )
 
 
 def _concatenated(entries: Sequence[Channels]) -> Channels:
@@ -93,9 +96,7 @@ def _concatenated(entries: Sequence[Channels]) -> Channels:
     return Channels(np.concatenate(parents), total, positive)
 
 
-def _flattened(
-    shape: tuple[int | None, ...], entry: Channels
-) -> Channels | None:
+def _flattened(shape: tuple[int | None, ...], entry: Channels) -> Entry:
     sizes = [size for size in shape if size is not None]
     if len(sizes) < len(shape):
         return None

@@ -14,8 +14,8 @@ from keras_evonas.models.heads import Head
 from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.ready_made import ReadyMade
+from keras_evonas.models.scaling import Scale
 from keras_evonas.models.scaling import ScaledNetwork
-from keras_evonas.models.scaling import scaled_depth
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,26 +112,17 @@ class DenseNetwork(ReadyMade):
             )
         return self.compiled(hp, inputs, tensor)
 
-    def scaled(
-        self,
-        values: dict[str, Any],
-        *,
-        depth: float,
-        width: float,
-        resolution: float,
-    ) -> ScaledNetwork:
+    def scaled(self, values: dict[str, Any], scale: Scale) -> ScaledNetwork:
         """Returns a network of another size; see `compound_scale`."""
         count = values.get("depth", 0)
         # Layers that are added have the values of the last one before.
         added = {
             f"layer_{index}/{gene}": values[f"layer_{count - 1}/{gene}"]
-            for index in range(count, scaled_depth(count, depth))
+            for index in range(count, scale.depth_of(count))
             for gene in ("units", "dropout")
             if f"layer_{count - 1}/{gene}" in values
         }
-        return super().scaled(
-            values | added, depth=depth, width=width, resolution=resolution
-        )
+        return super().scaled(values | added, scale)
 
     def _ask_for_layers(self, hp: keras_tuner.HyperParameters) -> list[_Layer]:
         def ask(index: int) -> _Layer:

@@ -24,9 +24,8 @@ from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.models.layer_graph import layers_of
 from keras_evonas.models.regions import regions_of
+from keras_evonas.models.scaling import Scale
 from keras_evonas.models.scaling import ScaledNetwork
-from keras_evonas.models.scaling import scaled_depth
-from keras_evonas.models.scaling import scaled_width
 from keras_evonas.models.widths import Widths
 
 Compile = Callable[[keras.Model, keras_tuner.HyperParameters], None]
@@ -184,24 +183,19 @@ class EvolvableModel(keras_tuner.HyperModel):
         self._compile(child, hp)
         return child
 
-    def scaled(
-        self,
-        values: dict[str, Any],
-        *,
-        depth: float,
-        width: float,
-        resolution: float,
-    ) -> ScaledNetwork:
-        """Returns a network of another size; see `compound_scale`."""
-        del resolution  # The graph of a model takes inputs of one shape.
+    def scaled(self, values: dict[str, Any], scale: Scale) -> ScaledNetwork:
+        """Returns a network of another size; see `compound_scale`.
+
+        Its resolution stays: a model's graph takes inputs of one shape.
+        """
         genetics = self._blueprint.genetics
         grown = dict(values)
         for name in {*genetics.width_of.values()} & {*values}:
-            grown[name] = scaled_width(values[name], width)
+            grown[name] = scale.width_of(values[name])
         repeats = []
         for region, gene in genetics.repeats:
             if gene.name in values:
-                number = scaled_depth(values[gene.name], depth)
+                number = scale.depth_of(values[gene.name])
                 grown[gene.name] = number
                 numbers = tuple(sorted({*gene.values, number}))
                 gene = dataclasses.replace(gene, values=numbers)

@@ -2,6 +2,9 @@
 
 import dataclasses
 from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,14 +12,7 @@ import keras
 import keras_tuner
 
 from keras_evonas.models import checks
-from keras_evonas.models.kinds import DROPOUTS
-from keras_evonas.models.kinds import NORMALIZATIONS
-from keras_evonas.models.kinds import REPEATABLE
-from keras_evonas.models.kinds import WIDTH_ARGUMENT
-from keras_evonas.models.kinds import WITH_ACTIVATION
-from keras_evonas.models.kinds import WITH_KERNEL
-from keras_evonas.models.kinds import activation_name
-from keras_evonas.models.kinds import is_over_channels
+from keras_evonas.models import kinds
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.regions import Region
 from keras_evonas.models.widths import Widths
@@ -43,7 +39,7 @@ class Bounds:
     dropouts: tuple[float, ...]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class ModelGene:
     """One gene of a model.
 
@@ -127,31 +123,32 @@ def genetics_of(
     bounds: Bounds,
 ) -> Genetics:
     """Lists the genes of a model."""
+    low, high = bounds.repeats
     repeats = []
     for region in sorted(regions, key=lambda one: -len(one.nodes)):
-        low, high = bounds.repeats
-        low = low if region.removable else max(1, low)
-        numbers = sorted({1, *range(low, high + 1)})
-        if len(numbers) > 1:
-            gene = ModelGene(
-                name=f"{region.name}/repeats",
-                values=tuple(numbers),
-                default=1,
-                nodes=region.nodes,
-            )
-            repeats.append((region, gene))
-    width_genes, width_of = _width_genes(graph, widths, fixed, bounds)
+        least = low if region.removable else max(1, low)
+        numbers = tuple(sorted({1, *range(least, high + 1)}))
+        name = f"{region.name}/repeats"
+        repeats.append((region, ModelGene(name, numbers, 1, region.nodes)))
     free = [i for i in range(len(graph.nodes)) if i not in fixed]
+    width_genes = _several(_width_genes(graph, widths, fixed, bounds))
     others = [
-        *width_genes,
+        *sorted(width_genes, key=lambda gene: gene.nodes),
         *_kernel_genes(graph, free, bounds),
         *_activation_genes(graph, free, bounds),
         *_normalization_genes(graph, free, bounds),
         *_dropout_genes(graph, free, bounds),
     ]
     return Genetics(
-        repeats=tuple(repeats), others=tuple(others), width_of=width_of
+        repeats=tuple(pair for pair in repeats if len(pair[1].values) > 1),
+        others=tuple(_several(others)),
+        width_of={i: gene.name for gene in width_genes for i in gene.nodes},
     )
+
+
+def _several(genes: Iterable[ModelGene]) -> list[ModelGene]:
+    """Returns the genes that have several values."""
+    return [gene for gene in genes if len(gene.values) > 1]
 
 
 def activation_of(graph: Graph, index: int) -> str | None:
@@ -164,9 +161,9 @@ def activation_of(graph: Graph, index: int) -> str | None:
         if layer.negative_slope or layer.threshold:
             return None
         return {None: "relu", 6: "relu6"}.get(layer.max_value)
-    if kind is not L.Activation and kind not in WITH_ACTIVATION:
+    if kind is not L.Activation and kind not in kinds.WITH_ACTIVATION:
         return None
-    name = activation_name(layer)
+    name = kinds.activation_name(layer)
     if not isinstance(name, str) or name in _KEPT_ACTIVATIONS:
         return None
     return name
@@ -174,45 +171,36 @@ def activation_of(graph: Graph, index: int) -> str | None:
 
 def normalization_of(layer: keras.Operation) -> str | None:
     """Returns the kind of a normalization over channels, if it is one."""
-    if type(layer) not in NORMALIZATIONS or not is_over_channels(layer):
+    if type(layer) not in kinds.NORMALIZATIONS or not kinds.is_over_channels(
+        layer
+    ):
         return None
     return "batch" if type(layer) is L.BatchNormalization else "layer"
 
 
 def _width_genes(
     graph: Graph, widths: Widths, fixed: Collection[int], bounds: Bounds
-) -> tuple[list[ModelGene], dict[int, str]]:
-    found, width_of = [], {}
+) -> Iterator[ModelGene]:
     low, high = bounds.widths
-    factors = sorted({f for f in _FACTORS if low <= f <= high} | {1.0})
+    factors = {f for f in _FACTORS if low <= f <= high}
     for makers in widths.free_groups().values():
-        layer = graph.nodes[makers[0]].layer
-        argument = WIDTH_ARGUMENT[type(layer)]
-        width = getattr(layer, argument)
-        values = sorted({max(1, round(width * f)) for f in factors} | {width})
-        if set(makers) & set(fixed) or len(values) == 1:
+        if set(makers) & set(fixed):
             continue
+        layer = graph.nodes[makers[0]].layer
+        argument = kinds.WIDTH_ARGUMENT[type(layer)]
+        width = getattr(layer, argument)
+        values = {max(1, round(width * f)) for f in factors} | {width}
         name = f"{layer.name}/{argument}"
-        found.append(
-            ModelGene(
-                name=name,
-                values=tuple(values),
-                default=width,
-                nodes=tuple(makers),
-            )
-        )
-        width_of.update(dict.fromkeys(makers, name))
-    return sorted(found, key=lambda gene: gene.nodes), width_of
+        yield ModelGene(name, tuple(sorted(values)), width, tuple(makers))
 
 
 def _kernel_genes(
     graph: Graph, free: Sequence[int], bounds: Bounds
-) -> list[ModelGene]:
-    found = []
+) -> Iterator[ModelGene]:
     low, high = bounds.kernels
     for index in free:
         layer = graph.nodes[index].layer
-        if type(layer) not in WITH_KERNEL:
+        if type(layer) not in kinds.WITH_KERNEL:
             continue
         sides = set(layer.kernel_size)
         # Without padding the size of the output depends on the kernel. A
@@ -221,72 +209,50 @@ def _kernel_genes(
             continue
         (side,) = sides
         near = {side - 2, side, side + 2}
-        sides = {s for s in near if s >= 1 and low <= s <= high} | {side}
-        if len(sides) > 1:
-            found.append(
-                ModelGene(
-                    name=f"{layer.name}/kernel_size",
-                    values=tuple(sorted(sides)),
-                    default=side,
-                    nodes=(index,),
-                )
-            )
-    return found
+        values = {s for s in near if s >= 1 and low <= s <= high} | {side}
+        name = f"{layer.name}/kernel_size"
+        yield ModelGene(name, tuple(sorted(values)), side, (index,))
 
 
 def _activation_genes(
     graph: Graph, free: Sequence[int], bounds: Bounds
-) -> list[ModelGene]:
+) -> Iterator[ModelGene]:
     nodes_of: dict[str, list[int]] = {}
     for index in free:
         name = activation_of(graph, index)
         if name is not None:
             nodes_of.setdefault(name, []).append(index)
-    return [
-        ModelGene(
-            name=f"activation/{name}",
-            values=(name, *(a for a in bounds.activations if a != name)),
-            default=name,
-            nodes=tuple(nodes),
-        )
-        for name, nodes in nodes_of.items()
-        if set(bounds.activations) - {name}
-    ]
+    return _shared_genes("activation", nodes_of, bounds.activations)
 
 
 def _normalization_genes(
     graph: Graph, free: Sequence[int], bounds: Bounds
-) -> list[ModelGene]:
+) -> Iterator[ModelGene]:
     nodes_of: dict[str, list[int]] = {}
     for index in free:
         kind = normalization_of(graph.nodes[index].layer)
         if kind is not None:
-            nodes_of.setdefault(f"{NORMALIZATION}/{kind}", []).append(index)
-    if not any(type(n.layer) in NORMALIZATIONS for n in graph.nodes):
+            nodes_of.setdefault(kind, []).append(index)
+    if not any(type(n.layer) in kinds.NORMALIZATIONS for n in graph.nodes):
         bare = [i for i in free if takes_normalization(graph, i)]
-        if bare:
-            nodes_of[f"{NORMALIZATION}/none"] = bare
-    found = []
+        nodes_of |= {"none": bare} if bare else {}
+    return _shared_genes(NORMALIZATION, nodes_of, bounds.normalizations)
+
+
+def _shared_genes(
+    kind: str, nodes_of: Mapping[str, Sequence[int]], values: Sequence[str]
+) -> Iterator[ModelGene]:
+    """Makes one gene for all nodes that have the same default."""
     for name, nodes in nodes_of.items():
-        default = name.partition("/")[2]
-        values = (default, *(n for n in bounds.normalizations if n != default))
-        if len(values) > 1:
-            found.append(
-                ModelGene(
-                    name=name,
-                    values=values,
-                    default=default,
-                    nodes=tuple(nodes),
-                )
-            )
-    return found
+        choices = (name, *(value for value in values if value != name))
+        yield ModelGene(f"{kind}/{name}", choices, name, tuple(nodes))
 
 
 def takes_normalization(graph: Graph, index: int) -> bool:
     """Returns whether a layer without a normalization may get one."""
     node = graph.nodes[index]
     return (
-        type(node.layer) in REPEATABLE
+        type(node.layer) in kinds.REPEATABLE
         and not set(node.outputs) & graph.output_numbers
         and not _only_shapes_output(graph, index)
     )
@@ -294,31 +260,24 @@ def takes_normalization(graph: Graph, index: int) -> bool:
 
 def _dropout_genes(
     graph: Graph, free: Sequence[int], bounds: Bounds
-) -> list[ModelGene]:
-    found = []
-    producers = graph.producers
+) -> Iterator[ModelGene]:
+    dropped = {
+        number
+        for node in graph.nodes
+        if type(node.layer) in kinds.DROPOUTS
+        for number in node.outputs
+    }
     for index in free:
         node = graph.nodes[index]
-        default = None
-        if type(node.layer) in DROPOUTS:
+        if type(node.layer) in kinds.DROPOUTS:
             default = float(node.layer.rate)
-        elif takes_dropout(graph, index):
-            maker = producers.get(node.data[0])
-            dropped = maker is not None and (
-                type(graph.nodes[maker].layer) in DROPOUTS
-            )
-            default = None if dropped else 0.0
-        rates = {default, *bounds.dropouts}
-        if default is not None and len(rates) > 1:
-            found.append(
-                ModelGene(
-                    name=f"{node.layer.name}/dropout",
-                    values=tuple(sorted(rates)),
-                    default=default,
-                    nodes=(index,),
-                )
-            )
-    return found
+        elif takes_dropout(graph, index) and node.data[0] not in dropped:
+            default = 0.0
+        else:
+            continue
+        rates = tuple(sorted({default, *bounds.dropouts}))
+        name = f"{node.layer.name}/dropout"
+        yield ModelGene(name, rates, default, (index,))
 
 
 def takes_dropout(graph: Graph, index: int) -> bool:

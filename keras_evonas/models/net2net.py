@@ -19,24 +19,20 @@ keeps its own initial values elsewhere.
 import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import keras
 import numpy as np
 
+from keras_evonas.models import kinds
 from keras_evonas.models.alignment import aligned
 from keras_evonas.models.channels import Channels
+from keras_evonas.models.channels import Entry
 from keras_evonas.models.channels import are_same
 from keras_evonas.models.channels import fits
 from keras_evonas.models.channels import passed_on
 from keras_evonas.models.channels import same_channels
 from keras_evonas.models.costs.isolation import isolated
-from keras_evonas.models.kinds import CONVOLUTIONS
-from keras_evonas.models.kinds import DEPTHWISE
-from keras_evonas.models.kinds import GATED
-from keras_evonas.models.kinds import SEPARABLE
-from keras_evonas.models.kinds import activation_name
-from keras_evonas.models.kinds import is_relu
-from keras_evonas.models.kinds import width_of
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import Node
 from keras_evonas.models.layer_graph import graph_of
@@ -46,6 +42,7 @@ from keras_evonas.models.slices import overlaid
 from keras_evonas.models.slices import resized
 
 L = keras.layers
+Layer: TypeAlias = keras.Layer
 
 # The least share of a unit's outgoing weight that one of its copies gets,
 # before the shares are divided by their sum.
@@ -119,7 +116,7 @@ class _Heir:
         self._parent = parent
         self._parent_of = aligned(parent, child)
         self._rng = rng
-        self._channels: dict[int, Channels | None] = {}
+        self._channels: dict[int, Entry] = {}
         self._preserved = 0
 
     def inherit(self) -> Inheritance:
@@ -143,9 +140,7 @@ class _Heir:
             self._channels.update(dict.fromkeys(node.outputs, result))
         return Inheritance(layers=layers, preserved=self._preserved)
 
-    def _visit(
-        self, index: int, node: Node, entries: Sequence[Channels | None]
-    ) -> Channels | None:
+    def _visit(self, index: int, node: Node, entries: Sequence[Entry]) -> Entry:
         """Gives a layer its weights; returns the channels of its output."""
         source = self._parent_of.get(index)
         if source is None:
@@ -156,11 +151,11 @@ class _Heir:
             (entry,) = entries
             if kind is L.Dense:
                 return self._dense(layer, old, entry)
-            if kind in CONVOLUTIONS and layer.groups == old.groups == 1:
+            if kind in kinds.CONVOLUTIONS and layer.groups == old.groups == 1:
                 return self._convolution(layer, old, entry)
-            if kind in SEPARABLE and _has_one_multiplier(layer, old):
+            if kind in kinds.SEPARABLE and _has_one_multiplier(layer, old):
                 return self._separable(layer, old, entry)
-            if kind in DEPTHWISE and _has_one_multiplier(layer, old):
+            if kind in kinds.DEPTHWISE and _has_one_multiplier(layer, old):
                 return self._depthwise(layer, old, entry)
             if kind is L.BatchNormalization:
                 return self._per_channel(layer, old, entry)
@@ -172,23 +167,17 @@ class _Heir:
 
     # Layers with a kernel.
 
-    def _dense(
-        self, layer: keras.Layer, old: keras.Layer, entry: Channels | None
-    ) -> Channels | None:
+    def _dense(self, layer: Layer, old: Layer, entry: Entry) -> Entry:
         kernel = self._widened(array_of(old.kernel), entry, layer.units)
         return self._assigned(layer, old, {"kernel": kernel}, entry)
 
-    def _convolution(
-        self, layer: keras.Layer, old: keras.Layer, entry: Channels | None
-    ) -> Channels | None:
+    def _convolution(self, layer: Layer, old: Layer, entry: Entry) -> Entry:
         kernel = self._widened(array_of(old.kernel), entry, layer.filters)
         if kernel is not None:
             kernel = resized(kernel, layer.kernel_size)
         return self._assigned(layer, old, {"kernel": kernel}, entry)
 
-    def _separable(
-        self, layer: keras.Layer, old: keras.Layer, entry: Channels | None
-    ) -> Channels | None:
+    def _separable(self, layer: Layer, old: Layer, entry: Entry) -> Entry:
         depthwise = array_of(old.depthwise_kernel)
         if not fits(entry, depthwise.shape[-2]):
             return self._matching(layer, old, [entry])
@@ -204,16 +193,16 @@ class _Heir:
 
     def _assigned(
         self,
-        layer: keras.Layer,
-        old: keras.Layer,
+        layer: Layer,
+        old: Layer,
         kernels: Mapping[str, np.ndarray | None],
-        entry: Channels | None,
-    ) -> Channels | None:
+        entry: Entry,
+    ) -> Entry:
         """Gives a layer its kernels, and a bias for its output channels."""
         if entry is None or any(x is None for x in kernels.values()):
             return self._matching(layer, old, [entry])
-        width = width_of(layer) or 0
-        total = width_of(old) or 0
+        width = kinds.width_of(layer) or 0
+        total = kinds.width_of(old) or 0
         parents = copies_of(total, width)
         for name, kernel in kernels.items():
             getattr(layer, name).assign(kernel)
@@ -224,10 +213,10 @@ class _Heir:
             layer.bias.assign(bias)
         same_bias = layer.bias is not None or old.bias is None
         self._preserved += _is_exact(layer, old, entry, width) and same_bias
-        return Channels(parents, total, is_relu(layer))
+        return Channels(parents, total, kinds.is_relu(layer))
 
     def _widened(
-        self, kernel: np.ndarray, entry: Channels | None, width: int
+        self, kernel: np.ndarray, entry: Entry, width: int
     ) -> np.ndarray | None:
         """Returns a kernel `(..., in, out)` for other channels, if known."""
         if not fits(entry, kernel.shape[-2]):
@@ -246,9 +235,7 @@ class _Heir:
 
     # Layers with a weight for each channel.
 
-    def _depthwise(
-        self, layer: keras.Layer, old: keras.Layer, entry: Channels | None
-    ) -> Channels | None:
+    def _depthwise(self, layer: Layer, old: Layer, entry: Entry) -> Entry:
         kernel = array_of(old.kernel)
         if not fits(entry, kernel.shape[-2]):
             return self._matching(layer, old, [entry])
@@ -258,16 +245,16 @@ class _Heir:
             layer.bias.assign(array_of(old.bias)[entry.parents])
         exact = _is_exact(layer, old, entry, len(entry.parents))
         self._preserved += exact and (layer.bias is None) == (old.bias is None)
-        return entry.with_positive(is_relu(layer))
+        return entry.with_positive(kinds.is_relu(layer))
 
     def _per_channel(
         self,
-        layer: keras.Layer,
-        old: keras.Layer,
-        entry: Channels | None,
+        layer: Layer,
+        old: Layer,
+        entry: Entry,
         *,
         exact: bool = True,
-    ) -> Channels | None:
+    ) -> Entry:
         named = {weight.name: weight for weight in old.weights}
         for weight in layer.weights:
             known = named.get(weight.name)
@@ -282,9 +269,7 @@ class _Heir:
 
     # Layers that the parent lacks.
 
-    def _identity(
-        self, node: Node, entries: Sequence[Channels | None]
-    ) -> Channels | None:
+    def _identity(self, node: Node, entries: Sequence[Entry]) -> Entry:
         """Makes a layer pass on its input, if it can."""
         layer = node.layer
         if len(entries) != 1 or len(node.outputs) != 1:
@@ -298,7 +283,7 @@ class _Heir:
                 )
             self._preserved += 1
             return entry and entry.with_positive(False)
-        width = width_of(layer)
+        width = kinds.width_of(layer)
         if entry is None or width is None or not _can_pass_on(layer, entry):
             return None
         parents = copies_of(entry.total, width)
@@ -317,30 +302,30 @@ class _Heir:
 
     def _matching(
         self,
-        layer: keras.Layer,
-        old: keras.Layer,
-        entries: Sequence[Channels | None],
-    ) -> Channels | None:
+        layer: Layer,
+        old: Layer,
+        entries: Sequence[Entry],
+    ) -> Entry:
         """Copies the slices that match, from the middle of kernels."""
         exact = _same_shapes(layer, old)
-        if type(layer) in GATED and not exact:
+        if type(layer) in kinds.GATED and not exact:
             return None  # The gates lie side by side in one kernel.
         for weight, known in zip(layer.weights, old.weights, strict=False):
             if len(weight.shape) == len(known.shape):
                 weight.assign(overlaid(array_of(weight), array_of(known)))
         self._preserved += exact and are_same(entries)
-        width = width_of(layer)
-        if width is None or width != width_of(old):
+        width = kinds.width_of(layer)
+        if width is None or width != kinds.width_of(old):
             return None
-        return same_channels(width, is_relu(layer))
+        return same_channels(width, kinds.is_relu(layer))
 
 
-def _can_pass_on(layer: keras.Layer, entry: Channels) -> bool:
-    name = activation_name(layer)
+def _can_pass_on(layer: Layer, entry: Channels) -> bool:
+    name = kinds.activation_name(layer)
     if not (name == "linear" or (name == "relu" and entry.positive)):
         return False
     return type(layer) is L.Dense or (
-        type(layer) in CONVOLUTIONS
+        type(layer) in kinds.CONVOLUTIONS
         and layer.groups == 1
         and layer.padding == "same"
         and set(layer.strides) == {1}
@@ -348,9 +333,7 @@ def _can_pass_on(layer: keras.Layer, entry: Channels) -> bool:
     )
 
 
-def _is_exact(
-    layer: keras.Layer, old: keras.Layer, entry: Channels, width: int
-) -> bool:
+def _is_exact(layer: Layer, old: Layer, entry: Channels, width: int) -> bool:
     """Returns whether a layer with the weights of another is equivalent."""
     kernel = getattr(layer, "kernel_size", (1,))
     old_kernel = getattr(old, "kernel_size", (1,))
@@ -364,18 +347,18 @@ def _is_exact(
     return bool(
         grown
         and padded
-        and width >= (width_of(old) or width)
+        and width >= (kinds.width_of(old) or width)
         and set(range(entry.total)) <= set(entry.parents.tolist())
         and getattr(layer, "strides", 1) == getattr(old, "strides", 1)
-        and activation_name(layer) == activation_name(old)
+        and kinds.activation_name(layer) == kinds.activation_name(old)
     )
 
 
-def _has_one_multiplier(layer: keras.Layer, old: keras.Layer) -> bool:
+def _has_one_multiplier(layer: Layer, old: Layer) -> bool:
     return bool(layer.depth_multiplier == old.depth_multiplier == 1)
 
 
-def _same_shapes(layer: keras.Layer, old: keras.Layer) -> bool:
+def _same_shapes(layer: Layer, old: Layer) -> bool:
     return [tuple(w.shape) for w in layer.weights] == [
         tuple(w.shape) for w in old.weights
     ]

@@ -12,10 +12,8 @@ import keras_tuner
 from keras_evonas.models import checks
 from keras_evonas.models.heads import Head
 from keras_evonas.models.optimizers import TunedOptimizer
+from keras_evonas.models.scaling import Scale
 from keras_evonas.models.scaling import ScaledNetwork
-from keras_evonas.models.scaling import scaled_depth
-from keras_evonas.models.scaling import scaled_resolution
-from keras_evonas.models.scaling import scaled_width
 
 Self = TypeVar("Self", bound="ReadyMade")
 
@@ -66,27 +64,20 @@ class ReadyMade(keras_tuner.HyperModel):
         )
         return model
 
-    def scaled(
-        self,
-        values: dict[str, Any],
-        *,
-        depth: float,
-        width: float,
-        resolution: float,
-    ) -> ScaledNetwork:
+    def scaled(self, values: dict[str, Any], scale: Scale) -> ScaledNetwork:
         """Returns a network of another size; see `compound_scale`."""
         grown = dict(values)
         low, high = getattr(self, self.DEPTH)
         for name, value in values.items():
             part = name.rpartition("/")[2]
             if part == self.DEPTH:
-                grown[name] = scaled_depth(value, depth)
+                grown[name] = scale.depth_of(value)
                 low, high = min(low, grown[name]), max(high, grown[name])
             elif part in self.WIDTHS:
-                grown[name] = scaled_width(value, width)
+                grown[name] = scale.width_of(value)
         shape = self.input_shape
         if len(shape) == 3:
-            sides = [scaled_resolution(n, resolution) for n in shape[:2]]
+            sides = [scale.resolution_of(n) for n in shape[:2]]
             shape = (*sides, shape[2])
         changes = {self.DEPTH: (low, high), "input_shape": shape}
         hypermodel = self._with(**changes)

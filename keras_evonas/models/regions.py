@@ -5,11 +5,7 @@ from collections.abc import Collection
 
 import keras
 
-from keras_evonas.models.kinds import ACTIVATIONS
-from keras_evonas.models.kinds import NORMALIZATIONS
-from keras_evonas.models.kinds import REPEATABLE
-from keras_evonas.models.kinds import has_channels_first
-from keras_evonas.models.kinds import has_free_width
+from keras_evonas.models import kinds
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.widths import Widths
 
@@ -151,7 +147,7 @@ def _between(
         return None
     if graph.shape(entry) != graph.shape(exit_):
         return None
-    tail = chain_after(graph, end, ACTIVATIONS, fixed)[:1]
+    tail = chain_after(graph, end, kinds.ACTIVATIONS, fixed)[:1]
     if tail:
         inside |= set(tail)
         (exit_,) = graph.nodes[tail[0]].outputs
@@ -173,13 +169,15 @@ def _unit(
     node = graph.nodes[index]
     layer = node.layer
     if (
-        type(layer) not in REPEATABLE
+        type(layer) not in kinds.REPEATABLE
         or len(node.data) != 1
-        or not has_free_width(layer)
-        or has_channels_first(layer)
+        or not kinds.has_free_width(layer)
+        or kinds.has_channels_first(layer)
     ):
         return []
-    chain = chain_after(graph, index, (*NORMALIZATIONS, *ACTIVATIONS), fixed)
+    chain = chain_after(
+        graph, index, (*kinds.NORMALIZATIONS, *kinds.ACTIVATIONS), fixed
+    )
     last = chain[-1] if chain else index
     (entry,), (exit_,) = node.data, graph.nodes[last].outputs
     if exit_ in graph.output_numbers:

@@ -1,5 +1,6 @@
 """Compound scaling: a found network grown in depth, width and resolution."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -20,6 +21,41 @@ from keras_evonas.models.explanation import explored
 _DIVISOR = 8
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scale:
+    """The factors by which a network grows.
+
+    Attributes:
+        depth: Float, for numbers of layers.
+        width: Float, for units and filters.
+        resolution: Float, for the sides of images.
+    """
+
+    depth: float
+    width: float
+    resolution: float
+
+    def depth_of(self, number: int) -> int:
+        """Multiplies a number of layers, rounded up; none stay none."""
+        wanted = math.ceil(number * self.depth - 1e-9)
+        return max(1, wanted) if number > 0 else number
+
+    def width_of(self, width: int) -> int:
+        """Multiplies a width, rounded as EfficientNet rounds its filters."""
+        wanted = width * self.width
+        if self.width == 1.0:
+            return width
+        if width % _DIVISOR:
+            return max(1, round(wanted))
+        eights = max(1, int(wanted + _DIVISOR / 2) // _DIVISOR)
+        # Not less than nine tenths of the exact width.
+        return _DIVISOR * (eights + (_DIVISOR * eights < 0.9 * wanted))
+
+    def resolution_of(self, side: int) -> int:
+        """Multiplies the side of an image, rounded to a pixel."""
+        return max(1, round(side * self.resolution))
+
+
 @runtime_checkable
 class Scalable(Protocol):
     """A hypermodel that declares how its networks are scaled.
@@ -36,33 +72,23 @@ class Scalable(Protocol):
                 model.add(keras.layers.Dense(hp.Int("size", 8, 64)))
             ...
 
-        def scaled(self, values, *, depth, width, resolution):
-            grown = {
-                "layers": scaled_depth(values["layers"], depth),
-                "size": scaled_width(values["size"], width),
-            }
-            return ScaledNetwork(self, values | grown)
+        def scaled(self, values, scale):
+            values["layers"] = scale.depth_of(values["layers"])
+            values["size"] = scale.width_of(values["size"])
+            return ScaledNetwork(self, values)
     ```
     """
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds a network; see `keras_tuner.HyperModel`."""
 
-    def scaled(
-        self,
-        values: dict[str, Any],
-        *,
-        depth: float,
-        width: float,
-        resolution: float,
-    ) -> "ScaledNetwork":
+    def scaled(self, values: dict[str, Any], scale: Scale) -> "ScaledNetwork":
         """Returns a network of another size.
 
         Args:
-            values: Dictionary of all active hyperparameters of the network.
-            depth: Float, by which numbers of layers are multiplied.
-            width: Float, by which units and filters are multiplied.
-            resolution: Float, by which the sides of images are multiplied.
+            values: Dictionary of all active hyperparameters of the network,
+                which may be changed.
+            scale: The factors.
         """
 
 
@@ -153,16 +179,13 @@ def compound_scale(
         raise TypeError(
             "`hypermodel` must declare which of its hyperparameters are depth, "
             f"width and resolution. Received: {hypermodel!r}. Make it a "
-            "`keras_tuner.HyperModel` with a method `scaled(self, values, *, "
-            "depth, width, resolution)` that returns `ScaledNetwork(self, "
-            "{**values, ...})`; `scaled_depth` and `scaled_width` round as "
-            "those of this package do."
+            "`keras_tuner.HyperModel` with a method `scaled(self, values, "
+            "scale)` that returns a `ScaledNetwork(self, values)` with values "
+            "such as `scale.depth_of(values['layers'])`."
         )
     return hypermodel.scaled(
         _completed(hypermodel, values),
-        depth=alpha**phi,
-        width=beta**phi,
-        resolution=gamma**phi,
+        Scale(depth=alpha**phi, width=beta**phi, resolution=gamma**phi),
     )
 
 
@@ -215,28 +238,6 @@ class CompoundSpace(keras_tuner.HyperModel):
         """Builds the network of the size that `hp` says."""
         phi = asking.choice(hp, "phi", sorted(self.networks))
         return self.networks[phi].model()
-
-
-def scaled_depth(number: int, factor: float) -> int:
-    """Multiplies a number of layers, rounded up; none stay none."""
-    return max(1, math.ceil(number * factor - 1e-9)) if number > 0 else number
-
-
-def scaled_width(width: int, factor: float) -> int:
-    """Multiplies a width, rounded as EfficientNet rounds its filters."""
-    wanted = width * factor
-    if factor == 1.0:
-        return width
-    if width % _DIVISOR:
-        return max(1, round(wanted))
-    rounded = max(_DIVISOR, int(wanted + _DIVISOR / 2) // _DIVISOR * _DIVISOR)
-    # Not less than nine tenths of the exact width.
-    return rounded + _DIVISOR if rounded < 0.9 * wanted else rounded
-
-
-def scaled_resolution(side: int, factor: float) -> int:
-    """Multiplies the side of an image, rounded to a pixel."""
-    return max(1, round(side * factor))
 
 
 def _completed(

@@ -11,14 +11,7 @@ from collections.abc import Iterable
 
 import keras
 
-from keras_evonas.models.kinds import DEPTHWISE
-from keras_evonas.models.kinds import KEEPING_WIDTH
-from keras_evonas.models.kinds import MERGES
-from keras_evonas.models.kinds import NORMALIZATIONS
-from keras_evonas.models.kinds import WIDTH_ARGUMENT
-from keras_evonas.models.kinds import has_channels_first
-from keras_evonas.models.kinds import has_free_width
-from keras_evonas.models.kinds import is_over_channels
+from keras_evonas.models import kinds
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import Node
 
@@ -81,26 +74,26 @@ class Widths:
     def _follow_through(self, index: int, node: Node) -> bool:
         """Enters a node into the groups; returns whether that is possible."""
         layer, kind = node.layer, type(node.layer)
-        if has_channels_first(layer) or len(node.outputs) != 1:
+        if kinds.has_channels_first(layer) or len(node.outputs) != 1:
             return False
         (output,) = node.outputs
-        if kind in MERGES:
+        if kind in kinds.MERGES:
             return self._merge(node)
         if kind is L.Concatenate:
             return self._concatenate(node)
         if len(node.data) != 1:
             return False
         (entry,) = node.data
-        if kind in WIDTH_ARGUMENT:
+        if kind in kinds.WIDTH_ARGUMENT:
             self._makers.setdefault(self.group(output), []).append(index)
-            return has_free_width(layer)
+            return kinds.has_free_width(layer)
         if kind is L.Flatten:
             if len(self._graph.shape(entry)) == 2:
                 self._unite(entry, output)
             else:
                 self._follow(output, [entry])
             return True
-        if kind in DEPTHWISE and layer.depth_multiplier != 1:
+        if kind in kinds.DEPTHWISE and layer.depth_multiplier != 1:
             self._follow(output, [entry])
             return True
         if self._keeps_width(node):
@@ -110,13 +103,13 @@ class Widths:
 
     def _keeps_width(self, node: Node) -> bool:
         layer, kind = node.layer, type(node.layer)
-        if kind in NORMALIZATIONS:
-            return is_over_channels(layer)
+        if kind in kinds.NORMALIZATIONS:
+            return kinds.is_over_channels(layer)
         if kind is L.Rescaling:
             return not hasattr(layer.scale, "__len__")
         if kind is L.Reshape:
             return self._is_width_alone(node)
-        return kind in KEEPING_WIDTH or kind in DEPTHWISE
+        return kind in kinds.KEEPING_WIDTH or kind in kinds.DEPTHWISE
 
     def _merge(self, node: Node) -> bool:
         sizes = {self._graph.shape(n)[-1] for n in node.data}

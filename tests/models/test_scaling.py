@@ -15,9 +15,6 @@ from keras_evonas.models import ScaledNetwork
 from keras_evonas.models import compound_scale
 from keras_evonas.models import compound_space
 from keras_evonas.models import evolvable
-from keras_evonas.models import scaled_depth
-from keras_evonas.models import scaled_resolution
-from keras_evonas.models import scaled_width
 from keras_evonas.models.costs import costs_of_build
 from tests.models.architectures import residual
 
@@ -110,16 +107,11 @@ class Plain(keras_tuner.HyperModel):
             model.add(keras.layers.Conv2D(hp.Int("size", 8, 32), 1))
         return model
 
-    def scaled(self, values, *, depth, width, resolution):
-        return ScaledNetwork(
-            self,
-            values
-            | {
-                "layers": scaled_depth(values["layers"], depth),
-                "size": scaled_width(values["size"], width),
-                "side": scaled_resolution(values["side"], resolution),
-            },
-        )
+    def scaled(self, values, scale):
+        values["layers"] = scale.depth_of(values["layers"])
+        values["size"] = scale.width_of(values["size"])
+        values["side"] = scale.resolution_of(values["side"])
+        return ScaledNetwork(self, values)
 
 
 def test_a_hypermodel_grows_as_it_declares():
