@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 # Numbers that are made small, so that a page takes seconds.
 SMALL = {
     r"max_trials=\d+": "max_trials=2",
@@ -65,6 +69,15 @@ def test_pages_name_files_that_exist():
             assert (ROOT / name).exists(), f"{page.name} names {name}"
 
 
+def test_the_strategies_to_choose_from_are_the_same_everywhere():
+    table = r"^## Which search when\n\n((?:\|.*\n)+)"
+    readme, index = (
+        re.search(table, path.read_text(encoding="utf-8"), re.M)[1]
+        for path in (ROOT / "README.md", ROOT / "docs" / "index.md")
+    )
+    assert readme == index
+
+
 def test_all_tutorials_and_examples_are_listed():
     text = (ROOT / "docs" / "tutorials.md").read_text(encoding="utf-8")
     for path in (ROOT / "tutorials").glob("*.ipynb"):
@@ -90,6 +103,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "site" / "api" / "execution.html").read_text("utf-8")
+    for name in ("Processes", "Ended", "Waits for the next job to end"):
+        assert name in page
     page = (tmp_path / "site" / "api" / "search.html").read_text("utf-8")
     for name in ("EvolutionarySearch", "EvoOracle", "cohort_size", "lineage"):
         assert name in page

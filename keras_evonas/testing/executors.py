@@ -94,6 +94,7 @@ class CallingWorker:
         if job.kind == "call":
             address = ("127.0.0.1", job.port)
             with socket.create_connection(address, _PATIENCE) as line:
+                line.sendall(os.getpid().to_bytes(8, "big"))
                 value = line.recv(1)
             if value == b"!":
                 os.kill(os.getpid(), _KILL)
@@ -112,11 +113,11 @@ def _port(server: socket.socket) -> int:
     return int(server.getsockname()[1])
 
 
-def _taken(server: socket.socket) -> socket.socket:
-    """Returns the line of the next job that calls."""
+def _taken(server: socket.socket) -> tuple[socket.socket, int]:
+    """Returns the line of the next job that calls, and its process."""
     line, _ = server.accept()
     line.settimeout(_PATIENCE)
-    return line
+    return line, int.from_bytes(line.recv(8, socket.MSG_WAITALL), "big")
 
 
 def _done(crew: Crew[Job, Answer], slot: int, job: Job) -> Answer:
@@ -201,10 +202,12 @@ class ExecutorConformance:
             if crew.slots < 2:
                 pytest.skip("this law is one of two slots")
             crew.start(0, Job(kind="call", port=_port(server)))
-            with _taken(server) as first:
+            first, _ = _taken(server)
+            with first:
                 # The job of slot 0 is at work while that of slot 1 is done.
                 crew.start(1, Job(kind="call", port=_port(server)))
-                with _taken(server) as second:
+                second, _ = _taken(server)
+                with second:
                     second.sendall(b"2")
                     assert _answer(crew.wait(), 1).value == b"2"
                 first.sendall(b"1")
@@ -233,16 +236,17 @@ class ExecutorConformance:
     def test_a_worker_that_dies_is_replaced(self, executor: Executor) -> None:
         _need(executor, elsewhere=True)
         with exchange() as server, executor.crew(CallingWorker()) as crew:
-            before = _done(crew, 0, Job()).process
+            _done(crew, 0, Job())
             crew.start(0, Job(kind="call", port=_port(server)))
-            with _taken(server) as line:
+            line, dead = _taken(server)
+            with line:
                 line.sendall(b"!")
                 ended = crew.wait()
             assert ended.slot == 0
             assert ended.result is None
             assert ended.death
             after = _done(crew, 0, Job())
-            assert after.process != before
+            assert after.process != dead
             assert after.begun == 1
 
     def test_a_worker_that_dies_without_a_job_is_replaced(
@@ -266,7 +270,7 @@ class ExecutorConformance:
             try:
                 for slot in range(crew.slots):
                     crew.start(slot, Job(kind="call", port=_port(server)))
-                lines = [_taken(server) for _ in range(crew.slots)]
+                lines = [_taken(server)[0] for _ in range(crew.slots)]
             finally:
                 crew.close()
             for line in lines:
@@ -294,5 +298,6 @@ class ExecutorConformance:
 
 
 def _reply(server: socket.socket, order: bytes) -> None:
-    with _taken(server) as line:
+    line, _ = _taken(server)
+    with line:
         line.sendall(order)
