@@ -13,9 +13,9 @@ import re
 import threading
 import time
 import weakref
-from typing import Protocol
+from collections.abc import Callable
 
-from keras_tuner.engine import trial as trial_lib
+from keras_evonas.oracles.host import MendedOracle
 
 _VARIABLE = "KERAS_EVONAS_LEASE_SECONDS"
 _DEFAULT_SECONDS = 60.0
@@ -44,35 +44,22 @@ def lease_seconds() -> float:
     return seconds
 
 
-class Lessor(Protocol):
-    """An oracle that lends its trials."""
-
-    tuner_ids: set[str]
-    ongoing_trials: dict[str, trial_lib.Trial]
-
-    def holder_of(self, trial_id: str) -> str | None:
-        """Returns the tuner that runs a trial, if any."""
-
-    def waits(self, trial_id: str) -> bool:
-        """Returns whether a trial waits to be handed out again."""
-
-    def hold(self, trial_id: str, tuner_id: str) -> None:
-        """Notes that a tuner runs a trial which waits to be handed out."""
-
-    def take_back(self, trial_id: str) -> str | None:
-        """Takes a trial from its tuner, to be handed out again."""
-
-    def end_leases(self) -> None:
-        """Ends the leases that were not renewed in time."""
-
-
 class Leases:
     """The leases of an oracle's trials.
 
     Its methods are called with the oracle's lock held.
+
+    Args:
+        oracle: The oracle.
+        collect: A method of the oracle that calls `collect`. From the first
+            lease on a thread calls it, for as long as the oracle is in use.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, oracle: MendedOracle, collect: Callable[[], None]
+    ) -> None:
+        self._oracle = weakref.proxy(oracle)
+        self._collect = weakref.WeakMethod(collect)
         # When the lease of a trial ends, and when a tuner last gave a sign.
         self._ends: dict[str, float] = {}
         self._heard: dict[str, float] = {}
@@ -86,17 +73,17 @@ class Leases:
         """Notes that a tuner gave a sign of life."""
         self._heard[tuner_id] = time.monotonic()
 
-    def renew(self, trial_id: str, oracle: Lessor) -> bool:
+    def renew(self, trial_id: str) -> bool:
         """Lends a trial on, after a sign of life of the worker that has it.
 
         Returns:
             Boolean, whether the trial is running.
         """
-        holder = oracle.holder_of(trial_id)
-        if holder is None and oracle.waits(trial_id):
+        holder = self._oracle.holder_of(trial_id)
+        if holder is None and self._oracle.waits(trial_id):
             # A worker outlived its chief, and is still at it.
             holder = f"outlived-{trial_id}"
-            oracle.hold(trial_id, holder)
+            self._oracle.hold(trial_id, holder)
             self._handed_again.add(trial_id)
         if holder is None:
             return False
@@ -108,7 +95,7 @@ class Leases:
                 self._heard[lane] = now
         if self._watch is None:
             self._watch = threading.Thread(
-                target=_watch, args=(weakref.ref(oracle),), daemon=True
+                target=_watch, args=(self._collect,), daemon=True
             )
             self._watch.start()
         return True
@@ -121,21 +108,21 @@ class Leases:
         """Returns whether a trial may have had two workers."""
         return trial_id in self._handed_again
 
-    def collect(self, now: float, oracle: Lessor) -> None:
+    def collect(self, now: float) -> None:
         """Takes trials back from workers that were silent for too long."""
         for trial_id, end in list(self._ends.items()):
             if end < now:
                 del self._ends[trial_id]
-                self._take_back(trial_id, oracle)
+                self._take_back(trial_id)
         for tuner_id, heard in list(self._heard.items()):
-            is_idle = tuner_id not in oracle.ongoing_trials
+            is_idle = tuner_id not in self._oracle.ongoing_trials
             if is_idle and heard + lease_seconds() < now:
                 # The chief would wait for it to ask once more.
-                oracle.tuner_ids.discard(tuner_id)
+                self._oracle.tuner_ids.discard(tuner_id)
                 del self._heard[tuner_id]
 
-    def _take_back(self, trial_id: str, oracle: Lessor) -> None:
-        holder = oracle.take_back(trial_id)
+    def _take_back(self, trial_id: str) -> None:
+        holder = self._oracle.take_back(trial_id)
         if holder is None:
             return
         self._handed_again.add(trial_id)
@@ -146,11 +133,11 @@ class Leases:
         )
 
 
-def _watch(reference: "weakref.ref[Lessor]") -> None:
+def _watch(reference: "weakref.WeakMethod[Callable[[], None]]") -> None:
     while True:
         time.sleep(lease_seconds() / 4)
-        lessor = reference()
-        if lessor is None:
+        collect = reference()
+        if collect is None:
             return
-        lessor.end_leases()
-        del lessor
+        collect()
+        del collect

@@ -97,7 +97,7 @@ class ResumableOracle(MendedOracle):
             goals=[x.name for x in objectives.parts_of(self.objective)],
             space=lambda: self.hyperparameters,
         )
-        self._leases = Leases()
+        self._leases = Leases(self, self.end_leases)
         self._search_folder: SearchFolder | None = None
         self._events: Events | None = None
 
@@ -139,7 +139,7 @@ class ResumableOracle(MendedOracle):
         """
         with self._lock:
             if self._has_a_result(trial_id) or (
-                not metrics and self._leases.renew(trial_id, self)
+                not metrics and self._leases.renew(trial_id)
             ):
                 trial = self.trials[trial_id]
             else:
@@ -478,4 +478,4 @@ class ResumableOracle(MendedOracle):
             now: Number, the time of `time.monotonic`. Defaults to now.
         """
         with self._lock:
-            self._leases.collect(time.monotonic() if now is None else now, self)
+            self._leases.collect(time.monotonic() if now is None else now)
