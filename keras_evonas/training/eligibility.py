@@ -145,7 +145,7 @@ def _is_distributed(model: keras.Model) -> bool:
     default = tf.distribute.get_strategy()
     if model.distribute_strategy is not default:
         return True
-    optimizer = model.optimizer
+    optimizer = getattr(model, "optimizer", None)  # None before `compile`.
     variables = [*model.variables, *(optimizer.variables if optimizer else ())]
     return any(
         isinstance(

@@ -67,7 +67,17 @@ class Sometimes(keras.callbacks.Callback):
             logs["sometimes"] = self.value
 
 
-@pytest.mark.parametrize("freq", [2, 3, 5, [1, 4], [2, 3]])
+@pytest.mark.parametrize(
+    "freq",
+    [
+        3,
+        [1, 4],
+        *(
+            pytest.param(freq, marks=pytest.mark.slow)
+            for freq in (2, 5, [2, 3])
+        ),
+    ],
+)
 def test_values_belong_to_the_epochs_of_their_validation(freq, tmp_path):
     path = str(tmp_path / "best.weights.h5")
     outcome = outcome_of(checkpoint=path, epochs=5, validation_freq=freq)
@@ -306,18 +316,17 @@ class Generative(keras.Model):
 
 def test_models_that_were_never_built_are_counted_and_saved(tmp_path):
     path = str(tmp_path / "best.weights.h5")
-    task = Task(
-        build=lambda execution: Generative(),
-        data=Data(FitArguments.of(X, epochs=2)),
-        objective=[("d_loss", "min")],
-    )
 
     def build(execution):
         model = Generative()
         model.compile()
         return model
 
-    task = Task(build=build, data=task.data, objective=task.objective)
+    task = Task(
+        build=build,
+        data=Data(FitArguments.of(X, epochs=2)),
+        objective=[("d_loss", "min")],
+    )
     (outcome,) = evaluate([Execution(name="0", seed=3, checkpoint=path)], task)
     assert outcome.message is None
     assert outcome.notes == ()

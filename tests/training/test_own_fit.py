@@ -156,8 +156,9 @@ HONOURED = {
 @pytest.mark.parametrize(
     "name", everyday("compute_metrics", "metrics", of=list(HONOURED))
 )
-@pytest.mark.parametrize("fit", [VALIDATED, STREAM], ids=["arrays", "stream"])
-def test_what_a_cohort_calls_is_called_as_in_fit(name, fit):
+@pytest.mark.parametrize("data", everyday("arrays", of=["arrays", "stream"]))
+def test_what_a_cohort_calls_is_called_as_in_fit(name, data):
+    fit = {"arrays": VALIDATED, "stream": STREAM}[data]
     cls = type("Own", (keras.Model,), {name: HONOURED[name]})
     assert same_as_alone(lambda: network(cls), **fit) is None
 
@@ -357,6 +358,15 @@ def test_a_model_that_is_not_compiled_may_bring_its_own_fit(tmp_path):
     assert "called no callbacks" in outcome.notes[0]
 
 
+def test_a_model_without_compile_and_own_fit_is_refused():
+    def build():
+        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+
+    (outcome,) = outcomes_of(build, count=1, **FIT)
+    assert outcome.status == "failed"
+    assert "Call `model.compile" in outcome.message
+
+
 def test_what_an_own_fit_must_return_is_said():
     class Wrong(keras.Model):
         def fit(self, *args, **kwargs):
@@ -378,6 +388,7 @@ def test_reasons_are_said_once():
     notices.give(outcomes)  # A warning would be an error.
 
 
+@pytest.mark.slow
 def test_others_of_the_cohort_do_not_notice():
     builds = [network, lambda: network(TwoPhases), network]
     task = Task(
@@ -432,6 +443,7 @@ def test_eager_functions_and_models_are_seen():
         tf.config.run_functions_eagerly(False)
 
 
+@pytest.mark.slow
 def test_limits_of_keras_are_seen():
     keras.config.set_max_epochs(1)
     try:
@@ -447,6 +459,7 @@ class Batches(keras.callbacks.Callback):
         logs["seen"] = batch
 
 
+@pytest.mark.slow
 def test_several_batches_in_one_are_seen_where_callbacks_listen():
     build = lambda: network(steps_per_execution=2)  # noqa: E731
     assert same_as_alone(build, **FIT) is None
