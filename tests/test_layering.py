@@ -272,8 +272,6 @@ def test_arguments_are_annotated_by_what_they_are():
     assert len(bare) <= 0.05 * len(arguments), collections.Counter(bare)
 
 
-# Mended with the paragraphs, which are written when the ways are short.
-@pytest.mark.xfail(strict=True, reason="the paragraph is not written yet")
 @pytest.mark.parametrize("title", WAYS)
 def test_the_ways_of_the_contributors_page_are_the_imports(title):
     text = CONTRIBUTING.read_text(encoding="utf-8")
