@@ -15,7 +15,7 @@ from typing import Any
 from keras_evonas.project import wording
 from keras_evonas.project.search import Trial
 
-# Settings that say what a layer is; the others are seldom asked for.
+# Settings that characterize a layer; the others seldom matter.
 _SHOWN = (
     "units",
     "filters",
@@ -39,7 +39,7 @@ class Block:
         kind: Its class.
         details: Its main settings, such as `units 64`.
         inputs: Names of the layers before it.
-        shape: Shape of what it takes in, such as `(8, 8, 1)`, if known.
+        shape: Shape of its inputs, such as `(8, 8, 1)`, if known.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Architecture:
     Args:
         source: The file it was read from, relative to the project folder.
         blocks: The layers.
-        is_chain: Whether each layer follows the one before.
+        is_chain: True if each layer follows the one before.
     """
 
     source: str
@@ -65,7 +65,7 @@ class Architecture:
 
 
 def find(folder: pathlib.Path, trial: Trial) -> Architecture | None:
-    """Looks for a saved model of a trial in a project folder.
+    """Finds a saved model of a trial in a project folder.
 
     Args:
         folder: The project folder.
@@ -87,7 +87,7 @@ def find(folder: pathlib.Path, trial: Trial) -> Architecture | None:
     return None
 
 
-def _config(path: pathlib.Path) -> Any:
+def _config(path: pathlib.Path) -> object:
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo("config.json").file_size > _LARGEST_CONFIG:
@@ -97,13 +97,14 @@ def _config(path: pathlib.Path) -> Any:
         return None  # half-written or of another program: no architecture
 
 
-def _blocks(config: Any) -> tuple[Block, ...]:
+def _blocks(config: object) -> tuple[Block, ...]:
     layers = _get(_get(config, "config"), "layers")
     if not isinstance(layers, list):
         return ()
     blocks: list[Block] = []
     for layer in layers:
-        settings = _get(layer, "config") or {}
+        found = _get(layer, "config")
+        settings = found if isinstance(found, dict) else {}
         kind = str(_get(layer, "class_name") or "?")
         name = str(_get(settings, "name") or _get(layer, "name") or kind)
         tensors = list(_tensors(_get(layer, "inbound_nodes")))
@@ -140,8 +141,8 @@ def _details(settings: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _tensors(node: Any) -> Iterator[Mapping[str, Any]]:
-    """The Keras tensors anywhere inside the saved arguments of a layer."""
+def _tensors(node: object) -> Iterator[dict[str, Any]]:
+    """Yields the Keras tensors anywhere inside of a layer's saved arguments."""
     if isinstance(node, list):
         for part in node:
             yield from _tensors(part)
@@ -161,5 +162,5 @@ def _is_chain(blocks: tuple[Block, ...]) -> bool:
     )
 
 
-def _get(node: Any, key: str) -> Any:
+def _get(node: object, key: str) -> object:
     return node.get(key) if isinstance(node, dict) else None

@@ -1,4 +1,4 @@
-"""Genomes as numbers, where a gene that is not active has a value of its own.
+"""Genes as columns of numbers, where not being active is a number, too.
 
 Ordered genes are placed in `[0, 1]` on their own scale, categories are
 numbered, and `INACTIVE` stands below both.
@@ -7,9 +7,9 @@ numbered, and `INACTIVE` stands below both.
 import collections
 import dataclasses
 import functools
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from keras_evonas.evolution.genes import Categorical
 from keras_evonas.evolution.genes import Domain
 from keras_evonas.evolution.genes import Grid
 from keras_evonas.evolution.genes import Interval
+from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.project import spaces as space_lib
 
@@ -35,15 +36,15 @@ class Feature:
     Args:
         name: The gene.
         domain: Its values.
-        inactive: Float, how often it is not active in random networks.
+        inactive: Float, the share of random networks where it is not active.
     """
 
     name: str
     domain: Domain
     inactive: float = 0.0
 
-    def encode(self, value: Any) -> float:
-        """The number of a value; `None` is not active."""
+    def encode(self, value: Value | None) -> float:
+        """Returns the number of a value; `None` is not active."""
         if value is None:
             return INACTIVE
         if isinstance(self.domain, Interval):
@@ -56,10 +57,10 @@ class Feature:
         return float(len(self.domain.values))  # of a space that has changed
 
     @functools.cached_property
-    def _shares(self) -> dict[Any, float]:
-        """Values that stand for the domain, and how much of it each does."""
+    def shares(self) -> dict[Value, float]:
+        """Values that stand for the domain, with the share that each covers."""
         if isinstance(self.domain, Categorical):
-            values = list(self.domain)
+            values = list(self.domain.values)
             step = max(1, len(values) // _PLACES) if self.domain.ordered else 1
             values = values[::step]
         else:
@@ -72,23 +73,23 @@ class Feature:
         return {value: n / len(values) for value, n in counts.items()}
 
     @property
-    def places(self) -> list[Any]:
+    def places(self) -> list[Value]:
         """Values that stand for the domain, in its order."""
-        return list(self._shares)
+        return list(self.shares)
 
     @property
-    def support(self) -> tuple[list[Any], np.ndarray]:
+    def support(self) -> tuple[list[Value | None], np.ndarray]:
         """The places, `None` included if it can be inactive, and weights."""
-        weights = (1 - self.inactive) * np.array(list(self._shares.values()))
+        weights = (1 - self.inactive) * np.array(list(self.shares.values()))
         if not self.inactive:
-            return self.places, weights
+            return list(self.places), weights
         return [*self.places, None], np.append(weights, self.inactive)
 
 
 def features(
-    space: SearchSpace, genomes: Sequence[Mapping[str, Any]]
+    space: SearchSpace, genomes: Sequence[Mapping[str, Value]]
 ) -> list[Feature]:
-    """The genes of a space that can differ, as features.
+    """Returns the genes of a space that can differ, as features.
 
     Args:
         space: The search space.
@@ -101,57 +102,49 @@ def features(
     domains: dict[str, list[Domain]] = {}
     for gene in space.genes:
         domains.setdefault(gene.name, []).append(gene.domain)
-    unknown: dict[str, dict[Any, None]] = {}
+    unknown: dict[str, dict[Value, None]] = {}
     for genome in genomes:
         for name in genome.keys() - domains.keys():
             unknown.setdefault(name, {})[genome[name]] = None
     for name in sorted(unknown):
         domains[name] = [space_lib.covering(unknown[name])]
-    inactive = _inactive(space, genomes)
+    inactive = _inactive(space, genomes, domains)
     found = [
-        Feature(name, _joined(parts), inactive(name))
+        Feature(name, _joined(parts), inactive[name])
         for name, parts in domains.items()
     ]
     return [one for one in found if len(one.support[0]) > 1]
 
 
-def encode(
-    columns: Sequence[Feature], genomes: Sequence[Mapping[str, Any]]
-) -> np.ndarray:
-    """Encodes genomes as a `(number of genomes, number of features)` array."""
-    return np.array(
-        [
-            [one.encode(genome.get(one.name)) for one in columns]
-            for genome in genomes
-        ],
-        dtype=np.float64,
-    ).reshape(len(genomes), len(columns))
-
-
-def _inactive(space: SearchSpace, genomes: Sequence[Mapping[str, Any]]) -> Any:
-    """Returns a function from names to how often a gene is not active."""
+def _inactive(
+    space: SearchSpace,
+    genomes: Sequence[Mapping[str, Value]],
+    names: Iterable[str],
+) -> dict[str, float]:
+    """Returns the share of networks where a gene is not active, by name."""
     rng = np.random.default_rng(0)
     known = {gene.name for gene in space.genes}
     conditional = any(gene.conditions for gene in space.genes)
     drawn = [space.sample(rng) for _ in range(_DRAWS if conditional else 1)]
 
-    def share(name: str) -> float:
+    found = {}
+    for name in names:
         pool = drawn if name in known else genomes
-        return 1 - sum(name in genome for genome in pool) / len(pool)
-
-    return share
+        found[name] = 1 - sum(name in genome for genome in pool) / len(pool)
+    return found
 
 
 def _joined(domains: list[Domain]) -> Domain:
-    """One domain for all genes of a name."""
+    """Returns one domain for all genes of a name."""
     if all(domain == domains[0] for domain in domains):
         return domains[0]
-    if all(isinstance(domain, Interval) for domain in domains):
+    wide = [domain for domain in domains if isinstance(domain, Interval)]
+    if len(wide) == len(domains):
         return Interval(
-            min(domain.low for domain in domains),
-            max(domain.high for domain in domains),
-            scale=domains[0].scale,
-            integer=all(domain.integer for domain in domains),
+            min(domain.low for domain in wide),
+            max(domain.high for domain in wide),
+            scale=wide[0].scale,
+            integer=all(domain.integer for domain in wide),
         )
     values = [
         value for domain in domains for value in Feature("", domain).places

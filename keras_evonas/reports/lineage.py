@@ -1,9 +1,9 @@
-"""Where a network came from, step by step."""
+"""The ancestors of a network, step by step."""
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
+from keras_evonas.evolution.genes import Value
 from keras_evonas.project.search import Search
 from keras_evonas.project.search import Trial
 
@@ -19,8 +19,8 @@ class Change:
     """
 
     name: str
-    before: Any
-    after: Any
+    before: Value | None
+    after: Value | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Step:
     Args:
         parent: The parent.
         child: The child.
-        changes: What the child does not share with this parent.
+        changes: The genes that the child does not share with this parent.
         gain: By how much the child is better in the first objective, negative
             if it is worse, `None` if either has no score.
     """
@@ -42,9 +42,9 @@ class Step:
 
 
 def changes(
-    before: Mapping[str, Any], after: Mapping[str, Any]
+    before: Mapping[str, Value], after: Mapping[str, Value]
 ) -> tuple[Change, ...]:
-    """What differs between two genomes, in their order."""
+    """Returns the differences of two genomes, in the order of their genes."""
     return tuple(
         Change(name, before.get(name), after.get(name))
         for name in dict.fromkeys([*before, *after])
@@ -55,7 +55,7 @@ def changes(
 
 
 def family(search: Search, trial: Trial) -> tuple[Step, ...]:
-    """All edges between a trial and its ancestors, in the order of births."""
+    """Returns all edges between a trial and its ancestors, in birth order."""
     return tuple(
         _step(search, parent, child)
         for child in search.lineage(trial.trial_id)
@@ -64,7 +64,7 @@ def family(search: Search, trial: Trial) -> tuple[Step, ...]:
 
 
 def descent(search: Search, trial: Trial) -> tuple[Step, ...]:
-    """The line from the oldest ancestor to a trial, one parent each.
+    """Returns the line from the oldest ancestor to a trial, one parent each.
 
     Of two parents it follows the one with which the child shares more genes.
     """

@@ -36,15 +36,15 @@ def write_report(
 ) -> pathlib.Path:
     """Writes the report of a search as one HTML file.
 
-    The search may be running, finished or dead, and of any oracle of
+    The search may be running, finished or interrupted, and of any oracle of
     keras-tuner. The file holds all it needs, and opens without a network.
 
     Args:
         folder: The project folder: `directory/project_name` of the tuner.
-        path: Where to write. Defaults to `report.html` in the folder.
+        path: The file to write. Defaults to `report.html` in the folder.
 
     Returns:
-        Where it was written.
+        The path that was written.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -76,7 +76,7 @@ def render(search: Search) -> str:
     """Returns the page of a search.
 
     Raises:
-        ImportError: If plotly or scikit-learn is not installed.
+        ImportError: If plotly is not installed.
     """
     plotly = extras.load("plotly.offline", "plotly")
     report = Report(search)
@@ -171,7 +171,7 @@ def _contents(sections: Iterable[Section]) -> Markup:
 
 
 def _hover(search: Search, trial: Trial) -> str:
-    """What is shown when a trial is pointed at, with plotly's line breaks."""
+    """Returns the text at a trial that is pointed at, with plotly's breaks."""
     lines = [f"<b>trial {wording.escape(trial.trial_id)}</b>"]
     lines.append(wording.escape(search.describe(trial)))
     if trial.operator:
@@ -190,7 +190,7 @@ def _hover(search: Search, trial: Trial) -> str:
     return "<br>".join(lines)
 
 
-def _json_script(name: str, content: Any) -> Markup:
+def _json_script(name: str, content: object) -> Markup:
     # No `<` is left, so that nothing inside can end the script or begin one.
     written = json.dumps(content, separators=(",", ":"), allow_nan=False)
     written = written.replace("<", "\\u003c").replace(">", "\\u003e")

@@ -1,4 +1,4 @@
-"""Lists, tables and drawings inside the sections of a report."""
+"""Lists, tables and drawings inside of the sections of a page."""
 
 import collections
 
@@ -17,7 +17,7 @@ _LISTED_EDGES = 300
 
 
 def genes_inline(trial: Trial) -> Markup:
-    """The genes of a trial in a line."""
+    """Returns the genes of a trial in a line."""
     parts = [
         html.join([name, " ", tag("strong", wording.gene_value(value)), "  "])
         for name, value in trial.values.items()
@@ -26,7 +26,7 @@ def genes_inline(trial: Trial) -> Markup:
 
 
 def drawn(model: architecture.Architecture) -> Markup:
-    """A model as blocks, one a layer."""
+    """Draws a model as blocks, one for each layer."""
     blocks = []
     for block in model.blocks:
         details = list(block.details)
@@ -51,7 +51,7 @@ def drawn(model: architecture.Architecture) -> Markup:
 
 
 def _family_of(kind: str) -> str:
-    """A coarse class of a layer, which gives it its colour."""
+    """Returns a coarse class of a layer, which gives it its colour."""
     for word, family in (
         ("Conv", "conv"),
         ("Dense", "dense"),
@@ -66,7 +66,7 @@ def _family_of(kind: str) -> str:
 
 
 def story(search: Search, steps: tuple[lineage.Step, ...]) -> Markup:
-    """The line of descent as a list, the oldest ancestor first."""
+    """Returns the line of descent as a list, the oldest ancestor first."""
     first = steps[0].parent
     items = [
         tag(
@@ -120,7 +120,7 @@ def _changes(step: lineage.Step) -> list[Markup]:
 
 
 def edges_table(steps: tuple[lineage.Step, ...]) -> Markup:
-    """Edges of a family tree as a table."""
+    """Returns the edges of a family tree as a table."""
     rows = [
         [
             f"{step.parent.trial_id} → {step.child.trial_id}",
@@ -134,7 +134,7 @@ def edges_table(steps: tuple[lineage.Step, ...]) -> Markup:
 
 
 def messages(failed: list[Trial]) -> Markup:
-    """Failures, grouped by the last line of their message."""
+    """Lists failures, grouped by the last line of their message."""
     groups = collections.defaultdict(list)
     for trial in failed:
         lines = (trial.message or "no message").strip().splitlines()

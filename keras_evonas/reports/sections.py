@@ -11,15 +11,15 @@ from keras_evonas.project.search import Search
 from keras_evonas.project.search import Trial
 from keras_evonas.reports import architecture
 from keras_evonas.reports import encoding
-from keras_evonas.reports import judged
 from keras_evonas.reports import lineage
 from keras_evonas.reports import pieces
+from keras_evonas.reports import retrained
 from keras_evonas.reports import verdict
 from keras_evonas.reports.figures import ancestry
 from keras_evonas.reports.figures import costs
 from keras_evonas.reports.figures import genes
-from keras_evonas.reports.figures import judged as judged_figures
 from keras_evonas.reports.figures import progress
+from keras_evonas.reports.figures import retrained as retrained_figures
 from keras_evonas.reports.figures.base import Figure
 from keras_evonas.reports.importance import Importance
 from keras_evonas.reports.importance import gene_importance
@@ -33,21 +33,21 @@ class Section:
     """A part of the page.
 
     Args:
-        anchor: What links point at.
+        anchor: Name that links point at.
         title: Heading.
-        lead: What the section says, in a sentence or two.
+        lead: The section's message, in a sentence or two.
         content: Plots and pieces of HTML in their order. A list of plots is
             laid out side by side.
     """
 
     anchor: str
     title: str
-    lead: Any
+    lead: str
     content: list[Figure | list[Figure] | Markup]
 
 
 class Report:
-    """Everything a page says about a search.
+    """Gathers all that a page says about a search.
 
     Args:
         search: The search.
@@ -59,7 +59,12 @@ class Report:
             gene_importance(search, index)
             for index in range(min(3, len(search.objectives)))
         ]
-        self._features = {}
+        finalist = retrained.chosen(search)
+        chosen = None if finalist is None else finalist.trial_id
+        known = {trial.trial_id: trial for trial in search.trials}
+        self._winner_word = "chosen" if chosen in known else "best"
+        self.winner = known.get(chosen or "", search.best)
+        self._features: dict[str, encoding.Feature] = {}
         if search.space is not None:
             genomes = [trial.values for trial in search.trials]
             columns = encoding.features(search.space, genomes)
@@ -71,7 +76,7 @@ class Report:
         return self.importances[0] if self.importances else None
 
     def sections(self) -> list[Section]:
-        """The sections that there is something to say for."""
+        """Returns the sections that have any content, in their order."""
         parts = [
             self._progress(),
             self._winner(),
@@ -123,7 +128,7 @@ class Report:
         )
 
     def _winner(self) -> Section | None:
-        best = self.search.best
+        best = self.winner
         if best is None:
             return None
         content: list[Any] = []
@@ -139,7 +144,9 @@ class Report:
             )
             content.append(pieces.drawn(model))
         content.append(self._genes_table(best))
-        title = f"The best network{verdict.in_what(self.search)}"
+        title = f"The {self._winner_word} network"
+        if best is self.search.best:
+            title += verdict.in_what(self.search)
         return Section("winner", title, lead, content)
 
     def _genes_table(self, trial: Trial) -> Markup:
@@ -147,7 +154,11 @@ class Report:
         genes_of = {}
         if space is not None:
             genes_of = {g.name: g for g in space.active(trial.values)}
-        rows = []
+        result = self.importance
+        shares = {}
+        if result is not None:
+            shares = {one: verdict.share(result, one) for one in result.sure}
+        rows: list[list[object]] = []
         for name, value in trial.values.items():
             gene = genes_of.get(name)
             default = gene.default if gene else None
@@ -159,18 +170,13 @@ class Report:
                     wording.MISSING
                     if gene is None
                     else html.breakable(wording.gene_value(default)),
-                    self._importance_of(name),
                 ]
             )
+            if shares:
+                rows[-1].append(shares.get(name, wording.MISSING))
         note = tag("p", "Bold: not the default.", class_="note")
-        header = ["Gene", "Value", "Default", "Mattered"]
+        header = ["Gene", "Value", "Default", *(["Mattered"] if shares else [])]
         return html.join([html.table(header, rows, class_="words"), note])
-
-    def _importance_of(self, name: str) -> str:
-        result = self.importance
-        if result is None or not result.reliable or name not in result.total:
-            return wording.MISSING
-        return wording.percent(result.total[name])
 
     def _front(self) -> Section | None:
         search = self.search
@@ -178,7 +184,11 @@ class Report:
             return None
         names = [objective.name for objective in search.objectives]
         rows = [
-            [t.trial_id, *map(wording.number, t.scores), pieces.genes_inline(t)]
+            [
+                t.trial_id,
+                *map(wording.number, t.scores or ()),
+                pieces.genes_inline(t),
+            ]
             for t in search.front[:50]
         ]
         members = tag(
@@ -196,8 +206,10 @@ class Report:
 
     def _genes(self) -> Section | None:
         content: list[Any] = []
+        leads: list[str] = []
         for index, result in enumerate(self.importances):
-            if result is None:
+            leads += [verdict.on_genes(self.search, result, index), " "]
+            if result is None or not result.sure:
                 continue
             name = self.search.objectives[index].name
             plots = [genes.importance(result, name, index)]
@@ -207,43 +219,38 @@ class Report:
             content.append(plots)
         if not content:
             return None
-        lead = verdict.on_genes(self.search, self.importance)
+        lead = html.join(leads)
         return Section("genes", "Which genes mattered", lead, content)
-
-    def _shown_features(self) -> list[encoding.Feature]:
-        names = list(self._features)
-        if self.importance is not None:
-            names = list(self.importance.names)
-        return [self._features[n] for n in names[:_SHOWN_GENES]]
 
     def _values(self) -> Section | None:
         result = self.importance
-        if result is None or not result.effects:
+        if result is None or not result.sure:
             return None
         plots = [
-            genes.values(self.search, result, feature)
-            for feature in self._shown_features()
+            genes.values(self.search, result, self._features[name])
+            for name in result.sure[:_SHOWN_GENES]
         ]
         return Section(
             "values",
             "Which values did well",
-            "The genes that mattered most, the first one first. Blue: the "
+            "The genes that surely mattered, the first one first. Blue: the "
             f"{self.search.objectives[0].name} of the networks that were "
-            "tried. Orange: what a network with this value can be expected to "
-            "reach, averaged over all that its other genes may be.",
+            "tried. Orange: the score that is expected with this value, "
+            "averaged over all that the other genes may be.",
             [plots],
         )
 
     def _family(self) -> Section | None:
-        search, best = self.search, self.search.best
+        search, best = self.search, self.winner
         if best is None or not search.evolved:
             return None
+        title = f"Where the {self._winner_word} network came from"
         steps = lineage.descent(search, best)
         if not steps:
             made = wording.plain_operator(best.operator)
             return Section(
                 "family",
-                "Where the best network came from",
+                title,
                 f"It has no parents: it was {made}.",
                 [],
             )
@@ -258,7 +265,7 @@ class Report:
             f"trial {best.trial_id}{rise}."
         )
         content: list[Any] = [
-            ancestry.family_tree(search, best),
+            ancestry.family_tree(search, best, self._winner_word),
             pieces.story(search, steps),
         ]
         if len(everything) > len(steps):
@@ -269,14 +276,15 @@ class Report:
                     pieces.edges_table(everything),
                 )
             )
-        return Section(
-            "family", "Where the best network came from", lead, content
-        )
+        return Section("family", title, lead, content)
 
     def _spread(self) -> Section | None:
+        result = self.importance
+        names = self._features if result is None else result.names
+        shown = list(names)[:_SHOWN_GENES]
         plots = [
             figure
-            for feature in self._shown_features()
+            for feature in [self._features[name] for name in shown]
             if (figure := ancestry.spread(self.search, feature)) is not None
         ]
         if not plots:
@@ -320,11 +328,11 @@ class Report:
             return None
         return Section(
             "finalists",
-            "Search score and honest score",
-            judged.finalists_lead(self.search),
+            "Scores in the search and on unseen data",
+            retrained.finalists_lead(self.search),
             [
-                judged_figures.finalists(self.search),
-                judged.finalists_table(self.search),
+                retrained_figures.finalists(self.search),
+                retrained.finalists_table(self.search),
             ],
         )
 
@@ -332,13 +340,13 @@ class Report:
         result = self.search.ablation
         if result is None:
             return None
-        content: list[Any] = [judged.ablation_table(result)]
+        content: list[Any] = [retrained.ablation_table(result)]
         if any(one.gains for one in result.effects):
-            content.insert(0, judged_figures.ablation(result))
+            content.insert(0, retrained_figures.ablation(result))
         return Section(
             "ablation",
             f"What the genes of {result.network} are worth",
-            judged.ablation_lead(result),
+            retrained.ablation_lead(result),
             content,
         )
 

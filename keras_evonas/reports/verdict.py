@@ -1,53 +1,60 @@
-"""The top of a report: what matters most, in sentences and in figures."""
+"""The top of a page: its first sentences, and the numbers below them."""
 
 from keras_evonas.project import html
 from keras_evonas.project import wording
 from keras_evonas.project.html import Markup
 from keras_evonas.project.html import tag
 from keras_evonas.project.search import Search
+from keras_evonas.reports import retrained
 from keras_evonas.reports.importance import FEWEST_TRIALS
 from keras_evonas.reports.importance import Importance
 
-# Below this R² the shares are called rough.
-_ROUGH_FIT = 0.5
-# A gene with so much of the first one's share matters about as much.
-_CLOSE = 0.8
+_NAMED_GENES = 4
 
 
 def sentences(search: Search, importance: Importance | None) -> Markup:
-    """The two or three sentences that matter most."""
+    """Returns the two or three sentences that matter most."""
     best = search.best
     if best is None:
         return tag("p", _nothing_yet(search), class_="verdict")
-    said = [
-        html.join(
-            [
-                f"The best network{in_what(search)} is ",
-                tag("strong", f"trial {best.trial_id}"),
-                f": {search.describe(best)}. ",
-            ]
-        )
-    ]
+    chosen = retrained.chosen(search)
+    said: list[str | Markup] = []
+    if chosen is not None:
+        said = [retrained.sentence(search, chosen), " "]
+    if chosen is None or chosen.trial_id != best.trial_id:
+        best_of = f"The best network{in_what(search)}"
+        if chosen is not None:
+            best_of = f"The search's best trial{in_what(search)}"
+        said += [
+            f"{best_of} is ",
+            tag("strong", f"trial {best.trial_id}"),
+            f": {search.describe(best)}. ",
+        ]
     if len(search.objectives) > 1:
-        said.append(
-            html.text(
-                f"{wording.plural(len(search.front), 'network')} on the "
-                "Pareto front. "
-            )
-        )
+        count = wording.plural(len(search.front), "network")
+        said.append(f"{count} on the Pareto front. ")
     said.append(on_genes(search, importance))
     return tag("p", *said, class_="verdict")
 
 
 def in_what(search: Search) -> str:
-    """Of several objectives, the one that the best network is best in."""
+    """Names the objective that the best network is best in, of several."""
     if len(search.objectives) == 1:
         return ""
     return f" in {search.objectives[0].name}"
 
 
-def on_genes(search: Search, importance: Importance | None) -> Markup:
-    """Which gene mattered most, in a sentence."""
+def on_genes(
+    search: Search, importance: Importance | None, index: int = 0
+) -> Markup:
+    """Returns a sentence that names the genes that mattered.
+
+    Args:
+        search: The search.
+        importance: The importance of its genes for an objective, if any.
+        index: Index of the objective.
+    """
+    count = wording.plural(len(search.completed), "trial")
     if importance is None and len(search.completed) >= FEWEST_TRIALS:
         return html.text(
             "No gene made a difference: all networks are equal, or score the "
@@ -58,48 +65,54 @@ def on_genes(search: Search, importance: Importance | None) -> Markup:
             f"With {FEWEST_TRIALS} completed trials or more, this page "
             "will tell which gene mattered most."
         )
-    if not importance.reliable:
+    name = search.objectives[index].name
+    if not importance.sure:
         return html.text(
-            "Which gene mattered most cannot be told yet: the scores do "
-            f"not follow the genes well enough (R² = {importance.fit:.2f}). "
-            "More trials, or more epochs each, would help."
+            f"Which genes mattered for {name} cannot be told from {count}, "
+            "since with any gene's values shuffled among them the scores are "
+            f"explained about as well{_measured_instead(search)}."
         )
-    name = search.objectives[0].name
-    rough = importance.fit < _ROUGH_FIT
-    doubt = " This is a rough estimate; more trials make it firmer."
-    said = [_leaders(importance), f" of the differences in {name}."]
-    return html.join([*said, doubt * rough])
+    first, *others = importance.sure[:_NAMED_GENES]
+    opening = "The gene that mattered most is "
+    if len(importance.sure) == 1:
+        opening = "The only gene that surely mattered is "
+    said: list[str] = [opening, tag("strong", first)]
+    said.append(f": it accounts for {share(importance, first)}")
+    said.append(f" of the differences in {name} that genes explain")
+    if others:
+        said.append(", followed by ")
+    for place, gene in enumerate(others):
+        said += [", " if place else "", tag("strong", gene)]
+        said.append(f" ({share(importance, gene)})")
+    if len(importance.sure) > _NAMED_GENES:
+        more = len(importance.sure) - _NAMED_GENES
+        said.append(f" and {wording.plural(more, 'more gene')}")
+    return html.join([*said, "."])
 
 
-def _leaders(importance: Importance) -> Markup:
-    """Names the first gene, and the second if it matters about as much."""
-    first, *others = importance.names
-    share = importance.total[first]
-    close = [n for n in others[:1] if importance.total[n] >= _CLOSE * share]
-    if not close:
-        return html.join(
-            [
-                "The gene that mattered most is ",
-                tag("strong", first),
-                f": it accounts for {wording.percent(share)}",
-            ]
-        )
-    return html.join(
-        [
-            "The genes that mattered most are ",
-            tag("strong", first),
-            " and, about as much, ",
-            tag("strong", close[0]),
-            f": they account for {wording.percent(share)} and "
-            f"{wording.percent(importance.total[close[0]])}",
-        ]
-    )
+def _measured_instead(search: Search) -> str:
+    if search.ablation is None:
+        return "; more trials, or `tuner.ablate`, would tell"
+    name = search.ablation.network
+    return f"; what each gene of {name} is worth was measured, see below"
+
+
+def share(importance: Importance, gene: str) -> str:
+    """Writes a gene's share with its uncertainty, such as `62 % ± 8 %`."""
+    total = wording.percent(importance.total[gene])
+    spread = importance.spread[gene]
+    return f"{total} ± {wording.percent(spread)}" if spread else total
 
 
 def tiles(search: Search, importance: Importance | None) -> Markup:
-    """The figures at the top."""
+    """Returns the numbers at the top."""
     best = search.best
     found = []
+    chosen = retrained.chosen(search)
+    if chosen is not None:
+        objective = search.objectives[0].name
+        label = f"{objective} of {chosen.name} on unseen data"
+        found.append((retrained.mean_and_spread(chosen), label))
     if best is not None:
         found += [
             (wording.number(_best_score(search, i)), f"best {objective.name}")
@@ -114,8 +127,8 @@ def tiles(search: Search, importance: Importance | None) -> Markup:
         found.append((count, "running or interrupted"))
     if search.elapsed is not None:
         found.append((wording.duration(search.elapsed), "time so far"))
-    if importance is not None and importance.reliable:
-        name = wording.shorten(importance.names[0], 26)
+    if importance is not None and importance.sure:
+        name = wording.shorten(importance.sure[0], 26)
         found.append((name, "mattered most"))
     return tag(
         "dl",
@@ -128,7 +141,7 @@ def tiles(search: Search, importance: Importance | None) -> Markup:
 
 
 def _best_score(search: Search, index: int) -> float:
-    """The best score of an objective, of the front if there is one."""
+    """Returns the best score of an objective, on the front if there is one."""
     trials = search.front or search.ranking[:1]
     best = min(trials, key=lambda trial: search.losses(trial)[index])
     return search.losses(best)[index] * search.objectives[index].loss(1.0)

@@ -9,40 +9,46 @@ import pytest
 from keras_evonas import reports
 from keras_evonas.evolution import Categorical
 from keras_evonas.evolution import Condition
+from keras_evonas.evolution import Engine
 from keras_evonas.evolution import Gene
 from keras_evonas.evolution import Grid
 from keras_evonas.evolution import Interval
 from keras_evonas.evolution import SearchSpace
+from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.reports import encoding
 from keras_evonas.reports import importance as importance_lib
-
-ensemble = pytest.importorskip("sklearn.ensemble")
+from keras_evonas.reports import shares
+from keras_evonas.reports import trial_model
 
 UNIT = Interval(0.0, 1.0)
 
 
-def importance_of(genes, score, count=400, direction="min", seed=0):
-    space = SearchSpace(genes)
-    rng = np.random.default_rng(seed)
-    genomes = [space.sample(rng) for _ in range(count)]
+def search_of(genes, found, direction="min"):
+    """A search with a trial for each pair of a genome and a score."""
     trials = [
         reports.Trial(
             trial_id=str(number),
             number=number,
             status="COMPLETED",
             values=genome,
-            scores=(float(score(genome)),),
+            scores=(float(score),),
         )
-        for number, genome in enumerate(genomes)
+        for number, (genome, score) in enumerate(found)
     ]
-    return reports.gene_importance(
-        reports.Search(
-            folder=pathlib.Path("x"),
-            objectives=(reports.Objective("score", direction),),
-            trials=tuple(trials),
-            space=space,
-        )
+    return reports.Search(
+        folder=pathlib.Path("x"),
+        objectives=(reports.Objective("score", direction),),
+        trials=tuple(trials),
+        space=SearchSpace(genes),
     )
+
+
+def importance_of(genes, score, count=400, direction="min", seed=0):
+    space = SearchSpace(genes)
+    rng = np.random.default_rng(seed)
+    genomes = [space.sample(rng) for _ in range(count)]
+    found = [(genome, score(genome)) for genome in genomes]
+    return reports.gene_importance(search_of(genes, found, direction))
 
 
 def test_a_sum_is_shared_by_the_squares_of_its_weights():
@@ -83,28 +89,50 @@ def test_a_sum_with_a_product_has_the_shares_of_its_expansion():
     assert found.total["b"] == pytest.approx(5 / 9, abs=0.05)
 
 
+CONDITIONAL = [
+    Gene("kind", Categorical(("plain", "deep"))),
+    Gene("depth", Grid((1, 2, 3)), (Condition("kind", ("deep",)),)),
+    Gene("idle", UNIT, (Condition("kind", ("deep",)),)),
+]
+
+
 def test_a_gene_that_is_not_active_is_a_value_of_its_own():
-    genes = [
-        Gene("kind", Categorical(("plain", "deep"))),
-        Gene("depth", Grid((1, 2, 3)), (Condition("kind", ("deep",)),)),
-        Gene("idle", UNIT, (Condition("kind", ("deep",)),)),
-    ]
-
-    def score(genome):
-        return genome.get("depth", 0)
-
-    found = importance_of(genes, score, 300)
+    found = importance_of(CONDITIONAL, lambda g: g.get("depth", 0), 300)
     # Active in half of the networks: the values -, 1, 2, 3 weigh 3:1:1:1.
     values = dict(found.effects["depth"])
     assert set(values) == {1, 2, 3, None}
     assert values[None] < values[1] < values[2] < values[3]
-    weights = encoding.features(SearchSpace(genes), [{}])[1].support[1]
+    weights = encoding.features(SearchSpace(CONDITIONAL), [{}])[1].support[1]
     assert weights.sum() == pytest.approx(1.0)
     # Five standard deviations of a share of one half among 500 draws.
     assert weights[-1] == pytest.approx(0.5, abs=5 * 0.5 / 500**0.5)
-    assert found.names[0] == "depth"
-    # That it is there at all tells of `kind`, so a tree may ask it instead.
+
+
+def test_a_gene_is_credited_with_what_it_switches_on():
+    found = importance_of(CONDITIONAL, lambda g: g.get("depth", 0), 300)
+    # The scores 0, 1, 2, 3 weigh 3:1:1:1: their variance is 4/3. `kind` alone
+    # explains 1 (0 against 2). With depth v it changes the score by v: that is
+    # the mean of v² / 4, or 7/6. The depths' own variance, 2/3, counts in the
+    # half of networks that have one.
+    assert found.main["kind"] == pytest.approx(3 / 4, abs=0.03)
+    assert found.total["kind"] == pytest.approx(7 / 8, abs=0.03)
+    assert found.total["depth"] == pytest.approx(1 / 4, abs=0.03)
+    pair = found.interactions["kind", "depth"]
+    assert pair == pytest.approx(7 / 8 - 3 / 4, abs=0.03)
     assert found.total["idle"] < found.total["depth"] / 3
+    assert found.sure == ("kind", "depth")
+
+
+def test_what_a_gene_switches_on_gets_no_credit_for_it():
+    rng = np.random.default_rng(0)
+    found = importance_of(
+        CONDITIONAL,
+        lambda g: (g["kind"] == "deep") + 0.3 * rng.normal(),
+        60,
+    )
+    assert found.sure == ("kind",)
+    assert found.total["depth"] < 0.05
+    assert found.total["idle"] < 0.05
 
 
 @pytest.mark.parametrize("scale", ["linear", "log"])
@@ -133,30 +161,13 @@ def test_a_maximized_score_gives_the_mirrored_effects():
 def test_effects_are_expected_losses_even_where_few_were_tried():
     """Evolution tries good values most; that must not lift the others."""
     genes = [Gene("a", UNIT), Gene("b", UNIT)]
-    space = SearchSpace(genes)
     rng = np.random.default_rng(0)
     genomes = [
         {"a": float(rng.random() ** 3), "b": float(rng.random())}
         for _ in range(1500)
     ]
-    trials = tuple(
-        reports.Trial(
-            trial_id=str(number),
-            number=number,
-            status="COMPLETED",
-            values=genome,
-            scores=(genome["a"] + 0.2 * genome["b"],),
-        )
-        for number, genome in enumerate(genomes)
-    )
-    found = reports.gene_importance(
-        reports.Search(
-            folder=pathlib.Path("x"),
-            objectives=(reports.Objective("score", "min"),),
-            trials=trials,
-            space=space,
-        )
-    )
+    tried = [(genome, genome["a"] + 0.2 * genome["b"]) for genome in genomes]
+    found = reports.gene_importance(search_of(genes, tried))
     for value, loss in found.effects["a"]:
         assert loss == pytest.approx(value + 0.2 * 0.5, abs=0.05)
 
@@ -187,54 +198,107 @@ def test_too_little_to_tell():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_shares_of_a_tree_agree_with_a_table_of_all_networks(seed):
-    """The sums over leaves against plain averages over the whole space."""
+def test_shares_agree_with_a_table_of_all_networks(seed):
+    """Shares of sampled networks against averages over the whole space."""
     rng = np.random.default_rng(seed)
-    columns = [
-        encoding.Feature("a", Grid((1, 2, 3, 4))),
-        encoding.Feature("b", Categorical(("x", "y", "z"))),
-        encoding.Feature("c", Grid((1, 2)), inactive=0.3),
-    ]
-    supports = [column.support for column in columns]
-    table = list(itertools.product(*(places for places, _ in supports)))
-    x = np.array(
+    space = SearchSpace(
         [
-            [c.encode(v) for c, v in zip(columns, row, strict=True)]
-            for row in table
+            Gene("a", Grid((1, 2, 3, 4))),
+            Gene("b", Categorical(("x", "y", "z"))),
+            Gene("c", Grid((1, 2)), (Condition("b", ("x", "y")),)),
         ]
     )
-    forest = ensemble.RandomForestRegressor(
-        n_estimators=1, max_leaf_nodes=9, random_state=seed
-    ).fit(x, rng.normal(size=len(x)))
-    tree = importance_lib._Tree(forest.estimators_[0].tree_, columns)
+    genomes = [space.sample(rng) for _ in range(20)]
+    trials = trial_model.trials_of(space, genomes, rng.normal(size=20))
+    model, _ = trial_model.models(trials)
+    networks = shares.Networks(space, trials.encoding, 2000)
 
-    shape = [len(places) for places, _ in supports]
-    f = forest.estimators_[0].predict(x).reshape(shape)
-    weights = [weights for _, weights in supports]
-    w = np.einsum("i,j,k->ijk", *weights)
-    f = f - (w * f).sum()
-    variance = (w * f**2).sum()
+    shape = [4, 3, 2]  # of the table of all codes
+    codes = np.array(list(itertools.product(*map(range, shape))), float)
+    f = model.losses(codes).reshape(shape)
+    f = f - f.mean()
+    variance = (f**2).mean()
 
     def explained(kept):
         """Variance of the mean over all genes that are not kept."""
         others = tuple(g for g in range(3) if g not in kept)
-        over = np.ones(shape)
-        for gene in others:
-            index = [1, 1, 1]
-            index[gene] = -1
-            over = over * weights[gene].reshape(index)
-        mean = (over * f).sum(axis=others, keepdims=True)
-        return (w * mean**2).sum() / variance
+        return (f.mean(axis=others) ** 2).mean() / variance
 
-    assert tree.variance == pytest.approx(variance)
-    for gene in range(3):
+    columns = encoding.features(space, genomes)
+    # A share of 2 000 networks: its standard deviation is below 0.02.
+    near = 5 * 0.02
+    assert networks.variance(model) == pytest.approx(variance, rel=near)
+    for gene, column in enumerate(columns):
         rest = [other for other in range(3) if other != gene]
-        assert tree.mains()[gene] == pytest.approx(explained([gene]))
-        assert tree.totals()[gene] == pytest.approx(1 - explained(rest))
+        found = networks.shares(model, column, variance)
+        assert found.main == pytest.approx(explained([gene]), abs=near)
+        assert found.total == pytest.approx(1 - explained(rest), abs=near)
     for first, second in itertools.combinations(range(3), 2):
         pair = explained([first, second])
         alone = explained([first]) + explained([second])
-        assert tree.interaction(first, second) == pytest.approx(pair - alone)
+        found = networks.interaction(
+            model, columns[first], columns[second], variance
+        )
+        assert found == pytest.approx(pair - alone, abs=near)
+
+
+MIXED = [
+    Gene("rate", Interval(1e-4, 1.0, scale="log")),
+    Gene("units", Grid((16, 32, 64, 128))),
+    Gene("norm", Categorical(("none", "batch", "layer"))),
+    Gene("optimizer", Categorical(("sgd", "adam"))),
+    Gene("momentum", UNIT, (Condition("optimizer", ("sgd",)),)),
+    *(Gene(f"idle_{n}", UNIT) for n in range(3)),
+]
+
+
+def digits(genome, rng):
+    """A loss as of small networks: two genes matter, and some diverge."""
+    if genome["rate"] > 0.5:
+        return 0.9
+    away = np.log10(genome["rate"]) + 2
+    worse = 0.04 * (genome["norm"] == "none")
+    return 0.03 + 0.02 * away**2 + worse + 0.004 * rng.normal()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_genes_that_matter_are_named_though_some_networks_diverge(seed):
+    rng = np.random.default_rng(100 + seed)
+    found = importance_of(MIXED, lambda g: digits(g, rng), 40, seed=seed)
+    assert set(found.sure) == {"rate", "norm"}
+    assert found.fit > 0.5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_genes_that_matter_are_named_after_evolution(seed):
+    """Trials of a search lie close to each other, and are not independent."""
+    rng = np.random.default_rng(seed)
+    engine = Engine(
+        SearchSpace(MIXED),
+        genetic_algorithm(population_size=12).configure(60),
+        seed=seed,
+    )
+    found = []
+    for _ in range(60):
+        one = engine.ask()
+        found.append((one.genome, digits(one.genome, rng)))
+        engine.tell(one.birth, (found[-1][1],))
+    result = reports.gene_importance(search_of(MIXED, found))
+    assert set(result.sure) == {"rate", "norm"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [30, 60])
+@pytest.mark.parametrize("genes", [MIXED, CONDITIONAL], ids=["mixed", "deep"])
+def test_noise_names_a_gene_in_at_most_5_of_100_searches(genes, count):
+    named = []
+    for seed in range(100):
+        rng = np.random.default_rng(1000 + seed)
+        found = importance_of(
+            genes, lambda _, rng=rng: rng.normal(), count, seed=seed
+        )
+        named.append(found.reliable)
+    assert sum(named) <= 5
 
 
 def test_integers_weigh_as_much_as_they_take_of_their_scale():

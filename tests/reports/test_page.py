@@ -1,5 +1,6 @@
 """The page: what it holds, and what it never lets through."""
 
+import dataclasses
 import html.parser
 import json
 import os
@@ -9,16 +10,17 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from keras_evonas import reports
 from keras_evonas.project import extras
 from keras_evonas.project import wording
 from keras_evonas.project.files import write_json
+from keras_evonas.reports import page
 from keras_evonas.reports.figures import base
 
 graph_objects = pytest.importorskip("plotly.graph_objects")
-pytest.importorskip("sklearn")
 
 ROOT = pathlib.Path(__file__).parents[2]
 EVIL = "<script>alert('x')</script>&\"'</title><img src=x onerror=alert(1)>"
@@ -175,6 +177,24 @@ def test_a_page_of_few_trials_shows_what_there_is(new_project, tmp_path, count):
     figures_of(read)
     told = "will tell which gene" not in read.words
     assert told == (count >= 10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_page_of_noise_says_so_once_and_draws_no_importance(seed, forty):
+    rng = np.random.default_rng(seed)
+    search = reports.load(forty)
+    trials = tuple(
+        dataclasses.replace(trial, scores=(float(rng.normal()),))
+        if trial.completed
+        else trial
+        for trial in search.trials
+    )
+    text = page.render(dataclasses.replace(search, trials=trials))
+    assert text.count("Which genes mattered") == 1
+    assert "Which genes mattered for val_loss cannot be told from 37" in text
+    for absent in ("Mattered", "mattered most", 'id="values"', "importance-"):
+        assert absent not in text
+    assert Page(text).json["figures"]
 
 
 def test_a_search_with_only_failures(new_project, tmp_path):

@@ -1,11 +1,13 @@
-"""The family tree, and how genes spread."""
+"""Plots of the family tree, and of how genes spread."""
 
 import itertools
 import statistics
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
 from keras_evonas.evolution.genes import Interval
+from keras_evonas.evolution.genes import Value
 from keras_evonas.project import wording
 from keras_evonas.project.search import Search
 from keras_evonas.project.search import Trial
@@ -23,8 +25,14 @@ _LARGEST_WINDOW = 100
 _MOST_PLACES = 120
 
 
-def family_tree(search: Search, trial: Trial) -> Figure:
-    """The ancestors of a trial: when they were born, how good they were."""
+def family_tree(search: Search, trial: Trial, word: str = "best") -> Figure:
+    """Draws the ancestors of a trial: when they were born, how good they were.
+
+    Args:
+        search: The search.
+        trial: The trial.
+        word: A word for it, such as "best".
+    """
     steps = lineage.family(search, trial)
     main = lineage.descent(search, trial)
     members = search.lineage(trial.trial_id)
@@ -52,7 +60,7 @@ def family_tree(search: Search, trial: Trial) -> Figure:
             [trial.number],
             base.rounded([trial.score]),
             [trial],
-            name="the best",
+            name=f"the {word}",
             color="green",
             symbol="star",
             size=17,
@@ -62,7 +70,7 @@ def family_tree(search: Search, trial: Trial) -> Figure:
     view = base.visible_scores(search, scores)
     return Figure(
         "family-tree",
-        "The family tree of the best network",
+        f"The family tree of the {word} network",
         "Left to right in the order of birth, better networks towards the "
         f"{'bottom' if search.objectives[0].direction == 'min' else 'top'}. "
         "Point at the middle of a line to see what was changed and what that "
@@ -77,7 +85,7 @@ def family_tree(search: Search, trial: Trial) -> Figure:
 
 
 def spread(search: Search, feature: Feature) -> Figure | None:
-    """How the values of a gene spread among the networks being born."""
+    """Draws how the values of a gene spread among the networks being born."""
     trials = [trial for trial in search.trials if trial.values]
     groups, group_of = _groups(feature)
     carried = [group_of(trial.values.get(feature.name)) for trial in trials]
@@ -139,14 +147,16 @@ def _most_common(values: Sequence[str]) -> tuple[str, float]:
     return value, values.count(value) / len(values)
 
 
-def _groups(feature: Feature) -> tuple[list[str], Any]:
-    """Names of the values or ranges of a gene, and which one a value is in."""
+def _groups(
+    feature: Feature,
+) -> tuple[list[str], Callable[[Value | None], str]]:
+    """Returns names of a gene's values or ranges, and a function to them."""
     domain = feature.domain
     places = feature.places
     if domain.size <= _MOST_VALUES:
         names = [wording.gene_value(value) for value in places]
 
-        def by_value(value: Any) -> str:
+        def by_value(value: Value | None) -> str:
             return _NOT_USED if value is None else wording.gene_value(value)
 
         return [*names, _NOT_USED], by_value
@@ -154,7 +164,7 @@ def _groups(feature: Feature) -> tuple[list[str], Any]:
         names = [wording.gene_value(value) for value in places]
         kept = names[: _MOST_VALUES - 1]
 
-        def by_name(value: Any) -> str:
+        def by_name(value: Value | None) -> str:
             if value is None:
                 return _NOT_USED
             name = wording.gene_value(value)
@@ -167,12 +177,9 @@ def _groups(feature: Feature) -> tuple[list[str], Any]:
     else:
         parts = _split(list(domain), _RANGES)
         pairs = [(values[0], values[-1]) for values in parts]
-    ranges = [
-        f"{wording.number(low, 3)} to {wording.number(high, 3)}"
-        for low, high in pairs
-    ]
+    ranges = [f"{_limit(low)} to {_limit(high)}" for low, high in pairs]
 
-    def by_range(value: Any) -> str:
+    def by_range(value: Value | None) -> str:
         if value is None:
             return _NOT_USED
         place = feature.encode(value)
@@ -181,9 +188,13 @@ def _groups(feature: Feature) -> tuple[list[str], Any]:
     return [*ranges, _NOT_USED], by_range
 
 
-def _split(places: list[Any], count: int) -> list[list[Any]]:
-    """Parts of equal width in the places' own order."""
-    parts: list[list[Any]] = [[] for _ in range(count)]
+def _limit(value: Value) -> str:
+    return wording.number(float(value), 3)
+
+
+def _split(places: list[Value], count: int) -> list[list[Value]]:
+    """Returns parts of equal width in the places' own order."""
+    parts: list[list[Value]] = [[] for _ in range(count)]
     for index, place in enumerate(places):
         at = index / (len(places) - 1)
         parts[min(int(at * count), count - 1)].append(place)
@@ -219,18 +230,20 @@ def _edges(
 
 
 def _middles(steps: Sequence[lineage.Step]) -> dict[str, Any]:
-    """Points in the middle of the edges that carry their text."""
-    shown = [step for step in steps if step.gain is not None]
+    """Returns points in the middle of the edges, which carry their text."""
+    shown = [
+        (step, base.scores([step.parent, step.child]))
+        for step in steps
+        if step.gain is not None
+    ]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": "what was changed",
         "showlegend": False,
-        "x": [(s.parent.number + s.child.number) / 2 for s in shown],
-        "y": base.rounded(
-            [(s.parent.score + s.child.score) / 2 for s in shown]
-        ),
-        "text": [edge_text(step) for step in shown],
+        "x": [(s.parent.number + s.child.number) / 2 for s, _ in shown],
+        "y": base.rounded([sum(scores) / 2 for _, scores in shown]),
+        "text": [edge_text(step) for step, _ in shown],
         "hovertemplate": "%{text}<extra></extra>",
         "marker": {
             "size": 7,
@@ -241,7 +254,7 @@ def _middles(steps: Sequence[lineage.Step]) -> dict[str, Any]:
 
 
 def edge_text(step: lineage.Step) -> str:
-    """What an edge did, with plotly's line breaks."""
+    """Describes an edge, with plotly's line breaks."""
     lines = [
         f"<b>{wording.escape(step.parent.trial_id)} → "
         f"{wording.escape(step.child.trial_id)}</b>: "
@@ -256,7 +269,7 @@ def edge_text(step: lineage.Step) -> str:
 
 
 def change_text(change: lineage.Change) -> str:
-    """A change in plain text."""
+    """Describes a change in plain text."""
     before, after = (
         "off" if value is None else wording.gene_value(value)
         for value in (change.before, change.after)

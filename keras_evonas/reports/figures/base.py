@@ -1,4 +1,4 @@
-"""What all figures share: plotly's JSON, in colours that the page decides.
+"""Parts that all figures share: plotly's JSON, in colours of the page.
 
 A colour is a name such as `theme:blue`; the page's script puts in the shade
 for light or dark mode. The palette is Okabe and Ito's (2008), which people
@@ -10,6 +10,7 @@ a trace lists the trials in `meta.trials`, and the script looks their text up.
 import dataclasses
 import math
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,14 +35,14 @@ ORDINAL = (
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A plot and the sentence that explains it.
+    """A plot, and the sentences that explain it.
 
     Args:
         name: Identifier inside the page.
         title: Heading, plain text.
         caption: One or two sentences, plain text.
         data: Plotly's traces.
-        layout: What differs from the page's own layout.
+        layout: Settings that differ from the page's own layout.
         height: Height in pixels.
     """
 
@@ -58,13 +59,18 @@ def theme(color: str) -> str:
     return f"theme:{color}"
 
 
-def axis(title: str, **options: Any) -> dict[str, Any]:
-    """An axis with an escaped title."""
+def axis(title: str, **options: object) -> dict[str, Any]:
+    """Returns an axis with an escaped title."""
     return {"title": {"text": wording.escape(title)}, **options}
 
 
+def scores(trials: Iterable[Trial], objective: int = 0) -> list[float]:
+    """Returns the scores of trials, which have completed."""
+    return [one.scores[objective] for one in trials if one.scores is not None]
+
+
 def rounded(values: Iterable[float | None]) -> list[float | None]:
-    """Six digits, which is all that a screen shows; gaps for NaN."""
+    """Rounds to the six digits that a screen shows; NaN becomes a gap."""
     return [
         float(f"{value:.6g}")
         if value is not None and math.isfinite(value)
@@ -82,9 +88,9 @@ def points(
     color: str,
     symbol: str = "circle",
     size: int = 7,
-    **options: Any,
+    **options: object,
 ) -> dict[str, Any]:
-    """A trace of trials as points, with their network on hover."""
+    """Returns a trace of trials as points, with their network on hover."""
     return {
         "type": "scattergl" if len(trials) >= GPU_POINTS else "scatter",
         "mode": "markers",
@@ -104,10 +110,11 @@ def line(
     *,
     name: str,
     color: str,
-    **options: Any,
+    line: Mapping[str, object] | None = None,
+    **options: object,
 ) -> dict[str, Any]:
-    """A trace of a line."""
-    shape = {"color": theme(color), "width": 2} | options.pop("line", {})
+    """Returns a trace of a line."""
+    shape = {"color": theme(color), "width": 2, **(line or {})}
     return {
         "type": "scatter",
         "mode": "lines",
@@ -122,11 +129,11 @@ def line(
 def visible_scores(
     search: Search, scores: Sequence[float], objective: int = 0
 ) -> dict[str, Any]:
-    """The part of the score axis where most trials are.
+    """Finds the part of the score axis where most trials are.
 
     Args:
         search: The search.
-        scores: What is to be shown.
+        scores: The scores to be shown.
         objective: Which objective the scores are of.
 
     Returns:
@@ -149,7 +156,7 @@ def visible_scores(
 
 
 def thinned(trials: Sequence[Trial], keep: Iterable[Trial]) -> list[Trial]:
-    """At most `MOST_POINTS` trials: evenly spaced ones, and those in `keep`."""
+    """Picks `MOST_POINTS` evenly spaced trials, and those in `keep`."""
     if len(trials) <= MOST_POINTS:
         return list(trials)
     kept = {trial.trial_id for trial in keep}
@@ -162,7 +169,7 @@ def thinned(trials: Sequence[Trial], keep: Iterable[Trial]) -> list[Trial]:
 
 
 def time_unit(seconds: float) -> tuple[float, str]:
-    """Seconds in a unit that suits a time span, and its name."""
+    """Returns the seconds in a unit that suits a time span, and its name."""
     if seconds < 300:
         return 1.0, "seconds"
     return (60.0, "minutes") if seconds < 3 * 3600 else (3600.0, "hours")

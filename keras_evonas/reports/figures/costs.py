@@ -1,7 +1,6 @@
-"""What networks cost, and whether the cost paid off."""
+"""Plots of networks' costs, which show if higher costs paid off."""
 
 import dataclasses
-from collections.abc import Callable
 
 from keras_evonas.project.search import Search
 from keras_evonas.project.search import Trial
@@ -16,29 +15,36 @@ _ALIKE = 0.98
 
 @dataclasses.dataclass
 class _Cost:
-    """A cost, and the others that rank the networks as it does."""
+    """A cost of trials, and the other costs that rank the trials as it does."""
 
     name: str
-    read: Callable[[Trial], float | None]
-    trials: list[Trial]
+    values: dict[str, float]
     alike: list[str] = dataclasses.field(default_factory=list)
+
+    def of(self, trials: list[Trial]) -> list[float]:
+        return [self.values[trial.trial_id] for trial in trials]
 
 
 def costs(search: Search) -> list[Figure]:
-    """The score against each cost that was recorded, and the seconds.
+    """Draws the score against each cost that was recorded, and the seconds.
 
     Of costs that rank the networks in the same way, such as parameters and
     bytes of weights, the first is drawn and names the others.
     """
-    names = dict.fromkeys(n for t in search.completed for n in t.costs)
-    readers = {name: _reader(name) for name in names}
-    readers[_SECONDS] = lambda trial: trial.seconds
+    found: dict[str, dict[str, float]] = {}
+    for trial in search.completed:
+        for name, value in trial.costs.items():
+            found.setdefault(name, {})[trial.trial_id] = value
+    found[_SECONDS] = {
+        trial.trial_id: trial.seconds
+        for trial in search.completed
+        if trial.seconds is not None
+    }
     drawn: list[_Cost] = []
-    for name, read in readers.items():
-        trials = [t for t in search.completed if read(t) is not None]
-        if len({read(trial) for trial in trials}) < 2:
+    for name, values in found.items():
+        if len(set(values.values())) < 2:
             continue
-        cost = _Cost(name, read, trials)
+        cost = _Cost(name, values)
         first = next((one for one in drawn if _are_alike(one, cost)), None)
         if first is None:
             drawn.append(cost)
@@ -47,33 +53,28 @@ def costs(search: Search) -> list[Figure]:
     return [_figure(search, cost) for cost in drawn[:_MOST_FIGURES]]
 
 
-def _reader(name: str) -> Callable[[Trial], float | None]:
-    return lambda trial: trial.costs.get(name)
-
-
 def _are_alike(first: _Cost, second: _Cost) -> bool:
-    both = [t for t in first.trials if second.read(t) is not None]
-    if len(both) < 3 or len(both) < len(second.trials):
+    both = [name for name in first.values if name in second.values]
+    if len(both) < 3 or len(both) < len(second.values):
         return False
-    values = [[cost.read(t) for t in both] for cost in (first, second)]
-    if min(len(set(row)) for row in values) < 2:
+    rows = [[cost.values[name] for name in both] for cost in (first, second)]
+    if min(len(set(row)) for row in rows) < 2:
         return False
     from scipy import stats  # Takes half a second to load.
 
-    return bool(stats.spearmanr(*values).statistic >= _ALIKE)
+    return bool(stats.spearmanr(*rows).statistic >= _ALIKE)
 
 
 def _figure(search: Search, cost: _Cost) -> Figure:
-    values = [cost.read(trial) for trial in cost.trials]
-    best = search.best
+    trials = [t for t in search.completed if t.trial_id in cost.values]
+    values = cost.of(trials)
     wide = min(values) > 0 and max(values) / min(values) > 30
-    scores = [trial.score for trial in cost.trials]
-    view = base.visible_scores(search, scores)
-    shown = base.thinned(cost.trials, search.ranking[:100])
+    view = base.visible_scores(search, base.scores(trials))
+    shown = base.thinned(trials, search.ranking[:100])
     data = [
         base.points(
-            base.rounded([cost.read(trial) for trial in shown]),
-            base.rounded([trial.score for trial in shown]),
+            base.rounded(cost.of(shown)),
+            base.rounded(base.scores(shown)),
             shown,
             name="tried",
             color="blue",
@@ -81,10 +82,19 @@ def _figure(search: Search, cost: _Cost) -> Figure:
             opacity=0.6,
         )
     ]
-    if best is not None and cost.read(best) is not None:
-        star = {"name": "the best", "color": "green", "symbol": "star"}
-        x, y = [cost.read(best)], [best.score]
-        data.append(base.points(x, y, [best], size=16, **star))
+    best = search.best
+    if best is not None and best.trial_id in cost.values:
+        data.append(
+            base.points(
+                cost.of([best]),
+                base.scores([best]),
+                [best],
+                name="the best",
+                color="green",
+                symbol="star",
+                size=16,
+            )
+        )
     objective = search.objectives[0].name
     said = (
         f"Does a network with more {cost.name} do better? The star is the "

@@ -1,8 +1,9 @@
-"""Which genes mattered, which values did well, and learning curves."""
+"""Plots of genes: their importance and their values; and learning curves."""
 
 from typing import Any
 
 from keras_evonas.evolution.genes import Interval
+from keras_evonas.evolution.genes import Value
 from keras_evonas.project import wording
 from keras_evonas.project.search import Search
 from keras_evonas.project.search import Trial
@@ -11,9 +12,11 @@ from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures.base import Figure
 from keras_evonas.reports.importance import METHOD
 from keras_evonas.reports.importance import Importance
+from keras_evonas.reports.shares import Effect
 
 _MOST_GENES = 12
 _MOST_PAIRS = 8
+_LEAST_INTERACTION = 0.01
 # A number with more values than this is drawn on an axis of its own.
 _MOST_BOXES = 12
 _NOT_USED = "not used"
@@ -24,23 +27,28 @@ _TOP_CURVES = 5
 
 
 def importance(result: Importance, objective: str, index: int = 0) -> Figure:
-    """The importance of each gene as bars."""
-    names = list(result.names[:_MOST_GENES])[::-1]
+    """Draws the importance of the genes whose influence is sure, as bars."""
+    names = list(result.sure[:_MOST_GENES])[::-1]
     labels = [_label(name) for name in names]
     alone = [result.main[name] for name in names]
     together = [max(0.0, result.total[n] - result.main[n]) for n in names]
+    bars = _bars(together, labels, "together with others", "pale")
+    spread = base.rounded([result.spread[name] for name in names])
+    bars["error_x"] = {
+        "type": "data",
+        "array": spread,
+        "color": base.theme("grey"),
+    }
     return Figure(
         f"importance-{index}",
         f"Which genes mattered for {objective}",
         "How much of the differences between networks each gene accounts for: "
-        "first alone, then what it does only together with other genes, which "
-        "is counted for each of them. "
-        f"Method: {METHOD}, from {result.num_trials} networks; it predicts "
-        f"networks that it has not seen with R² = {result.fit:.2f}.",
-        [
-            _bars(alone, labels, "alone", "blue"),
-            _bars(together, labels, "together with others", "pale"),
-        ],
+        "first alone, then only together with other genes, which is counted "
+        "for each of them. Strokes: one standard deviation. Genes that chance "
+        f"could explain are left out. Method: {METHOD}, from "
+        f"{result.num_trials} trials; it predicts trials that it has not seen "
+        f"with R² = {result.fit:.2f}.",
+        [_bars(alone, labels, "alone", "blue"), bars],
         {
             "barmode": "stack",
             "xaxis": base.axis(
@@ -48,16 +56,16 @@ def importance(result: Importance, objective: str, index: int = 0) -> Figure:
             ),
             "yaxis": {"type": "category", "automargin": True},
         },
-        height=120 + 26 * len(names),
+        height=150 + 26 * len(names),
     )
 
 
 def interactions(result: Importance, index: int = 0) -> Figure | None:
-    """The strongest interactions as bars."""
+    """Draws the strongest interactions as bars."""
     pairs = [
         (pair, share)
         for pair, share in result.interactions.items()
-        if share >= 0.005
+        if share >= _LEAST_INTERACTION and set(pair) <= set(result.sure)
     ][:_MOST_PAIRS][::-1]
     if not pairs:
         return None
@@ -69,8 +77,7 @@ def interactions(result: Importance, index: int = 0) -> Figure | None:
         f"interactions-{index}",
         "Genes that work together",
         "How much two genes account for only together: with a long bar, the "
-        "right value of one depends on the other. Pairwise part of the same "
-        "fANOVA.",
+        "right value of one depends on the other. By the same method.",
         [_bars([share for _, share in pairs], labels, "together", "orange")],
         {
             "xaxis": base.axis("share of differences", tickformat=".1%"),
@@ -82,15 +89,16 @@ def interactions(result: Importance, index: int = 0) -> Figure | None:
 
 
 def values(search: Search, result: Importance, feature: Feature) -> Figure:
-    """The scores of the networks with each value of a gene."""
+    """Draws the scores of the networks with each value of a gene."""
     objective = search.objectives[0]
     trials = base.thinned(search.completed, ())
     effect = result.effects[feature.name]
     continuous = len(feature.places) > _MOST_BOXES
     continuous &= isinstance(feature.domain, Interval)
+    x: list[object]
     if continuous:
         data, xaxis = _scattered(feature, trials)
-        effect = [pair for pair in effect if pair[0] is not None]
+        effect = tuple(pair for pair in effect if pair[0] is not None)
         x = [value for value, _ in effect]
     else:
         data, xaxis = _boxed(feature, trials)
@@ -110,7 +118,7 @@ def values(search: Search, result: Importance, feature: Feature) -> Figure:
             hovertemplate="expected with %{x}: %{y:.4~g}<extra></extra>",
         )
     )
-    view = base.visible_scores(search, [t.score for t in trials])
+    view = base.visible_scores(search, base.scores(trials))
     return Figure(
         f"values-{feature.name}",
         feature.name,
@@ -126,7 +134,7 @@ def values(search: Search, result: Importance, feature: Feature) -> Figure:
 
 
 def learning_curves(search: Search) -> Figure | None:
-    """The curves of the best trials in front of all the others."""
+    """Draws the curves of the best trials in front of all the others."""
     name = _curve_metric(search)
     if name is None:
         return None
@@ -197,7 +205,7 @@ def _label(name: str, width: int = 32) -> str:
     return wording.escape(wording.shorten(name, width))
 
 
-def _written(value: Any) -> str:
+def _written(value: Value | None) -> str:
     if value is None:
         return _NOT_USED
     return wording.escape(wording.gene_value(value))
@@ -221,10 +229,11 @@ def _scattered(
     feature: Feature, trials: list[Trial]
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     shown = [trial for trial in trials if feature.name in trial.values]
-    log = feature.domain.scale == "log"
+    domain = feature.domain
+    log = isinstance(domain, Interval) and domain.scale == "log"
     trace = base.points(
         base.rounded([trial.values[feature.name] for trial in shown]),
-        base.rounded([trial.score for trial in shown]),
+        base.rounded(base.scores(shown)),
         shown,
         name="tried",
         color="blue",
@@ -243,7 +252,7 @@ def _boxed(
         "type": "box",
         "name": "tried",
         "x": [_written(trial.values.get(feature.name)) for trial in trials],
-        "y": base.rounded([trial.score for trial in trials]),
+        "y": base.rounded(base.scores(trials)),
         "boxpoints": "all" if few else False,
         "pointpos": 0,
         "jitter": 0.5,
@@ -258,7 +267,7 @@ def _boxed(
     return [trace], axis
 
 
-def _best_value(effect: Any) -> str:
+def _best_value(effect: Effect) -> str:
     value, _ = min(effect, key=lambda pair: pair[1])
     if value is None:
         return "Best when it is not used."

@@ -1,4 +1,4 @@
-"""How the search went: every trial, the best so far and fronts."""
+"""Plots of the search: every trial, the best so far and Pareto fronts."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from keras_evonas.project.search import Trial
 from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures.base import Figure
 
-# What made a trial: its name, colour, symbol.
+# How a trial came about: a name, a colour and a symbol.
 _KINDS = {
     "given": ("given at the start", "purple", "diamond"),
     "random": ("drawn at random", "grey", "circle"),
@@ -20,7 +20,7 @@ _KINDS = {
 
 
 def kind_of(trial: Trial) -> str:
-    """What made a trial, as a key of the legend."""
+    """Returns how a trial came about, as a key of `appearance`."""
     if not trial.feasible:
         return "breaking"
     if trial.operator is None:
@@ -33,12 +33,12 @@ def kind_of(trial: Trial) -> str:
 
 
 def appearance(kind: str) -> tuple[str, str, str]:
-    """Name, colour and symbol of a kind of trial."""
+    """Returns name, colour and symbol of a kind of trial."""
     return _KINDS[kind]
 
 
 def every_trial(search: Search) -> Figure:
-    """Every completed trial as a point, and the best so far as a line."""
+    """Draws every completed trial as a point, the best so far as a line."""
     objective = search.objectives[0]
     trials = base.thinned(search.completed, search.ranking[:100])
     data = []
@@ -48,7 +48,7 @@ def every_trial(search: Search) -> Figure:
             data.append(
                 base.points(
                     [trial.number for trial in of_kind],
-                    base.rounded([trial.score for trial in of_kind]),
+                    base.rounded(base.scores(of_kind)),
                     of_kind,
                     name=name,
                     color=color,
@@ -69,8 +69,7 @@ def every_trial(search: Search) -> Figure:
             hoverinfo="skip",
         )
     )
-    scores = [trial.score for trial in search.completed]
-    view = base.visible_scores(search, scores)
+    view = base.visible_scores(search, base.scores(search.completed))
     better = "lower" if objective.direction == "min" else "higher"
     return Figure(
         "every-trial",
@@ -79,7 +78,7 @@ def every_trial(search: Search) -> Figure:
         "so far; point at a network to see what it was.",
         data,
         {
-            "xaxis": base.axis("trial, in the order of their beginning"),
+            "xaxis": base.axis("trials in the order of their beginning"),
             "yaxis": base.axis(objective.name, **view),
         },
         height=420,
@@ -87,16 +86,21 @@ def every_trial(search: Search) -> Figure:
 
 
 def best_over_time(search: Search) -> Figure | None:
-    """The best so far against the time that the search took."""
-    timed = [trial for trial in search.completed if trial.ended is not None]
-    if not timed:
+    """Draws the best so far against the time that the search took."""
+    ends = [
+        (trial.ended, trial.number, trial)
+        for trial in search.completed
+        if trial.ended is not None
+    ]
+    if not ends:
         return None
-    timed.sort(key=lambda trial: (trial.ended, trial.number))
+    ends.sort(key=lambda end: end[:2])
+    timed = [trial for *_, trial in ends]
     total = search.elapsed or 0.0
     unit, name = base.time_unit(total)
-    x, y = _best_so_far(search, timed, [t.ended / unit for t in timed])
+    x, y = _best_so_far(search, timed, [end / unit for end, *_ in ends])
     objective = search.objectives[0]
-    view = base.visible_scores(search, [t.score for t in timed])
+    view = base.visible_scores(search, base.scores(timed))
     return Figure(
         "best-over-time",
         "The best so far over time",
@@ -125,7 +129,7 @@ def best_over_time(search: Search) -> Figure | None:
 
 
 def pareto_fronts(search: Search) -> list[Figure]:
-    """Two objectives against each other, for each pair."""
+    """Draws two objectives against each other, for each pair."""
     count = len(search.objectives)
     pairs = list(itertools.combinations(range(count), 2))[:3]
     return [_front(search, first, second) for first, second in pairs]
@@ -133,7 +137,7 @@ def pareto_fronts(search: Search) -> list[Figure]:
 
 def _front(search: Search, first: int, second: int) -> Figure:
     names = [search.objectives[i].name for i in (first, second)]
-    front = sorted(search.front, key=lambda trial: trial.scores[first])
+    front = sorted(search.front, key=lambda one: base.scores([one], first))
     on_front = {trial.trial_id for trial in front}
     others = [t for t in search.completed if t.trial_id not in on_front]
     groups: list[tuple[Sequence[Trial], str, str, str, float]] = [
@@ -143,8 +147,8 @@ def _front(search: Search, first: int, second: int) -> Figure:
     ]
     data = [
         base.points(
-            base.rounded([t.scores[first] for t in trials]),
-            base.rounded([t.scores[second] for t in trials]),
+            base.rounded(base.scores(trials, first)),
+            base.rounded(base.scores(trials, second)),
             trials,
             name=name,
             color=color,
@@ -158,8 +162,8 @@ def _front(search: Search, first: int, second: int) -> Figure:
     if len(search.objectives) == 2 and front:
         data.append(
             base.line(
-                base.rounded([t.scores[first] for t in front]),
-                base.rounded([t.scores[second] for t in front]),
+                base.rounded(base.scores(front, first)),
+                base.rounded(base.scores(front, second)),
                 name="front",
                 color="blue",
                 line={"width": 1.5, "dash": "dot"},
@@ -169,7 +173,7 @@ def _front(search: Search, first: int, second: int) -> Figure:
         )
     axes = {}
     for key, index in (("xaxis", first), ("yaxis", second)):
-        values = [trial.scores[index] for trial in search.completed]
+        values = base.scores(search.completed, index)
         wide = min(values) > 0 and max(values) / min(values) > 30
         scale = {"type": "log"} if wide else {}
         if not wide:
@@ -193,7 +197,7 @@ def _front(search: Search, first: int, second: int) -> Figure:
 def _best_so_far(
     search: Search, order: Sequence[Trial], at: Sequence[float]
 ) -> tuple[list[float], list[float]]:
-    """Where the best score changes, and to what."""
+    """Returns the places where the best score changes, and the new scores."""
     x: list[float] = []
     y: list[float] = []
     best = None
@@ -202,5 +206,5 @@ def _best_so_far(
         if best is None or key < best:
             best = key
             x.append(place)
-            y.append(trial.score)
+            y += base.scores([trial])
     return x, y

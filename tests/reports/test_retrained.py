@@ -1,4 +1,6 @@
-"""Finalists and ablations: what is read and what is told."""
+"""Networks that were trained again: how they are read and written about."""
+
+import re
 
 import pytest
 
@@ -64,8 +66,16 @@ def test_an_ablation_that_has_not_begun_is_none(content):
 def test_the_page_tells_who_was_chosen_and_what_it_owes(judged, tmp_path):
     path = reports.write_report(judged, tmp_path / "report.html")
     text = path.read_text(encoding="utf-8")
-    assert "Chosen: trial 07, 0.04 ± 0.014 in 2 trainings." in text
-    assert "The search believed 0.02." in text
+    opening = re.search('<p class="verdict">.*?</p>', text)[0]
+    assert opening.startswith(
+        '<p class="verdict">The network that was chosen is <strong>trial 07'
+        "</strong>: val_loss 0.04 ± 0.014 on unseen data, in 2 trainings; in "
+        "the search it scored 0.02. The search&#x27;s best trial is <strong>"
+    )
+    assert "<dd>0.04 ± 0.014</dd>" in text
+    assert "The chosen network" in text
+    assert "Where the chosen network came from" in text
+    assert "onest" not in text
     assert "Trial 07 owes most to units = 256, which is worth +0.15" in text
     assert "It would do better without momentum = 256 (\u22120.02)" in text
     assert "1 gene not measured: left_out." in text

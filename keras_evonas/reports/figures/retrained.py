@@ -1,4 +1,4 @@
-"""Networks that were trained again: finalists, and genes put back."""
+"""Plots of networks that were trained again: finalists and ablations."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ _NAME_WIDTH = 30
 
 
 def finalists(search: Search) -> Figure:
-    """The search's score beside what the finalists really reach."""
+    """Draws the finalists' scores in the search and on unseen data."""
     ones = search.finalists[::-1]
     names = [
         _name(f"{one.name} (chosen)" if one.chosen else one.name)
@@ -23,8 +23,8 @@ def finalists(search: Search) -> Figure:
     return Figure(
         "finalists",
         "Is the best really the best?",
-        "Open circles: what the search believed. Filled: what the same network "
-        "reaches on data that the search never saw, retrained with new seeds; "
+        "Open circles: the score in the search. Filled: the score of the same "
+        "network on data that the search never saw, retrained with new seeds; "
         "strokes are single trainings, bars one standard deviation. A filled "
         "circle far on the worse side means that the search was lucky there.",
         [
@@ -45,7 +45,7 @@ def finalists(search: Search) -> Figure:
                 [one.mean for one in ones],
                 [one.spread for one in ones],
                 names,
-                "the honest score",
+                "score on unseen data",
             ),
             _single_runs([one.honest_scores for one in ones], names),
         ],
@@ -55,7 +55,7 @@ def finalists(search: Search) -> Figure:
 
 
 def ablation(result: AblationResult) -> Figure:
-    """What each gene of a network is worth."""
+    """Draws how much each gene of a network is worth."""
     effects = [one for one in result.effects if one.gains][::-1]
     names = [_name(one.gene) for one in effects]
     return Figure(
@@ -89,7 +89,7 @@ def _name(text: str) -> str:
 
 
 def _rows(names: Sequence[str]) -> dict[str, Any]:
-    """An axis with a row for each name, and room above and below."""
+    """Returns an axis with a row for each name, and room above and below."""
     return {
         "type": "category",
         "automargin": True,

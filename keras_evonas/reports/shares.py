@@ -1,0 +1,149 @@
+"""Shares of the variance of a model's predictions, by gene.
+
+The codes of all genes, those that are not active included, are drawn
+independently of each other. So the variance of any function of them is divided
+among genes and groups of genes in one way only (Sobol', 2001), and a gene
+counts as far as networks have it: what it switches on varies with it.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from keras_evonas.evolution.encoding import Encoding
+from keras_evonas.evolution.genes import Gene
+from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.reports.encoding import Feature
+from keras_evonas.reports.trial_model import Model
+
+Effect = tuple[tuple[Value | None, float], ...]
+
+# Values of each of two genes that are varied together, at most.
+_PAIRED_PLACES = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """What a gene explains.
+
+    Args:
+        total: Share of the variance, alone or together with others.
+        main: Share of the variance alone.
+        effect: Pairs of a value, `None` where the gene is not active, and the
+            loss that is expected with it.
+    """
+
+    total: float
+    main: float
+    effect: Effect
+
+
+class Networks:
+    """Random networks of a space, in which genes are varied.
+
+    Args:
+        space: The search space.
+        encoding: Its encoding.
+        count: In how many networks a gene is varied. The variance that is
+            divided is that of 16 times as many.
+    """
+
+    def __init__(
+        self, space: SearchSpace, encoding: Encoding, count: int
+    ) -> None:
+        self._genes = space.genes
+        self._encoding = encoding
+        self._all = self._drawn(16 * count)
+        self._few = self._drawn(count)
+
+    def indices(self, name: str) -> np.ndarray:
+        """Indices of the genes of a name, of which a space may hold several."""
+        found = [i for i, gene in enumerate(self._genes) if gene.name == name]
+        return np.array(found)
+
+    def variance(self, model: Model) -> float:
+        """The variance of predictions, 1 if they are all the same."""
+        return float(model.losses(self._all).var()) or 1.0
+
+    def shares(self, model: Model, feature: Feature, variance: float) -> Shares:
+        """Returns what a gene explains of a variance."""
+        places, weights = _places(feature)
+        codes = [self._with(self._few, feature.name, one) for one in places]
+        found = model.losses(np.concatenate(codes))
+        table = found.reshape(len(places), -1)  # a row for each value
+        expected = weights @ table
+        total = float((weights @ (table - expected) ** 2).mean())
+        means = table.mean(axis=1)
+        main = float(weights @ (means - expected.mean()) ** 2)
+        rows = self._encoding.activity(self._few)
+        active = np.any(rows[:, self.indices(feature.name)], axis=1)
+        if active.any():
+            means = table[:, active].mean(axis=1)
+        effect: list[tuple[Value | None, float]] = [
+            *zip(places, means.tolist(), strict=True)
+        ]
+        if not active.all():
+            # There the value changes nothing, so that any column will do.
+            effect.append((None, float(table[0, ~active].mean())))
+        return Shares(total / variance, main / variance, tuple(effect))
+
+    def interaction(
+        self, model: Model, first: Feature, second: Feature, variance: float
+    ) -> float:
+        """Returns what two genes explain only together."""
+        rows, row_weights = _thinned(*_places(first))
+        columns, column_weights = _thinned(*_places(second))
+        codes = [
+            self._with(self._with(self._few, first.name, a), second.name, b)
+            for a in rows
+            for b in columns
+        ]
+        found = model.losses(np.concatenate(codes))
+        joint = found.reshape(len(rows), len(columns), -1).mean(axis=2)
+        joint -= row_weights @ joint
+        joint -= (joint @ column_weights)[:, None]
+        return float(row_weights @ joint**2 @ column_weights / variance)
+
+    def _drawn(self, count: int) -> np.ndarray:
+        """`(count, size)` codes, with values in their right proportions."""
+        rng = np.random.default_rng(0)
+        columns = []
+        for gene in self._genes:
+            places, weights = _places(Feature(gene.name, gene.domain))
+            codes = np.array([_code(gene, place) for place in places])
+            at = (rng.permutation(count) + 0.5) / count
+            chosen = np.searchsorted(np.cumsum(weights)[:-1], at)
+            columns.append(codes[chosen])
+        return np.stack(columns, axis=1)
+
+    def _with(self, codes: np.ndarray, name: str, value: Value) -> np.ndarray:
+        """Returns networks with a value of a gene instead of their own."""
+        changed = codes.copy()
+        for index in self.indices(name):
+            gene = self._genes[index]
+            if gene.domain.contains(value):
+                changed[:, index] = _code(gene, value)
+        return changed
+
+
+def _places(feature: Feature) -> tuple[list[Value], np.ndarray]:
+    """Values that stand for a gene's domain, and their weights."""
+    weights = np.array(list(feature.shares.values()))
+    return feature.places, weights
+
+
+def _thinned(
+    places: list[Value], weights: np.ndarray
+) -> tuple[list[Value], np.ndarray]:
+    step = -(-len(places) // _PAIRED_PLACES)
+    kept = weights[::step]
+    return places[::step], kept / kept.sum()
+
+
+@functools.lru_cache(maxsize=4096)
+def _code(gene: Gene, value: Value) -> float:
+    """The code of a value, which depends on the gene's domain alone."""
+    alone = Encoding(SearchSpace([Gene(gene.name, gene.domain)]))
+    return float(alone.encode([{gene.name: value}])[0][0, 0])
