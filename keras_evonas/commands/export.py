@@ -18,7 +18,11 @@ _CSV = flags.DEFINE_string(
 
 def main(folder: str) -> None:
     """Writes the trials of a search as CSV."""
-    path = _CSV.value
+    export(folder, _CSV.value)
+
+
+def export(folder: str, path: str | None) -> None:
+    """Writes the trials of a folder as CSV, to the screen without a path."""
     table = load(folder).to_dataframe()
     for name in ("parents", "curves"):
         if name in table:

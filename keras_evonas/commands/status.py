@@ -13,14 +13,19 @@ from keras_evonas.project.search import Search
 
 
 def main(folder: str) -> None:
-    """Prints the state of a search in a few lines."""
+    """Prints the state of a search."""
+    print(status_of(folder))
+
+
+def status_of(folder: str) -> str:
+    """Describes the state of the search of a folder in a few lines."""
     search = load(folder)
     state = _state(search, holder_of(folder), folder)
     lines = [state, search.headline()]
     if search.best is not None:
         best = f"trial {search.best.trial_id}, {search.describe(search.best)}"
         lines.append(f"Best so far: {best}")
-    print("\n".join([*lines, *(f"Note: {note}" for note in search.notes)]))
+    return "\n".join([*lines, *(f"Note: {note}" for note in search.notes)])
 
 
 def _state(search: Search, holder: Holder | None, folder: str) -> str:

@@ -186,7 +186,7 @@ class ScreenedEvolution(GuidedEvolution):
         if not any(one.viable for one in history.ended):
             raise ValueError(
                 "`history` must hold an individual that ended well. Received: "
-                f"{len(history.ended)} that ended, all of which failed."
+                f"{len(history.ended)} that ended, all of them failed."
             )
         surrogate = surrogate_of(space, history)
         return surrogate.individuals[surrogate.elites(1)[0]]

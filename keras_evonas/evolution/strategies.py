@@ -380,8 +380,8 @@ def _check_tournament(tournament_size: int, population_size: int) -> None:
         raise ValueError(
             "`tournament_size` must not exceed `population_size`. Received: "
             f"tournament_size={tournament_size}, "
-            f"population_size={population_size}. Make the tournament smaller "
-            "or the population larger."
+            f"population_size={population_size}. Lower the tournament or grow "
+            "the population."
         )
 
 

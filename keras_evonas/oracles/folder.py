@@ -49,6 +49,8 @@ class SearchFolder:
         Raises:
             RuntimeError: If another one does.
         """
+        # A plain tuner with `overwrite=True` has removed it.
+        self.path.mkdir(parents=True, exist_ok=True)
         if self._lock is None:
             self._lock = FolderLock(self.path)
         if not self._lock.take():

@@ -147,7 +147,7 @@ def _unweighted(batch: Batch) -> Batch:
 
 
 class _Steps:
-    """What `fit` does with a batch, but for the gradients.
+    """The steps of `fit` with a batch, but for the gradients.
 
     Args:
         model: A compiled model.

@@ -62,7 +62,7 @@ class Part:
 
     @property
     def kind(self) -> str | None:
-        """What `x` is if it brings its own batches, as in messages."""
+        """The kind of `x` if it brings its own batches, for messages."""
         return kind_of(self.data[0])
 
     @property

@@ -313,13 +313,15 @@ class EvoTuner(AfterSearch):
             )
         arguments = recipe.arguments
         callback_lib.copied(arguments.callbacks)
+        folds = 0
+        if self.cv is not None:
+            seed = self._training_seed
+            folds = len(folds_of(arguments, self.cv, seed=seed))
         check_fit(arguments)
         self._check_default(recipe, arguments)
         check_objective(self.oracle.objective)
         self._tell_shapes(arguments.x)
-        if self.cv is None:
-            return 0
-        return len(folds_of(arguments, self.cv, seed=self._training_seed))
+        return folds
 
     def _check_default(self, recipe: Recipe, arguments: FitArguments) -> None:
         """Checks that the default network can be trained with the data.

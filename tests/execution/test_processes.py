@@ -5,7 +5,6 @@ import pathlib
 import threading
 
 import pytest
-import tensorflow as tf
 
 from keras_evonas.execution import InProcess
 from keras_evonas.execution import Processes
@@ -121,7 +120,7 @@ def test_what_cannot_be_pickled_is_named(tmp_path: pathlib.Path) -> None:
         search(tmp_path / "p", hypermodel, executor=Processes())
     assert "lock" in str(caught.value)
     assert "top level of a module" in str(caught.value)
-    data = tf.data.Dataset.from_tensors(([[1.0]], [[1.0]]))
+    data = networks.make_dataset()
     with pytest.raises(TypeError, match="`x` must be such") as caught:
         search(tmp_path / "q", data=(data,), executor=Processes())
     assert "a function without arguments" in str(caught.value)

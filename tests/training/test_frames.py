@@ -197,7 +197,7 @@ def test_every_epoch_is_that_of_fit_with_the_frames(name):
     (outcome,) = evaluate([Execution(name="0", seed=0)], task)
 
     assert outcome.message is None
-    assert outcome.curves == as_if_first(alone)
+    assert outcome.history == as_if_first(alone)
 
 
 def test_folds_of_frames_are_those_of_their_values():

@@ -145,7 +145,11 @@ def test_fit_is_given_what_the_user_has_passed(tmp_path, fit):
     kind = type("Own", (OwnFit,), {"fit": fit})
     tuner = tuner_in(tmp_path / "p", hypermodel=kind(), max_trials=2)
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(printed))
+        if fit.__name__ == "without_callbacks":
+            words = "it called no callbacks"
+            stack.enter_context(pytest.warns(UserWarning, match=words))
         tuner.search(X, Y, **FIT)
     statuses = [trial.status for trial in tuner.oracle.trials.values()]
     assert statuses == ["COMPLETED"] * 2

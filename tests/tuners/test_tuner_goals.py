@@ -155,7 +155,7 @@ def test_promoted_trials_go_on_from_their_weights(tmp_path):
 
 def losses_of(tuner, trial_id):
     folder = f"{tuner.project_dir}/trial_{trial_id}"
-    return curves.read_curves(folder)[0]["loss"]
+    return curves.read_histories(folder)[0]["loss"]
 
 
 def test_limits_hold_for_models_that_learn_their_shape(tmp_path):

@@ -45,7 +45,7 @@ class ModelCosts:
             costs |= dataclasses.asdict(known)
             del costs["unknown"]
         except Exception as error:  # Whatever a user's `call` raises.
-            _warn("costs, but for its parameters,", model, error)
+            _warn("costs", model, error, " but for its parameters")
         if self.latency:
             try:
                 costs["latency_ms"] = latency_ms(
@@ -56,9 +56,11 @@ class ModelCosts:
         return costs
 
 
-def _warn(lacking: str, model: keras.Model, error: Exception) -> None:
+def _warn(
+    lacking: str, model: keras.Model, error: Exception, known: str = ""
+) -> None:
     warnings.warn(
-        f"The {lacking} of the model {model.name!r} cannot be determined: "
-        f"{error!r}",
+        f"The {lacking} of the model {model.name!r} cannot be determined"
+        f"{known}: {error!r}",
         stacklevel=3,
     )
