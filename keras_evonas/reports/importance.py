@@ -1,4 +1,4 @@
-"""Which genes mattered: variance of the search's own surrogate, by gene.
+"""Importance of genes: variance of a Gaussian process on the trials, by gene.
 
 A Gaussian process learns losses from genes. Two questions are put to it:
 
@@ -56,7 +56,7 @@ _PAIRED_GENES = 5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Importance:
-    """How much of the differences between networks each gene explains.
+    """Shares of the differences between networks that each gene explains.
 
     Args:
         total: Share of the variance that a gene explains, alone or together

@@ -23,7 +23,7 @@ from keras_evonas.reports.sections import Section
 
 _HOVER_GENES = 14
 _ASSETS = pathlib.Path(__file__).parent / "assets"
-# What the browser may load: nothing but what stands in the page. Plotly
+# The browser may load nothing but what stands in the page. Plotly
 # compiles its shaders' wrappers, hence 'unsafe-eval'.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "

@@ -315,7 +315,7 @@ class Report:
         if not plots:
             return None
         seconds = [t.seconds for t in search.trials if t.seconds is not None]
-        lead = "What networks cost, and whether the cost paid off."
+        lead = "The costs of networks, and their scores."
         if seconds:
             lead += (
                 f" Trials took {wording.duration(sum(seconds))} in all, "

@@ -26,7 +26,7 @@ _PAIRED_PLACES = 8
 
 @dataclasses.dataclass(frozen=True)
 class Shares:
-    """What a gene explains.
+    """Shares of a variance that a gene explains.
 
     Args:
         total: Share of the variance, alone or together with others.
@@ -68,7 +68,7 @@ class Networks:
         return float(model.losses(self._all).var()) or 1.0
 
     def shares(self, model: Model, feature: Feature, variance: float) -> Shares:
-        """Returns what a gene explains of a variance."""
+        """Returns the shares of a variance that a gene explains."""
         places, weights = _places(feature)
         codes = [self._with(self._few, feature.name, one) for one in places]
         found = model.losses(np.concatenate(codes))
@@ -77,22 +77,23 @@ class Networks:
         total = float((weights @ (table - expected) ** 2).mean())
         means = table.mean(axis=1)
         main = float(weights @ (means - expected.mean()) ** 2)
-        rows = self._encoding.activity(self._few)
-        active = np.any(rows[:, self.indices(feature.name)], axis=1)
-        if active.any():
-            means = table[:, active].mean(axis=1)
-        effect: list[tuple[Value | None, float]] = [
-            *zip(places, means.tolist(), strict=True)
-        ]
-        if not active.all():
-            # There the value changes nothing, so that any column will do.
-            effect.append((None, float(table[0, ~active].mean())))
+        active = self._encoding.activity(self._few)
+        effect: list[tuple[Value | None, float]] = []
+        for place, row in zip(places, table, strict=True):
+            owners = self._owners(feature.name, place)
+            has_it = np.any(active[:, owners], axis=1)
+            mean = row[has_it].mean() if has_it.any() else row.mean()
+            effect.append((place, float(mean)))
+        off = ~np.any(active[:, self.indices(feature.name)], axis=1)
+        if off.any():
+            # There the value changes nothing, so that any row will do.
+            effect.append((None, float(table[0, off].mean())))
         return Shares(total / variance, main / variance, tuple(effect))
 
     def interaction(
         self, model: Model, first: Feature, second: Feature, variance: float
     ) -> float:
-        """Returns what two genes explain only together."""
+        """Returns the share that two genes explain only together."""
         rows, row_weights = _thinned(*_places(first))
         columns, column_weights = _thinned(*_places(second))
         codes = [
@@ -121,11 +122,17 @@ class Networks:
     def _with(self, codes: np.ndarray, name: str, value: Value) -> np.ndarray:
         """Returns networks with a value of a gene instead of their own."""
         changed = codes.copy()
-        for index in self.indices(name):
-            gene = self._genes[index]
-            if gene.domain.contains(value):
-                changed[:, index] = _code(gene, value)
+        for index in self._owners(name, value):
+            changed[:, index] = _code(self._genes[index], value)
         return changed
+
+    def _owners(self, name: str, value: Value) -> np.ndarray:
+        """Indices of the genes of a name that may have a value."""
+        genes = self._genes
+        found = [
+            i for i in self.indices(name) if genes[i].domain.contains(value)
+        ]
+        return np.array(found, dtype=int)
 
 
 def _places(feature: Feature) -> tuple[list[Value], np.ndarray]:

@@ -266,7 +266,8 @@ def test_a_button_shows_far_worse_networks(browser, small):
 
 def test_scripts_in_names_do_not_run(browser, new_project, tmp_path):
     evil = "<img src=x onerror='window.ran=1'><script>window.ran=1</script>"
-    project = new_project(names={"units": evil, "adam": evil})
+    names = {"units": evil, "adam": evil, "learning_rate": f"{evil} rate"}
+    project = new_project(names=names)
     folder = project.run(15, fails=(2,))
     path = reports.write_report(folder, tmp_path / "evil.html")
     show(browser, path)

@@ -197,6 +197,32 @@ def test_too_little_to_tell():
     assert importance_of(fixed, lambda g: rng.random(), 20) is None
 
 
+def test_genes_of_one_name_have_one_importance_and_all_values():
+    genes = [
+        Gene("kind", Categorical(("small", "large"))),
+        Gene("units", Grid((1, 2, 3)), (Condition("kind", ("small",)),)),
+        Gene("units", Grid((10, 20)), (Condition("kind", ("large",)),)),
+    ]
+    found = importance_of(genes, lambda g: g["units"], 60)
+    assert found.sure == ("kind", "units")
+    for value, loss in found.effects["units"]:
+        assert loss == pytest.approx(value, abs=0.5)
+
+
+def test_genes_and_values_that_the_space_lacks_are_no_obstacle():
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(40):
+        genome = {**SearchSpace(MIXED).sample(rng), "added": number % 3}
+        if number % 5 == 0:
+            genome |= {"rate": 7.0, "norm": "removed"}
+        found.append((genome, number % 3 + 0.1 * rng.normal()))
+    result = reports.gene_importance(search_of(MIXED, found))
+    assert result.sure == ("added",)
+    for value, loss in result.effects["added"]:
+        assert loss == pytest.approx(value, abs=0.1)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_shares_agree_with_a_table_of_all_networks(seed):
     """Shares of sampled networks against averages over the whole space."""

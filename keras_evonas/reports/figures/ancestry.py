@@ -18,6 +18,7 @@ from keras_evonas.reports.figures import progress
 from keras_evonas.reports.figures.base import Figure
 
 _NOT_USED = "not used"
+_OTHERS = "others"
 # A gene with more values than this is shown in so many ranges.
 _MOST_VALUES = 8
 _RANGES = 4
@@ -153,24 +154,19 @@ def _groups(
     """Returns names of a gene's values or ranges, and a function to them."""
     domain = feature.domain
     places = feature.places
-    if domain.size <= _MOST_VALUES:
+    if domain.size <= _MOST_VALUES or not domain.ordered:
         names = [wording.gene_value(value) for value in places]
-
-        def by_value(value: Value | None) -> str:
-            return _NOT_USED if value is None else wording.gene_value(value)
-
-        return [*names, _NOT_USED], by_value
-    if not domain.ordered:
-        names = [wording.gene_value(value) for value in places]
-        kept = names[: _MOST_VALUES - 1]
+        kept = (
+            names if len(names) <= _MOST_VALUES else names[: _MOST_VALUES - 1]
+        )
 
         def by_name(value: Value | None) -> str:
             if value is None:
                 return _NOT_USED
             name = wording.gene_value(value)
-            return name if name in kept else "others"
+            return name if name in kept else _OTHERS
 
-        return [*kept, "others", _NOT_USED], by_name
+        return [*kept, _OTHERS, _NOT_USED], by_name
     if isinstance(domain, Interval):
         edges = [domain.at(i / _RANGES) for i in range(_RANGES + 1)]
         pairs = list(itertools.pairwise(edges))
