@@ -103,13 +103,18 @@ def _size(data: Values) -> int:
             f"{found}. Turn a data set into arrays, or leave `cv` out and "
             "pass `validation_data`."
         )
-    sizes = sorted({int(leaf.shape[0]) for leaf in leaves})
-    if len(sizes) > 1:
+    names = ("x", "y", "sample_weight")
+    sizes = {
+        name: [int(leaf.shape[0]) for leaf in keras.tree.flatten(part)]
+        for name, part in zip(names, data, strict=True)
+        if part is not None
+    }
+    if len({size for several in sizes.values() for size in several}) > 1:
         raise ValueError(
-            "`x`, `y` and `sample_weight` must have the same number of "
-            f"examples. Received: {sizes}."
+            "`x`, `y` and `sample_weight` must have equally many examples. "
+            f"Received: {sizes}."
         )
-    return sizes[0]
+    return sizes["x"][0]
 
 
 def _is_table(leaf: Values) -> bool:

@@ -268,7 +268,8 @@ def test_scripts_in_names_do_not_run(browser, new_project, tmp_path):
     evil = "<img src=x onerror='window.ran=1'><script>window.ran=1</script>"
     names = {"units": evil, "adam": evil, "learning_rate": f"{evil} rate"}
     project = new_project(names=names)
-    folder = project.run(15, fails=(2,))
+    # Enough trials for importances of genes, whose names are drawn.
+    folder = project.run(40, fails=(2,))
     path = reports.write_report(folder, tmp_path / "evil.html")
     show(browser, path)
     drawn = draw_everything(browser)
