@@ -243,10 +243,11 @@ def _foreign(module: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute):
             continue
-        name, value = node.attr, ast.unparse(node.value)
-        is_private = name.startswith("_") and not name.endswith("__")
-        is_own = value in {"self", "cls", "super()", *own}
-        if is_private and not is_own and name not in public:
+        name = node.attr
+        if not name.startswith("_") or name.endswith("__") or name in public:
+            continue
+        value = ast.unparse(node.value)
+        if value not in {"self", "cls", "super()", *own}:
             yield f"{module}:{node.lineno} {value}.{name}"
 
 
