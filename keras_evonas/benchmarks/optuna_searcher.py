@@ -75,6 +75,6 @@ def _suggest(trial: optuna.trial.Trial, gene: Gene, index: int) -> Value:
         )
     if domain.ordered:
         last = len(domain.values) - 1
-        return domain.values[trial.suggest_int(name, 0, last)]
+        return domain.values[int(trial.suggest_int(name, 0, last))]
     choices = list(range(len(domain.values)))
-    return domain.values[trial.suggest_categorical(name, choices)]
+    return domain.values[int(trial.suggest_categorical(name, choices))]

@@ -42,13 +42,13 @@ FIT_ALWAYS = 40
 # more data the samples differ less.
 SAMPLES = ((60, 4), (120, 2))
 PRIOR = Prior()
-# Largest distance of a loss from the median, in mean distances of the better
-# half. It only bounds losses that diverged.
+# Largest distance of a loss from the median, in root mean squares of the better
+# half's distances. It only bounds losses that diverged.
 _FAR = 30.0
 # A search is stuck after this many evaluations without an improvement, if noise
-# is at most this share of the variance of losses. docs/benchmarks.md says how
-# both were chosen: noise is below 0.1 in the tables of NAS-Bench-201, where
-# searches got stuck, and above 0.25 in those of perceptrons, where none did.
+# is at most this share of the variance of losses. The share need not be exact:
+# it is below 0.1 in the tables of NAS-Bench-201, where searches got stuck, and
+# 0.25 to 0.6 in those of perceptrons (docs/benchmarks.md).
 _PATIENCE = 20
 _LITTLE_NOISE = 0.1
 
