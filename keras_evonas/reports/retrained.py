@@ -15,15 +15,19 @@ def chosen(search: Search) -> Finalist | None:
     return next((one for one in search.finalists if one.chosen), None)
 
 
+def score_name(search: Search) -> str:
+    """Returns the name of the score that finalists are compared by."""
+    return search.objectives[0].name if search.objectives else "score"
+
+
 def sentence(search: Search, finalist: Finalist) -> Markup:
     """Names the chosen network and its score on unseen data."""
     trainings = wording.plural(len(finalist.honest_scores), "training")
-    objective = search.objectives[0].name if search.objectives else "score"
     said = [
         "The network that was chosen is ",
         tag("strong", finalist.name),
-        f": {objective} {mean_and_spread(finalist)} on unseen data, in "
-        f"{trainings}",
+        f": {score_name(search)} {mean_and_spread(finalist)} on unseen data, "
+        f"in {trainings}",
     ]
     if finalist.search_score is not None:
         score = wording.number(finalist.search_score)

@@ -110,8 +110,9 @@ def tiles(search: Search, importance: Importance | None) -> Markup:
     found = []
     chosen = retrained.chosen(search)
     if chosen is not None:
-        objective = search.objectives[0].name
-        label = f"{objective} of {chosen.name} on unseen data"
+        label = (
+            f"{retrained.score_name(search)} of {chosen.name} on unseen data"
+        )
         found.append((retrained.mean_and_spread(chosen), label))
     if best is not None:
         found += [

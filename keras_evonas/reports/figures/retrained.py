@@ -6,6 +6,7 @@ from typing import Any
 from keras_evonas.project import wording
 from keras_evonas.project.ablation import AblationResult
 from keras_evonas.project.search import Search
+from keras_evonas.reports import retrained
 from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures.base import Figure
 
@@ -19,7 +20,6 @@ def finalists(search: Search) -> Figure:
         _name(f"{one.name} (chosen)" if one.chosen else one.name)
         for one in ones
     ]
-    objective = search.objectives[0].name if search.objectives else "score"
     return Figure(
         "finalists",
         "Is the best really the best?",
@@ -49,7 +49,10 @@ def finalists(search: Search) -> Figure:
             ),
             _single_runs([one.honest_scores for one in ones], names),
         ],
-        {"xaxis": base.axis(objective), "yaxis": _rows(names)},
+        {
+            "xaxis": base.axis(retrained.score_name(search)),
+            "yaxis": _rows(names),
+        },
         height=190 + 36 * len(ones),
     )
 
