@@ -16,9 +16,10 @@ A Gaussian process learns losses from genes. Two questions are put to it:
   Assessing Hyperparameter Importance", 2014).
 
 Deviations from Hutter et al.: a Gaussian process takes the place of their
-random forest, since with tens of trials it predicts trials that it has not
-seen better; what they sum over leaves is averaged over sampled networks. A
-gene varies only where it is active, and the genes that it switches on vary
+random forest: with tens of trials it predicts those that it has not seen as
+well or better on most functions that were tried, and far better where genes
+interact. What they sum over leaves is averaged over sampled networks. A gene
+varies only where it is active, and the genes that it switches on vary
 with it; a network never has values of inactive genes. The *total* effect of a
 gene (Sobol', 2001), its own and that of all it interacts with, is computed
 too, because a gene may matter only together with another.
