@@ -143,7 +143,7 @@ def _splits(cv: Values, size: int, y: Values, seed: int) -> list[Split]:
 
 
 def _labels(y: Values) -> Values:
-    """The targets as scikit-learn's splitters take them: classes, if any."""
+    """Returns targets as scikit-learn's splitters take them."""
     if keras.tree.is_nested(y):
         return None
     y = np.asarray(y)

@@ -51,6 +51,8 @@ class Mismatch:
         self._model = model
         self._part = part
         self._x, self._y, self._weight = batch
+        # Some models take the shape of the first data that they meet.
+        self._inputs = [*model.inputs] if is_made_of_layers(model) else []
 
     @property
     def has_weights(self) -> bool:
@@ -75,9 +77,7 @@ class Mismatch:
         Raises:
             ValueError: If they do not.
         """
-        takes_numbers = is_made_of_layers(self._model) and not _has_strings(
-            self._model.inputs
-        )
+        takes_numbers = self._inputs and not _has_strings(self._inputs)
         if takes_numbers and _has_strings(self._x):
             raise ValueError(
                 f"{self._name(0)} must hold numbers for the inputs of the "
@@ -133,11 +133,8 @@ class Mismatch:
         else:
             received, way_out = self._received(self._x), self._input_way_out()
         expected = ""
-        if is_made_of_layers(self._model):
-            inputs = keras.tree.pack_sequence_as(
-                self._input_names(), self._model.inputs
-            )
-            expected = f" Expected: {_shapes(inputs, 1)} for each example."
+        if self._inputs:
+            expected = f" Expected: {self._input_shapes()} for each example."
         return ValueError(
             f"{self._name(0)} must suit the inputs of the networks.{expected} "
             f"Received: {received}. {way_out} {_said(error)}"
@@ -238,18 +235,18 @@ class Mismatch:
         """Describes data by the shapes of their first batch."""
         return f"a first batch of shape {_shapes(spec)}"
 
-    def _input_names(self) -> Values:
-        """Returns the structure of the inputs that messages show."""
-        inputs = self._model.inputs
+    def _input_shapes(self) -> Values:
+        """Returns the shapes of the inputs in a structure like the data's."""
+        shapes = [tuple(one.shape)[1:] for one in self._inputs]
         if isinstance(self._x, dict):
-            return {tensor.name: tensor.name for tensor in inputs}
-        names = [tensor.name for tensor in inputs]
-        return names[0] if len(names) == 1 else names
+            names = [one.name for one in self._inputs]
+            return dict(zip(names, shapes, strict=True))
+        return shapes[0] if len(shapes) == 1 else shapes
 
     def _input_way_out(self) -> str:
-        if not is_made_of_layers(self._model):
+        if not self._inputs:
             return "Reshape the data, or change the first layer."
-        names = [tensor.name for tensor in self._model.inputs]
+        names = [tensor.name for tensor in self._inputs]
         if isinstance(self._x, dict):
             missing = sorted(set(names) - set(self._x))
             if missing:

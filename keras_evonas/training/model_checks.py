@@ -231,12 +231,12 @@ class _Rehearsal:
         """
         model = self._models.pop() if self._models else self._build()
         steps = self._steps_of(model)
-        error = _error_of(lambda: self._in_symbols(getattr(steps, name)))
-        if steps.outputs is not None:
-            self.outputs = steps.outputs
         is_certain = is_made_of_layers(model) and (
             name == "forward" or (name == "loss" and has_keras_loss(model))
         )
+        error = _error_of(lambda: self._in_symbols(getattr(steps, name)))
+        if steps.outputs is not None:
+            self.outputs = steps.outputs
         if error is None or is_certain:
             return error
         model = self._build()
@@ -271,7 +271,10 @@ class _Rehearsal:
             )
 
     def _with_values(self, step: Step) -> None:
-        batch = self._part.batch()
+        try:
+            batch = self._part.batch()
+        except Exception:
+            return  # Such as sparse matrices, of which Keras cuts batches.
         if batch is not None:
             step(*self._change(batch))
 

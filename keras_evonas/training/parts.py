@@ -94,8 +94,8 @@ class Part:
 
         Returns:
             Triple of `x`, `y` and `sample_weight`, each a structure of
-            `keras.KerasTensor` or `None`. Or `None` if it cannot be told
-            without reading from a data set or a generator.
+            `keras.KerasTensor` or `None`. Or `None` if that is unknown until
+            a data set or a generator is read.
         """
         x, *_ = self.data
         if isinstance(x, tf.data.Dataset):
@@ -123,9 +123,14 @@ class Part:
         return min(self.batch_size or default, size)
 
     def _weighted(self, batch: Batch) -> Batch:
-        """Puts the weights that Keras makes of class weights in their place."""
+        """Gives a batch the weights that Keras makes of those of `fit`."""
         x, y, weight = batch
-        if self.class_weight is None or y is None or keras.tree.is_nested(y):
+        if keras.tree.is_nested(y):
+            is_shared = weight is not None and not keras.tree.is_nested(weight)
+            if is_shared and self.kind is None:
+                weight = keras.tree.map_structure(lambda _: weight, y)
+            return x, y, weight
+        if self.class_weight is None or y is None:
             return batch
         floatx = keras.config.floatx()
         if isinstance(y, keras.KerasTensor):
@@ -225,8 +230,8 @@ def _spec_of(leaf: Values, rows: int | None) -> keras.KerasTensor:
             `None` if it is a batch.
 
     Raises:
-        TypeError: If that cannot be told.
-        ValueError: If Keras knows no such type of numbers.
+        TypeError: If that is unknown.
+        ValueError: If Keras has no such type of numbers.
     """
     if isinstance(leaf, tf.RaggedTensor | tf.RaggedTensorSpec) or is_frame(
         leaf

@@ -506,6 +506,11 @@ GOOD = {
         {"number": Y, "kind": LABELS},
         sample_weight={"number": np.ones(40), "kind": np.ones(40)},
     ),
+    "one weight for several outputs": _labels(
+        two_outputs,
+        {"number": Y, "kind": LABELS},
+        sample_weight=np.linspace(0, 1, 40),
+    ),
     "frames": _on(regression, x=pd.DataFrame(X), y=pd.Series(Y[:, 0])),
     "tensors": _on(regression, x=tf.constant(X), y=tf.constant(Y)),
     "words": _on(of_words, x=WORDS.astype(object)),
