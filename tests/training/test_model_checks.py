@@ -142,6 +142,7 @@ def _random_call(rng):
 
 
 @pytest.mark.parametrize("seed", everyday(0, of=range(20)))
+@pytest.mark.filterwarnings("ignore:In loss categorical:SyntaxWarning")
 def test_only_what_keras_refuses_is_refused(seed):
     rng = np.random.default_rng(seed)
     refused = 0
