@@ -9,6 +9,7 @@ import keras_tuner
 from keras_evonas.models import asking
 from keras_evonas.models import checks
 from keras_evonas.models.heads import Head
+from keras_evonas.models.layers import Tensor
 from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.ready_made import ReadyMade
@@ -154,11 +155,11 @@ class CellNetwork(ReadyMade):
 
     def _cell(
         self,
-        tensor: keras.KerasTensor,
+        tensor: Tensor,
         operation_of: dict[tuple[int, int], str],
         filters: int,
         strides: int = 1,
-    ) -> keras.KerasTensor:
+    ) -> Tensor:
         """Applies a cell; a node without an input is `None`."""
         nodes: list[Any] = [tensor]
         for j in range(1, self.nodes):
@@ -180,9 +181,7 @@ class CellNetwork(ReadyMade):
         return nodes[-1]
 
 
-def _operation(
-    name: str, tensor: keras.KerasTensor, filters: int, strides: int
-) -> keras.KerasTensor:
+def _operation(name: str, tensor: Tensor, filters: int, strides: int) -> Tensor:
     changes = strides != 1 or tensor.shape[-1] != filters
     if name == "skip" and not changes:
         return tensor
@@ -205,8 +204,8 @@ def _operation(
 
 
 def _normal_convolution(
-    tensor: keras.KerasTensor, filters: int, kernel: int, strides: int
-) -> keras.KerasTensor:
+    tensor: Tensor, filters: int, kernel: int, strides: int
+) -> Tensor:
     """Applies ReLU, convolution and batch normalization."""
     tensor = L.Conv2D(
         filters, kernel, strides=strides, padding="same", use_bias=False
@@ -214,9 +213,7 @@ def _normal_convolution(
     return L.BatchNormalization()(tensor)
 
 
-def _reduction_block(
-    tensor: keras.KerasTensor, filters: int
-) -> keras.KerasTensor:
+def _reduction_block(tensor: Tensor, filters: int) -> Tensor:
     """Applies the residual block between two stages of NAS-Bench-201."""
     changed = _normal_convolution(tensor, filters, 3, 2)
     changed = _normal_convolution(changed, filters, 3, 1)

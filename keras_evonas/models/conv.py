@@ -10,6 +10,7 @@ from keras_evonas.models import asking
 from keras_evonas.models import checks
 from keras_evonas.models import layers
 from keras_evonas.models.heads import Head
+from keras_evonas.models.layers import Tensor
 from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.ready_made import ReadyMade
@@ -230,11 +231,8 @@ def _possible(
 
 
 def _staged(
-    tensor: keras.KerasTensor,
-    stage: _Stage,
-    activation: str,
-    normalization: str,
-) -> keras.KerasTensor:
+    tensor: Tensor, stage: _Stage, activation: str, normalization: str
+) -> Tensor:
     """Applies a stage: blocks, a shortcut if wanted, pooling, dropout."""
     entry = tensor
     for index in range(stage.blocks):
@@ -264,9 +262,7 @@ def _convolution(
     )
 
 
-def _shortcut(
-    entry: keras.KerasTensor, exit_: keras.KerasTensor
-) -> keras.KerasTensor:
+def _shortcut(entry: Tensor, exit_: Tensor) -> Tensor:
     """Gives the input of a stage the shape of its output."""
     if entry.shape[1:] == exit_.shape[1:]:
         return entry
@@ -277,7 +273,7 @@ def _shortcut(
     )(entry)
 
 
-def _pooled(tensor: keras.KerasTensor, pooling: str) -> keras.KerasTensor:
+def _pooled(tensor: Tensor, pooling: str) -> Tensor:
     if pooling == "strided" or _window(tensor) == (1, 1):
         return tensor
     kind = {
@@ -288,6 +284,6 @@ def _pooled(tensor: keras.KerasTensor, pooling: str) -> keras.KerasTensor:
     return kind(_window(tensor), padding="same")(tensor)
 
 
-def _window(tensor: keras.KerasTensor) -> tuple[int, int]:
+def _window(tensor: Tensor) -> tuple[int, int]:
     """Returns the window of a pooling: two pixels where a side has them."""
     return min(2, tensor.shape[1]), min(2, tensor.shape[2])

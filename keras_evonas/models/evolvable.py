@@ -179,7 +179,7 @@ class EvolvableModel(keras_tuner.HyperModel):
         child, placed = self._blueprint.grow(values, self.name)
         # Weights have no values inside of a graph; see `without_allocation`.
         if tf.executing_eagerly():
-            self._hand_down(placed)
+            self._set_weights(placed)
         self._compile(child, hp)
         return child
 
@@ -214,7 +214,7 @@ class EvolvableModel(keras_tuner.HyperModel):
             grown,
         )
 
-    def _hand_down(self, placed: Mapping[int, keras.Operation]) -> None:
+    def _set_weights(self, placed: Mapping[int, keras.Operation]) -> None:
         nodes = self._blueprint.graph.nodes
         for index, layer in placed.items():
             arrays = self._weights.get(index)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import TypeAlias
 
 import keras
 
@@ -20,6 +21,9 @@ from keras_evonas.models.layer_graph import Node
 from keras_evonas.models.regions import Region
 
 L = keras.layers
+
+# Tensors by their numbers in a graph.
+Tensors: TypeAlias = dict[int, keras.KerasTensor]
 
 _NORMALIZATION_LAYERS = {
     "batch": L.BatchNormalization,
@@ -110,7 +114,7 @@ class _Growth:
         self,
         nodes: Sequence[int],
         regions: Sequence[Region],
-        tensors: dict[int, keras.KerasTensor],
+        tensors: Tensors,
         suffix: str,
         copied: int | None = None,
     ) -> None:
@@ -140,7 +144,7 @@ class _Growth:
         self,
         region: Region,
         regions: Sequence[Region],
-        tensors: dict[int, keras.KerasTensor],
+        tensors: Tensors,
         suffix: str,
     ) -> None:
         count = self._values.get(f"{region.name}/repeats", 1)
@@ -156,11 +160,7 @@ class _Growth:
         tensors[region.exit] = tensor
 
     def _emit_node(
-        self,
-        index: int,
-        tensors: dict[int, keras.KerasTensor],
-        suffix: str,
-        is_copy: bool,
+        self, index: int, tensors: Tensors, suffix: str, is_copy: bool
     ) -> None:
         node = self._graph.nodes[index]
         if index in self._blueprint.fixed:
@@ -190,12 +190,8 @@ class _Growth:
         tensors.update(self._evolved(index, entries, suffix, is_copy))
 
     def _evolved(
-        self,
-        index: int,
-        tensors: dict[int, keras.KerasTensor],
-        suffix: str,
-        is_copy: bool,
-    ) -> dict[int, keras.KerasTensor]:
+        self, index: int, tensors: Tensors, suffix: str, is_copy: bool
+    ) -> Tensors:
         """Calls a node's layer, changed as its genes demand."""
         node = self._graph.nodes[index]
         config = self._config(index, tensors, suffix, is_copy)
@@ -218,11 +214,7 @@ class _Growth:
         return {node.outputs[0]: tensor}
 
     def _config(
-        self,
-        index: int,
-        tensors: Mapping[int, keras.KerasTensor],
-        suffix: str,
-        is_copy: bool,
+        self, index: int, tensors: Tensors, suffix: str, is_copy: bool
     ) -> dict[str, Any]:
         node = self._graph.nodes[index]
         layer = node.layer
@@ -252,9 +244,7 @@ class _Growth:
             config["target_shape"] = self._reshaped(node, tensors)
         return config
 
-    def _reshaped(
-        self, node: Node, tensors: Mapping[int, keras.KerasTensor]
-    ) -> tuple[int, ...]:
+    def _reshaped(self, node: Node, tensors: Tensors) -> tuple[int, ...]:
         """Returns the target of a `Reshape`, as wide as its input."""
         target = tuple(node.layer.target_shape)
         before = self._graph.shape(node.data[0])[-1]

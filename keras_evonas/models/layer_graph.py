@@ -156,9 +156,7 @@ def graph_of(model: keras.Model, argument: str = "model") -> Graph:
         bare.input,
     )
     for spec, copy in zip(
-        keras.tree.flatten(bare.input),
-        keras.tree.flatten(copies),
-        strict=True,
+        keras.tree.flatten(bare.input), keras.tree.flatten(copies), strict=True
     ):
         reader.alias(copy, spec)
     walked = keras.models.clone_model(

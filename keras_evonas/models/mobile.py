@@ -10,6 +10,7 @@ from keras_evonas.models import asking
 from keras_evonas.models import checks
 from keras_evonas.models import layers
 from keras_evonas.models.heads import Head
+from keras_evonas.models.layers import Tensor
 from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.ready_made import ReadyMade
@@ -151,8 +152,8 @@ class MobileNetwork(ReadyMade):
 
 
 def _inverted_residual(
-    tensor: keras.KerasTensor, stage: _Stage, strides: int, activation: str
-) -> keras.KerasTensor:
+    tensor: Tensor, stage: _Stage, strides: int, activation: str
+) -> Tensor:
     entry = tensor
     width = stage.expansion * entry.shape[-1]
     if stage.expansion > 1:
@@ -176,7 +177,7 @@ def _inverted_residual(
 
 
 def _normal_convolution(
-    tensor: keras.KerasTensor, filters: int, kernel: int, activation: str
-) -> keras.KerasTensor:
+    tensor: Tensor, filters: int, kernel: int, activation: str
+) -> Tensor:
     tensor = L.Conv2D(filters, kernel, padding="same", use_bias=False)(tensor)
     return L.Activation(activation)(L.BatchNormalization()(tensor))

@@ -248,12 +248,7 @@ class _Heir:
         return entry.with_positive(kinds.is_relu(layer))
 
     def _per_channel(
-        self,
-        layer: Layer,
-        old: Layer,
-        entry: Entry,
-        *,
-        exact: bool = True,
+        self, layer: Layer, old: Layer, entry: Entry, *, exact: bool = True
     ) -> Entry:
         named = {weight.name: weight for weight in old.weights}
         for weight in layer.weights:
@@ -301,10 +296,7 @@ class _Heir:
     # Everything else.
 
     def _matching(
-        self,
-        layer: Layer,
-        old: Layer,
-        entries: Sequence[Entry],
+        self, layer: Layer, old: Layer, entries: Sequence[Entry]
     ) -> Entry:
         """Copies the slices that match, from the middle of kernels."""
         exact = _same_shapes(layer, old)

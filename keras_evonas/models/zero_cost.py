@@ -7,7 +7,8 @@ model as it was.
 
 The papers score networks in training mode, these functions in inference mode,
 where dropout draws nothing and batch normalization updates nothing; with its
-initial statistics it changes next to nothing. They need Keras on TensorFlow.
+initial statistics it changes next to nothing. A model that takes only one batch
+size needs a batch of that size. The functions need Keras on TensorFlow.
 """
 
 import contextlib

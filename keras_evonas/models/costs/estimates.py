@@ -224,10 +224,7 @@ def _like(weights: list[keras.Variable]) -> list[keras.Variable]:
 
 
 def _training_bytes(
-    model: keras.Model,
-    forward: ForwardPass,
-    slot_bytes: int,
-    batch_size: int,
+    model: keras.Model, forward: ForwardPass, slot_bytes: int, batch_size: int
 ) -> int:
     trained = [_bytes_of([weight]) for weight in model.trainable_weights]
     copies = 1 + slot_bytes / max(1, sum(trained))

@@ -185,9 +185,7 @@ def _longest_path(
 
 
 def _varying(
-    operations: Sequence[tf.Operation],
-    batch_size: int,
-    states: Collection[str],
+    operations: Sequence[tf.Operation], batch_size: int, states: Collection[str]
 ) -> set[str]:
     """Returns the names of the tensors that have a value for each example.
 
