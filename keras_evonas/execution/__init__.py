@@ -11,8 +11,8 @@ An executor of your own derives from `Executor`, and its crew from `Crew`.
 from keras_evonas.execution.crew import Crew
 from keras_evonas.execution.crew import Ended
 from keras_evonas.execution.crew import Executor
+from keras_evonas.execution.crew import InProcess
 from keras_evonas.execution.crew import Worker
-from keras_evonas.execution.in_process import InProcess
 from keras_evonas.execution.on_ray import Ray
 from keras_evonas.execution.processes import Processes
 

@@ -7,7 +7,9 @@ called once where it is going to work, and `run(job)`.
 
 import abc
 import dataclasses
+import importlib
 import types
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Generic
 from typing import Protocol
@@ -76,12 +78,7 @@ class Crew(abc.ABC, Generic[JobT, ResultT]):
     def __enter__(self) -> "Crew[JobT, ResultT]":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -109,30 +106,78 @@ class Executor(abc.ABC):
         """
 
 
+@dataclasses.dataclass(frozen=True)
+class InProcess(Executor):
+    """Trains in this process, one cohort after another."""
+
+    is_elsewhere = False
+
+    def crew(self, worker: Worker[JobT, ResultT]) -> Crew[JobT, ResultT]:
+        """Makes the crew of a search; see `Executor`."""
+        worker.begin()
+        return _InProcessCrew(worker)
+
+
+class _InProcessCrew(Crew[JobT, ResultT]):
+    slots = 1
+
+    def __init__(self, worker: Worker[JobT, ResultT]) -> None:
+        self._worker = worker
+        self._jobs: list[JobT] = []
+
+    def start(self, slot: int, job: JobT) -> None:
+        del slot
+        self._jobs.append(job)
+
+    def wait(self) -> Ended[ResultT]:
+        return Ended(slot=0, result=self._worker.run(self._jobs.pop()))
+
+    def close(self) -> None:
+        self._jobs.clear()
+
+
 def check_number(
-    name: str, value: object, *, least: float, whole: bool
+    name: str, value: object, *, least: float, whole: bool = False
 ) -> None:
     """Checks an argument, raising a `ValueError`."""
-    kinds = (int,) if whole else (int, float)
-    if (
-        not isinstance(value, kinds)
-        or isinstance(value, bool)
-        or not value >= least
-    ):
-        noun = "an integer" if whole else "a number"
+    fits = (
+        isinstance(value, int if whole else (int, float))
+        and not isinstance(value, bool)
+        and value >= least
+    )
+    if not fits:
         raise ValueError(
-            f"`{name}` must be {noun} of at least {least}. Received: "
-            f"{name}={value!r}."
+            f"`{name}` must be {'an integer' if whole else 'a number'} of at "
+            f"least {least}. Received: {name}={value!r}."
         )
 
 
-def cannot_be_sent(name: str, value: object, error: BaseException) -> TypeError:
-    """Returns the error for a part that cannot be sent to other processes."""
-    return TypeError(
-        f"`{name}` must be such that it can be pickled: it is sent to the "
-        f"workers. Received: {value!r} of type {type(value).__name__}, which "
-        f"cannot be: {error}. {_way_out(name)}"
-    )
+def imported(name: str, executor: str) -> types.ModuleType:
+    """Imports the package that an executor needs, or says how to get it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"`{executor}` needs the package {name}. Received: an environment "
+            "without it. Install it with "
+            f'`pip install "keras-evonas[{executor.lower()}]"`.'
+        ) from error
+
+
+def check_sendable(
+    parts: Mapping[str, object], dumps: Callable[[object], object]
+) -> None:
+    """Checks that all parts of a worker can be sent to other processes."""
+    for name, value in parts.items():
+        try:
+            dumps(value)
+        except Exception as error:
+            raise TypeError(
+                f"`{name}` must be such that it can be pickled: it is sent to "
+                f"the workers. Received: {value!r} of type "
+                f"{type(value).__name__}, which cannot be: {error}. "
+                f"{_way_out(name)}"
+            ) from error
 
 
 def _way_out(name: str) -> str:

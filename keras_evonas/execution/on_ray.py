@@ -1,7 +1,6 @@
 """Training on a cluster, by Ray."""
 
 import dataclasses
-import importlib
 import socket
 import types
 import urllib.parse
@@ -15,8 +14,9 @@ from keras_evonas.execution.crew import Executor
 from keras_evonas.execution.crew import JobT
 from keras_evonas.execution.crew import ResultT
 from keras_evonas.execution.crew import Worker
-from keras_evonas.execution.crew import cannot_be_sent
 from keras_evonas.execution.crew import check_number
+from keras_evonas.execution.crew import check_sendable
+from keras_evonas.execution.crew import imported
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,11 +53,8 @@ class Ray(Executor):
     Example:
 
     ```python
-    tuner = EvoTuner(
-        oracle=EvoOracle("val_accuracy", max_trials=200, seed=0),
-        hypermodel=build_model,
-        executor=Ray(address="10.0.0.1:6379", num_cpus=2, num_gpus=0.5),
-    )
+    executor = Ray(address="10.0.0.1:6379", num_cpus=2, num_gpus=0.5)
+    tuner = EvoTuner(oracle, build_model, executor=executor)
     ```
     """
 
@@ -72,10 +69,8 @@ class Ray(Executor):
     def __post_init__(self) -> None:
         if self.workers is not None:
             check_number("workers", self.workers, least=1, whole=True)
-        for name in ("num_cpus", "num_gpus"):
-            value = getattr(self, name)
-            check_number(name, value, least=0, whole=False)
-        check_number("timeout", self.timeout, least=0, whole=False)
+        for name in ("num_cpus", "num_gpus", "timeout"):
+            check_number(name, getattr(self, name), least=0)
         if not self.num_cpus and not self.num_gpus:
             raise ValueError(
                 "`num_cpus` and `num_gpus` must not both be zero. Received: "
@@ -84,12 +79,8 @@ class Ray(Executor):
 
     def crew(self, worker: Worker[JobT, ResultT]) -> Crew[JobT, ResultT]:
         """Makes the crew of a search; see `Executor`."""
-        ray = _ray()
-        for name, value in worker.parts().items():
-            try:
-                ray.cloudpickle.dumps(value)
-            except Exception as error:
-                raise cannot_be_sent(name, value, error) from error
+        ray = imported("ray", "Ray")
+        check_sendable(worker.parts(), ray.cloudpickle.dumps)
         if self.address is not None:
             self._check_answer(self.address)
         is_ours = not ray.is_initialized()
@@ -103,16 +94,14 @@ class Ray(Executor):
             raise
 
     def _connect(self, ray: types.ModuleType) -> None:
+        options: dict[str, object] = {"address": self.address}
         if self.address is None:
-            ray.init(
-                # Whatever RAY_ADDRESS says: see `address`.
-                address="local",
-                include_dashboard=False,
-                log_to_driver=False,
-                namespace="keras_evonas",
-            )
-            return
-        ray.init(address=self.address, log_to_driver=False)
+            options = {
+                "address": "local",  # Whatever RAY_ADDRESS says.
+                "include_dashboard": False,
+                "namespace": "keras_evonas",
+            }
+        ray.init(log_to_driver=False, **options)
 
     def _check_answer(self, address: str) -> None:
         """Checks that a cluster answers, raising an error.
@@ -168,21 +157,13 @@ def _places(node: Mapping[str, float], wanted: Mapping[str, float]) -> int:
     )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class _Actor(Generic[JobT]):
-    """An actor with a job.
-
-    Args:
-        handle: The actor.
-        placed: Reference that is ready once the actor has found room.
-        begun: Reference to the end of `Worker.begin`.
-        slot: Integer, the slot of the job.
-        job: The job.
-    """
+    """An actor with a job; its references are ready when it has got so far."""
 
     handle: Any
-    placed: object
-    begun: object
+    placed: object  # It has found room.
+    begun: object  # `Worker.begin` has ended.
     slot: int
     job: JobT
 
@@ -210,6 +191,12 @@ class _RayCrew(Crew[JobT, ResultT]):
         self._is_ours = is_ours
         self._running: dict[object, _Actor[JobT]] = {}
         self._free: list[_Actor[JobT]] = []  # With jobs that are done.
+        errors = ray.exceptions
+        self._deaths = (
+            *(errors.RayActorError, errors.WorkerCrashedError),
+            *(errors.ObjectLostError, errors.OutOfMemoryError),
+            errors.NodeDiedError,
+        )
         self._actor_class = ray.remote(
             num_cpus=executor.num_cpus,
             num_gpus=executor.num_gpus,
@@ -235,20 +222,13 @@ class _RayCrew(Crew[JobT, ResultT]):
         self._wait_for_room()
         done, _ = self._ray.wait(list(self._running), num_returns=1)
         actor = self._running.pop(done[0])
-        errors = self._ray.exceptions
         try:
             self._ray.get(actor.begun)
             result = self._ray.get(done[0])
-        except errors.RayTaskError as error:
+        except self._ray.exceptions.RayTaskError as error:
             self._release(actor)
             raise error.cause from error
-        except (
-            errors.RayActorError,
-            errors.WorkerCrashedError,
-            errors.ObjectLostError,
-            errors.OutOfMemoryError,
-            errors.NodeDiedError,
-        ) as error:
+        except self._deaths as error:
             if "in its creation" in str(error):
                 raise  # The node lacks a module: no worker could begin there.
             self._ray.kill(actor.handle)
@@ -304,13 +284,3 @@ class _RemoteWorker:
 
     def run(self, job: object) -> object:
         return self._worker.run(job)
-
-
-def _ray() -> types.ModuleType:
-    try:
-        return importlib.import_module("ray")
-    except ImportError as error:
-        raise ImportError(
-            "`Ray` needs Ray. Received: an environment without it. Install it "
-            'with `pip install "keras-evonas[ray]"`.'
-        ) from error

@@ -9,6 +9,7 @@ import threading
 import time
 import types
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import psutil
@@ -19,8 +20,9 @@ from keras_evonas.execution.crew import Executor
 from keras_evonas.execution.crew import JobT
 from keras_evonas.execution.crew import ResultT
 from keras_evonas.execution.crew import Worker
-from keras_evonas.execution.crew import cannot_be_sent
 from keras_evonas.execution.crew import check_number
+from keras_evonas.execution.crew import check_sendable
+from keras_evonas.execution.crew import imported
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,11 +51,7 @@ class Processes(Executor):
     Example:
 
     ```python
-    tuner = EvoTuner(
-        oracle=EvoOracle("val_accuracy", max_trials=60, seed=0),
-        hypermodel=build_model,
-        executor=Processes(workers=2),
-    )
+    tuner = EvoTuner(oracle, build_model, executor=Processes(workers=2))
     ```
     """
 
@@ -63,12 +61,8 @@ class Processes(Executor):
 
     def __post_init__(self) -> None:
         check_number("workers", self.workers, least=1, whole=True)
-        check_number(
-            "max_growth_megabytes",
-            self.max_growth_megabytes,
-            least=1,
-            whole=False,
-        )
+        growth = self.max_growth_megabytes
+        check_number("max_growth_megabytes", growth, least=1)
         if isinstance(self.gpus, int):
             check_number("gpus", self.gpus, least=0, whole=True)
             found = _visible_gpus() if self.gpus else []
@@ -86,20 +80,14 @@ class Processes(Executor):
 
     def crew(self, worker: Worker[JobT, ResultT]) -> Crew[JobT, ResultT]:
         """Makes the crew of a search; see `Executor`."""
-        loky = _loky()
-        for name, value in worker.parts().items():
-            try:
-                loky.backend.reduction.dumps(value)
-            except Exception as error:
-                raise cannot_be_sent(name, value, error) from error
+        loky = imported("loky", "Processes")
+        check_sendable(worker.parts(), loky.backend.reduction.dumps)
         return _ProcessCrew(self, worker, loky)
 
     def environment(self, slot: int) -> dict[str, str]:
         """Returns the environment variables that a worker begins with."""
-        changes = {
-            # loky's own limit would end a worker while it has a cohort.
-            "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",
-        }
+        # loky's own limit would end a worker while it has a cohort.
+        changes = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
         if self.workers > 1 or self.gpus is not None:
             # TensorFlow takes a whole GPU unless it is told not to.
             changes["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
@@ -131,10 +119,8 @@ class _ProcessCrew(Crew[JobT, ResultT]):
         self._worker = worker
         self._loky = loky
         self._pools: dict[int, Any] = {}  # Executors of loky, by slot.
-        self._begun: dict[int, concurrent.futures.Future[None]] = {}
-        self._running: dict[
-            concurrent.futures.Future[tuple[ResultT, int]], int
-        ] = {}
+        self._begun: dict[int, Future[None]] = {}
+        self._running: dict[Future[tuple[ResultT, int]], int] = {}
 
     def start(self, slot: int, job: JobT) -> None:
         if slot not in self._pools:
@@ -228,15 +214,3 @@ def _visible_gpus() -> list[str]:
     if named:
         return [name.strip() for name in named.split(",")][:number]
     return [str(index) for index in range(number)]
-
-
-def _loky() -> types.ModuleType:
-    try:
-        importlib.import_module("loky.backend.reduction")
-        importlib.import_module("loky.process_executor")
-        return importlib.import_module("loky")
-    except ImportError as error:
-        raise ImportError(
-            "`Processes` needs loky. Received: an environment without it. "
-            'Install it with `pip install "keras-evonas[processes]"`.'
-        ) from error

@@ -5,7 +5,6 @@ import pathlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -34,22 +33,8 @@ class TestProcesses(ExecutorConformance):
 
 @pytest.mark.filterwarnings("ignore")
 class TestRay(ExecutorConformance):
-    @pytest.fixture(scope="class")
-    def session(self) -> Iterator[None]:
-        ray = pytest.importorskip("ray", reason="needs ray: the extra [ray]")
-        path = os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])
-        ray.init(
-            address="local",
-            num_cpus=2,
-            include_dashboard=False,
-            log_to_driver=False,
-            runtime_env={"env_vars": {"PYTHONPATH": path}},
-        )
-        yield
-        ray.shutdown()
-
     @pytest.fixture
-    def executor(self, session: None) -> Executor:
+    def executor(self, ray_session: None) -> Executor:
         return Ray()
 
 

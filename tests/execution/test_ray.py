@@ -1,6 +1,5 @@
 """Searches on Ray: the same search, and nodes and workers that are lost."""
 
-import os
 import pathlib
 import socket
 
@@ -16,29 +15,13 @@ from tests.execution.networks import record_of
 from tests.execution.networks import search
 
 pytestmark = pytest.mark.keras
-ray = pytest.importorskip("ray", reason="needs ray: the extra [ray]")
-_ROOT = pathlib.Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def session() -> None:
-    # Workers import the package and these tests from where they are.
-    path = os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": path}},
-    )
-    yield
-    ray.shutdown()
+pytest.importorskip("ray", reason="needs ray: the extra [ray]")
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_one_worker_makes_the_same_search(
-    tmp_path: pathlib.Path, session: None
+    tmp_path: pathlib.Path, ray_session: None
 ) -> None:
     # Its trials go on from weights, which travel there and back.
     options = {
@@ -58,7 +41,9 @@ def test_one_worker_makes_the_same_search(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_two_workers_and_a_kill(tmp_path: pathlib.Path, session: None) -> None:
+def test_two_workers_and_a_kill(
+    tmp_path: pathlib.Path, ray_session: None
+) -> None:
     killer = networks.Killer(tmp_path / "mark")
     search(tmp_path / "p", killer, executor=Ray())
     assert (tmp_path / "mark").exists()
@@ -69,7 +54,7 @@ def test_two_workers_and_a_kill(tmp_path: pathlib.Path, session: None) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_more_than_the_cluster_has(
-    tmp_path: pathlib.Path, session: None
+    tmp_path: pathlib.Path, ray_session: None
 ) -> None:
     with pytest.raises(ValueError, match="`num_gpus` must not exceed"):
         search(tmp_path / "p", executor=Ray(num_gpus=1))
