@@ -12,9 +12,9 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "EvoOracle": "keras_evonas.oracles.oracle",
     "EvoTuner": "keras_evonas.tuners.tuner",
-    "EvolutionarySearch": "keras_evonas.tuners.evolutionary_search",
+    "EvolutionarySearch": "keras_evonas.tuners.tuner",
     "HypermodelCosts": "keras_evonas.models.costs",
-    "MultiFidelityTuner": "keras_evonas.tuners.multi_fidelity",
+    "MultiFidelityTuner": "keras_evonas.tuners.mended_tuner",
     "at_least": "keras_evonas.oracles.constraints",
     "at_most": "keras_evonas.oracles.constraints",
     "capable": "keras_evonas.oracles.warm_start",

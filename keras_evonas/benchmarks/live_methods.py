@@ -26,8 +26,8 @@ from keras_evonas.evolution.defaults import default_strategy
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.hyperparameters import to_space
 from keras_evonas.oracles.oracle import EvoOracle
-from keras_evonas.tuners.evolutionary_search import EvolutionarySearch
 from keras_evonas.tuners.sizing import largest_cohort
+from keras_evonas.tuners.tuner import EvolutionarySearch
 
 _OBJECTIVE = "val_accuracy"
 _MANY = 100_000

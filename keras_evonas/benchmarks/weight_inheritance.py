@@ -113,7 +113,7 @@ def _search(problem: _Problem, seed: int, settings: Mapping[str, Any]) -> _Run:
     from keras_evonas.models import Classification
     from keras_evonas.models import DenseNetwork
     from keras_evonas.models import tuned_adam
-    from keras_evonas.tuners.evolutionary_search import EvolutionarySearch
+    from keras_evonas.tuners.tuner import EvolutionarySearch
 
     training, validation, held_out = problem.parts
     hypermodel = DenseNetwork(

@@ -6,11 +6,13 @@ import pathlib
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
+from typing import TypeAlias
 
 from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas import reports
 from keras_evonas.evolution import SearchSpace
+from keras_evonas.project import retrained
 from keras_evonas.project import wording
 from keras_evonas.project.ablation import ABLATION_NAME
 from keras_evonas.project.ablation import AblationResult
@@ -18,14 +20,13 @@ from keras_evonas.project.ablation import ablation_of
 from keras_evonas.project.curves import read_curves
 from keras_evonas.project.html import table
 from keras_evonas.project.html import tag
-from keras_evonas.project.retrained import FINALISTS_NAME
 from keras_evonas.project.retrained import Network
-from keras_evonas.project.retrained import Scoreboard
-from keras_evonas.tuners.ended_search import EndedSearch
-from keras_evonas.tuners.ended_search import epochs_of
+from keras_evonas.tuners.retraining import EndedSearch
 from keras_evonas.tuners.retraining import Retraining
+from keras_evonas.tuners.retraining import epochs_of
 
 _FOLDER = "ablation"
+Genome: TypeAlias = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,41 +65,34 @@ class AblationPlan:
         return (1 + len(self.variants)) * self.repeats
 
     def __str__(self) -> str:
-        time = (
-            "for an unknown time"
-            if self.seconds is None
-            else f"about {wording.duration(self.seconds)}"
-        )
-        why = (
-            "The network with all genes at their defaults is the best one, and "
-            "has nothing to put back. The next best is explained. "
-            if self.default_is_better
-            else ""
-        )
-        left = ""
-        if self.infeasible:
-            left = (
-                " Not put back, since the default breaks a constraint: "
-                f"{', '.join(self.infeasible)}."
-            )
-        return (
-            f"{why}Ablation of {self.network.name}: "
+        parts = [
+            f"Ablation of {self.network.name}: "
             f"{wording.plural(len(self.variants), 'gene')} of "
             f"{len(self.changed)} that are not at their default, and the whole "
             f"network, {self.repeats} times each: "
-            f"{wording.plural(self.num_trainings, 'training')}, {time}.{left}"
-        )
+            f"{wording.plural(self.num_trainings, 'training')}, "
+        ]
+        if self.seconds is None:
+            parts.append("for an unknown time.")
+        else:
+            parts.append(f"about {wording.duration(self.seconds)}.")
+        if self.default_is_better:
+            parts.insert(
+                0,
+                "The network with all genes at their defaults is the best one, "
+                "and has nothing to put back. The next best is explained. ",
+            )
+        if self.infeasible:
+            parts.append(
+                " Not put back, since the default breaks a constraint: "
+                f"{', '.join(self.infeasible)}."
+            )
+        return "".join(parts)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Ablation(AblationResult):
     """The worth of each gene of a network, as text and as HTML."""
-
-    @classmethod
-    def of(cls, result: AblationResult) -> "Ablation":
-        """Makes it of the result that the report reads."""
-        fields = dataclasses.fields(result)
-        return cls(**{one.name: getattr(result, one.name) for one in fields})
 
     def __repr__(self) -> str:
         rows = [_HEADER, *self._rows()]
@@ -141,27 +135,26 @@ def plan(
     epochs: int | None,
 ) -> AblationPlan:
     """Plans an ablation; see `EvoTuner.plan_ablation`."""
-    trial, genes_of, default_is_better = _explained(search, trial_id)
-    space, genome, defaults = genes_of.space, genes_of.genome, genes_of.defaults
-    wanted = _wanted(genes_of.changed, genes)
+    space = search.space
+    trial, default_is_better = _explained(search, space, trial_id)
+    genome, defaults = _genes_of(space, trial)
+    changed = _changed(genome, defaults)
     without = {
         gene: space.complete({**genome, gene: defaults[gene]})
-        for gene in genes_of.changed
+        for gene in changed
     }
-    infeasible = tuple(
-        gene for gene in wanted if not search.may_be_trained(without[gene])
-    )
-    if infeasible == tuple(wanted):
+    asked = _wanted(changed, genes)
+    wanted = [gene for gene in asked if search.may_be_trained(without[gene])]
+    if not wanted:
         raise ValueError(
             "`genes` must have a default that keeps the constraints of the "
-            f"search. Received: {list(infeasible)}, none of which may be put "
-            f"back in trial {trial.trial_id}."
+            f"search. Received: {asked}, none of which may be put back in "
+            f"trial {trial.trial_id}."
         )
-    wanted = [gene for gene in wanted if gene not in infeasible]
+    infeasible = tuple(gene for gene in asked if gene not in wanted)
     if max_trainings is not None:
         wanted = _affordable(search.folder, wanted, repeats, max_trainings)
-    name = f"trial {trial.trial_id}"
-    own_epochs = epochs_of(trial)
+    name, own_epochs = f"trial {trial.trial_id}", epochs_of(trial)
     objective = search.oracle.objective
     whole = Network(
         name=name,
@@ -170,7 +163,7 @@ def plan(
         notes={
             "trial_id": trial.trial_id,
             "gene": None,
-            "changed": list(genes_of.changed),
+            "changed": changed,
             "objective": objective.name,
             "direction": objective.direction,
         },
@@ -189,14 +182,13 @@ def plan(
         )
         for gene in wanted
     )
-    number = (1 + len(variants)) * repeats
     each = _seconds(search.folder, trial, epochs or own_epochs)
     return AblationPlan(
         network=whole,
         variants=variants,
-        changed=genes_of.changed,
+        changed=tuple(changed),
         repeats=repeats,
-        seconds=None if each is None else number * each,
+        seconds=None if each is None else (1 + len(variants)) * repeats * each,
         default_is_better=default_is_better,
         infeasible=infeasible,
     )
@@ -211,7 +203,7 @@ def run(
 ) -> Ablation:
     """Trains what a plan says and is missing."""
     path = search.folder / ABLATION_NAME
-    board = Scoreboard(
+    board = retrained.Scoreboard(
         path,
         training.settings,
         [planned.network, *planned.variants],
@@ -235,35 +227,27 @@ def run(
             f"The network of {planned.network.name} could not be trained "
             f"again. It failed with:\n{message}"
         )
-    ablation = Ablation.of(result)
+    ablation = Ablation(**vars(result))
     progress.conclude(ablation)
     return ablation
 
 
-@dataclasses.dataclass(frozen=True)
-class _Genes:
-    """The genes of a trial, and their defaults."""
+def _genes_of(
+    space: SearchSpace, trial: trial_lib.Trial
+) -> tuple[Genome, Genome]:
+    """Returns the genome of a trial, and the defaults of its active genes."""
+    genome = space.complete(trial.hyperparameters.values)
+    return genome, {gene.name: gene.default for gene in space.active(genome)}
 
-    space: SearchSpace
-    genome: Mapping[str, Any]
-    defaults: Mapping[str, Any]
 
-    @classmethod
-    def of(cls, space: SearchSpace, trial: trial_lib.Trial) -> "_Genes":
-        genome = space.complete(trial.hyperparameters.values)
-        defaults = {gene.name: gene.default for gene in space.active(genome)}
-        return cls(space, genome, defaults)
-
-    @property
-    def changed(self) -> tuple[str, ...]:
-        genome, defaults = self.genome, self.defaults
-        return tuple(n for n in genome if genome[n] != defaults[n])
+def _changed(genome: Genome, defaults: Genome) -> list[str]:
+    return [name for name in genome if genome[name] != defaults[name]]
 
 
 def _explained(
-    search: EndedSearch, trial_id: str | None
-) -> tuple[trial_lib.Trial, _Genes, bool]:
-    """Returns the trial to explain, its genes, and if a default did better.
+    search: EndedSearch, space: SearchSpace, trial_id: str | None
+) -> tuple[trial_lib.Trial, bool]:
+    """Returns the trial to explain, and whether all defaults did better.
 
     It is the trial that is asked for; else the first with a gene to put back
     among those that `finalize` has judged, the chosen one first, and then
@@ -279,13 +263,10 @@ def _explained(
             "`trial_id` must be that of a completed trial. Received: "
             f"trial_id={trial_id!r}, and the search has {list(trials)}."
         )
-    space = search.space
     for place, name in enumerate(order):
-        if name not in trials:  # The default may have been no trial.
-            continue
-        genes = _Genes.of(space, trials[name])
-        if genes.changed:
-            return trials[name], genes, place > 0
+        # The default may have been no trial.
+        if name in trials and _changed(*_genes_of(space, trials[name])):
+            return trials[name], place > 0
     raise ValueError(
         "`trial_id` must be that of a completed trial whose genes are not all "
         f"at their defaults. Received: trial_id={trial_id!r}, where nothing "
@@ -295,20 +276,19 @@ def _explained(
 
 def _judged(folder: pathlib.Path) -> list[str | None]:
     """Returns the trials that `finalize` has judged, the chosen one first."""
-    if not (folder / FINALISTS_NAME).exists():
+    if not (folder / retrained.FINALISTS_NAME).exists():
         return []
     return [one.trial_id for one in reports.load(folder).finalists]
 
 
-def _wanted(changed: tuple[str, ...], genes: Iterable[str] | None) -> list[str]:
+def _wanted(changed: list[str], genes: Iterable[str] | None) -> list[str]:
     if genes is None:
-        return list(changed)
+        return changed
     asked = [genes] if isinstance(genes, str) else list(genes)
-    unknown = [name for name in asked if name not in changed]
-    if unknown or not asked:
+    if not asked or not set(asked) <= set(changed):
         raise ValueError(
             "`genes` must be genes of the network that are not at their "
-            f"default. Received: genes={asked}; there are {list(changed)}."
+            f"default. Received: genes={asked}; there are {changed}."
         )
     return asked
 
@@ -326,8 +306,7 @@ def _affordable(
         )
     if number >= len(genes):
         return genes
-    order = _by_importance(folder, genes)
-    kept = set(order[:number])
+    kept = _by_importance(folder, genes)[:number]
     return [name for name in genes if name in kept]
 
 

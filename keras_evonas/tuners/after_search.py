@@ -13,12 +13,10 @@ from keras_evonas.project.notebook import Page
 from keras_evonas.reports.page import render_to
 from keras_evonas.tuners import ablation
 from keras_evonas.tuners import finalize
-from keras_evonas.tuners.ablation import Ablation
-from keras_evonas.tuners.ablation import AblationPlan
-from keras_evonas.tuners.ended_search import EndedSearch
-from keras_evonas.tuners.finalize_result import Finals
+from keras_evonas.tuners.finalize import Finals
 from keras_evonas.tuners.mended_tuner import MendedTuner
 from keras_evonas.tuners.recipe import Recipe
+from keras_evonas.tuners.retraining import EndedSearch
 from keras_evonas.tuners.retraining import Retraining
 from keras_evonas.tuners.unseen import Seen
 
@@ -31,11 +29,7 @@ class AfterSearch(MendedTuner):
     verbose: int | None = None
 
     @abc.abstractmethod
-    def _recipe(
-        self,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Recipe:
+    def _recipe(self, *args: object, **kwargs: object) -> Recipe:
         """Returns how networks are trained with some arguments of `search`."""
 
     @property
@@ -50,14 +44,9 @@ class AfterSearch(MendedTuner):
     def _retraining(
         self, x: object, y: object, unseen: object, fit: Mapping[str, Any]
     ) -> Retraining:
+        recipe, seen, verbose = self._recipe(), self._seen, self.verbose
         training = Retraining(
-            self._recipe(),
-            x,
-            y,
-            unseen,
-            fit,
-            seen=self._seen,
-            verbose=self.verbose,
+            recipe, x, y, unseen, fit, seen=seen, verbose=verbose
         )
         self._tell_shapes(x)
         return training
@@ -88,17 +77,16 @@ class AfterSearch(MendedTuner):
         repeats is saved, loaded and checked to predict the same.
 
         Scores are written to `finalists.json` in the project folder, where the
-        report finds them. Called again with the same data and
-        arguments, it trains only what is missing.
+        report finds them. Called again with the same data and arguments, it
+        trains only what is missing.
 
         Args:
             x: Input data to train on, as for `fit`: all that the search could
                 see, its validation data included.
             y: Target data.
             validation_data: Data to judge by, `(x, y)` or whatever `evaluate`
-                takes. The search must not have seen them, neither for
-                training nor to compare networks. No training sees them
-                here, either: to stop early, pass `validation_split`, too.
+                takes, which the search must not have seen. No training sees
+                them here, either: to stop early, pass `validation_split`, too.
             top_k: Integer, how many networks of the search. Defaults to 5.
             repeats: Integer, how often each is trained. Defaults to 3.
             include_default: Boolean, whether the network of all defaults is
@@ -138,15 +126,16 @@ class AfterSearch(MendedTuner):
                 f"`path` must end in '.keras'. Received: path={str(path)!r}."
             )
         training = self._retraining(x, y, validation_data, fit_kwargs)
+        search = self._ended_search
         networks, trial_of = finalize.finalists_of(
-            self._ended_search, top_k, include_default
+            search, top_k, include_default
         )
         finalizing = finalize.Finalizing(
-            self._ended_search,
-            self._builder,
-            training,
-            networks,
-            trial_of,
+            search=search,
+            builder=self._builder,
+            training=training,
+            networks=networks,
+            trial_of=trial_of,
             overwrite=overwrite,
         )
         return finalizing.run(repeats, path)
@@ -159,15 +148,15 @@ class AfterSearch(MendedTuner):
         repeats: int = 3,
         max_trainings: int | None = None,
         epochs: int | None = None,
-    ) -> AblationPlan:
+    ) -> ablation.AblationPlan:
         """Plans an ablation: its trainings, and about how long they take.
 
         Args:
             trial_id: As for `ablate`, and so are `genes`, `repeats` and
                 `max_trainings`.
-            genes: As for `ablate`.
-            repeats: As for `ablate`.
-            max_trainings: As for `ablate`.
+            genes: See `trial_id`.
+            repeats: See `trial_id`.
+            max_trainings: See `trial_id`.
             epochs: Integer, the epochs of each training, for the estimate of
                 the seconds. It takes an epoch to be as long as one of the
                 search; data of other size change that.
@@ -202,7 +191,7 @@ class AfterSearch(MendedTuner):
         max_trainings: int | None = None,
         overwrite: bool = False,
         **fit_kwargs: object,
-    ) -> Ablation:
+    ) -> ablation.Ablation:
         """Explains a network: what is each of its genes worth?
 
         An ablation: each gene that is not at its default is put back to it,
@@ -213,10 +202,10 @@ class AfterSearch(MendedTuner):
         defaults. Genes that only matter together are not found.
 
         It takes `(1 + number of genes) * repeats` trainings. What that costs
-        is printed before the first one begins; `plan_ablation` tells it
-        without beginning. The result is written to `ablation.json` in the
-        project folder, where the report finds it, and what was trained with
-        the same data and arguments is not trained again.
+        is printed before the first one begins, and told by `plan_ablation`.
+        The result is written to `ablation.json` in the project folder, where
+        the report finds it, and what was trained with the same data and
+        arguments is not trained again.
 
         Args:
             x: Input data to train on, as for `fit`.
@@ -235,8 +224,7 @@ class AfterSearch(MendedTuner):
                 scikit-learn and ten trials to tell), then the others in their
                 order. Defaults to `None`, no limit.
             overwrite: Boolean, whether to train all anew. Defaults to `False`.
-            **fit_kwargs: Other arguments of `fit`, such as `epochs`, and
-                `verbose` as for `search`.
+            **fit_kwargs: As for `finalize`.
 
         Returns:
             The gains of the genes, the most valuable first.
@@ -256,9 +244,8 @@ class AfterSearch(MendedTuner):
             epochs=epochs if isinstance(epochs, int) else None,
         )
         training = self._retraining(x, y, validation_data, fit_kwargs)
-        return ablation.run(
-            self._ended_search, training, planned, overwrite=overwrite
-        )
+        search = self._ended_search
+        return ablation.run(search, training, planned, overwrite=overwrite)
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Page:
         """Writes the report of the search as one HTML page.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -14,26 +15,18 @@ from keras_evonas.oracles.fidelity import INHERITS
 from keras_evonas.training import Execution
 from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.checkpoints import read_weights
-from keras_evonas.tuners.compilation import Compilation
 from keras_evonas.tuners.trial_files import TrialFiles
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class NetworkBuilder:
-    """Builds and compiles networks from hyperparameters.
-
-    Args:
-        hypermodel: The `keras_tuner.HyperModel`.
-        compilation: What replaces the networks' own optimizer and so on.
-        files: Where the weights of trials are.
-        max_model_size: Integer, the most parameters that a network may have,
-            or `None`.
-        distribution_strategy: A `tf.distribute.Strategy`, or `None`.
-    """
+    """Builds and compiles networks, with the arguments of a tuner for it."""
 
     hypermodel: keras_tuner.HyperModel
-    compilation: Compilation
     files: TrialFiles
+    optimizer: Any = None
+    loss: Any = None
+    metrics: Any = None
     max_model_size: int | None = None
     distribution_strategy: Any = None
 
@@ -52,7 +45,7 @@ class NetworkBuilder:
                     "`hypermodel` must return a compiled `keras.Model`. "
                     f"Received: {model!r} of type {type(model).__name__}."
                 )
-            self.compilation.apply(model)
+            self._compile(model)
         size = model.count_params() if model.built else 0
         if self.max_model_size and size > self.max_model_size:
             raise keras_tuner.errors.FailedTrialError(
@@ -60,6 +53,23 @@ class NetworkBuilder:
                 f"{self.max_model_size}."
             )
         return model
+
+    def _compile(self, model: keras.Model) -> None:
+        """Compiles a model anew if something is to be replaced.
+
+        keras-tuner 1.4.8 loses the metrics of a model whose optimizer it
+        replaces, lets all networks share one metric object, and fails for
+        models that are not compiled. Here a model keeps what is not replaced,
+        and gets copies.
+        """
+        given = {
+            "optimizer": self.optimizer,
+            "loss": self.loss,
+            "metrics": self.metrics,
+        }
+        copies = {name: _copied(part) for name, part in given.items() if part}
+        if copies:
+            model.compile(**{**_compiled_with(model), **copies})
 
     def build_for(self, execution: Execution) -> keras.Model:
         """Builds the network of an execution with the weights it begins with.
@@ -106,3 +116,24 @@ class NetworkBuilder:
             build_again(model, self.files.build_config_of(trial_id))
         read_weights(model, path)
         return model
+
+
+def _compiled_with(model: keras.Model) -> Mapping[str, Any]:
+    """Returns the arguments that `compile` was called with, if it was."""
+    if not model.compiled:
+        return {}
+    # Keras (3.10 to 3.15) keeps them here. Its public `get_compile_config`
+    # turns them into text, and cannot turn a user's own class back.
+    return dict(model._compile_config.config)  # noqa: SLF001
+
+
+def _copied(structure: object) -> object:
+    """Copies optimizers, losses and metrics: they hold a network's state."""
+
+    def copy(leaf: object) -> object:
+        kinds = (keras.Optimizer, keras.Loss, keras.Metric)
+        if not isinstance(leaf, kinds):
+            return leaf  # A name or a function.
+        return type(leaf).from_config(leaf.get_config())
+
+    return keras.tree.map_structure(copy, structure)

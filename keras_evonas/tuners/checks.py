@@ -1,16 +1,58 @@
 """Arguments of tuners: what they may be, and what does not go together."""
 
+from typing import get_args
+
+from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.execution import Executor
 from keras_evonas.execution import InProcess
+from keras_evonas.models.costs.isolation import isolated
+from keras_evonas.models.costs.isolation import without_allocation
+from keras_evonas.training import FitArguments
+from keras_evonas.training import callbacks as callback_lib
+from keras_evonas.training.checks import check_fit
+from keras_evonas.training.folds import folds_of
+from keras_evonas.training.model_checks import check_fits_model
+from keras_evonas.tuners.hooks import TrialHook
+from keras_evonas.tuners.recipe import Recipe
+from keras_evonas.tuners.recipe import changes_of
+from keras_evonas.tuners.trial_files import Policy
+
+
+def check_cohort_size(cohort_size: object) -> None:
+    """Checks that it is a positive integer or `"auto"`."""
+    fits = (
+        isinstance(cohort_size, int)
+        and not isinstance(cohort_size, bool)
+        and cohort_size > 0
+    )
+    if cohort_size != "auto" and not fits:
+        raise ValueError(
+            "`cohort_size` must be a positive integer or 'auto'. Received: "
+            f"cohort_size={cohort_size!r}. Pass 1 to train one network after "
+            "another."
+        )
+
+
+def check_policy(policy: object, top_k: object, needs_all: bool) -> None:
+    """Checks `keep_checkpoints` and `top_k`."""
+    policies = get_args(Policy)
+    if policy is not None and policy not in policies:
+        raise ValueError(
+            f"`keep_checkpoints` must be one of {policies}. Received: "
+            f"keep_checkpoints={policy!r}."
+        )
+    check_positive_integer("top_k", top_k)
+    if needs_all and policy not in (None, "all"):
+        raise ValueError(
+            "`keep_checkpoints` must be 'all' when trials go on from the "
+            "weights of others, as with `HyperbandOracle` and "
+            "`successive_halving`. Received: "
+            f"keep_checkpoints={policy!r}. Leave it out."
+        )
 
 
 def check_cv_with(cv: object, goes_on_from_weights: bool) -> None:
-    """Checks that `cv` suits the oracle.
-
-    Raises:
-        ValueError: If trials go on from the weights of others, which have
-            seen other folds.
-    """
+    """Checks that no trial goes on from weights that have seen other folds."""
     if cv is not None and goes_on_from_weights:
         raise ValueError(
             "`cv` needs an oracle whose trials all begin anew: a network that "
@@ -20,22 +62,8 @@ def check_cv_with(cv: object, goes_on_from_weights: bool) -> None:
         )
 
 
-def check_can_fold(cv: object, reason: str) -> None:
-    """Checks that there is no `cv` where networks train one after another.
-
-    Raises:
-        ValueError: If there is.
-    """
-    if cv is not None:
-        raise ValueError(
-            "`cv` needs networks that can be trained together, since folds "
-            f"are. Received: cv={cv!r}, and {reason}. Leave `cv` out and pass "
-            "`validation_data` to `search`."
-        )
-
-
 def checked_executor(executor: object) -> Executor:
-    """Checks `executor`, raising a `TypeError`, and fills in the default."""
+    """Checks `executor`, and fills in the default."""
     if executor is None:
         return InProcess()
     if not isinstance(executor, Executor):
@@ -45,3 +73,70 @@ def checked_executor(executor: object) -> Executor:
             "for example `Processes(workers=2)`."
         )
     return executor
+
+
+def checked_hook(hook: TrialHook | None) -> TrialHook | None:
+    """Checks `on_trial_end`."""
+    if hook is not None and not callable(hook):
+        raise TypeError(
+            "`on_trial_end` must be a callable that takes a trial. "
+            f"Received: {hook!r} of type {type(hook).__name__}."
+        )
+    return hook
+
+
+def checked_folds(recipe: Recipe) -> int:
+    """Raises what is wrong for all networks, which then costs no trial.
+
+    Returns:
+        The number of folds, 0 without `cv`.
+    """
+    if recipe.alone is not None:
+        if recipe.cv is not None:
+            raise ValueError(
+                "`cv` needs networks that can be trained together, since folds "
+                f"are. Received: cv={recipe.cv!r}, and {recipe.alone}. Leave "
+                "`cv` out and pass `validation_data` to `search`."
+            )
+        return 0
+    if recipe.builder.hypermodel is None:
+        raise ValueError(
+            "`hypermodel` must be a `keras_tuner.HyperModel`, or a function "
+            "that takes hyperparameters and returns a compiled model. "
+            "Received: hypermodel=None."
+        )
+    arguments = recipe.arguments
+    callback_lib.copied(arguments.callbacks)
+    folds = 0
+    if recipe.cv is not None:
+        folds = len(folds_of(arguments, recipe.cv, seed=recipe.seed))
+    check_fit(arguments)
+    _check_default(recipe, arguments)
+    if recipe.objective.name == "default_objective":
+        raise ValueError(
+            "`objective` must name a metric that `fit` reports. Received: "
+            "objective=None. Pass a name such as 'val_loss' to the oracle."
+        )
+    return folds
+
+
+def _check_default(recipe: Recipe, arguments: FitArguments) -> None:
+    """Checks that the default network can be trained with the data.
+
+    It is built without values where that tells enough, since it may be too
+    large for the memory.
+    """
+    space = recipe.space.copy()
+    try:
+        changes = changes_of(space, recipe.fit_arguments)
+    except Exception:
+        return  # The default lacks what other trials may have.
+
+    def check() -> bool:
+        return check_fits_model(
+            lambda: recipe.builder.build(space.copy()),
+            arguments.with_changes(**changes),
+        )
+
+    if not without_allocation(check):
+        isolated(check)

@@ -1,6 +1,7 @@
 """The best networks of a search, trained again: which one is really best?"""
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -16,29 +17,95 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas.evolution import pareto
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.oracles import objectives
+from keras_evonas.project import retrained
+from keras_evonas.project import wording
 from keras_evonas.project.files import write_json
+from keras_evonas.project.html import table
+from keras_evonas.project.html import tag
 from keras_evonas.project.objectives import STATIC_COSTS
-from keras_evonas.project.retrained import FINALISTS_NAME
 from keras_evonas.project.retrained import Network
 from keras_evonas.project.retrained import Repeat
 from keras_evonas.project.retrained import Score
-from keras_evonas.project.retrained import Scoreboard
-from keras_evonas.training.checkpoints import build_again
-from keras_evonas.training.checkpoints import read_weights
-from keras_evonas.training.checkpoints import write_weights
+from keras_evonas.project.search import Finalist
+from keras_evonas.training import checkpoints
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners import unseen
 from keras_evonas.tuners.builder import NetworkBuilder
-from keras_evonas.tuners.ended_search import EndedSearch
-from keras_evonas.tuners.ended_search import epochs_of
-from keras_evonas.tuners.finalize_result import Finals
-from keras_evonas.tuners.progress import Progress
+from keras_evonas.tuners.retraining import EndedSearch
 from keras_evonas.tuners.retraining import Retraining
+from keras_evonas.tuners.retraining import epochs_of
 
 _FOLDER = "finalists"
 _WINNER_NAME = "winner.keras"
 # On how many examples the saved model must predict the same.
 _COMPARED = 256
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class Finals:
+    """The finalists of a search and the one that was chosen.
+
+    Args:
+        objective: String, what was measured on unseen data.
+        finalists: The networks that were judged, the chosen one first, then
+            by the means of their unseen scores.
+        path: Where the chosen one was saved.
+        seed: Integer, the seed of the saved training.
+        score: Float, the unseen score of the saved training: the best of its
+            repeats, so that the mean tells better what to expect.
+    """
+
+    objective: str
+    finalists: tuple[Finalist, ...]
+    path: pathlib.Path
+    seed: int
+    score: float
+
+    @property
+    def winner(self) -> Finalist:
+        """The network that was chosen."""
+        return self.finalists[0]
+
+    def load_model(self) -> keras.Model:
+        """Loads the model that was saved."""
+        return keras.models.load_model(self.path)
+
+    def __repr__(self) -> str:
+        rows = [_HEADER, *map(_cells, self.finalists)]
+        title = f"Finalists by their unseen {self.objective}:"
+        return "\n".join([title, *wording.columns(rows), self._saved()])
+
+    def _repr_html_(self) -> str:
+        return tag(
+            "div",
+            tag("b", f"Finalists by their unseen {self.objective}"),
+            table(_HEADER, map(_cells, self.finalists)),
+            tag("p", self._saved()),
+        )
+
+    def _saved(self) -> str:
+        return (
+            f"Saved {self.winner.name} as {self.path} (seed {self.seed}, "
+            f"unseen score {wording.number(self.score)}); reloaded, it "
+            "predicts the same."
+        )
+
+
+_HEADER = ("network", "search", "unseen", "spread", "runs", "params")
+
+
+def _cells(one: Finalist) -> tuple[str, ...]:
+    runs = str(len(one.honest_scores))
+    if one.message:
+        runs += ", then failed"
+    return (
+        f"{one.name} (chosen)" if one.chosen else one.name,
+        wording.number(one.search_score),
+        wording.number(one.mean if one.honest_scores else None),
+        wording.number(one.spread),
+        runs,
+        wording.number(one.params),
+    )
 
 
 def finalists_of(
@@ -48,9 +115,6 @@ def finalists_of(
 
     What is known to violate a constraint is not among them, unless the search
     found nothing else.
-
-    Raises:
-        ValueError: If no trial has completed.
     """
     trials = _best_trials(search, top_k)
     if not trials:
@@ -72,27 +136,19 @@ def finalists_of(
             name, default = f"{name}, the default", None
         networks[name] = _network(name, genome, trial)
         trial_of[name] = trial
-    if default is not None:
-        trial = _trial_with(search, default)
-        if trial is not None:
-            if within and not search.is_within(trial):
-                return list(networks.values()), trial_of
-            trial_of["the default"] = trial
+    found = None
+    for trial in search.completed if default is not None else ():
+        if space.complete(trial.hyperparameters.values) == default:
+            found = trial_of["the default"] = trial
+            break
+    if found and within and not search.is_within(found):
+        del trial_of["the default"]
+    elif default is not None:
         longest = max((one.epochs or 0 for one in networks.values()), default=0)
         networks["the default"] = dataclasses.replace(
-            _network("the default", default, trial), epochs=longest or None
+            _network("the default", default, found), epochs=longest or None
         )
     return list(networks.values()), trial_of
-
-
-def _trial_with(
-    search: EndedSearch, genome: Mapping[str, Any]
-) -> trial_lib.Trial | None:
-    space = search.space
-    for trial in search.completed:
-        if space.complete(trial.hyperparameters.values) == genome:
-            return trial
-    return None
 
 
 def _network(
@@ -111,14 +167,11 @@ def _network(
 
 def _best_trials(search: EndedSearch, top_k: int) -> list[trial_lib.Trial]:
     """Returns the best trials; of several objectives, some along the front."""
-    evo_oracle = search.evo_oracle
-    is_one = not isinstance(
-        search.oracle.objective, objectives.SeveralObjectives
-    )
-    if is_one or evo_oracle is None:
+    oracle, objective = search.evo_oracle, search.oracle.objective
+    is_several = isinstance(objective, objectives.SeveralObjectives)
+    if oracle is None or not is_several:
         return search.best(top_k)
-    front = evo_oracle.get_pareto_trials()
-    knee = evo_oracle.get_knee_trial()
+    front, knee = oracle.get_pareto_trials(), oracle.get_knee_trial()
     if len(front) <= top_k or knee is None:
         return front
     rest = [trial for trial in front if trial.trial_id != knee.trial_id]
@@ -128,6 +181,7 @@ def _best_trials(search: EndedSearch, top_k: int) -> list[trial_lib.Trial]:
     return [trial for trial in front if trial.trial_id in kept]
 
 
+@dataclasses.dataclass(kw_only=True, eq=False)
 class Finalizing:
     """Trains finalists again, chooses one, and saves it.
 
@@ -140,69 +194,61 @@ class Finalizing:
         overwrite: Boolean, whether to train all anew.
     """
 
-    def __init__(
-        self,
-        search: EndedSearch,
-        builder: NetworkBuilder,
-        training: Retraining,
-        networks: Sequence[Network],
-        trial_of: Mapping[str, trial_lib.Trial],
-        *,
-        overwrite: bool,
-    ) -> None:
-        self._search = search
-        self._builder = builder
-        self._training = training
-        self._networks = {network.name: network for network in networks}
-        self._trial_of = trial_of
-        self._folder = search.folder / _FOLDER
+    search: EndedSearch
+    builder: NetworkBuilder
+    training: Retraining
+    networks: Sequence[Network]
+    trial_of: Mapping[str, trial_lib.Trial]
+    overwrite: bool
+
+    def __post_init__(self) -> None:
+        self._folder = self.search.folder / _FOLDER
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._board = Scoreboard(
-            search.folder / FINALISTS_NAME,
-            training.settings,
-            networks,
-            overwrite=overwrite,
+        self._board = retrained.Scoreboard(
+            self.search.folder / retrained.FINALISTS_NAME,
+            self.training.settings,
+            self.networks,
+            overwrite=self.overwrite,
         )
-        objective = search.oracle.objective
+        objective = self.search.oracle.objective
         self._parts = objectives.parts_of(objective)
         self._sign = objectives.SIGN[objective.direction]
 
     def run(self, repeats: int, path: str | os.PathLike[str] | None) -> Finals:
         """Trains what is missing, chooses the best, and saves it."""
-        missing = self._board.missing(self._search.seeds(repeats), _FOLDER)
-        total = len(self._networks) * repeats
-        progress = self._training.progress(total, total - len(missing))
-        self._train(missing, progress)
-        winner = self._winner()
-        score, value = self._best_repeat(winner)
-        if not self._weights(winner, score.seed).exists():
-            progress.say(
-                f"{winner.name} is trained again: its weights are gone"
-            )
-            again = Repeat(network=winner, folder=_FOLDER, seed=score.seed)
-            self._train([again], progress)
-            score, value = self._best_repeat(winner)
-        ranked = self._ranked(winner)
-        self._board.write(ranked, chosen=winner)
-        path = pathlib.Path(path or self._search.folder / _WINNER_NAME)
-        self._export(winner, score, path)
-        finals = Finals(
-            objective=self._search.oracle.objective.name,
-            finalists=self._board.finalists(ranked, winner),
-            path=path,
-            seed=score.seed,
-            score=value,
-        )
-        progress.conclude(finals)
-        return finals
-
-    def _train(self, repeats: Sequence[Repeat], progress: Progress) -> None:
-        self._training.run(
-            list({repeat.name: repeat for repeat in repeats}.values()),
+        missing = self._board.missing(self.search.seeds(repeats), _FOLDER)
+        total = len(self.networks) * repeats
+        progress = self.training.progress(total, total - len(missing))
+        train = functools.partial(
+            self.training.run,
             on_score=self._add,
             progress=progress,
             on_trained=self._keep,
         )
+        train(missing)
+        winner = self._winner()
+        loss, score = self._repeats(winner)[0]
+        if not self._weights(winner, score.seed).exists():
+            progress.say(
+                f"{winner.name} is trained again: its weights are gone"
+            )
+            train([Repeat(network=winner, folder=_FOLDER, seed=score.seed)])
+            loss, score = self._repeats(winner)[0]
+        ranked = sorted(
+            self.networks, key=lambda one: (one != winner, self._loss(one))
+        )
+        self._board.write(ranked, chosen=winner)
+        path = pathlib.Path(path or self.search.folder / _WINNER_NAME)
+        self._export(winner, score, path)
+        finals = Finals(
+            objective=self.search.oracle.objective.name,
+            finalists=self._board.finalists(ranked, winner),
+            path=path,
+            seed=score.seed,
+            score=self._sign * loss,
+        )
+        progress.conclude(finals)
+        return finals
 
     # Weights: one file a finalist, of the best of its repeats.
 
@@ -214,39 +260,29 @@ class Finalizing:
 
     def _keep(self, repeat: Repeat, model: keras.Model, score: float) -> None:
         network = repeat.network
-        best = min(self._losses_of(network), default=math.inf)
-        if self._sign * score <= best:
-            write_weights(model, str(self._weights(network, repeat.seed)))
+        ranked = self._repeats(network)
+        if not ranked or self._sign * score <= ranked[0][0]:
+            weights = self._weights(network, repeat.seed)
+            checkpoints.write_weights(model, str(weights))
             config = model.get_build_config()
             write_json(self._build_config(network), config)
 
     def _add(self, repeat: Repeat, score: Score) -> None:
         network = repeat.network
         self._board.add(network.name, score)
-        if not self._losses_of(network):
-            return
-        best, _ = self._best_repeat(network)
-        for other in self._board.scores(network):
-            if other.seed != best.seed:
-                self._weights(network, other.seed).unlink(missing_ok=True)
+        for _, best in self._repeats(network)[:1]:
+            for other in self._board.scores(network):
+                if other.seed != best.seed:
+                    self._weights(network, other.seed).unlink(missing_ok=True)
 
-    def _best_repeat(self, network: Network) -> tuple[Score, float]:
-        """Returns the best of a network's repeats, and its score."""
-        return min(
-            (
-                (one, one.score)
-                for one in self._board.scores(network)
-                if one.score is not None
-            ),
-            key=lambda pair: self._sign * pair[1],
-        )
-
-    def _losses_of(self, network: Network) -> list[float]:
-        return [
-            self._sign * one.score
+    def _repeats(self, network: Network) -> list[tuple[float, Score]]:
+        """Returns the losses and scores of a network's repeats, best first."""
+        found = [
+            (self._sign * one.score, one)
             for one in self._board.scores(network)
             if one.score is not None
         ]
+        return sorted(found, key=lambda pair: pair[0])
 
     # Choosing.
 
@@ -256,51 +292,41 @@ class Finalizing:
         What keeps to the constraints comes first, then what violates them
         least.
         """
-        sound = [
-            network
-            for network in self._networks.values()
-            if not any(one.message for one in self._board.scores(network))
-        ]
+        messages = {
+            network.name: [one.message for one in self._board.scores(network)]
+            for network in self.networks
+        }
+        sound = [one for one in self.networks if not any(messages[one.name])]
         if not sound:
-            messages = [
-                one.message
-                for network in self._networks.values()
-                for one in self._board.scores(network)
-            ]
+            first = next(iter(messages.values()))[0]
             raise RuntimeError(
                 "None of the finalists could be trained again. The first "
-                f"failed with:\n{messages[0]}"
+                f"failed with:\n{first}"
             )
         violations = {one.name: self._violation(one) for one in sound}
         least = min(violations.values())
         sound = [one for one in sound if violations[one.name] == least]
         if len(self._parts) == 1:
             return min(sound, key=self._loss)
-        losses = [self._losses(network) for network in sound]
+        losses = [
+            [
+                objectives.SIGN[part.direction] * self._value(part.name, one)
+                for part in self._parts
+            ]
+            for one in sound
+        ]
         return sound[pareto.knee_point(losses)]
 
-    def _ranked(self, winner: Network) -> list[Network]:
-        return sorted(
-            self._networks.values(),
-            key=lambda network: (network != winner, self._loss(network)),
-        )
-
     def _loss(self, network: Network) -> float:
-        losses = self._losses_of(network)
+        losses = [loss for loss, _ in self._repeats(network)]
         return sum(losses) / len(losses) if losses else math.inf
 
     def _violation(self, network: Network) -> float:
-        oracle = self._search.evo_oracle
+        oracle = self.search.evo_oracle
         limits = () if oracle is None else oracle.constraints
         return sum(
             one.violation(self._value(one.name, network)) for one in limits
         )
-
-    def _losses(self, network: Network) -> list[float]:
-        return [
-            objectives.SIGN[part.direction] * self._value(part.name, network)
-            for part in self._parts
-        ]
 
     def _value(self, name: str, network: Network) -> float:
         """A metric or cost: measured now, or by the search, or computed."""
@@ -311,15 +337,15 @@ class Finalizing:
             measured = [one.seconds for one in scores]
         if measured:
             return sum(measured) / len(measured)
-        trial = self._trial_of.get(network.name)
+        trial = self.trial_of.get(network.name)
         if trial is not None and trial.metrics.exists(name):
             return objectives.value_at(trial.metrics, name, trial.best_step)
         if name not in STATIC_COSTS:
             return math.nan
         costs = HypermodelCosts(
-            self._builder.hypermodel,
-            input_shapes=sizing.shapes_of(self._training.arguments.x),
-        )(self._training.hyperparameters(network.values))
+            self.builder.hypermodel,
+            input_shapes=sizing.shapes_of(self.training.arguments.x),
+        )(self.training.hyperparameters(network.values))
         return float(getattr(costs, name))
 
     # Saving.
@@ -327,18 +353,13 @@ class Finalizing:
     def _export(
         self, network: Network, score: Score, path: pathlib.Path
     ) -> None:
-        """Saves the model, and makes sure that what is saved is the model.
-
-        Raises:
-            RuntimeError: If it cannot be saved, cannot be loaded, or predicts
-                something else. What was trained and scored is kept.
-        """
-        hp = self._training.hyperparameters(network.values)
-        model = self._builder.build(hp)
+        """Saves the model, and makes sure that what is saved is the model."""
+        hp = self.training.hyperparameters(network.values)
+        model = self.builder.build(hp)
         if not model.built:
             config = self._build_config(network).read_text(encoding="utf-8")
-            build_again(model, json.loads(config))
-        read_weights(model, str(self._weights(network, score.seed)))
+            checkpoints.build_again(model, json.loads(config))
+        checkpoints.read_weights(model, str(self._weights(network, score.seed)))
         if model.optimizer is not None:
             # Keras 3.15 complains when it loads one without variables.
             model.optimizer.build(model.trainable_variables)
@@ -359,7 +380,7 @@ class Finalizing:
                 f"handle. Received: {network.name}, which fails with "
                 f"{error!r}. {way_out}"
             ) from error
-        x = self._training.examples(_COMPARED)
+        x = unseen.examples(self.training.unseen, _COMPARED)
         expected = keras.tree.flatten(model.predict(x, verbose=0))
         found = keras.tree.flatten(reloaded.predict(x, verbose=0))
         for one, other in zip(expected, found, strict=True):

@@ -1,43 +1,67 @@
-"""The user's `on_trial_end`."""
+"""Hooks of the user: `on_trial_end`, those of tuners, and TensorBoard."""
 
 from collections.abc import Callable
 from typing import Any
 
+import keras
+import keras_tuner
 from keras_tuner.engine import trial as trial_lib
+
+from keras_evonas.training import Execution
 
 TrialHook = Callable[[trial_lib.Trial], Any]
 
 
-class CheckedHook:
-    """A hook whose error waits until everything is recorded.
+class TunerHooks(keras.callbacks.Callback):
+    """Calls the hooks that a subclass of `keras_tuner.Tuner` overrides."""
 
-    Args:
-        hook: Callable that takes an ended trial, or `None`.
+    HOOKS = (
+        *("on_epoch_begin", "on_epoch_end"),
+        *("on_batch_begin", "on_batch_end"),
+    )
 
-    Raises:
-        TypeError: If it is something else.
-    """
+    def __init__(
+        self, tuner: keras_tuner.Tuner, trial: trial_lib.Trial
+    ) -> None:
+        super().__init__()
+        for name in overridden(type(tuner), self.HOOKS, keras_tuner.Tuner):
+            setattr(self, name, self._hook(getattr(tuner, name), trial))
 
-    def __init__(self, hook: TrialHook | None) -> None:
-        if hook is not None and not callable(hook):
-            raise TypeError(
-                "`on_trial_end` must be a callable that takes a trial. "
-                f"Received: {hook!r} of type {type(hook).__name__}."
-            )
-        self._hook = hook
-        self._error: Exception | None = None
+    def _hook(
+        self, hook: Callable[..., object], trial: trial_lib.Trial
+    ) -> Callable[..., None]:
+        def call(number: int, logs: object = None) -> None:
+            hook(trial, self.model, number, logs)
 
-    def __call__(self, trial: trial_lib.Trial) -> None:
-        """Calls the hook and keeps the first error."""
-        if self._hook is None:
-            return
-        try:
-            self._hook(trial)
-        except Exception as error:
-            self._error = self._error or error
+        return call
 
-    def raise_error(self) -> None:
-        """Raises the error, if there was one."""
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
+
+def overridden(
+    own: type, names: tuple[str, ...], original: type
+) -> tuple[str, ...]:
+    """Returns the names of the methods that a class does not inherit."""
+    return tuple(
+        name
+        for name in names
+        if getattr(own, name) is not getattr(original, name)
+    )
+
+
+def place_tensorboard(callbacks: list[Any], execution: Execution) -> None:
+    """Gives TensorBoard callbacks a folder, and adds the hyperparameters."""
+    trial_id, _, number = execution.name.partition("/execution")
+    trial = trial_lib.Trial(execution.hyperparameters, trial_id=trial_id)
+    _Boards().place(callbacks, trial, int(number or 0))
+
+
+class _Boards(keras_tuner.Tuner):
+    """keras-tuner's way of placing TensorBoard, without a search."""
+
+    def __init__(self) -> None:
+        """Does nothing: the methods used here need no attributes."""
+
+    def place(
+        self, callbacks: list[Any], trial: trial_lib.Trial, number: int
+    ) -> None:
+        """Changes callbacks as keras-tuner does."""
+        self._configure_tensorboard_dir(callbacks, trial, number)

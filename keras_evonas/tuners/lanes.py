@@ -1,14 +1,22 @@
-"""Several trials at a time from any keras-tuner oracle."""
+"""Several trials at a time from any keras-tuner oracle, also under a chief."""
 
 import ipaddress
 import os
+import threading
 import time
 import warnings
 from collections.abc import Callable
+from collections.abc import Iterable
 
+import grpc
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas.oracles.leases import lease_seconds
+
+# So many signs of life may be lost before a lease ends.
+_BEATS = 4
+# Seconds.
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 2.0
 
@@ -19,11 +27,6 @@ class Lanes:
     To keras-tuner 1.4.8 each lane is a tuner of its own. A chief exits only
     when every name that asked was told to stop, so all lanes are asked until
     they were.
-
-    Args:
-        oracle: The oracle, or keras-tuner's client of one.
-        tuner_id: String, the name of the tuner.
-        number: Integer, how many lanes.
     """
 
     def __init__(
@@ -33,16 +36,13 @@ class Lanes:
         self._open = [f"{tuner_id}-lane{lane}" for lane in range(number)]
 
     def ask(
-        self,
-        before: Callable[[], None] = lambda: None,
-        *,
-        wait: bool = True,
+        self, before: Callable[[], None], *, wait: bool
     ) -> list[trial_lib.Trial]:
-        """Asks for a trial for each lane, and waits until there is one.
+        """Asks for a trial for each lane, and may wait until there is one.
 
         Args:
             before: Called before each question.
-            wait: Boolean, whether to wait. Defaults to `True`.
+            wait: Boolean, whether to wait.
 
         Returns:
             New running trials; none when the search is over, or when there
@@ -65,6 +65,59 @@ class Lanes:
                 time.sleep(seconds)
                 seconds = min(2 * seconds, _LONGEST_WAIT)
         return []
+
+
+class Heartbeat:
+    """Renews the leases of running trials while they are trained.
+
+    Use it in a `with` statement. It does nothing unless `is_needed`: unless
+    this is a worker of a chief with an `EvoOracle`, which gives leases.
+    """
+
+    def __init__(self, oracle: keras_tuner.Oracle, *, is_needed: bool) -> None:
+        self._oracle = oracle
+        self._is_needed = is_needed
+        # Never changed in place: the thread reads it at any time.
+        self._running: frozenset[str] = frozenset()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(
+            target=self._beat, name="heartbeat", daemon=True
+        )
+
+    def __enter__(self) -> "Heartbeat":
+        if self._is_needed:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._is_over.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=lease_seconds())
+
+    def add(self, trials: Iterable[trial_lib.Trial]) -> None:
+        """Begins to renew the leases of trials."""
+        trial_ids = {trial.trial_id for trial in trials}
+        self._running |= trial_ids
+        if self._is_needed:
+            self._renew(trial_ids)
+
+    def remove(self, trials: Iterable[trial_lib.Trial]) -> None:
+        """Stops renewing the leases of trials that have ended."""
+        self._running -= {trial.trial_id for trial in trials}
+
+    def _beat(self) -> None:
+        while not self._is_over.wait(lease_seconds() / _BEATS):
+            self._renew(self._running)
+
+    def _renew(self, trial_ids: Iterable[str]) -> None:
+        for trial_id in trial_ids:
+            try:
+                # A report without metrics says that the trial still runs.
+                self._oracle.update_trial(trial_id, {})
+            except grpc.RpcError:
+                # The chief is away, or has begun anew and handed the trial to
+                # another worker. The report of the trial's end tells.
+                continue
 
 
 def is_chief() -> bool:

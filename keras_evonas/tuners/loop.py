@@ -2,63 +2,46 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+import os
+from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TypeAlias
 
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas.execution import Crew
-from keras_evonas.execution import Executor
+from keras_evonas.execution.crew import Crew
+from keras_evonas.execution.crew import Executor
+from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.project.files import write_bytes
+from keras_evonas.project.resuming import how_to_resume
 from keras_evonas.training import Execution
 from keras_evonas.training import Outcome
 from keras_evonas.training.garbage import old_objects_spared
 from keras_evonas.tuners import sizing
-from keras_evonas.tuners.heartbeat import Heartbeat
+from keras_evonas.tuners import worker as worker_lib
+from keras_evonas.tuners.lanes import Heartbeat
 from keras_evonas.tuners.lanes import Lanes
-from keras_evonas.tuners.progress import Progress
 from keras_evonas.tuners.recipe import Recipe
-from keras_evonas.tuners.worker import ExecutionWorker
-from keras_evonas.tuners.worker import Job
-from keras_evonas.tuners.worker import Result
-from keras_evonas.tuners.worker import files_for
-from keras_evonas.tuners.worker import take_files
+from keras_evonas.tuners.reporting import Reporter
 
-# A worker may die for reasons of its own; a network that kills two in turn is
-# not tried a third time.
-_DEATHS = 2
-
-
-class TrialHooks(Protocol):
-    """The methods of a `keras_tuner.Tuner` that a search calls."""
-
-    def pre_create_trial(self) -> None:
-        """Called before the oracle is asked for a trial."""
-
-    def on_trial_begin(self, trial: trial_lib.Trial) -> None:
-        """Called before a trial is trained."""
-
-
-Report = Callable[[Sequence[trial_lib.Trial], Sequence[Outcome]], None]
+_Crew: TypeAlias = Crew[worker_lib.Job, worker_lib.Result]
 
 
 @dataclasses.dataclass
 class _Cohort:
     """The trials that a slot is working at.
 
-    Args:
-        trials: The trials.
-        waiting: Parts that are still to be trained, each with the number of
-            workers that it has cost.
-        outcomes: Those of the parts that are done.
+    Parts of them are waiting to be trained, each with whether a worker has
+    died of it; the outcomes are those of the others.
     """
 
     trials: list[trial_lib.Trial]
-    waiting: list[tuple[Sequence[Execution], int]]
+    waiting: list[tuple[Sequence[Execution], bool]]
     outcomes: list[Outcome] = dataclasses.field(default_factory=list)
 
 
+@dataclasses.dataclass(kw_only=True, eq=False)
 class SearchLoop:
     """Trains until the oracle has no more trials.
 
@@ -67,56 +50,45 @@ class SearchLoop:
     run alone, so that only the one which does it fails.
 
     Args:
-        oracle: The oracle, or keras-tuner's client of one.
-        tuner_id: String, the name of the tuner.
+        tuner: The tuner whose oracle is asked, and whose hooks are called.
         recipe: How networks are built and trained.
         executor: Where they are trained.
         folds: Integer, how many folds each trial is trained on, or 0.
-        hooks: The tuner's own hooks.
-        report: Called with the trials and outcomes of each cohort.
-        progress: Prints what is being done.
+        reporter: Reports the trials and outcomes of each cohort.
         heartbeat: Renews the leases of running trials.
     """
 
-    def __init__(
-        self,
-        oracle: keras_tuner.Oracle,
-        tuner_id: str,
-        recipe: Recipe,
-        *,
-        executor: Executor,
-        folds: int,
-        hooks: TrialHooks,
-        report: Report,
-        progress: Progress,
-        heartbeat: Heartbeat,
-    ) -> None:
-        self._oracle = oracle
-        self._tuner_id = tuner_id
-        self._recipe = recipe
-        self._executor = executor
-        self._folds = folds
-        self._hooks = hooks
-        self._report = report
-        self._progress = progress
-        self._heartbeat = heartbeat
+    tuner: keras_tuner.Tuner
+    recipe: Recipe
+    executor: Executor
+    folds: int
+    reporter: Reporter
+    heartbeat: Heartbeat
+
+    def __post_init__(self) -> None:
         self._size = 1
-        if recipe.alone is None:
+        if self.recipe.alone is None:
             self._size = sizing.largest_cohort(
-                recipe.cohort_size, oracle.max_trials, folds
+                self.recipe.cohort_size,
+                self.tuner.oracle.max_trials,
+                self.folds,
             )
         self._cohorts: dict[int, _Cohort] = {}
 
     def run(self) -> None:
         """Searches to the end."""
-        share = 1.0 / (getattr(self._executor, "workers", None) or 1)
-        worker = ExecutionWorker(self._recipe, self._size, share)
+        share = 1.0 / (getattr(self.executor, "workers", None) or 1)
+        worker = worker_lib.ExecutionWorker(self.recipe, self._size, share)
         # keras-tuner collects garbage before it builds a network.
-        alone = self._recipe.alone is not None
+        alone = self.recipe.alone is not None
         spared = old_objects_spared if alone else contextlib.nullcontext
-        with spared(), self._executor.crew(worker) as crew, self._heartbeat:
+        with spared(), self.executor.crew(worker) as crew, self.heartbeat:
+            name, slots = self.tuner.tuner_id, range(crew.slots)
+            names = [f"{name}-worker{slot}" for slot in slots]
+            runs = self.recipe.executions_per_trial * max(1, self.folds)
             lanes = [
-                self._lanes(slot, crew.slots) for slot in range(crew.slots)
+                Lanes(self.tuner.oracle, one, max(1, self._size // runs))
+                for one in (names if len(slots) > 1 else [name])
             ]
             while True:
                 self._fill(crew, lanes)
@@ -124,66 +96,58 @@ class SearchLoop:
                     return
                 self._take(crew)
 
-    def _lanes(self, slot: int, slots: int) -> Lanes:
-        name = self._tuner_id
-        if slots > 1:
-            name = f"{name}-worker{slot}"
-        runs = self._recipe.executions_per_trial * max(1, self._folds)
-        return Lanes(self._oracle, name, max(1, self._size // runs))
-
-    def _fill(self, crew: Crew[Job, Result], lanes: list[Lanes]) -> None:
+    def _fill(self, crew: _Crew, lanes: list[Lanes]) -> None:
         """Gives every free slot a cohort, as long as there are trials."""
         for slot in range(crew.slots):
             if slot in self._cohorts:
                 continue
             trials = lanes[slot].ask(
-                self._hooks.pre_create_trial, wait=not self._cohorts
+                self.tuner.pre_create_trial, wait=not self._cohorts
             )
             if not trials:
                 continue
             for trial in trials:
-                self._hooks.on_trial_begin(trial)
-            self._heartbeat.add(trials)
-            executions = self._executions(trials)
-            self._progress.training(len(executions))
-            self._cohorts[slot] = _Cohort(trials, [(executions, 0)])
+                self.tuner.on_trial_begin(trial)
+            self.heartbeat.add(trials)
+            executions = self.recipe.executions(
+                trials,
+                folds=self.folds,
+                bar=self.recipe.builder.files.bar(self.tuner.oracle),
+                get_trial=self.tuner.oracle.get_trial,
+            )
+            self.reporter.progress.training(len(executions))
+            self._cohorts[slot] = _Cohort(trials, [(executions, False)])
             self._start(crew, slot)
 
-    def _executions(self, trials: Sequence[trial_lib.Trial]) -> list[Execution]:
-        return self._recipe.executions(
-            trials,
-            folds=self._folds,
-            bar=self._recipe.builder.files.bar(self._oracle),
-            get_trial=self._oracle.get_trial,
-        )
-
-    def _start(self, crew: Crew[Job, Result], slot: int) -> None:
+    def _start(self, crew: _Crew, slot: int) -> None:
         executions, _ = self._cohorts[slot].waiting[0]
-        job = Job(executions=executions, size=self._size)
-        if self._executor.is_remote:
-            job = files_for(job, self._recipe)
+        job = worker_lib.Job(executions=executions, size=self._size)
+        if self.executor.is_remote:
+            job = worker_lib.files_for(job, self.recipe)
         crew.start(slot, job)
 
-    def _take(self, crew: Crew[Job, Result]) -> None:
+    def _take(self, crew: _Crew) -> None:
         """Waits for a slot, and reports its cohort if it is done."""
         ended = crew.wait()
         cohort = self._cohorts[ended.slot]
-        executions, deaths = cohort.waiting.pop(0)
+        executions, has_killed = cohort.waiting.pop(0)
         if ended.result is not None:
-            take_files(ended.result, self._recipe.builder.files.folder)
+            # What a worker on another machine has written.
+            for name, content in ended.result.files.items():
+                write_bytes(self.recipe.builder.files.folder / name, content)
             cohort.outcomes += ended.result.outcomes
-        elif deaths + 1 < _DEATHS or len(executions) > 1:
+        elif has_killed and len(executions) == 1:
+            cohort.outcomes.append(_killer(executions[0], str(ended.death)))
+        else:
+            # A worker may also die for reasons of its own.
             parts = [executions]
-            if deaths + 1 >= _DEATHS:
+            if has_killed:
                 parts = [[execution] for execution in executions]
-            again = 1 if len(parts) == 1 else _DEATHS - 1
-            cohort.waiting = [(p, again) for p in parts] + cohort.waiting
-            self._progress.say(
+            cohort.waiting = [(part, True) for part in parts] + cohort.waiting
+            self.reporter.progress.say(
                 f"A worker died ({ended.death}). Its networks are trained "
                 "again."
             )
-        else:
-            cohort.outcomes.append(_killer(executions[0], str(ended.death)))
         if cohort.waiting:
             self._start(crew, ended.slot)
             return
@@ -191,8 +155,8 @@ class SearchLoop:
         # What did not fit once will not fit the next time.
         limits = (o.cohort_limit or self._size for o in cohort.outcomes)
         self._size = min([self._size, *limits])
-        self._heartbeat.remove(cohort.trials)
-        self._report(cohort.trials, cohort.outcomes)
+        self.heartbeat.remove(cohort.trials)
+        self.reporter.report(cohort.trials, cohort.outcomes)
 
 
 def _killer(execution: Execution, death: str) -> Outcome:
@@ -200,8 +164,33 @@ def _killer(execution: Execution, death: str) -> Outcome:
         name=execution.name,
         status="failed",
         message=(
-            f"The worker died {_DEATHS} times while it trained this network, "
-            f"the last time alone: {death} It may need more memory than there "
-            "is."
+            "The worker died 2 times while it trained this network, the last "
+            f"time alone: {death} It may need more memory than there is."
         ),
     )
+
+
+@contextlib.contextmanager
+def interruptible(
+    oracle: keras_tuner.Oracle, folder: str | os.PathLike[str]
+) -> Iterator[None]:
+    """Lets go of the project folder at the end of a search, however it ends.
+
+    After Ctrl-C the networks that are being trained are abandoned: they begin
+    again when the search goes on. All that have ended are on the disk.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(oracle, EvoOracle):
+            oracle.release_folder(reread=True)
+        if isinstance(error, KeyboardInterrupt):
+            print(
+                f"\nInterrupted. {len(oracle.end_order)} trials are saved in "
+                f"'{folder}'; those that were running begin again. "
+                f"{how_to_resume(folder)}",
+                flush=True,
+            )
+        raise
+    if isinstance(oracle, EvoOracle):
+        oracle.release_folder(reread=False)

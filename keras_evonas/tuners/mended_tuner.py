@@ -1,11 +1,10 @@
-"""keras-tuner's Tuner, mended.
+"""keras-tuner's Tuner, mended; nothing here knows about cohorts.
 
 What a tuner of this package needs from keras-tuner 1.4.8 and does not get:
 training that follows from a seed, arguments of `fit` as hyperparameters,
 `HyperbandOracle` outside of `Hyperband`, an error that names the callback that
 cannot be copied, no tensorboard unless it is used, checkpoints that do not
-fill the disk, and best models that are trained ones. Nothing here knows about
-cohorts.
+fill the disk, and best models that are trained ones.
 """
 
 import dataclasses
@@ -13,8 +12,10 @@ import os
 import pathlib
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import TypeAlias
+from typing import TypedDict
 
 import keras
 import keras_tuner
@@ -23,24 +24,43 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.explanation import explored
-from keras_evonas.oracles.fidelity import INHERITS
+from keras_evonas.oracles import fidelity
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project import lock
 from keras_evonas.project.curves import Value
 from keras_evonas.project.curves import read_histories
 from keras_evonas.project.files import check_local
+from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
 from keras_evonas.training import Execution
 from keras_evonas.training import callbacks as callback_lib
+from keras_evonas.training.checkpoints import build_again
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners.builder import NetworkBuilder
-from keras_evonas.tuners.compilation import Compilation
 from keras_evonas.tuners.recipe import FitArgumentsOf
 from keras_evonas.tuners.recipe import changes_of
 from keras_evonas.tuners.trial_files import TrialFiles
 from keras_evonas.tuners.trial_files import completed
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Trial: TypeAlias = trial_lib.Trial
+
+
+class HostTunerArguments(TypedDict):
+    """Arguments of `keras_tuner.Tuner`."""
+
+    max_model_size: int | None
+    optimizer: object
+    loss: object
+    metrics: object
+    distribution_strategy: object
+    directory: str | os.PathLike[str] | None
+    project_name: str | None
+    tuner_id: str | None
+    overwrite: bool
+    executions_per_trial: int
 
 
 class MendedTuner(keras_tuner.Tuner):
@@ -54,16 +74,7 @@ class MendedTuner(keras_tuner.Tuner):
         files: Callable[[str], TrialFiles],
         fit_arguments: FitArgumentsOf | None,
         seed: int | None,
-        max_model_size: int | None,
-        optimizer: object,
-        loss: object,
-        metrics: object,
-        distribution_strategy: object,
-        directory: str | os.PathLike[str] | None,
-        project_name: str | None,
-        tuner_id: str | None,
-        overwrite: bool,
-        executions_per_trial: int,
+        **host: "Unpack[HostTunerArguments]",
     ) -> None:
         self.fit_arguments = fit_arguments
         self._seed = None if seed is None else check_seed(seed)
@@ -71,24 +82,11 @@ class MendedTuner(keras_tuner.Tuner):
         self._local_oracle = oracle
         self._execution = 0
         self._is_made = False
-        check_local(directory)
-        if overwrite:
-            name = project_name or "untitled_project"
-            lock.check_free(pathlib.Path(directory or ".", name))
-        super().__init__(
-            oracle=oracle,
-            hypermodel=hypermodel,
-            max_model_size=max_model_size,
-            optimizer=optimizer,
-            loss=loss,
-            metrics=metrics,
-            distribution_strategy=distribution_strategy,
-            directory=directory,
-            project_name=project_name,
-            tuner_id=tuner_id,
-            overwrite=overwrite,
-            executions_per_trial=executions_per_trial,
-        )
+        check_local(host["directory"])
+        if host["overwrite"]:
+            name = host["project_name"] or "untitled_project"
+            lock.check_free(pathlib.Path(host["directory"] or ".", name))
+        super().__init__(oracle=oracle, hypermodel=hypermodel, **host)
         self._is_made = True
         self._files = files(self.project_dir)
         if isinstance(oracle, EvoOracle):
@@ -105,9 +103,9 @@ class MendedTuner(keras_tuner.Tuner):
     def _builder(self) -> NetworkBuilder:
         return NetworkBuilder(
             hypermodel=self.hypermodel,
-            compilation=Compilation(
-                optimizer=self.optimizer, loss=self.loss, metrics=self.metrics
-            ),
+            optimizer=self.optimizer,
+            loss=self.loss,
+            metrics=self.metrics,
             files=self._files,
             max_model_size=self.max_model_size,
             distribution_strategy=self.distribution_strategy,
@@ -121,12 +119,9 @@ class MendedTuner(keras_tuner.Tuner):
         """
         if oracle.costs is not None:
             return
-        is_new = not oracle.trials
+        build, space = self._builder.build, oracle.hyperparameters
         if oracle.needed_costs or (
-            is_new
-            and sizing.may_exceed_memory(
-                self._builder.build, oracle.hyperparameters
-            )
+            not oracle.trials and sizing.may_exceed_memory(build, space)
         ):
             oracle.costs = HypermodelCosts(self.hypermodel)
 
@@ -228,7 +223,7 @@ class MendedTuner(keras_tuner.Tuner):
     def _build_and_fit_model(
         self, trial: Trial, *args: object, **kwargs: object
     ) -> object:
-        parent = trial.hyperparameters.values.get(INHERITS)
+        parent = trial.hyperparameters.values.get(fidelity.INHERITS)
         execution = Execution(
             name=f"{trial.trial_id}/execution{self._execution}",
             seed=self._training_seed + self._execution,
@@ -274,7 +269,7 @@ class MendedTuner(keras_tuner.Tuner):
 
         Returns:
             List of models with the weights of their best epochs, the best of
-            the first objective first. `EvoOracle.get_pareto_trials` has their
+            the first objective first; `EvoOracle.get_pareto_trials` has their
             trials.
 
         Raises:
@@ -301,3 +296,59 @@ class MendedTuner(keras_tuner.Tuner):
             values, one an epoch; an empty list if the trial did not complete.
         """
         return read_histories(self._files.folder_of(trial_id))
+
+
+class MultiFidelityTuner(keras_tuner.Hyperband):
+    """keras-tuner's Tuner, for an oracle that says how long to train.
+
+    `keras_tuner.Tuner` trains every trial from the beginning and for the same
+    number of epochs, whatever the oracle says; `keras_tuner.Hyperband` can do
+    better, but brings its own oracle. This one is called as
+    `keras_tuner.Tuner` is, and trains as `keras_tuner.Hyperband` does: up to
+    the epochs of the trial's rung, and a promoted trial goes on from the
+    weights of its best epoch so far. Deviation from it: the optimizer goes on
+    from its state of that epoch, too, instead of from none.
+
+    Args:
+        oracle: Instance of a `keras_tuner.Oracle`, for example an `EvoOracle`
+            with the strategy `successive_halving(max_epochs=27)`.
+        hypermodel: As in `keras_tuner.Tuner`.
+        **kwargs: As in `keras_tuner.Tuner`.
+
+    Example:
+
+    ```python
+    oracle = EvoOracle(
+        "val_accuracy",
+        max_trials=100,
+        strategy=successive_halving(max_epochs=27, min_epochs=3),
+    )
+    tuner = MultiFidelityTuner(oracle=oracle, hypermodel=build_model)
+    tuner.search(x, y, validation_data=(x_val, y_val))
+    ```
+    """
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        hypermodel: object = None,
+        **kwargs: object,
+    ) -> None:
+        # Not Hyperband's, which would make its own oracle.
+        keras_tuner.Tuner.__init__(
+            self, oracle=oracle, hypermodel=hypermodel, **kwargs
+        )
+
+    def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = super(keras_tuner.Hyperband, self)._build_hypermodel(hp)
+        parent = hp.values.get(fidelity.CONTINUES)
+        if parent is not None:
+            if not model.built:
+                path = self._get_build_config_fname(parent)
+                build_again(model, read_json(path))
+            # keras-tuner 1.4.8 loads into an optimizer without variables,
+            # and Keras skips what it cannot place.
+            if model.optimizer is not None:
+                model.optimizer.build(model.trainable_variables)
+            model.load_weights(self._get_checkpoint_fname(parent))
+        return model

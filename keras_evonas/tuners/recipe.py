@@ -22,8 +22,8 @@ from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.tuners.builder import NetworkBuilder
-from keras_evonas.tuners.host_callbacks import TunerHooks
-from keras_evonas.tuners.host_callbacks import place_tensorboard
+from keras_evonas.tuners.hooks import TunerHooks
+from keras_evonas.tuners.hooks import place_tensorboard
 from keras_evonas.tuners.sizing import CohortSize
 
 FitArgumentsOf: TypeAlias = Callable[
@@ -88,9 +88,9 @@ class Recipe:
         return FitArguments.of(*self.args, **self.kwargs)
 
     @property
-    def lead(self) -> list[tuple[str, str]]:
+    def lead(self) -> list[list[str]]:
         """Names and directions of what decides which epoch is the best."""
-        return pairs_of(self.objective)
+        return objectives.lead_of(self.objective)
 
     def in_folder(self, folder: pathlib.Path) -> "Recipe":
         """Returns the recipe for another project folder."""
@@ -117,92 +117,62 @@ class Recipe:
 
         Args:
             trials: The trials.
-            folds: Integer, how many folds each is trained on. Defaults to 0,
-                the data as they are.
+            folds: Integer, how many folds each is trained on, or 0.
             bar: Float, the loss below which weights are worth writing when a
                 trial is trained once; see `Execution`.
             get_trial: Returns the trial of an identifier.
         """
+        files = self.builder.files
         # A tuner's own `run_trial` trains as often as it likes.
         repeats = 1 if self.own_training else self.executions_per_trial
         places = [
-            (seed, fold)
-            for seed in range(repeats)
+            (self.seed + repeat, fold)
+            for repeat in range(repeats)
             for fold in [*range(folds)] or [None]
         ]
-        return [
-            self._execution(
-                trial,
-                number,
-                seed=self.seed + seed,
-                fold=fold,
-                bar=bar if len(places) == 1 else None,
-                get_trial=get_trial,
-            )
-            for trial in trials
-            for number, (seed, fold) in enumerate(places)
-        ]
-
-    def _execution(
-        self,
-        trial: trial_lib.Trial,
-        number: int,
-        *,
-        seed: int,
-        fold: int | None,
-        bar: float | None,
-        get_trial: Callable[[str], trial_lib.Trial],
-    ) -> Execution:
-        hp, files = trial.hyperparameters, self.builder.files
-        parent = hp.values.get(INHERITS)
-        checkpoint = None
-        if files.writes:
-            checkpoint = files.weights_of(trial.trial_id, number)
-        return Execution(
-            # Also the folder for the files of callbacks, as in keras-tuner.
-            name=f"{trial.trial_id}/execution{number}",
-            seed=seed,
-            hyperparameters=hp,
-            parent_hyperparameters=get_trial(parent).hyperparameters
-            if parent
-            else None,
-            fit=changes_of(hp, self.fit_arguments),
-            fold=fold,
-            checkpoint=checkpoint,
-            bar=bar,
-        )
+        executions = []
+        for trial in trials:
+            hp, name = trial.hyperparameters, trial.trial_id
+            parent = hp.values.get(INHERITS)
+            changes = changes_of(hp, self.fit_arguments)
+            executions += [
+                Execution(
+                    # Also the folder for the files of callbacks.
+                    name=f"{name}/execution{number}",
+                    seed=seed,
+                    hyperparameters=hp,
+                    parent_hyperparameters=parent
+                    and get_trial(parent).hyperparameters,
+                    fit=changes,
+                    fold=fold,
+                    checkpoint=files.weights_of(name, number)
+                    if files.writes
+                    else None,
+                    bar=bar if len(places) == 1 else None,
+                )
+                for number, (seed, fold) in enumerate(places)
+            ]
+        return executions
 
     def adapted_callbacks(
         self, execution: Execution, own: Sequence[Any]
     ) -> list[Any]:
         """Gives an execution's copies of the callbacks places of their own.
 
-        Args:
-            execution: The execution.
-            own: Its copies of the callbacks.
-
-        Returns:
-            The callbacks to train with, those of TensorBoard's hyperparameters
-            and of the tuner's own hooks included.
+        Those of TensorBoard's hyperparameters and of the tuner's own hooks are
+        added.
         """
         adapted = list(own)
         if "/execution" not in execution.name:  # It is of no trial.
             return callback_lib.placed(adapted, execution.name)
-        boards = [
-            c for c in adapted if isinstance(c, keras.callbacks.TensorBoard)
-        ]
-        others = [c for c in adapted if c not in boards]
+        board = keras.callbacks.TensorBoard
+        others = [c for c in adapted if not isinstance(c, board)]
         callback_lib.placed(others, execution.name)
-        if boards:
+        if len(others) < len(adapted):
             place_tensorboard(adapted, execution)
         if self.tuner is not None:
-            adapted += TunerHooks.of(self.tuner, trial_of(execution))
+            adapted.append(TunerHooks(self.tuner, trial_of(execution)))
         return adapted
-
-
-def pairs_of(objective: keras_tuner.Objective) -> list[tuple[str, str]]:
-    """Returns names and directions of what decides which epoch is the best."""
-    return [(name, way) for name, way in objectives.lead_of(objective)]
 
 
 def trial_of(execution: Execution) -> trial_lib.Trial:
@@ -224,12 +194,7 @@ def parent_of(execution: Execution) -> list[trial_lib.Trial]:
 def changes_of(
     hp: keras_tuner.HyperParameters, fit_arguments: FitArgumentsOf | None
 ) -> dict[str, Any]:
-    """Returns the arguments of `fit` that are a trial's own.
-
-    Args:
-        hp: The trial's hyperparameters.
-        fit_arguments: As for `EvoTuner`.
-    """
+    """Returns the arguments of `fit` that are a trial's own."""
     changes: dict[str, Any] = {}
     if fit_arguments is not None:
         changes.update(fit_arguments(hp))

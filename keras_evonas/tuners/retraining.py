@@ -1,7 +1,8 @@
-"""Networks trained again, apart from the search, and judged on unseen data."""
+"""Networks of an ended search, trained again and judged on unseen data."""
 
 import dataclasses
 import math
+import pathlib
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -10,26 +11,73 @@ from typing import TypeAlias
 
 import keras
 import keras_tuner
+from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.hyperparameters import to_space
+from keras_evonas.oracles.fidelity import EPOCHS
+from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.retrained import Repeat
 from keras_evonas.project.retrained import Score
-from keras_evonas.training import Data
 from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
-from keras_evonas.training import Outcome
-from keras_evonas.training import Task
 from keras_evonas.training import callbacks as callback_lib
-from keras_evonas.training import evaluate
 from keras_evonas.training.checks import check_fit
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners import unseen as unseen_lib
-from keras_evonas.tuners.alone import train_alone
 from keras_evonas.tuners.progress import Progress
 from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.recipe import changes_of
+from keras_evonas.tuners.trial_files import completed
+from keras_evonas.tuners.worker import ExecutionWorker
+from keras_evonas.tuners.worker import Job
 
 OnScore: TypeAlias = Callable[[Repeat, Score], None]
 OnTrained: TypeAlias = Callable[[Repeat, keras.Model, float], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class EndedSearch:
+    """The trials of a search, and what they had to keep to."""
+
+    oracle: keras_tuner.Oracle
+    evo_oracle: EvoOracle | None  # The oracle if it is one, in this process.
+    folder: pathlib.Path
+    first_seed: int  # The first that no training of the search began with.
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space."""
+        return to_space(self.oracle.get_space())
+
+    @property
+    def completed(self) -> list[trial_lib.Trial]:
+        """All completed trials, best first."""
+        return self.best(10**9)
+
+    def best(self, number: int) -> list[trial_lib.Trial]:
+        """Returns the best completed trials, at most so many."""
+        return completed(self.oracle.get_best_trials(number))
+
+    def seeds(self, number: int) -> list[int]:
+        """Returns the first seeds that the search did not train with."""
+        return list(range(self.first_seed, self.first_seed + number))
+
+    def may_be_trained(self, genome: Mapping[str, Any]) -> bool:
+        """Returns whether a network keeps the constraints known before."""
+        oracle = self.evo_oracle
+        return oracle is None or oracle.violation_before(genome) == 0
+
+    def is_within(self, trial: trial_lib.Trial) -> bool:
+        """Returns whether a trial keeps the constraints that it was to show."""
+        oracle = self.evo_oracle
+        return oracle is None or oracle.violation_after(trial) == 0
+
+
+def epochs_of(trial: trial_lib.Trial) -> int | None:
+    """Returns the epochs that a trial of several fidelities was trained for."""
+    epochs: int | None = trial.hyperparameters.values.get(EPOCHS)
+    return epochs
 
 
 class Retraining:
@@ -39,14 +87,15 @@ class Retraining:
         recipe: How the networks of the search are built and trained.
         x: Input data, as for `keras.Model.fit`.
         y: Target data.
-        unseen: Data of `keras.Model.evaluate`, which no training sees.
+        unseen: Data of `keras.Model.evaluate`, which no training sees; also
+            an attribute.
         fit: Mapping of other arguments of `fit`.
         seen: The data that the search saw.
         verbose: Integer, the tuner's own `verbose`, or `None`.
 
     Raises:
-        ValueError: If the data were seen, if no network could be trained with
-            them, or if nothing says how long to train.
+        ValueError: If the data were seen, or no network could be trained with
+            them.
     """
 
     def __init__(
@@ -61,14 +110,14 @@ class Retraining:
         verbose: int | None,
     ) -> None:
         unseen_lib.check(unseen, x, seen)
-        self._unseen = unseen
+        self.unseen = unseen
         self._given = (x,) if y is None else (x, y)
         self._fit = dict(fit)
         self._verbose = self._fit.pop("verbose", "auto")
         if verbose is not None:
             self._verbose = verbose
         self._recipe = dataclasses.replace(
-            recipe, args=self._given, kwargs=self._fit, tuner=None
+            recipe, args=self._given, kwargs=self._fit, cv=None, tuner=None
         )
         self.arguments = FitArguments.of(x=x, y=y, **self._fit)
         # What is wrong for all networks is said before any is trained.
@@ -83,10 +132,8 @@ class Retraining:
         Callbacks count by their class, and data that are no arrays by the
         shapes of their examples.
         """
-        values = {
-            field.name: getattr(self.arguments, field.name)
-            for field in dataclasses.fields(self.arguments)
-        }
+        names = [field.name for field in dataclasses.fields(self.arguments)]
+        values = {name: getattr(self.arguments, name) for name in names}
         plain = {
             name: value
             for name, value in values.items()
@@ -98,22 +145,16 @@ class Retraining:
         ]
         weights = (self.arguments.sample_weight, self.arguments.class_weight)
         return unseen_lib.digest(
-            [repr((sorted(plain.items()), kinds))],
-            [self._given, self._unseen, *weights],
+            repr((sorted(plain.items()), kinds)),
+            [self._given, self.unseen, *weights],
         )
 
     def progress(self, total: int, ended: int) -> Progress:
-        """Makes what prints a line for each repeat.
-
-        Args:
-            total: Integer, how many repeats there are.
-            ended: Integer, how many of them were scored before.
-        """
-        verbose = 1 if self._verbose == "auto" else int(self._verbose)
+        """Makes what prints a line for each repeat; so many were scored."""
         return Progress(
             f"unseen {self._recipe.objective.name}",
             self._recipe.objective.direction,
-            verbose=verbose,
+            verbose=self._verbose,
             total=total,
             ended=ended,
         )
@@ -136,54 +177,51 @@ class Retraining:
             on_trained: Called with each trained model and its score.
         """
         by_name = {repeat.name: repeat for repeat in repeats}
+        given = self.arguments
+        batch_size = given.validation_batch_size or given.batch_size
 
         def judge(execution: Execution, model: keras.Model) -> dict[str, float]:
             repeat = by_name[execution.name]
-            return self._judge(repeat, model, on_score, on_trained)
+            results = unseen_lib.measured(model, self.unseen, batch_size)
+            score = self._score(repeat, results)
+            if score.score is not None:
+                if on_trained is not None:
+                    on_trained(repeat, model, score.score)
+                # A kill before the others of the cohort have ended costs
+                # nothing.
+                params = model.count_params()
+                on_score(repeat, dataclasses.replace(score, params=params))
+            return results
 
-        reason = self._recipe.alone
-        if reason is not None:
-            progress.say(f"Networks train one after another: {reason}.")
-        size = 1
-        if reason is None:
-            size = sizing.largest_cohort(self._recipe.cohort_size, None)
-        task = None if reason is not None else self._task(judge, size)
+        recipe, size = self._recipe, 1
+        if recipe.alone is None:
+            size = sizing.largest_cohort(recipe.cohort_size, None)
+        else:
+            progress.say(f"Networks train one after another: {recipe.alone}.")
+        worker = ExecutionWorker(recipe, size, after_training=judge)
+        worker.begin()
         rest = list(repeats)
         while rest:
             cohort, rest = rest[:size], rest[size:]
             progress.training(len(cohort))
-            executions = [self._execution(repeat) for repeat in cohort]
-            if task is None:
-                outcomes = [
-                    train_alone(self._recipe, one, judge, reports=False)[0]
-                    for one in executions
-                ]
-            else:
-                outcomes = evaluate(executions, task, cohort_size=size)
+            job = Job(executions=list(map(self._execution, cohort)), size=size)
+            outcomes = worker.run(job).outcomes
             size = min([size, *(o.cohort_limit or size for o in outcomes)])
             for repeat, outcome in zip(cohort, outcomes, strict=True):
-                self._report(repeat, outcome, on_score, progress)
-
-    def _task(
-        self,
-        judge: Callable[[Execution, keras.Model], Mapping[str, float]],
-        size: int,
-    ) -> Task:
-        recipe, plan = self._recipe, None
-        if recipe.cohort_size == "auto":
-            plan = sizing.MemoryPlan(
-                recipe.builder.build, self.arguments, recipe.space, size
-            )
-        return Task(
-            build=recipe.builder.build_for,
-            data=Data(self.arguments),
-            objective=recipe.lead,
-            after_training=judge,
-            training_bytes=plan.bytes_of if plan and plan.asks else None,
-            memory=None if plan is None else plan.memory,
-            infeasible=(keras_tuner.errors.FailedTrialError,),
-            fatal=(keras_tuner.errors.FatalError,),
-        )
+                score = Score(seed=repeat.seed, message=outcome.message)
+                if score.message is None:
+                    score = self._score(repeat, outcome.results)
+                score = dataclasses.replace(
+                    score, seconds=outcome.seconds, params=outcome.params
+                )
+                on_score(repeat, score)
+                progress.ended(
+                    score.score,
+                    label=f"{repeat.network.name}, seed {repeat.seed}: ",
+                    params=score.params,
+                    seconds=score.seconds,
+                    message=score.message,
+                )
 
     def _execution(self, repeat: Repeat) -> Execution:
         hp = self.hyperparameters(repeat.network.values)
@@ -196,68 +234,19 @@ class Retraining:
                 )
             changes["epochs"] = repeat.network.epochs
         return Execution(
-            name=repeat.name,
+            name=repeat.name, seed=repeat.seed, hyperparameters=hp, fit=changes
+        )
+
+    def _score(self, repeat: Repeat, results: Mapping[str, float]) -> Score:
+        value = unseen_lib.score_of(self._recipe.objective, results)
+        is_finite = math.isfinite(value)
+        return Score(
             seed=repeat.seed,
-            hyperparameters=hp,
-            fit=changes,
-        )
-
-    def _judge(
-        self,
-        repeat: Repeat,
-        model: keras.Model,
-        on_score: OnScore,
-        on_trained: OnTrained | None,
-    ) -> dict[str, float]:
-        batch_size = (
-            self.arguments.validation_batch_size or self.arguments.batch_size
-        )
-        results = unseen_lib.measured(model, self._unseen, batch_size)
-        score = unseen_lib.score_of(self._recipe.objective, results)
-        if math.isfinite(score):
-            if on_trained is not None:
-                on_trained(repeat, model, score)
-            # A kill before the others of the cohort have ended costs nothing.
-            scored = Score(
-                seed=repeat.seed,
-                score=score,
-                metrics=_finite_only(results),
-                params=model.count_params(),
-            )
-            on_score(repeat, scored)
-        return results
-
-    def examples(self, number: int) -> object:
-        """Returns inputs to predict from: the first of the unseen data."""
-        return unseen_lib.examples(self._unseen, number)
-
-    def _report(
-        self,
-        repeat: Repeat,
-        outcome: Outcome,
-        on_score: OnScore,
-        progress: Progress,
-    ) -> None:
-        message, value = outcome.message, None
-        if message is None:
-            value = unseen_lib.score_of(self._recipe.objective, outcome.results)
-            if not math.isfinite(value):
-                message = f"Its score on the unseen data was {value}."
-        score = Score(
-            seed=repeat.seed,
-            score=None if message else value,
-            metrics=_finite_only(outcome.results),
-            seconds=outcome.seconds,
-            params=outcome.params,
-            message=message,
-        )
-        on_score(repeat, score)
-        progress.ended(
-            score.score,
-            label=f"{repeat.network.name}, seed {repeat.seed}: ",
-            params=outcome.params,
-            seconds=outcome.seconds,
-            message=message,
+            score=value if is_finite else None,
+            metrics={n: v for n, v in results.items() if unseen_lib.finite(v)},
+            message=None
+            if is_finite
+            else f"Its score on the unseen data was {value}.",
         )
 
     def hyperparameters(
@@ -267,7 +256,3 @@ class Retraining:
         hp = self._recipe.space.copy()
         hp.values = dict(values)
         return hp
-
-
-def _finite_only(results: Mapping[str, float]) -> dict[str, float]:
-    return {n: v for n, v in results.items() if unseen_lib.finite(v)}

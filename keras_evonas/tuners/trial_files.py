@@ -13,13 +13,11 @@ from typing import Literal
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
-from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.files import write_json
 
 Policy = Literal["best", "top_k", "all", "none"]
-POLICIES = ("best", "top_k", "all", "none")
 _WEIGHTS = "checkpoint.weights.h5"
 _BUILD_CONFIG = "build_config.json"
 
@@ -97,10 +95,7 @@ class TrialFiles:
         return None if losses is None or len(losses) != 1 else losses[0]
 
     def keep(
-        self,
-        trial_id: str,
-        execution: int | None,
-        build_config: object,
+        self, trial_id: str, execution: int | None, build_config: object
     ) -> None:
         """Keeps the weights that an execution has written, as the trial's."""
         path = self.weights_of(trial_id)
@@ -151,20 +146,3 @@ def completed(trials: Iterable[trial_lib.Trial]) -> list[trial_lib.Trial]:
         for trial in trials
         if trial.status == trial_lib.TrialStatus.COMPLETED
     ]
-
-
-def check_policy(policy: object, top_k: object, needs_all: bool) -> None:
-    """Checks `keep_checkpoints` and `top_k`, raising a `ValueError`."""
-    if policy is not None and policy not in POLICIES:
-        raise ValueError(
-            f"`keep_checkpoints` must be one of {POLICIES}. Received: "
-            f"keep_checkpoints={policy!r}."
-        )
-    check_positive_integer("top_k", top_k)
-    if needs_all and policy not in (None, "all"):
-        raise ValueError(
-            "`keep_checkpoints` must be 'all' when trials go on from the "
-            "weights of others, as with `HyperbandOracle` and "
-            "`successive_halving`. Received: "
-            f"keep_checkpoints={policy!r}. Leave it out."
-        )

@@ -1,49 +1,35 @@
-"""`EvoTuner`: any keras-tuner oracle, with networks trained in cohorts."""
+"""`EvoTuner` for any keras-tuner oracle, and its shorthand."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import keras_tuner
 
+from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.execution import Executor
-from keras_evonas.models.costs.isolation import isolated
-from keras_evonas.models.costs.isolation import without_allocation
+from keras_evonas.oracles.checks import Initial
+from keras_evonas.oracles.constraints import Constraint
+from keras_evonas.oracles.feasibility import CostFunction
 from keras_evonas.oracles.fidelity import goes_on_from_weights
-from keras_evonas.training import FitArguments
-from keras_evonas.training import callbacks as callback_lib
-from keras_evonas.training.checks import check_fit
+from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.training.folds import check_cv
-from keras_evonas.training.folds import folds_of
-from keras_evonas.training.model_checks import check_fits_model
+from keras_evonas.tuners import alone
 from keras_evonas.tuners import checks
-from keras_evonas.tuners import sizing
+from keras_evonas.tuners import lanes
+from keras_evonas.tuners import loop
+from keras_evonas.tuners import reporting
 from keras_evonas.tuners.after_search import AfterSearch
-from keras_evonas.tuners.alone import has_own_training
-from keras_evonas.tuners.alone import why_alone
-from keras_evonas.tuners.elsewhere import OracleElsewhere
-from keras_evonas.tuners.heartbeat import Heartbeat
-from keras_evonas.tuners.hooks import CheckedHook
 from keras_evonas.tuners.hooks import TrialHook
-from keras_evonas.tuners.host_callbacks import TunerHooks
-from keras_evonas.tuners.host_callbacks import overridden
-from keras_evonas.tuners.interrupts import interruptible
-from keras_evonas.tuners.lanes import is_chief
-from keras_evonas.tuners.lanes import warn_of_open_port
-from keras_evonas.tuners.loop import SearchLoop
+from keras_evonas.tuners.hooks import TunerHooks
+from keras_evonas.tuners.hooks import overridden
 from keras_evonas.tuners.mended_tuner import MendedTuner
 from keras_evonas.tuners.progress import Progress
 from keras_evonas.tuners.recipe import FitArgumentsOf
 from keras_evonas.tuners.recipe import Recipe
-from keras_evonas.tuners.recipe import changes_of
-from keras_evonas.tuners.reporting import Reporter
-from keras_evonas.tuners.reporting import check_objective
-from keras_evonas.tuners.reporting import wants_latency
-from keras_evonas.tuners.reporting import warn_if_all_failed
 from keras_evonas.tuners.sizing import CohortSize
 from keras_evonas.tuners.trial_files import Policy
 from keras_evonas.tuners.trial_files import TrialFiles
-from keras_evonas.tuners.trial_files import check_policy
 from keras_evonas.tuners.trial_files import completed
 from keras_evonas.tuners.unseen import Seen
 
@@ -97,18 +83,16 @@ class EvoTuner(AfterSearch):
             of 2 or more cuts the shuffled examples into so many parts; a
             splitter of scikit-learn, such as `StratifiedKFold(5)`, or a list
             of pairs of index arrays says it in detail. `search` then takes
-            arrays and no validation data. The spread over the folds stands
-            among the metrics of a trial, as `val_accuracy_std` for the
-            objective `val_accuracy`; the checkpoint is that of the best fold.
-            It takes the memory of as many copies of the data. Defaults to
-            `None`.
+            arrays and no validation data, and the memory of as many copies of
+            them. The spread over the folds stands among the metrics of a
+            trial, as `val_accuracy_std` for the objective `val_accuracy`; the
+            checkpoint is that of the best fold. Defaults to `None`.
         on_trial_end: Callable that takes each trial that has completed or
             failed for good, once, such as `lambda trial: log(trial.trial_id,
-            trial.score)`. It is called in the process that has trained it,
-            in the thread of `search`, after the trial was recorded. If it
-            raises, the others of the cohort are recorded and told before the
-            search ends with the error; run again, it goes on behind them.
-            Defaults to `None`.
+            trial.score)`. It is called in the process and the thread of
+            `search`, after the trial was recorded. If it raises, the others
+            of the cohort are recorded and told before the search ends with
+            the error; run again, it goes on behind them. Defaults to `None`.
         seed: Integer, the seed of the training. Defaults to that of the
             oracle.
         verbose: Integer, `0` for a silent search, or `1` for a line a trial.
@@ -162,13 +146,13 @@ class EvoTuner(AfterSearch):
         executions_per_trial: int = 1,
     ) -> None:
         before = set(vars(self))
-        sizing.check_cohort_size(cohort_size)
+        checks.check_cohort_size(cohort_size)
         needs_all = goes_on_from_weights(oracle)
-        check_policy(keep_checkpoints, top_k, needs_all)
+        checks.check_policy(keep_checkpoints, top_k, needs_all)
         checks.check_cv_with(cv, needs_all)
         self.cohort_size = cohort_size
         self.cv = check_cv(cv)
-        self._hook = CheckedHook(on_trial_end)
+        self._hook = checks.checked_hook(on_trial_end)
         self.verbose = verbose
         self.executor = checks.checked_executor(executor)
         self._seen = Seen()
@@ -199,7 +183,9 @@ class EvoTuner(AfterSearch):
             for name, value in vars(self).items()
             if name not in self._not_sent
         }
-        oracle = OracleElsewhere(self.oracle.objective, self.oracle.max_trials)
+        oracle = alone.OracleElsewhere(
+            self.oracle.objective, self.oracle.max_trials
+        )
         return {
             **state,
             "_seed": self._training_seed,
@@ -222,33 +208,30 @@ class EvoTuner(AfterSearch):
             TypeError: If `fit` has no such argument, or if a callback cannot
                 be copied.
             ValueError: If the oracle has no objective to look for in the logs,
-                or if the data, or the number of epochs, are none that a
-                network could be trained with.
+                if the data, or the number of epochs, are none that a network
+                could be trained with, or if the scope of a distribution
+                strategy is open.
         """
-        if is_chief():
-            warn_of_open_port()
+        if lanes.is_chief():
+            lanes.warn_of_open_port()
             super().search(*fit_args, **fit_kwargs)
             return
         validation_data = fit_kwargs.get("validation_data")
         self._seen = Seen(fit_args, fit_kwargs.get("x"), validation_data)
         # keras-tuner would print tables of its own.
         self._local_oracle.verbose = 0
-        with interruptible(self._local_oracle, self.project_dir):
+        with loop.interruptible(self._local_oracle, self.project_dir):
             self.on_search_begin()
-            self._search(self._recipe(fit_args, fit_kwargs))
+            self._search(self._recipe(*fit_args, **fit_kwargs))
             self.on_search_end()
 
-    def _recipe(
-        self,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Recipe:
-        own_training = has_own_training(type(self), MendedTuner)
-        has_hooks = bool(overridden(type(self), TunerHooks.HOOKS, MendedTuner))
+    def _recipe(self, *args: object, **kwargs: object) -> Recipe:
+        own = overridden(type(self), alone.OWN_METHODS, MendedTuner)
+        hooks = overridden(type(self), TunerHooks.HOOKS, MendedTuner)
         return Recipe(
             builder=self._builder,
             args=args,
-            kwargs=kwargs or {},
+            kwargs=kwargs,
             fit_arguments=self.fit_arguments,
             seed=self._training_seed,
             executions_per_trial=self.executions_per_trial,
@@ -256,99 +239,45 @@ class EvoTuner(AfterSearch):
             space=self.oracle.get_space(),
             cohort_size=self.cohort_size,
             cv=self.cv,
-            latency=wants_latency(self._local_oracle),
-            alone=why_alone(
-                self.hypermodel,
-                self.distribution_strategy,
-                type(self),
-                MendedTuner,
+            latency=reporting.wants_latency(self._local_oracle),
+            alone=alone.why_alone(
+                self.hypermodel, self.distribution_strategy, own
             ),
-            tuner=self if own_training or has_hooks else None,
-            own_training=own_training,
+            tuner=self if own or hooks else None,
+            own_training=bool(own),
         )
 
     def _search(self, recipe: Recipe) -> None:
         progress = self._new_progress(recipe)
-        folds = self._checked_folds(recipe)
-        if recipe.alone is not None:
+        folds = checks.checked_folds(recipe)
+        if recipe.alone is None:
+            self._tell_shapes(recipe.arguments.x)
+        else:
             progress.say(f"Networks train one after another: {recipe.alone}.")
-        reporter = Reporter(
-            self.oracle,
-            self._files,
-            progress=progress,
-            hook=self._hook,
-            end_trial=self.on_trial_end,
-        )
         is_needed = self._is_worker() and self._evo_oracle is not None
-        SearchLoop(
-            self.oracle,
-            self.tuner_id,
-            recipe,
+        loop.SearchLoop(
+            tuner=self,
+            recipe=recipe,
             executor=self.executor,
             folds=folds,
-            hooks=self,
-            report=reporter.report,
-            progress=progress,
-            heartbeat=Heartbeat(self.oracle, is_needed=is_needed),
+            reporter=reporting.Reporter(
+                oracle=self.oracle,
+                files=self._files,
+                progress=progress,
+                hook=self._hook,
+                end_trial=self.on_trial_end,
+            ),
+            heartbeat=lanes.Heartbeat(self.oracle, is_needed=is_needed),
         ).run()
         stop_reason = getattr(self._local_oracle, "stop_reason", None)
         if stop_reason:
             progress.say(f"Search stopped: {stop_reason}.")
-        warn_if_all_failed(self._local_oracle.trials.values())
-
-    def _checked_folds(self, recipe: Recipe) -> int:
-        """Raises what is wrong for all networks, which then costs no trial.
-
-        Returns:
-            The number of folds, 0 without `cv`.
-        """
-        if recipe.alone is not None:
-            checks.check_can_fold(self.cv, recipe.alone)
-            return 0
-        if self.hypermodel is None:
-            raise ValueError(
-                "`hypermodel` must be a `keras_tuner.HyperModel`, or a "
-                "function that takes hyperparameters and returns a compiled "
-                "model. Received: hypermodel=None."
-            )
-        arguments = recipe.arguments
-        callback_lib.copied(arguments.callbacks)
-        folds = 0
-        if self.cv is not None:
-            seed = self._training_seed
-            folds = len(folds_of(arguments, self.cv, seed=seed))
-        check_fit(arguments)
-        self._check_default(recipe, arguments)
-        check_objective(self.oracle.objective)
-        self._tell_shapes(arguments.x)
-        return folds
-
-    def _check_default(self, recipe: Recipe, arguments: FitArguments) -> None:
-        """Checks that the default network can be trained with the data.
-
-        It is built without values where that tells enough, since it may be
-        too large for the memory.
-        """
-        space = self.oracle.get_space()
-        try:
-            changes = changes_of(space, recipe.fit_arguments)
-        except Exception:
-            return  # The default lacks what other trials may have.
-
-        def check() -> bool:
-            return check_fits_model(
-                lambda: recipe.builder.build(space.copy()),
-                arguments.with_changes(**changes),
-            )
-
-        if not without_allocation(check):
-            isolated(check)
+        reporting.warn_if_all_failed(self._local_oracle.trials.values())
 
     def _new_progress(self, recipe: Recipe) -> Progress:
         verbose = self.verbose
         if verbose is None:
-            given = recipe.kwargs.get("verbose", "auto")
-            verbose = 1 if given == "auto" else int(given)
+            verbose = recipe.kwargs.get("verbose", "auto")
         best = completed(self.oracle.get_best_trials(1))
         return Progress(
             self.oracle.objective.name,
@@ -357,4 +286,101 @@ class EvoTuner(AfterSearch):
             total=self.oracle.max_trials,
             ended=len(self._local_oracle.end_order),
             best=best[0].score if best else None,
+        )
+
+
+class EvolutionarySearch(EvoTuner):
+    """Evolves networks that are trained together.
+
+    The shorthand for an `EvoTuner` with an `EvoOracle`, called as
+    `keras_tuner.RandomSearch` is. See there for the arguments.
+
+    Example:
+
+    ```python
+    tuner = EvolutionarySearch(
+        build_model, objective="val_accuracy", max_trials=60, seed=0
+    )
+    tuner.search(x, y, epochs=10, validation_data=(x_val, y_val))
+    ```
+    """
+
+    def __init__(
+        self,
+        hypermodel: object = None,
+        objective: object = None,
+        max_trials: int | None = None,
+        *,
+        strategy: Strategy | None = None,
+        constraints: Iterable[Constraint] | None = None,
+        costs: CostFunction | None = None,
+        initial_population: Iterable[Initial] | None = None,
+        inherit_weights: bool = False,
+        inherited_epochs: int | None = None,
+        max_seconds: float | None = None,
+        patience: int | None = None,
+        seed: int | None = None,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        allow_new_entries: bool = True,
+        tune_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        cohort_size: CohortSize = "auto",
+        keep_checkpoints: Policy | None = None,
+        top_k: int = 10,
+        fit_arguments: FitArgumentsOf | None = None,
+        cv: object = None,
+        on_trial_end: TrialHook | None = None,
+        verbose: int | None = None,
+        executor: Executor | None = None,
+        max_model_size: int | None = None,
+        optimizer: object = None,
+        loss: object = None,
+        metrics: object = None,
+        distribution_strategy: object = None,
+        directory: str | os.PathLike[str] | None = None,
+        project_name: str | None = None,
+        tuner_id: str | None = None,
+        overwrite: bool = False,
+        executions_per_trial: int = 1,
+    ) -> None:
+        oracle = EvoOracle(
+            objective,
+            max_trials,
+            strategy=strategy,
+            constraints=constraints,
+            costs=costs,
+            initial_population=initial_population,
+            inherit_weights=inherit_weights,
+            inherited_epochs=inherited_epochs,
+            max_seconds=max_seconds,
+            patience=patience,
+            hyperparameters=hyperparameters,
+            allow_new_entries=allow_new_entries,
+            tune_new_entries=tune_new_entries,
+            seed=seed,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+        )
+        super().__init__(
+            oracle,
+            hypermodel,
+            cohort_size=cohort_size,
+            keep_checkpoints=keep_checkpoints,
+            top_k=top_k,
+            fit_arguments=fit_arguments,
+            cv=cv,
+            on_trial_end=on_trial_end,
+            verbose=verbose,
+            executor=executor,
+            max_model_size=max_model_size,
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            distribution_strategy=distribution_strategy,
+            directory=directory,
+            project_name=project_name,
+            tuner_id=tuner_id,
+            overwrite=overwrite,
+            executions_per_trial=executions_per_trial,
         )

@@ -5,7 +5,6 @@ import hashlib
 import logging
 import math
 import weakref
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -26,11 +25,7 @@ def metric_of(name: str) -> str:
 def score_of(
     objective: keras_tuner.Objective, results: Mapping[str, float]
 ) -> float:
-    """The objective's value in the results of `evaluate`.
-
-    Raises:
-        ValueError: If it is not among them.
-    """
+    """Returns the objective's value in the results of `evaluate`."""
     names = [name for name, _ in objectives.lead_of(objective)]
     missing = [name for name in names if metric_of(name) not in results]
     if missing:
@@ -53,13 +48,7 @@ def finite(value: object) -> bool:
 def measured(
     model: keras.Model, data: object, batch_size: int | None
 ) -> dict[str, float]:
-    """Evaluates a model.
-
-    Args:
-        model: A compiled model.
-        data: A tuple `(x, y)` or `(x, y, sample_weight)`, or a data set.
-        batch_size: Integer, for tuples.
-    """
+    """Evaluates a model on a tuple, in batches of that size, or a data set."""
     options: dict[str, Any] = {}
     given: tuple[Any, ...] = (data,)
     if isinstance(data, tuple | list):
@@ -79,14 +68,12 @@ def examples(data: Values, number: int) -> Values:
     return keras.utils.unpack_x_y_sample_weight(batch)[0]
 
 
-def digest(words: Iterable[str], data: object) -> str:
-    """Returns a digest of words and of what is in arrays.
+def digest(text: str, data: object) -> str:
+    """Returns a digest of a text and of what is in arrays.
 
     Data that are no arrays count by the shapes of their examples.
     """
-    made = hashlib.blake2b(digest_size=12)
-    for word in words:
-        made.update(word.encode())
+    made = hashlib.blake2b(text.encode(), digest_size=12)
     for leaf in keras.tree.flatten(data):
         _add(made, leaf)
     return made.hexdigest()
@@ -95,14 +82,8 @@ def digest(words: Iterable[str], data: object) -> str:
 def check(unseen: object, x: object, seen: "Seen") -> None:
     """Checks that there are data that nothing was chosen by.
 
-    Args:
-        unseen: The data.
-        x: What is to be trained on.
-        seen: What the search saw.
-
-    Raises:
-        ValueError: If there are none, or they are those of the search or of
-            the training: the same objects, or arrays that share their memory.
+    They are not those of the search or of the training `x`: neither the same
+    objects, nor arrays that share their memory.
     """
     way_out = (
         "Hold out a part of the data before the search, for example with "
@@ -121,8 +102,7 @@ def check(unseen: object, x: object, seen: "Seen") -> None:
         raise ValueError(
             "`validation_data` must be data that the search never saw. "
             "Received: the very data, or a part of them, that networks were "
-            "trained on or "
-            f"compared by. {way_out}"
+            f"trained on or compared by. {way_out}"
         )
 
 
@@ -139,11 +119,7 @@ def _is_part_of(data: object, other: object) -> bool:
 
 
 class Seen:
-    """The arrays and data sets that a search was given, held weakly.
-
-    Args:
-        *data: Arguments of `fit`.
-    """
+    """The arrays and data sets that a search was given, held weakly."""
 
     def __init__(self, *data: object) -> None:
         self._references = [

@@ -8,7 +8,7 @@ nbclient = pytest.importorskip("nbclient")
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("ipykernel")
 
-from keras_evonas.tuners.screens import Lines  # noqa: E402
+from keras_evonas.tuners.progress import Lines  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parents[2]
 CODE = """
