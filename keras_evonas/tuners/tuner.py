@@ -226,6 +226,7 @@ class EvoTuner(AfterSearch):
             self.on_search_end()
 
     def _recipe(self, *args: object, **kwargs: object) -> Recipe:
+        checks.check_no_scope()
         own = overridden(type(self), alone.OWN_METHODS, MendedTuner)
         hooks = overridden(type(self), TunerHooks.HOOKS, MendedTuner)
         return Recipe(
