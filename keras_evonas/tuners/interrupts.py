@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import keras_tuner
 
 from keras_evonas.oracles.oracle import EvoOracle
-from keras_evonas.project.resuming import how_to_resume
+from keras_evonas.project.lock import how_to_resume
 
 
 @contextlib.contextmanager
