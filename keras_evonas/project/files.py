@@ -182,6 +182,14 @@ def set_aside(path: str | os.PathLike[str]) -> pathlib.Path:
     return other
 
 
+def parsed(text: str | bytes) -> object:
+    """Returns what JSON says, `None` if it is damaged or something else."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def objects_in(content: object) -> list[dict[str, Any]]:
     """Returns the JSON objects of a list, none if it is something else."""
     content = content if isinstance(content, list) else ()

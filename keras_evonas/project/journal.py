@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas.project.files import WAY_OUT
+from keras_evonas.project.files import parsed
 from keras_evonas.project.files import sync_folder
 from keras_evonas.project.files import write_all
 from keras_evonas.project.files import writing
@@ -135,10 +136,7 @@ class Journal:
         with open(self.path, encoding="utf-8", errors="replace") as file:
             for line in file:
                 if line.endswith("\n"):
-                    try:
-                        entry = json.loads(line)
-                    except (ValueError, RecursionError):
-                        entry = None
+                    entry = parsed(line)
                     yield line, entry if isinstance(entry, dict) else None
 
 

@@ -14,9 +14,9 @@ import shlex
 import sys
 import time
 import weakref
-from typing import Any
 from typing import TypeVar
 
+from keras_evonas.project.files import parsed
 from keras_evonas.project.files import write_all
 from keras_evonas.project.files import writing
 
@@ -266,11 +266,10 @@ def _write_holder(path: str, descriptor: int) -> None:
 def _read_holder(path: str, is_running: bool) -> Holder:
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
-        content: Any = json.loads(text)
-    except (OSError, ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        content = {}
+        found = parsed(text)
+    except OSError:
+        found = None
+    content = found if isinstance(found, dict) else {}
     command = _typed(content.get("command"), list) or []
     return Holder(
         is_running=is_running,

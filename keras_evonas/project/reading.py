@@ -5,7 +5,6 @@ half-written or of a later version; what cannot be read is in `Search.notes`.
 """
 
 import collections
-import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from keras_evonas.project.ablation import ablation_of
 from keras_evonas.project.files import STATE_NAME
 from keras_evonas.project.files import finite
 from keras_evonas.project.files import objects_in
+from keras_evonas.project.files import parsed
 from keras_evonas.project.files import trial_files
 from keras_evonas.project.files import trial_folder
 from keras_evonas.project.journal import JOURNAL_NAME
@@ -181,10 +181,7 @@ def _json(
     """Returns the object or list of a file, `None` if there is none."""
     if not path.exists():
         return None
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        content = None
+    content = parsed(path.read_bytes())
     if isinstance(content, dict | list):
         return content
     is_of_trial = path.parent.name.startswith("trial_")

@@ -4,7 +4,6 @@
 """
 
 import dataclasses
-import json
 import pathlib
 import re
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from typing import Any
 
 from keras_evonas.project.files import finite
 from keras_evonas.project.files import objects_in
+from keras_evonas.project.files import parsed
 from keras_evonas.project.files import write_json
 from keras_evonas.project.search import Finalist
 
@@ -195,10 +195,7 @@ class Scoreboard:
     def _read(self) -> list[dict[str, Any]]:
         if not self._path.exists():
             return []
-        try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
-        except ValueError:
-            content = None
+        content = parsed(self._path.read_bytes())
         if not isinstance(content, list):
             raise ValueError(
                 f"'{self._path}' must hold a JSON list. Received: something "
