@@ -9,7 +9,7 @@ from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.execution import Executor
 from keras_evonas.oracles.checks import Initial
 from keras_evonas.oracles.constraints import Constraint
-from keras_evonas.oracles.feasibility import CostFunction
+from keras_evonas.oracles.limits import CostFunction
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.tuners.hooks import TrialHook
 from keras_evonas.tuners.recipe import FitArgumentsOf
