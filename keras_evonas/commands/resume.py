@@ -5,8 +5,8 @@ prints the command for the user to read and run, and runs nothing itself.
 """
 
 from keras_evonas.project.lock import holder_of
+from keras_evonas.project.lock import how_to_resume
 from keras_evonas.project.reading import load
-from keras_evonas.project.resuming import how_to_resume
 
 
 def main(folder: str) -> None:

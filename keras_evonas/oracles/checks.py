@@ -16,6 +16,9 @@ from keras_evonas.evolution.defaults import default_pareto_strategy
 from keras_evonas.evolution.defaults import default_strategy
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.oracles.fidelity import without_training_values
+from keras_evonas.oracles.host import Status
+from keras_evonas.oracles.host import Trial
+from keras_evonas.project import spaces
 
 Initial: TypeAlias = (
     Mapping[str, Any] | keras_tuner.HyperParameters | Literal["default"]
@@ -31,7 +34,11 @@ def check_stops(
         check_positive_integer("max_trials", max_trials)
     if patience is not None:
         check_positive_integer("patience", patience)
-    if max_seconds is not None and not _is_positive(max_seconds):
+    if max_seconds is not None and not (
+        type(max_seconds) is not bool
+        and isinstance(max_seconds, int | float)
+        and 0 < max_seconds < math.inf
+    ):
         raise ValueError(
             "`max_seconds` must be a positive finite number or None. "
             f"Received: max_seconds={max_seconds!r}."
@@ -64,10 +71,6 @@ def checked_strategy(
 ) -> Strategy:
     """Returns the strategy, or the default one for `None`.
 
-    Args:
-        strategy: What the user passed.
-        several_objectives: Whether a front is searched for.
-
     Raises:
         TypeError: If it is not a strategy.
     """
@@ -84,6 +87,20 @@ def checked_strategy(
             f"{_STRATEGY_METHODS}."
         )
     return strategy
+
+
+def no_hyperparameters(trials: Iterable[Trial]) -> ValueError:
+    """Returns the error that there is nothing to search."""
+    failed = [
+        f" Its trial '{trial.trial_id}' failed with:\n{trial.message}"
+        for trial in trials
+        if trial.status == Status.FAILED
+    ]
+    return ValueError(
+        "`hypermodel` must have hyperparameters to search. Received: one that "
+        "asks for none, neither when it is built nor in a trial. Use `hp.Int`, "
+        f"`hp.Choice` and the like in `build(hp)`.{''.join(failed[:1])}"
+    )
 
 
 def describe_strategy(strategy: Strategy) -> str:
@@ -104,33 +121,24 @@ def checked_initial_population(
             "`initial_population` must be a list. Received: "
             f"initial_population={initial!r}. Put it in brackets."
         )
-    checked = []
-    for member in initial:
-        if isinstance(member, keras_tuner.HyperParameters):
-            checked.append(_plain(member.values))
-        elif isinstance(member, Mapping):
-            checked.append(_plain(member))
-        elif isinstance(member, str) and member == "default":
-            checked.append({})
-        else:
-            raise TypeError(
-                "`initial_population` may hold dictionaries of values, "
-                "HyperParameters, and the word 'default'. Received: "
-                f"{member!r}."
-            )
-    return checked
+    return [_checked_member(member) for member in initial]
 
 
-def _is_positive(value: object) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return math.isfinite(value) and value > 0
+def _checked_member(member: Initial) -> dict[str, Any]:
+    if isinstance(member, keras_tuner.HyperParameters):
+        return _plain(member.values)
+    if isinstance(member, Mapping):
+        return _plain(member)
+    if isinstance(member, str) and member == "default":
+        return {}
+    raise TypeError(
+        "`initial_population` may hold dictionaries of values, "
+        f"HyperParameters, and the word 'default'. Received: {member!r}."
+    )
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Turns NumPy scalars into the Python values that JSON can hold."""
     # Values of an earlier search with rungs also say how it trained them.
-    return {
-        name: value.item() if hasattr(value, "item") else value
-        for name, value in without_training_values(values).items()
-    }
+    own = without_training_values(values)
+    return {name: spaces.plain(value) for name, value in own.items()}

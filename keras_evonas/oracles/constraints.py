@@ -41,15 +41,9 @@ class Constraint:
         return f"{self.name} {'<=' if self.is_upper else '>='} {self.bound:g}"
 
     def violation(self, value: float) -> float:
-        """Returns how far a value is beyond the bound.
+        """Returns how far a value is beyond the bound, as a share of it.
 
-        Args:
-            value: The number that the network has.
-
-        Returns:
-            0 if the constraint holds, else the excess as a share of the
-            bound, so that constraints of different units compare; infinite
-            for NaN.
+        So constraints of different units compare. It is infinite for NaN.
         """
         if math.isnan(value):
             return math.inf
@@ -85,12 +79,7 @@ def at_least(name: str, bound: float) -> Constraint:
 def checked_constraints(
     constraints: Iterable[Constraint] | None,
 ) -> tuple[Constraint, ...]:
-    """Returns what the user wrote as a tuple.
-
-    Raises:
-        TypeError: If it is not a list of constraints.
-        ValueError: If two of them limit the same side of the same name.
-    """
+    """Returns what the user wrote as a tuple, if it is in order."""
     if constraints is None:
         return ()
     found = [constraints] if isinstance(constraints, str) else constraints

@@ -1,13 +1,11 @@
 """Notices that a hypermodel asks for another search space than before.
 
-keras-tuner 1.4.8 looks hyperparameters up by name and conditions, and keeps
-the first definition: a range that changed between two runs of a program is
-silently ignored, and values outside of it are proposed. Here such a change ends
-the search, with the names of what changed.
+keras-tuner 1.4.8 keeps the first definition of a name and conditions: a range
+that changed between two runs of a program is silently ignored, and values
+outside of it are proposed. Here such a change ends the search.
 
 A definition may also depend on other hyperparameters, as in
-`hp.Int("second", 1, hp.get("first"))`. That is no change, although builds with
-other values ask for other ranges. A name whose definition was seen to vary
+`hp.Int("second", 1, hp.get("first"))`. A name whose definition was seen to vary
 within one run of the program is recorded with the trial that showed it, and is
 never compared again. Otherwise definitions count as changed if no dependence
 explains the difference; see `Definitions.differs`.
@@ -24,6 +22,7 @@ import keras_tuner
 
 from keras_evonas import hyperparameters as hp_lib
 from keras_evonas.project.record import End
+from keras_evonas.project.record import Entries
 
 # A definition that stayed the same for so many values of an ordered
 # hyperparameter does not depend on it.
@@ -62,20 +61,19 @@ class Definitions:
     def resume(
         self,
         known: keras_tuner.HyperParameters,
-        at_first: Sequence[str],
-        ends: Sequence[End],
+        entries: Entries,
         refuse: Callable[[str], None],
     ) -> None:
         """Begins to compare, when a search is taken up again.
 
         Args:
             known: The search space of the project folder.
-            at_first: Names that were known when the search began.
-            ends: The recorded ends of trials.
+            entries: The record of the search.
             refuse: Raises an error about a change.
         """
+        ends = [event for event in entries.events if isinstance(event, End)]
         self._refuse = refuse
-        self._at_first = at_first
+        self._at_first = at_first = entries.terms.space
         self._known = {hp.name for hp in known.space}
         recorded = {name for end in ends for name in end.varying}
         self._news["varying"] = sorted(self._varying - recorded)
@@ -118,16 +116,11 @@ class Definitions:
         requested: hp_lib.HyperParameter,
         asked: Values,
     ) -> None:
-        """Judges a definition that is not the known one.
+        """Judges a requested definition that is not the known one.
 
         It has changed unless it may depend on another hyperparameter that the
-        build has asked for before: on one whose value is new, and of which
+        build has `asked` for before: on one whose value is new, and of which
         the known definition was not seen with several values.
-
-        Args:
-            known: The known definition.
-            requested: What a build asks for.
-            asked: The values that it has asked for before.
         """
         identity = hp_lib.identity(known)
         if identity in self._settled:
@@ -154,9 +147,7 @@ class Definitions:
             for values, uncertain in self._points
             if name in values and parent in values and name not in uncertain
         }
-        is_ordered = isinstance(value, int | float) and not isinstance(
-            value, bool
-        )
+        is_ordered = type(value) in (int, float)
         return value not in seen and not (is_ordered and len(seen) >= _ENOUGH)
 
     def _note(self, known: hp_lib.HyperParameter) -> None:
@@ -168,12 +159,8 @@ class Definitions:
     def is_new(self, requested: hp_lib.HyperParameter, asked: Values) -> None:
         """Judges a hyperparameter that the folder does not have.
 
-        A trial that had the same values for all that was asked before would
+        A trial that had the same values for all that was `asked` before would
         have asked for it, too, so that the hypermodel has changed.
-
-        Args:
-            requested: What a build asks for.
-            asked: The values that it has asked for before.
         """
         name = requested.name
         if self._refuse is None or name in self._known:
@@ -183,11 +170,7 @@ class Definitions:
                 self._refuse(hp_lib.describe_new(requested))
 
     def check_names(self, hyperparameters: keras_tuner.HyperParameters) -> None:
-        """Warns once of names that a build may have renamed.
-
-        Args:
-            hyperparameters: Those of a trial that has ended.
-        """
+        """Warns once of names that a trial that has ended may have renamed."""
         if self._refuse is None:
             return
         asked = set(getattr(hyperparameters, "asked", ()))
@@ -230,11 +213,8 @@ class Definitions:
         wanted = {hp.name: hp for hp in explored.space}
         names = {hp.name for hp in known.space}
         registered = {hp.name for hp in self._registered}
-        changes = [
-            hp_lib.describe_new(hp)
-            for name, hp in wanted.items()
-            if can_grow and name not in names
-        ]
+        new = [hp for name, hp in wanted.items() if name not in names]
+        changes = [hp_lib.describe_new(hp) for hp in new if can_grow]
         changes += [
             f"'{name}' is not asked for any more"
             for name in self._at_first

@@ -1,8 +1,7 @@
 """The events of a search: births, and ends of trials.
 
-Each event is written to the record first, and then told to the engine and the
-ranking. A search is taken up again by telling them the recorded events in the
-same order.
+Each event is written to the record first, and then told to engine and ranking;
+a search is taken up again by telling them the recorded events in their order.
 """
 
 import time
@@ -11,6 +10,7 @@ from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Individual
+from keras_evonas.oracles.host import BookkeepingError
 from keras_evonas.project.ranking import Ranking
 from keras_evonas.project.ranking import Standing
 from keras_evonas.project.record import End
@@ -26,9 +26,9 @@ class Events:
         record: The record of the project folder.
 
     Attributes:
-        engine: The engine.
         ranking: The completed trials in their order.
         since_best: Integer, how many trials have ended since the best one.
+        trial_ids: The trials in the order of births.
     """
 
     def __init__(self, engine: Engine, record: SearchRecord) -> None:
@@ -36,8 +36,7 @@ class Events:
         self.ranking = Ranking()
         self.since_best = 0
         self._record = record
-        # In the order of births, and how many have ended.
-        self._trial_ids: list[str] = []
+        self.trial_ids: list[str] = []
         self._ended = 0
         self._elapsed_before = 0.0
         self._began: float | None = None
@@ -62,21 +61,28 @@ class Events:
 
     # Events.
 
-    @property
-    def trial_ids(self) -> list[str]:
-        """The trials in the order of births."""
-        return self._trial_ids
-
     def born(self, trial_id: str) -> None:
         """Records the birth of the individual that the engine proposed."""
         individual = self.engine.history.pending[int(trial_id)]
         self._record.birth(trial_id, individual)
-        self._trial_ids.append(trial_id)
+        self.trial_ids.append(trial_id)
 
     def ended(self, end: End) -> None:
-        """Records the end of a trial's run."""
+        """Records the end of a trial's run.
+
+        Raises:
+            BookkeepingError: If the strategy cannot take it in.
+        """
         self._record.end(end)
-        self._absorb(end)
+        try:
+            self._absorb(end)
+        except Exception as error:
+            raise BookkeepingError(
+                f"`strategy` could not take the end of trial '{end.trial_id}': "
+                f"{error!r}. The search stops; this end and all before are "
+                "recorded. Mend the strategy, and run the program again: it "
+                "goes on from there."
+            ) from error
 
     def replay(self, event: Event) -> None:
         """Takes an event from the record."""
@@ -85,7 +91,7 @@ class Events:
             self._absorb(event)
             return
         trial_id, individual = event
-        self._trial_ids.append(trial_id)
+        self.trial_ids.append(trial_id)
         self.engine.record(individual)
 
     def _absorb(self, end: End) -> None:
@@ -104,17 +110,15 @@ class Events:
             return
         individual = self.individual(end.trial_id)
         parent = individual.continues
-        is_best = self.ranking.add(
-            Standing(
-                trial_id=end.trial_id,
-                losses=losses,
-                ended=self._ended,
-                violation=end.violation,
-                rung=individual.rung,
-                continues=None if parent is None else self._trial_ids[parent],
-            )
+        standing = Standing(
+            trial_id=end.trial_id,
+            losses=losses,
+            ended=self._ended,
+            violation=end.violation,
+            rung=individual.rung,
+            continues=None if parent is None else self.trial_ids[parent],
         )
-        if is_best:
+        if self.ranking.add(standing):
             self.since_best = 0
 
     def _genome_of(self, values: Genome) -> dict[str, Value]:
@@ -125,19 +129,11 @@ class Events:
     # Individuals.
 
     def individual(self, trial_id: str) -> Individual:
-        """Returns the individual of a trial.
-
-        Raises:
-            KeyError: If there is no such trial.
-        """
+        """Returns the individual of a trial, else raises a `KeyError`."""
         return self.engine.history.individual(int(trial_id))
 
     def lineage(self, trial_id: str) -> list[Individual]:
-        """Returns a trial's individual and its ancestors, the oldest first.
-
-        Raises:
-            KeyError: If there is no such trial.
-        """
+        """Returns a trial's individual and its ancestors, the oldest first."""
         found: dict[int, Individual] = {}
         waiting = [int(trial_id)]
         while waiting:

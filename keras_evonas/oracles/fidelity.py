@@ -67,11 +67,7 @@ class Inheritance:
 def checked_inheritance(
     inherit_weights: bool, inherited_epochs: int | None, strategy: Strategy
 ) -> Inheritance | None:
-    """Returns how children inherit, or `None` if they do not.
-
-    Raises:
-        ValueError: If the arguments contradict each other.
-    """
+    """Returns how children inherit, or `None` if they do not."""
     if inherited_epochs is not None:
         check_positive_integer("inherited_epochs", inherited_epochs)
         if not inherit_weights:
@@ -89,56 +85,46 @@ def checked_inheritance(
     return Inheritance(epochs=inherited_epochs) if inherit_weights else None
 
 
-def training_values(
+def values_of(
     individual: Individual,
-    epochs: Sequence[int],
+    strategy: Strategy,
     trial_ids: Sequence[str],
-    inheritance: Inheritance | None = None,
+    inheritance: Inheritance | None,
 ) -> dict[str, Any]:
-    """Returns values that say how an individual is to be trained.
+    """Returns the values of a trial: genes, and how to train them.
 
     Args:
-        individual: The individual.
-        epochs: The epochs of each rung; empty if all trials are alike.
+        individual: The individual of the trial.
+        strategy: The strategy, which may say how long trials are.
         trial_ids: The trials in the order of births.
-        inheritance: How children inherit weights. Defaults to `None`: they do
-            not.
-
-    Returns:
-        Dictionary of values that are no hyperparameters.
+        inheritance: How children inherit weights, `None` if they do not.
     """
     rung, parent = individual.rung, individual.continues
-    values: dict[str, Any] = {}
+    epochs = epochs_of_rungs(strategy)
+    values: dict[str, Any] = dict(individual.genome)
     if epochs:
-        values[f"{PREFIX}epochs"] = epochs[rung]
-        values[f"{PREFIX}initial_epoch"] = epochs[rung - 1] if rung else 0
+        values[EPOCHS] = epochs[rung]
+        values[INITIAL_EPOCH] = epochs[rung - 1] if rung else 0
     if parent is not None:
-        values[f"{PREFIX}trial_id"] = trial_ids[parent]
+        values[CONTINUES] = trial_ids[parent]
     elif inheritance is not None and individual.parents:
         values[INHERITS] = trial_ids[individual.parents[0]]
         if inheritance.epochs is not None:
-            values[f"{PREFIX}epochs"] = inheritance.epochs
-            values[f"{PREFIX}initial_epoch"] = 0
+            values[EPOCHS], values[INITIAL_EPOCH] = inheritance.epochs, 0
     return values
 
 
 def without_training_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the values of hyperparameters alone."""
-    return {
-        name: value
-        for name, value in values.items()
-        if not name.startswith(PREFIX)
-    }
+    return {n: v for n, v in values.items() if not n.startswith(PREFIX)}
 
 
 def check_epochs(values: Mapping[str, Any], step: int | None) -> None:
-    """Warns of a tuner that trains longer than a trial says.
+    """Warns of a tuner that trains longer than the values of a trial say.
 
-    Args:
-        values: The values of the trial.
-        step: The epoch that is reported, counted from 0.
+    `step` is the epoch that is reported, counted from 0.
     """
-    epochs = values.get(f"{PREFIX}epochs")
+    epochs = values.get(EPOCHS)
     if epochs is not None and step is not None and step >= epochs:
         warnings.warn(
             "`strategy` gives a trial a number of epochs, and the tuner must "

@@ -1,4 +1,9 @@
-"""The project folder of an oracle, shared with no other search."""
+"""The project folder of an oracle, shared with no other search.
+
+keras-tuner 1.4.8 looks a class up by whatever name a file gives it, among all
+that a program has registered with Keras. Here only hyperparameters and
+conditions are made of its files, so that opening a folder runs no code.
+"""
 
 import os
 import pathlib
@@ -7,18 +12,25 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from typing import Any
 
-from keras_evonas.oracles import host_files
+import keras_tuner
+
 from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
-from keras_evonas.project.files import STATE_NAME
-from keras_evonas.project.files import TRIAL_NAME
+from keras_evonas.project import files
 from keras_evonas.project.files import WAY_OUT
 from keras_evonas.project.files import read_json
-from keras_evonas.project.files import set_aside
-from keras_evonas.project.files import trial_files
-from keras_evonas.project.files import trial_folder
 from keras_evonas.project.lock import FolderLock
+from keras_evonas.project.record import End
+from keras_evonas.project.record import Event
 from keras_evonas.project.record import SearchRecord
+
+_HYPERPARAMETERS = frozenset(("Boolean", "Choice", "Fixed", "Float", "Int"))
+_CONDITIONS = frozenset(("Parent",))
+_STATUSES = frozenset(
+    value for name, value in vars(Status).items() if not name.startswith("_")
+)
+_ENDED = (Status.COMPLETED, Status.FAILED)
+_NO_HYPERPARAMETERS = keras_tuner.HyperParameters().get_config()
 
 
 class SearchFolder:
@@ -64,9 +76,7 @@ class SearchFolder:
     def release(self, *, reread: bool = False) -> None:
         """Lets other processes search in the folder, until it is taken again.
 
-        Args:
-            reread: Boolean, whether the oracle's memory may be ahead of the
-                disk, after an error or an interrupt. Defaults to `False`.
+        With `reread` the oracle's memory may be ahead of the disk.
         """
         if self._lock is not None:
             self._left_at = None if reread else self.record.signature()
@@ -76,16 +86,24 @@ class SearchFolder:
     # keras-tuner's state.
 
     def state(self) -> dict[str, Any]:
-        """Reads the state of keras-tuner's oracle.
-
-        Raises:
-            ValueError: If it is no such state.
-        """
+        """Reads the state of keras-tuner's oracle, or raises a `ValueError`."""
         state = read_json(self._state_path)
         missing = {"display", "hyperparameters", "start_order"} - set(state)
         if missing:
             raise self.misfit(f"one without {sorted(missing)}.")
         return state
+
+    def unfit(self, event: Event, error: Exception) -> ValueError:
+        """Returns the error about an event that cannot be taken again."""
+        ends = isinstance(event, End)
+        trial_id = event.trial_id if isinstance(event, End) else event[0]
+        return ValueError(
+            f"'{self.record.path}' must be the record of this search. "
+            f"Received: the {'end' if ends else 'birth'} of trial "
+            f"'{trial_id}', which does not fit what came before or the space, "
+            f"or which `strategy` cannot take: {error!r}. Restore it, or mend "
+            f"the strategy. {WAY_OUT}"
+        )
 
     def misfit(self, reason: str) -> ValueError:
         """Returns the error about a state that does not fit."""
@@ -95,20 +113,12 @@ class SearchFolder:
         )
 
     def check_new(self) -> None:
-        """Checks that a search may begin here.
-
-        Raises:
-            ValueError: If there is one of another oracle.
-        """
+        """Checks that a search may begin here; raises a `ValueError` if not."""
         if self._state_path.exists():
             self.check_unused(self.state())
 
     def check_unused(self, state: Mapping[str, Any]) -> None:
-        """Checks that no trial has begun.
-
-        Raises:
-            ValueError: If one has.
-        """
+        """Raises a `ValueError` if a trial has begun."""
         if state["start_order"]:
             raise ValueError(
                 f"The project folder '{self.path}' must hold a search of "
@@ -118,7 +128,7 @@ class SearchFolder:
 
     @property
     def _state_path(self) -> pathlib.Path:
-        return self.path / STATE_NAME
+        return self.path / files.STATE_NAME
 
     def refusal(self, changes: Collection[str]) -> str:
         """Makes the error that the folder holds another search."""
@@ -136,11 +146,11 @@ class SearchFolder:
 
     def trial(self, trial_id: str) -> Trial | None:
         """Reads the file of a trial, `None` if there is none to be used."""
-        path = trial_folder(self.path, trial_id) / TRIAL_NAME
+        path = files.trial_folder(self.path, trial_id) / files.TRIAL_NAME
         if not path.exists():
             return None
         try:
-            return host_files.trial_from(path, trial_id)
+            return trial_from(path, trial_id)
         except ValueError as error:
             # A power cut leaves an empty file, for which the oracle did not
             # wait; see `MendedOracle._write_trial`.
@@ -172,19 +182,83 @@ class SearchFolder:
         An end is on the disk in the record before it is in the trial's file,
         so the record was damaged, or the file is of another search.
         """
-        over = (Status.COMPLETED, Status.FAILED, None)
-        for trial_id, path in trial_files(self.path):
-            if trial_id not in ended and host_files.status_in(path) in over:
+        for trial_id, path in files.trial_files(self.path):
+            if trial_id not in ended and not _is_of_unfinished(path):
                 self._unusable.append(path)
 
     def set_aside(self) -> None:
         """Gives files that cannot be used other names."""
         for path in dict.fromkeys(self._unusable):
             if path.exists():
-                name = set_aside(path).name
+                name = files.set_aside(path).name
                 warnings.warn(
                     f"'{path}' does not fit the record of the search, or "
                     f"cannot be read. It is kept as '{name}'.",
                     stacklevel=2,
                 )
         self._unusable.clear()
+
+
+def hyperparameters_from(
+    config: Mapping[str, Any],
+) -> keras_tuner.HyperParameters:
+    """Makes hyperparameters from their configuration in a file.
+
+    Raises:
+        ValueError: If it is no configuration of hyperparameters.
+    """
+    try:
+        for hp in config["space"]:
+            _check_class(hp, _HYPERPARAMETERS)
+            for condition in hp["config"]["conditions"]:
+                _check_class(condition, _CONDITIONS)
+        return keras_tuner.HyperParameters.from_config(config)
+    except Exception as error:
+        # keras-tuner raises whatever it stumbles over.
+        raise ValueError(
+            "it must hold the configuration of hyperparameters. Received: "
+            f"{str(config)[:200]}, which gives {error!r}"
+        ) from error
+
+
+def trial_from(path: pathlib.Path, trial_id: str) -> Trial:
+    """Reads `trial.json` at a path, which should be of this trial.
+
+    Raises:
+        ValueError: If it is not the file of this trial.
+    """
+    try:
+        state = read_json(path)
+    except ValueError as error:
+        raise ValueError(
+            f"'{path}' must hold the state of trial '{trial_id}'. Received: "
+            f"{error.__cause__ or 'something else'!r}."
+        ) from error
+    # `Trial.load` draws from Python's global generator.
+    trial = Trial(hyperparameters=None, trial_id=trial_id)
+    try:
+        hp = hyperparameters_from(dict(state["hyperparameters"]))
+        if state["trial_id"] != trial_id or state["status"] not in _STATUSES:
+            raise ValueError(f"it is of trial {state['trial_id']!r}")
+        # Reading hyperparameters is what takes long: once is enough.
+        trial.set_state({**state, "hyperparameters": _NO_HYPERPARAMETERS})
+        trial.hyperparameters = hp
+    except Exception as error:  # As above.
+        raise ValueError(
+            f"'{path}' must hold the state of trial '{trial_id}'. Received: "
+            f"{str(state)[:200]}, which gives {error!r}."
+        ) from error
+    return trial
+
+
+def _is_of_unfinished(path: pathlib.Path) -> bool:
+    try:
+        status = read_json(path).get("status")
+    except ValueError:
+        return False
+    return isinstance(status, str) and status not in _ENDED
+
+
+def _check_class(config: Mapping[str, Any], allowed: frozenset[str]) -> None:
+    if config["class_name"] not in allowed:
+        raise ValueError(f"unknown class {config['class_name']!r}")

@@ -1,13 +1,12 @@
 """keras-tuner's Oracle, mended.
 
-What an oracle of this package needs from keras-tuner 1.4.8 and does not get:
-`seed=0` honoured, files that a kill cannot halve, a state file whose cost does
-not grow with every trial, failures that are saved before they stop the
-search, and trials that can be taken back and restored. Nothing here depends on
-evolution.
+keras-tuner 1.4.8 lacks: `seed=0`, files that a kill cannot halve, a state file
+whose cost does not grow with every trial, failures that are saved before they
+stop the search and that name their trial, and trials that can be taken back.
 """
 
 import itertools
+import numbers
 import threading
 from collections.abc import Collection
 from collections.abc import Mapping
@@ -22,9 +21,8 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.hyperparameters import SharedHyperParameters
 from keras_evonas.oracles import objectives
-from keras_evonas.project.files import TRIAL_NAME
-from keras_evonas.project.files import trial_folder
-from keras_evonas.project.files import write_json
+from keras_evonas.project import files
+from keras_evonas.project.record import End
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -39,6 +37,10 @@ INFEASIBLE = "Infeasible: "
 # The host's state file is written again when the search has grown by this
 # factor, so that its cost for a trial stays the same in a long search.
 _SNAPSHOT_GROWTH = 1.25
+
+
+class BookkeepingError(RuntimeError):
+    """The oracle could not score or record a trial, which it names."""
 
 
 class HostArguments(TypedDict):
@@ -57,12 +59,11 @@ class HostArguments(TypedDict):
 class MendedOracle(keras_tuner.Oracle):
     """An Oracle to derive from; arguments as for `keras_tuner.Oracle`.
 
-    Subclasses override `populate_space` and, if they keep a record of their
-    own, the hooks `_on_birth` and `_on_end`, which are called before a trial is
-    written. The host leaves its lock held when an exception passes through one
-    of its own methods, and every other thread would wait for ever: what may
-    fail belongs before the call of `super().create_trial` and
-    `super().end_trial`.
+    Subclasses override `populate_space`, and the hooks `_on_birth` and
+    `_on_end` to keep a record of their own. The host leaves its lock held when
+    an exception passes through one of its own methods, and every other thread
+    would wait for ever: what may fail belongs before `super().create_trial`
+    and `super().end_trial`.
     """
 
     hyperparameters: SharedHyperParameters
@@ -123,34 +124,54 @@ class MendedOracle(keras_tuner.Oracle):
         """Records metrics of a running trial; see `keras_tuner.Oracle`.
 
         Raises:
-            ValueError: If the trial is not running, or if the objective is
-                not among the metrics.
+            ValueError: If the trial is not running, if the objective is not
+                among the metrics, or if one of them is no number.
         """
         with self._lock:
             trial = self.trials.get(trial_id)
             if trial is None or trial.status != Status.RUNNING:
                 raise _not_running("update_trial", trial_id)
             self._check_objective_found(metrics)
-            return super().update_trial(trial_id, metrics, step)
+            found = objectives.numbers_in(metrics, trial_id)
+            return super().update_trial(trial_id, found, step)
 
     def end_trial(self, trial: Trial) -> None:
         """Records the end of a trial; see `keras_tuner.Oracle`.
 
         Raises:
             ValueError: If the trial is not running.
-            RuntimeError: If `max_consecutive_failed_trials` have failed, or
-                if the trial asked for a new hyperparameter in spite of
-                `allow_new_entries=False`.
+            RuntimeError: If `max_consecutive_failed_trials` have failed, if
+                the trial asked for a new hyperparameter in spite of
+                `allow_new_entries=False`, or if it cannot be scored or
+                recorded.
+            WriteError: If the disk is full or broken.
         """
         with self._lock:
             self._check_running(trial.trial_id)
             self.update_space(trial.hyperparameters)
+            self._try_to_score(trial)
             super().end_trial(trial)
             self._raise_failure()
 
+    def _try_to_score(self, trial: Trial) -> None:
+        """Finds a user's errors in scoring before the host has its lock."""
+        is_ours = type(self).score_trial is MendedOracle.score_trial
+        if trial.status != Status.COMPLETED or is_ours:
+            return
+        known = self.trials[trial.trial_id]
+        known.status, known.message = trial.status, trial.message
+        known.hyperparameters = trial.hyperparameters
+        try:
+            self.score_trial(known)
+            if not isinstance(known.score, numbers.Real):
+                raise TypeError(f"the score {known.score!r} is no number")
+        except Exception as error:
+            what = f"Trial '{known.trial_id}' was not scored by `score_trial`"
+            self._give_up(what, error)
+            self._raise_failure()
+
     def _check_running(self, trial_id: str) -> None:
-        ongoing = self.ongoing_trials.values()
-        if any(trial.trial_id == trial_id for trial in ongoing):
+        if self.holder_of(trial_id) is not None:
             return
         if trial_id not in self._retry_queue:
             raise _not_running("end_trial", trial_id)
@@ -172,8 +193,7 @@ class MendedOracle(keras_tuner.Oracle):
         treats as a failed run.
         """
         name = self.objective.name
-        was_reported = trial.metrics.exists(name)
-        history = trial.metrics.get_history(name) if was_reported else []
+        history = objectives.history_of(trial.metrics, name)
         sign = objectives.SIGN[self.objective.direction]
         finite = [
             (sign * float(entry.mean()), entry.step)
@@ -185,10 +205,10 @@ class MendedOracle(keras_tuner.Oracle):
             trial.score = sign * loss
             return
         trial.score = float("nan")
-        values = {
-            part.name: objectives.values_of(trial.metrics, part.name)
-            for part in objectives.parts_of(self.objective)
-        }
+        values = {}
+        for part in objectives.parts_of(self.objective):
+            found = objectives.history_of(trial.metrics, part.name)
+            values[part.name] = [float(entry.mean()) for entry in found]
         trial.message = (
             f"The objective '{name}' was never finite: {values[name]}."
             if len(values) == 1
@@ -198,9 +218,10 @@ class MendedOracle(keras_tuner.Oracle):
     def _check_consecutive_failures(self) -> None:
         # The host raises here, before it has saved the failed trial.
         limit = self.max_consecutive_failed_trials
+        ended = (self.trials[x] for x in reversed(self.end_order))
         feasible = (
             trial
-            for trial in (self.trials[x] for x in reversed(self.end_order))
+            for trial in ended
             if not (trial.message or "").startswith(INFEASIBLE)
         )
         last = list(itertools.islice(feasible, limit))[::-1]
@@ -222,10 +243,8 @@ class MendedOracle(keras_tuner.Oracle):
 
     def holder_of(self, trial_id: str) -> str | None:
         """Returns the tuner that runs a trial, if any."""
-        for tuner_id, trial in self.ongoing_trials.items():
-            if trial.trial_id == trial_id:
-                return tuner_id
-        return None
+        ongoing = self.ongoing_trials.items()
+        return next((x for x, one in ongoing if one.trial_id == trial_id), None)
 
     def hold(self, trial_id: str, tuner_id: str) -> None:
         """Notes that a tuner runs a trial which waits to be handed out."""
@@ -238,10 +257,9 @@ class MendedOracle(keras_tuner.Oracle):
         return trial_id in self._retry_queue
 
     def take_back(self, trial_id: str) -> str | None:
-        """Takes a trial from its tuner, to be handed out again.
+        """Takes a trial from its tuner, if one runs it, and returns the tuner.
 
-        Returns:
-            The tuner, or `None` if no tuner runs the trial.
+        It is to be handed out again.
         """
         holder = self.holder_of(trial_id)
         if holder is not None:
@@ -263,24 +281,15 @@ class MendedOracle(keras_tuner.Oracle):
         self.trials[trial.trial_id] = trial
         self.start_order.append(trial.trial_id)
 
-    def _restore_end(
-        self,
-        trial_id: str,
-        *,
-        status: str,
-        score: float | None,
-        best_step: int | None,
-        message: str | None,
-        values: Mapping[str, object],
-    ) -> None:
+    def _restore_end(self, end: End) -> None:
         """Restores the end of a trial's run."""
-        trial = self.trials[trial_id]
-        trial.status, trial.score = status, score
-        trial.best_step, trial.message = best_step, message
-        trial.hyperparameters.values = dict(values)
-        self._run_times[trial_id] += 1
-        if status != Status.INVALID:
-            self.end_order.append(trial_id)
+        trial = self.trials[end.trial_id]
+        trial.status, trial.score = end.status, end.score
+        trial.best_step, trial.message = end.best_step, end.message
+        trial.hyperparameters.values = dict(end.values)
+        self._run_times[end.trial_id] += 1
+        if end.status != Status.INVALID:
+            self.end_order.append(end.trial_id)
 
     def _queue(self, unfinished: Sequence[str]) -> None:
         """Lets unfinished trials be handed out first, in their order."""
@@ -297,20 +306,29 @@ class MendedOracle(keras_tuner.Oracle):
 
     # Files.
 
+    # The host calls these with its lock held, and must not be interrupted by
+    # an exception. What it has changed by then is read from the disk again
+    # when a tuner asks for the next trial.
+
     def _save_trial(self, trial: Trial) -> None:
+        event = "birth" if trial.status == Status.RUNNING else "end"
         try:
             self._write_trial(trial)
-        except OSError as error:
-            self._stop_writing(error)
+        except Exception as error:
+            what = f"The {event} of trial '{trial.trial_id}' was not saved"
+            self._give_up(what, error)
 
-    def _stop_writing(self, error: OSError) -> None:
-        """Gives up what is in memory, since the disk does not hold it.
+    def save(self) -> None:
+        """Writes the host's state file, if the search has grown enough."""
+        if self._failure is None and len(self.end_order) >= self._snapshot_due:
+            try:
+                self._snapshot()
+            except Exception as error:
+                self._give_up("The state of the search was not saved", error)
 
-        The host calls this with its lock held, and must not be interrupted by
-        an exception. What it has changed by then is read from the disk again
-        when a tuner asks for the next trial.
-        """
-        self._failure = error
+    def _give_up(self, what: str, error: Exception) -> None:
+        """Gives up what is in memory, since the disk does not hold it."""
+        self._failure = _failure_of(what, error)
 
     def _write_trial(self, trial: Trial) -> None:
         if trial.status != Status.RUNNING:
@@ -322,23 +340,16 @@ class MendedOracle(keras_tuner.Oracle):
             # A running trial that is cut begins again, whatever it reported.
             return
         # A subclass's record holds what is worth waiting for the disk.
-        folder = trial_folder(self._project_dir, trial.trial_id)
-        write_json(folder / TRIAL_NAME, trial.get_state(), durable=False)
-
-    def save(self) -> None:
-        """Writes the host's state file, if the search has grown enough."""
-        if self._failure is None and len(self.end_order) >= self._snapshot_due:
-            try:
-                self._snapshot()
-            except OSError as error:
-                self._stop_writing(error)
+        folder = files.trial_folder(self._project_dir, trial.trial_id)
+        path = folder / files.TRIAL_NAME
+        files.write_json(path, trial.get_state(), durable=False)
 
     def _snapshot(self) -> None:
         """Writes the host's state file unless it is up to date."""
         ended = len(self.end_order)
         content = (ended, len(self.hyperparameters.space))
         if content != self._snapshot_of:
-            write_json(self._get_oracle_fname(), self.get_state())
+            files.write_json(self._get_oracle_fname(), self.get_state())
             self._snapshot_of = content
             self._snapshot_due = max(ended + 16, int(ended * _SNAPSHOT_GROWTH))
 
@@ -348,6 +359,20 @@ def _forget_run(trial: Trial) -> None:
     # failed one, and leave its message on a trial that has completed.
     trial.metrics = type(trial.metrics)()
     trial.score, trial.best_step, trial.message = None, 0, None
+
+
+def _failure_of(what: str, error: Exception) -> Exception:
+    """Returns the error about bookkeeping that failed, which says of what."""
+    if isinstance(error, OSError):
+        reason = f"{what}: {error.strerror or error}"
+        return files.WriteError(error.errno, reason, error.filename)
+    if isinstance(error, keras_tuner.errors.FatalError | BookkeepingError):
+        return error
+    return BookkeepingError(
+        f"{what}: {error!r}. The search stops; every trial that had ended is "
+        "safe. Mend the cause, and run the program again: the trial begins "
+        "again, unless the record has its end."
+    )
 
 
 def _not_running(method: str, trial_id: str) -> ValueError:

@@ -3,8 +3,7 @@
 keras-tuner 1.4.8 waits for ever for a worker that was killed. Under its chief
 a worker of `EvoTuner` gives signs of life: reports without metrics. The first
 one begins a lease; when no other comes for `lease_seconds()`, the trial goes
-to the next worker that asks. Workers that give no signs keep their trials, as
-before.
+to the next worker that asks. Workers that give no signs keep their trials.
 """
 
 import math
@@ -23,9 +22,7 @@ _LANE = re.compile(r"(-worker\d+)?-lane\d+$")
 
 
 def lease_seconds() -> float:
-    """Returns for how long a worker may be silent.
-
-    It is the same for chief and workers.
+    """Returns for how long a worker may be silent, by chief and workers.
 
     Raises:
         ValueError: If the environment variable is not a positive number.
@@ -74,11 +71,7 @@ class Leases:
         self._heard[tuner_id] = time.monotonic()
 
     def renew(self, trial_id: str) -> bool:
-        """Lends a trial on, after a sign of life of the worker that has it.
-
-        Returns:
-            Boolean, whether the trial is running.
-        """
+        """Lends a trial on after a sign of life, if it is running."""
         holder = self._oracle.holder_of(trial_id)
         if holder is None and self._oracle.waits(trial_id):
             # A worker outlived its chief, and is still at it.
@@ -104,9 +97,10 @@ class Leases:
         """Ends the lease of a trial that is over."""
         self._ends.pop(trial_id, None)
 
-    def was_handed_again(self, trial_id: str) -> bool:
-        """Returns whether a trial may have had two workers."""
-        return trial_id in self._handed_again
+    def has_result(self, trial_id: str) -> bool:
+        """Returns whether another worker has ended a trial."""
+        again = trial_id in self._handed_again
+        return again and trial_id in self._oracle.end_order
 
     def collect(self, now: float) -> None:
         """Takes trials back from workers that were silent for too long."""

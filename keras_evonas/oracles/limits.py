@@ -1,8 +1,18 @@
-"""Limits on costs before training, and on what training reports."""
+"""Limits on costs before training, and on what training reports.
 
+A candidate's costs are a function of its genome alone: they are computed once
+and remembered, and need not be stored to resume a search.
+"""
+
+import dataclasses
+import math
+import warnings
 from collections.abc import Callable
+from collections.abc import Hashable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
+from typing import TypeAlias
 
 import keras_tuner
 
@@ -11,10 +21,11 @@ from keras_evonas.evolution.genes import Genome
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.constraints import at_most
-from keras_evonas.oracles.feasibility import CostFunction
-from keras_evonas.oracles.feasibility import Feasibility
-from keras_evonas.oracles.feasibility import memory_for_training
 from keras_evonas.project.objectives import STATIC_COSTS
+
+# Computes the costs of a network: a mapping of names to numbers, or
+# `keras_evonas.models.costs.Costs`.
+CostFunction: TypeAlias = Callable[[keras_tuner.HyperParameters], Any]
 
 
 class Limits:
@@ -37,29 +48,14 @@ class Limits:
         space: Callable[[], keras_tuner.HyperParameters],
     ) -> None:
         self.constraints = constraints
-        self._costs = costs
+        # Computes costs before training, or `None`.
+        self.costs = costs
+        # The memory that training may take by default, or `None`.
+        self.guard_bytes: float | None = None
         self._goals = tuple(goals)
         self._space = space
-        self._guard_bytes: float | None = None
         self._feasibility: Feasibility | None = None
-
-    @property
-    def costs(self) -> CostFunction | None:
-        """Computes costs before training, or `None`."""
-        return self._costs
-
-    @costs.setter
-    def costs(self, costs: CostFunction | None) -> None:
-        self._costs, self._feasibility = costs, None
-
-    @property
-    def guard_bytes(self) -> float | None:
-        """The memory that training may take by default, or `None`."""
-        return self._guard_bytes
-
-    @guard_bytes.setter
-    def guard_bytes(self, guard_bytes: float | None) -> None:
-        self._guard_bytes, self._feasibility = guard_bytes, None
+        self._made_of: tuple[CostFunction, float | None] | None = None
 
     def default_guard_bytes(self) -> float | None:
         """Returns the guard of a new search on this machine, if any."""
@@ -73,11 +69,8 @@ class Limits:
     @property
     def needed_costs(self) -> list[str]:
         """The costs before training that the search cannot do without."""
-        wanted = [
-            *(one.name for one in self.constraints),
-            *self._goals,
-            *(["training_bytes"] if self._guard_bytes is not None else []),
-        ]
+        wanted = [*(one.name for one in self.constraints), *self._goals]
+        wanted += ["training_bytes"] * (self.guard_bytes is not None)
         return [name for name in wanted if name in STATIC_COSTS]
 
     def check_costs(self) -> None:
@@ -96,22 +89,22 @@ class Limits:
             )
 
     @property
-    def feasibility(self) -> Feasibility | None:
+    def feasibility(self) -> "Feasibility | None":
         """Judges candidates by their costs; `None` without `costs`."""
-        if self._feasibility is None and self.costs is not None:
-            guard = None
-            if self._guard_bytes is not None:
-                guard = at_most("training_bytes", self._guard_bytes)
+        if self.costs is None:
+            return None
+        bound = self.guard_bytes
+        made_of = (self.costs, bound)
+        if self._made_of != made_of:
+            self._made_of = made_of
             self._feasibility = Feasibility(
-                self.costs, self.constraints, guard, self._hyperparameters_of
+                self.costs,
+                self.constraints,
+                None if bound is None else at_most("training_bytes", bound),
+                lambda genome: hp_lib.with_values(self._space(), genome),
             )
             self._feasibility.disarm(hp_lib.to_space(self._space()).default)
         return self._feasibility
-
-    def _hyperparameters_of(
-        self, genome: Genome
-    ) -> keras_tuner.HyperParameters:
-        return hp_lib.with_values(self._space(), genome)
 
     def violation_before(self, genome: Genome) -> float:
         """Returns how far a network is beyond the limits on its costs."""
@@ -136,10 +129,8 @@ class Limits:
             keras_tuner.errors.FatalValueError: If not, which ends the search.
         """
         limited = [one.name for one in self.constraints]
-        for argument, names in (
-            ("objective", self._goals),
-            ("constraints", limited),
-        ):
+        wanted = {"objective": self._goals, "constraints": limited}
+        for argument, names in wanted.items():
             trained = [name for name in names if name not in STATIC_COSTS]
             objectives.check_reported(trained, metrics, argument)
 
@@ -152,3 +143,131 @@ class Limits:
             for one in self.constraints
             if one.name not in STATIC_COSTS
         )
+
+
+class Feasibility:
+    """Judges candidates by what they would cost.
+
+    Args:
+        costs: Computes the costs for hyperparameters; should it raise an
+            error, the network cannot be built and is not feasible.
+        constraints: The constraints that the user asked for.
+        guard: The constraint that holds beside them, or `None`.
+        hyperparameters_of: Makes hyperparameters of a genome.
+    """
+
+    def __init__(
+        self,
+        costs: CostFunction,
+        constraints: tuple[Constraint, ...],
+        guard: Constraint | None,
+        hyperparameters_of: Callable[[Genome], keras_tuner.HyperParameters],
+    ) -> None:
+        self._costs = costs
+        self._constraints = [x for x in constraints if x.name in STATIC_COSTS]
+        self._guard = guard
+        self._hyperparameters_of = hyperparameters_of
+        self._known: dict[Hashable, dict[str, float]] = {}
+        self._errors: dict[Hashable, Exception] = {}
+
+    def disarm(self, default: Genome) -> None:
+        """Gives the guard up if it cannot judge this hypermodel at all.
+
+        The guard is no wish of the user. A hypermodel that cannot be built
+        without memory, because it computes with its weights, still can be
+        searched. `default` is the genome that the tuner has built.
+        """
+        if self._constraints or self._guard is None:
+            return
+        self.costs_of(default)
+        error = self._errors.get(_key(default))
+        if error is not None:
+            warnings.warn(
+                "The hypermodel cannot be built without memory, so that "
+                "networks are not checked for their size before they are "
+                f"trained: {error!r}. Pass `costs` to EvoOracle to check "
+                "them.",
+                stacklevel=2,
+            )
+            self._guard = None
+            self._errors.clear()
+
+    @property
+    def _limits(self) -> list[Constraint]:
+        guard = [] if self._guard is None else [self._guard]
+        return self._constraints + guard
+
+    def costs_of(self, genome: Genome) -> dict[str, float]:
+        """Returns the costs by name, none if the network cannot be built."""
+        key = _key(genome)
+        if key not in self._known:
+            self._known[key] = self._computed(genome)
+        return self._known[key]
+
+    def _computed(self, genome: Genome) -> dict[str, float]:
+        try:
+            costs = self._costs(self._hyperparameters_of(genome))
+        except keras_tuner.errors.FatalError:
+            raise
+        except Exception as error:
+            # `explain` reports it if no network can be built.
+            self._errors[_key(genome)] = error
+            return {}
+        numbers = _numbers(costs)
+        if self._guard is not None and self._guard.name not in numbers:
+            self._guard = None  # the user's own costs lack memory
+        missing = {one.name for one in self._constraints} - set(numbers)
+        if missing:
+            raise keras_tuner.errors.FatalValueError(
+                f"`costs` must return what `constraints` name. Received: "
+                f"{sorted(numbers)}, without {sorted(missing)}."
+            )
+        return numbers
+
+    def violation_of(self, genome: Genome) -> float:
+        """Returns how far a candidate is outside, 0 if it may be trained."""
+        if not self._limits:
+            return 0.0
+        costs = self.costs_of(genome)
+        if _key(genome) in self._errors:
+            return math.inf
+        return sum(one.violation(costs[one.name]) for one in self._limits)
+
+    def explain(self, genome: Genome) -> str:
+        """Describes the limit that a candidate breaks."""
+        error = self._errors.get(_key(genome))
+        if error is not None:
+            return f"{dict(genome)} cannot be built: {error!r}"
+        costs = self.costs_of(genome)
+        worst = max(self._limits, key=lambda x: x.violation(costs[x.name]))
+        return (
+            f"the tightest constraint is {worst}, and the closest candidate "
+            f"{dict(genome)} has {worst.name}={costs[worst.name]:g}"
+        )
+
+
+def memory_for_training() -> float | None:
+    """Returns the bytes that one training may take on this device, if known."""
+    # TensorFlow is loaded for it, but only once there is something to guard.
+    from keras_evonas.models.costs.device import memory_for_training
+
+    return memory_for_training()
+
+
+def _key(genome: Genome) -> Hashable:
+    return tuple(sorted(genome.items()))
+
+
+def _numbers(costs: object) -> dict[str, float]:
+    if dataclasses.is_dataclass(costs) and not isinstance(costs, type):
+        costs = dataclasses.asdict(costs)
+    if not isinstance(costs, Mapping):
+        raise keras_tuner.errors.FatalTypeError(
+            "`costs` must return a mapping of names to numbers. Received: "
+            f"{costs!r}."
+        )
+    return {
+        name: value
+        for name, value in costs.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }

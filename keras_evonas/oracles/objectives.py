@@ -4,11 +4,10 @@ import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
-from typing import Protocol
 from typing import TypeAlias
 
 import keras_tuner
-from keras_tuner.engine.metrics_tracking import infer_metric_direction
+from keras_tuner.engine import metrics_tracking
 
 from keras_evonas.project.objectives import COSTS
 from keras_evonas.project.objectives import MEASURED_COSTS
@@ -26,29 +25,8 @@ Goal: TypeAlias = (
 )
 
 
-class Observation(Protocol):
-    """The values of a metric at a step, one an execution."""
-
-    step: int
-
-    def mean(self) -> float:
-        """Returns their mean."""
-
-
-class Metrics(Protocol):
-    """The metrics of a trial, as keras-tuner keeps them."""
-
-    def exists(self, name: str) -> bool:
-        """Returns whether there is such a metric."""
-
-    def register(self, name: str, direction: str) -> None:
-        """Adds a metric."""
-
-    def update(self, name: str, value: float, step: int) -> None:
-        """Adds a value."""
-
-    def get_history(self, name: str) -> Sequence[Observation]:
-        """Returns the values in the order of steps."""
+# The metrics of a trial; keras-tuner's `MetricsTracker` is not public.
+Metrics: TypeAlias = Any
 
 
 class StrictObjective(keras_tuner.Objective):
@@ -58,12 +36,8 @@ class StrictObjective(keras_tuner.Objective):
     after another with a bare `KeyError`, a first epoch of NaN hides all that
     follow, and an infinite one beats them.
 
-    Args:
-        name: String, the name of the metric.
-        direction: String, `"min"` or `"max"`.
-
     Raises:
-        ValueError: If `direction` is neither.
+        ValueError: If `direction` is not `"min"` or `"max"`.
     """
 
     def __init__(self, name: str, direction: str) -> None:
@@ -77,12 +51,7 @@ class StrictObjective(keras_tuner.Objective):
         super().__init__(name, direction)
 
     def get_value(self, logs: Mapping[str, float]) -> float:
-        """Returns the objective's value.
-
-        Raises:
-            keras_tuner.errors.FatalValueError: If `logs` lack it, which ends
-                the search.
-        """
+        """Returns the objective's value; `logs` without it end the search."""
         check_reported([self.name], logs)
         return logs[self.name]
 
@@ -99,9 +68,6 @@ class SeveralObjectives(StrictObjective):
     For the host it is the *lead* objective, the first that training reports:
     its best epoch is the epoch that counts for all of them, and its value is
     the score that is printed. It comes first among the losses, too.
-
-    Args:
-        objectives: The objectives, two or more.
 
     Raises:
         ValueError: If two have the same name, or all are costs.
@@ -123,11 +89,7 @@ class SeveralObjectives(StrictObjective):
         super().__init__(lead.name, lead.direction)
 
     def get_value(self, logs: Mapping[str, float]) -> float:
-        """Returns the value of the lead objective.
-
-        Raises:
-            keras_tuner.errors.FatalValueError: If `logs` lack an objective.
-        """
+        """Returns the lead's value; `logs` without another end the search."""
         trained = [x.name for x in self.objectives if not _is_cost(x)]
         check_reported(trained, logs)
         return super().get_value(logs)
@@ -147,9 +109,6 @@ def prepared(objective: Goal) -> Goal:
 
     It infers the direction of Keras's own metrics. Those of costs are known
     here, and those of metrics of a named output, such as `"val_price_mae"`.
-
-    Raises:
-        ValueError: If it is an empty list.
     """
     if isinstance(objective, list | tuple):
         if not objective:
@@ -169,14 +128,13 @@ def prepared(objective: Goal) -> Goal:
 def _direction_of(name: str) -> str | None:
     """Returns the direction of an output's metric, `None` if it is unknown.
 
-    The host infers the direction of a metric's own name. For metrics that it
-    does not know to be better if larger it says `"min"`, which is believed of
-    losses and errors alone.
+    The host infers that of a metric's own name, and says `"min"` of what it
+    does not know, which is believed of losses and errors alone.
     """
     words = name.removeprefix("val_").split("_")
     for first in range(1, len(words)):
         try:
-            direction: str | None = infer_metric_direction(
+            direction: str | None = metrics_tracking.infer_metric_direction(
                 "_".join(words[first:])
             )
         except TypeError:  # It makes the metric, which may need arguments.
@@ -192,12 +150,7 @@ def are_several(objective: Goal) -> bool:
 
 
 def strict(objective: keras_tuner.Objective) -> keras_tuner.Objective:
-    """Returns the host's objective as one of this module.
-
-    Raises:
-        ValueError: If a direction is none, if two objectives have the same
-            name, or if all are costs.
-    """
+    """Returns the host's as a `StrictObjective` or `SeveralObjectives`."""
     if hasattr(objective, "objectives"):
         return SeveralObjectives([strict(x) for x in objective.objectives])
     if type(objective) is keras_tuner.Objective:
@@ -206,11 +159,7 @@ def strict(objective: keras_tuner.Objective) -> keras_tuner.Objective:
 
 
 def check_lead(objective: keras_tuner.Objective) -> None:
-    """Checks that training reports the objective.
-
-    Raises:
-        ValueError: If it is a cost.
-    """
+    """Raises a `ValueError` if the objective, being a cost, is not trained."""
     if _is_cost(objective):
         raise ValueError(_only_costs([objective.name]))
 
@@ -240,13 +189,7 @@ def losses_of(
 ) -> tuple[float, ...] | None:
     """Turns a score into losses, lower is better.
 
-    Args:
-        objective: The objective that the score belongs to.
-        score: What the trial reached, or `None`.
-
-    Returns:
-        Tuple of losses, or `None` if there is no finite score, or if the
-        score is not all that counts.
+    Returns `None` if it is not finite, or if it is not all that counts.
     """
     is_all = not isinstance(objective, SeveralObjectives)
     if score is None or not math.isfinite(score) or not is_all:
@@ -257,12 +200,7 @@ def losses_of(
 def check_reported(
     names: Sequence[str], logs: Mapping[str, Any], argument: str = "objective"
 ) -> None:
-    """Checks that training reports what an argument names.
-
-    Args:
-        names: Names of metrics.
-        logs: What training reports.
-        argument: Name of the argument, for the message.
+    """Checks that training reports the metrics that an argument names.
 
     Raises:
         keras_tuner.errors.FatalValueError: If not, which ends the search.
@@ -283,25 +221,36 @@ def check_reported(
     )
 
 
-def values_of(metrics: Metrics, name: str) -> list[float]:
-    """Returns all values of a trial's metric, none if it has no such."""
-    history = metrics.get_history(name) if metrics.exists(name) else []
-    return [float(entry.mean()) for entry in history]
+def numbers_in(metrics: Mapping[str, Any], trial_id: str) -> dict[str, float]:
+    """Returns the metrics of a trial as numbers.
+
+    Raises:
+        ValueError: If one is none, which fails the trial. The host would raise
+            as well, with its lock held.
+    """
+    found = {}
+    for name, value in metrics.items():
+        try:
+            found[name] = float(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"The metric '{name}' of trial '{trial_id}' must be a number. "
+                f"Received: {value!r} of {type(value)}. Return a float for it."
+            ) from error
+    return found
+
+
+def history_of(metrics: Metrics, name: str) -> list[Any]:
+    """Returns the observations of a metric by step, none if it has no such."""
+    return metrics.get_history(name) if metrics.exists(name) else []
 
 
 def value_at(metrics: Metrics, name: str, step: int | None) -> float:
-    """Returns a metric of a trial.
+    """Returns a metric at a step, the last one if there is none at that step.
 
-    Args:
-        metrics: The trial's metrics.
-        name: String, the metric.
-        step: The step to look at.
-
-    Returns:
-        The value at that step, the last one if there is none at that step,
-        NaN if there is none at all.
+    It is NaN if there is none at all.
     """
-    history = metrics.get_history(name) if metrics.exists(name) else []
+    history = history_of(metrics, name)
     if not history:
         return math.nan
     here = [entry for entry in history if entry.step == step]
@@ -311,22 +260,38 @@ def value_at(metrics: Metrics, name: str, step: int | None) -> float:
 def losses_at(
     objective: keras_tuner.Objective, metrics: Metrics, step: int | None
 ) -> tuple[float, ...] | None:
-    """Turns the metrics of a trial into losses, lower is better.
+    """Turns the metrics at a step into losses, lower is better.
 
-    Args:
-        objective: The objective, or several.
-        metrics: The trial's metrics.
-        step: The step that counts.
-
-    Returns:
-        Tuple of losses, or `None` if one of them is not finite: half a result
-        is none.
+    Returns `None` if one of them is not finite: half a result is none.
     """
     losses = tuple(
         SIGN[part.direction] * value_at(metrics, part.name, step)
         for part in parts_of(objective)
     )
     return losses if all(map(math.isfinite, losses)) else None
+
+
+def corner_of(
+    parts: Sequence[keras_tuner.Objective],
+    losses: Sequence[tuple[float, ...]],
+    reference: Mapping[str, float] | None,
+) -> list[float]:
+    """Returns the corner up to which a front's volume is measured.
+
+    It is at `reference`, or at the worst losses.
+
+    Raises:
+        ValueError: If `reference` lacks an objective.
+    """
+    if reference is None:
+        return [max(column) for column in zip(*losses, strict=True)]
+    missing = [part.name for part in parts if part.name not in reference]
+    if missing:
+        raise ValueError(
+            "`reference` must hold a value for each objective. Received: "
+            f"reference={dict(reference)}, without {missing}."
+        )
+    return [SIGN[part.direction] * reference[part.name] for part in parts]
 
 
 def _is_cost(objective: keras_tuner.Objective) -> bool:

@@ -13,15 +13,14 @@ from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.oracles import checks
 from keras_evonas.oracles import fidelity
-from keras_evonas.oracles import fronts
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.blas import one_blas_thread
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.constraints import checked_constraints
-from keras_evonas.oracles.feasibility import CostFunction
-from keras_evonas.oracles.feasibility import Feasibility
 from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
+from keras_evonas.oracles.limits import CostFunction
+from keras_evonas.oracles.limits import Feasibility
 from keras_evonas.oracles.resumable import ResumableOracle
 from keras_evonas.project import notebook
 from keras_evonas.project.ranking import Ranking
@@ -315,15 +314,20 @@ class EvoOracle(ResumableOracle):
         Raises:
             ValueError: If `reference` lacks an objective.
         """
-        losses_of = {
-            one.trial_id: one.losses
-            for one in self._ranking
-            if not one.violation
-        }
+        kept = [one for one in self._ranking if not one.violation]
+        losses_of = {one.trial_id: one.losses for one in kept}
         parts = objectives.parts_of(self.objective)
-        corner = fronts.corner(parts, list(losses_of.values()), reference)
-        ended = [losses_of.get(trial_id) for trial_id in self.end_order]
-        return fronts.hypervolumes(ended, corner)
+        losses = list(losses_of.values())
+        corner = objectives.corner_of(parts, losses, reference)
+        front: list[tuple[float, ...]] = []
+        volumes: list[float] = []
+        for trial_id in self.end_order:
+            if trial_id in losses_of:
+                points = [*front, losses_of[trial_id]]
+                ranks = pareto.ranks(points)
+                front = [x for x, r in zip(points, ranks, strict=True) if not r]
+            volumes.append(pareto.hypervolume(front, corner) if front else 0.0)
+        return volumes
 
     # Limits.
 

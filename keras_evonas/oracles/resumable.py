@@ -1,7 +1,6 @@
 """An oracle whose search is recorded, and goes on after any cut.
 
-It has parts, and this module says in which order they come into play when a
-trial is created, reports and ends:
+Here is in which order its parts act when a trial is created, reports and ends:
 
 | part | module | what it does |
 |---|---|---|
@@ -24,22 +23,20 @@ from keras_evonas import hyperparameters as hp_lib
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.oracles import checks
 from keras_evonas.oracles import fidelity
-from keras_evonas.oracles import host_files
+from keras_evonas.oracles import folder as folder_lib
 from keras_evonas.oracles import objectives
-from keras_evonas.oracles.checks import describe_strategy
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.definitions import Definitions
 from keras_evonas.oracles.events import Events
-from keras_evonas.oracles.feasibility import CostFunction
-from keras_evonas.oracles.folder import SearchFolder
 from keras_evonas.oracles.host import HostArguments
 from keras_evonas.oracles.host import MendedOracle
 from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
 from keras_evonas.oracles.leases import Leases
+from keras_evonas.oracles.limits import CostFunction
 from keras_evonas.oracles.limits import Limits
-from keras_evonas.project.files import WAY_OUT
 from keras_evonas.project.files import check_local
 from keras_evonas.project.record import End
 from keras_evonas.project.record import Entries
@@ -52,23 +49,12 @@ if TYPE_CHECKING:
 # How long a tuner waits before it asks again when there is nothing to do.
 _IDLE_SECONDS = 0.05
 
-# What reading raises where parts are sound, but do not fit each other.
-_MISFITS = (ArithmeticError, AttributeError, LookupError, TypeError)
-
 
 class ResumableOracle(MendedOracle):
     """An Oracle to derive from, whose proposals come from an `Engine`.
 
-    Subclasses override `populate_space`.
-
-    Args:
-        strategy: The strategy of the engine.
-        initial_population: List of dictionaries of values to try first.
-        inheritance: How children inherit weights, or `None`.
-        constraints: Constraints of the search.
-        costs: Computes the costs of hyperparameters before training, or
-            `None`.
-        **host_arguments: As for `keras_tuner.Oracle`.
+    Subclasses override `populate_space`. The arguments are those of
+    `EvoOracle`, checked.
     """
 
     def __init__(
@@ -88,9 +74,7 @@ class ResumableOracle(MendedOracle):
         self._initial_population = initial_population
         self._seed_given = host_arguments["seed"] is not None
         self._definitions = Definitions(self.hyperparameters.space)
-        self.hyperparameters = hp_lib.SharedHyperParameters(
-            self.hyperparameters, watch=self._definitions
-        )
+        self.hyperparameters = self._watched(self.hyperparameters)
         self._limits = Limits(
             constraints=constraints,
             costs=costs,
@@ -98,7 +82,7 @@ class ResumableOracle(MendedOracle):
             space=lambda: self.hyperparameters,
         )
         self._leases = Leases(self, self.end_leases)
-        self._search_folder: SearchFolder | None = None
+        self._search_folder: folder_lib.SearchFolder | None = None
         self._events: Events | None = None
 
     # What happens to a trial, step by step.
@@ -129,18 +113,13 @@ class ResumableOracle(MendedOracle):
     def update_trial(
         self, trial_id: str, metrics: Mapping[str, float], step: int = 0
     ) -> Trial:
-        """Records metrics of a running trial, or that it is running.
+        """Records metrics of a running trial; see `keras_tuner.Oracle`.
 
-        Args:
-            trial_id: String, the trial.
-            metrics: Mapping of names to values. Without any it is a sign of
-                life, and the trial is lent on.
-            step: As in `keras_tuner.Oracle`.
+        Without any it is a sign of life, and the trial is lent on.
         """
         with self._lock:
-            if self._has_a_result(trial_id) or (
-                not metrics and self._leases.renew(trial_id)
-            ):
+            is_over = self._leases.has_result(trial_id)
+            if is_over or (not metrics and self._leases.renew(trial_id)):
                 trial = self.trials[trial_id]
             else:
                 trial = super().update_trial(trial_id, metrics, step)
@@ -155,7 +134,7 @@ class ResumableOracle(MendedOracle):
         the reports of the others are left out.
         """
         with self._lock:
-            if self._has_a_result(trial.trial_id):
+            if self._leases.has_result(trial.trial_id):
                 return
             self._prepare()
             self._definitions.check_names(trial.hyperparameters)
@@ -182,7 +161,7 @@ class ResumableOracle(MendedOracle):
             folder.set_aside()
             self._history.start()
         if self.end_order and not self.hyperparameters.space:
-            raise ValueError(self._no_hyperparameters())
+            raise checks.no_hyperparameters(self.trials.values())
         self._grow()
 
     def _stop(self, tuner_id: str, trial: Trial) -> None:
@@ -204,13 +183,10 @@ class ResumableOracle(MendedOracle):
     def _on_end(self, trial: Trial) -> None:
         self._grow()
         losses, violation = None, 0.0
+        reported = trial.metrics, trial.best_step
         if trial.status == Status.COMPLETED:
-            losses = objectives.losses_at(
-                self.objective, trial.metrics, trial.best_step
-            )
-            violation = self._limits.violation_after(
-                trial.metrics, trial.best_step
-            )
+            losses = objectives.losses_at(self.objective, *reported)
+            violation = self._limits.violation_after(*reported)
         self._history.ended(
             End(
                 trial_id=trial.trial_id,
@@ -243,9 +219,8 @@ class ResumableOracle(MendedOracle):
         return self._events
 
     def _begin(self) -> None:
-        can_grow = self.allow_new_entries and self.tune_new_entries
-        if not self.hyperparameters.space and not can_grow:
-            raise ValueError(self._no_hyperparameters())
+        if not self.hyperparameters.space and not self._can_grow:
+            raise checks.no_hyperparameters([])
         self._limits.guard_bytes = self._limits.default_guard_bytes()
         self._events = self._new_events(self.max_trials)
         self._snapshot()
@@ -258,43 +233,28 @@ class ResumableOracle(MendedOracle):
             self._strategy.configure(max_trials),
             seed=self.seed,
             initial_population=[
-                hp_lib.to_genome(space, values)
-                for values in self._initial_population
+                hp_lib.to_genome(space, x) for x in self._initial_population
             ],
             violation_of=self._limits.violation_before,
         )
         return Events(engine, self._folder.record)
 
+    @property
+    def _can_grow(self) -> bool:
+        return bool(self.allow_new_entries and self.tune_new_entries)
+
     def _grow(self) -> None:
         """Lets the engine grow by hyperparameters that have appeared."""
-        if len(self.hyperparameters.space) != len(
-            self._history.engine.space.genes
-        ):
+        engine = self._history.engine
+        if len(self.hyperparameters.space) != len(engine.space.genes):
             # The new genes are on the disk before a line that needs them.
             self._snapshot()
-            self._history.engine.grow(hp_lib.to_space(self.hyperparameters))
-
-    def _no_hyperparameters(self) -> str:
-        failures = [
-            f" Its trial '{trial_id}' failed with:\n{trial.message}"
-            for trial_id, trial in self.trials.items()
-            if trial.status == Status.FAILED
-        ]
-        return (
-            "`hypermodel` must have hyperparameters to search. Received: one "
-            "that asks for none, neither when it is built nor in a trial. Use "
-            "`hp.Int`, `hp.Choice` and the like in `build(hp)`."
-            f"{''.join(failures[:1])}"
-        )
+            engine.grow(hp_lib.to_space(self.hyperparameters))
 
     def _values_of(self, individual: Individual) -> dict[str, Any]:
         """Returns the values of a trial: genes, and how to train them."""
-        return dict(individual.genome) | fidelity.training_values(
-            individual,
-            fidelity.epochs_of_rungs(self._strategy),
-            self._history.trial_ids,
-            self.inheritance,
-        )
+        known, how = self._history.trial_ids, self.inheritance
+        return fidelity.values_of(individual, self._strategy, known, how)
 
     # The project folder.
 
@@ -305,11 +265,11 @@ class ResumableOracle(MendedOracle):
         super()._set_project_dir(directory, project_name)
         known = self._search_folder
         if known is None or str(known.path) != self._project_dir:
-            self._search_folder = SearchFolder(self._project_dir)
+            self._search_folder = folder_lib.SearchFolder(self._project_dir)
         self._folder.mend_tuner_file()
 
     @property
-    def _folder(self) -> SearchFolder:
+    def _folder(self) -> folder_lib.SearchFolder:
         if self._search_folder is None:
             raise RuntimeError(
                 "The oracle has no project folder yet. Pass it to a tuner."
@@ -317,20 +277,16 @@ class ResumableOracle(MendedOracle):
         return self._search_folder
 
     def release_folder(self, *, reread: bool = False) -> None:
-        """Lets other processes search in the project folder.
+        """Lets other processes search in the folder, until it is taken again.
 
-        Asking for another trial takes it again.
-
-        Args:
-            reread: Boolean, whether the memory may be ahead of the disk, after
-                an error or an interrupt. Defaults to `False`.
+        With `reread` the memory may be ahead of the disk, as after an error.
         """
         with self._lock:
             if self._search_folder is not None:
                 self._search_folder.release(reread=reread)
 
-    def _stop_writing(self, error: OSError) -> None:
-        super()._stop_writing(error)
+    def _give_up(self, what: str, error: Exception) -> None:
+        super()._give_up(what, error)
         self.release_folder(reread=True)
 
     # Taking the search up again.
@@ -340,15 +296,13 @@ class ResumableOracle(MendedOracle):
         return Terms(
             seed=self.seed,
             objective=objectives.describe(self.objective),
-            strategy=describe_strategy(self._strategy),
+            strategy=checks.describe_strategy(self._strategy),
             initial_population=self._initial_population,
             max_trials=self.max_trials,
             constraints=[str(one) for one in self._limits.constraints],
             guard_bytes=self._limits.guard_bytes,
             inheritance=repr(self.inheritance) if self.inheritance else None,
-            space=list(
-                dict.fromkeys(hp.name for hp in self.hyperparameters.space)
-            ),
+            space=[*dict.fromkeys(x.name for x in self.hyperparameters.space)],
         )
 
     def reload(self) -> None:
@@ -356,8 +310,7 @@ class ResumableOracle(MendedOracle):
 
         Raises:
             ValueError: If the folder holds a search of another oracle, or one
-                with another space, objective, strategy, seed or initial
-                population.
+                with another space, objective, strategy and so on.
         """
         with self._lock:
             folder = self._folder
@@ -368,114 +321,77 @@ class ResumableOracle(MendedOracle):
                 self._take_space(state, Entries(self._terms, []))
                 return
             entries = folder.record.read()
-            changes = entries.terms.differences(
-                self._terms, seed_given=self._seed_given
-            )
-            folder.refuse(changes)
+            terms, now = entries.terms, self._terms
+            folder.refuse(terms.differences(now, seed_given=self._seed_given))
             self._take_space(state, entries)
-            self.seed = self._seed_state = entries.terms.seed
-            self._limits.guard_bytes = entries.terms.guard_bytes
-            self._events = self._new_events(entries.terms.max_trials)
-            try:
-                self._replay(entries.events)
-            except _MISFITS as error:
-                raise ValueError(
-                    f"'{folder.record.path}' must be the record of this "
-                    "search. Received: one whose entries do not fit each "
-                    f"other or the space: {error!r}. Restore it. "
-                    f"{WAY_OUT}"
-                ) from error
+            self.seed = self._seed_state = terms.seed
+            self._limits.guard_bytes = terms.guard_bytes
+            self._events = self._new_events(terms.max_trials)
+            self._replay(entries.events)
 
     def _take_space(self, state: Mapping[str, Any], entries: Entries) -> None:
         try:
-            known = host_files.hyperparameters_from(state["hyperparameters"])
+            known = folder_lib.hyperparameters_from(state["hyperparameters"])
             self._display.set_state(state["display"])
             hp_lib.to_space(known)
             changes = hp_lib.describe_changes(known, self.hyperparameters)
-        except (*_MISFITS, ValueError) as error:
+        except Exception as error:
             raise self._folder.misfit(
                 f"one whose parts do not fit: {error}. Restore it."
             ) from error
         self._folder.refuse(changes)
-        self.hyperparameters = hp_lib.SharedHyperParameters(
-            known, watch=self._definitions
-        )
-        self._definitions.resume(
-            known,
-            entries.terms.space,
-            [event for event in entries.events if isinstance(event, End)],
-            self._refuse_change,
-        )
+        self.hyperparameters = self._watched(known)
+        self._definitions.resume(known, entries, self._refuse_change)
 
     def _replay(self, events: list[Event]) -> None:
         self._forget_trials()
         for event in events:
-            if isinstance(event, End):
-                self._restore_end(
-                    event.trial_id,
-                    status=event.status,
-                    score=event.score,
-                    best_step=event.best_step,
-                    message=event.message,
-                    values=event.values,
-                )
+            try:
+                self._restore(event)
                 self._history.replay(event)
-                continue
-            trial_id, individual = event
-            values = self._values_of(individual)
-            trial = self._folder.trial(trial_id) or Trial(
-                hyperparameters=hp_lib.with_values(
-                    self.hyperparameters, values
-                ),
-                trial_id=trial_id,
-            )
-            self._restore_trial(trial)
-            self._history.replay(event)
+            except Exception as error:
+                raise self._folder.unfit(event, error) from error
         unfinished = self._unfinished
-        for trial_id in unfinished:
+        for trial in map(self.trials.__getitem__, unfinished):
             # They are built again, so their spaces are watched for changes;
             # but they hold no more of the space than when they were born.
-            trial = self.trials[trial_id]
-            trial.hyperparameters = hp_lib.SharedHyperParameters(
-                trial.hyperparameters, watch=self._definitions
-            )
+            trial.hyperparameters = self._watched(trial.hyperparameters)
         self._queue(unfinished)
         self._folder.note_strangers(set(self.end_order))
 
+    def _restore(self, event: Event) -> None:
+        if isinstance(event, End):
+            self._restore_end(event)
+            return
+        trial_id, individual = event
+        trial = self._folder.trial(trial_id)
+        if trial is None:
+            values = self._values_of(individual)
+            hp = hp_lib.with_values(self.hyperparameters, values)
+            trial = Trial(hyperparameters=hp, trial_id=trial_id)
+        self._restore_trial(trial)
+
     def check_space(self, asked: keras_tuner.HyperParameters) -> None:
-        """Compares the space of the project folder with that of a hypermodel.
+        """Compares the space of the folder with what a hypermodel asks for.
 
-        Args:
-            asked: What the hypermodel asks for when a tuner explores it. What
-                only some networks ask for need not be there.
-
-        Raises:
-            ValueError: If it asks for something new, or no longer for what it
-                asked for when the search began.
+        What only some networks ask for need not be `asked`. Raises a
+        `ValueError` if it is something new, or not what was asked at first.
         """
         changes = self._definitions.changes(
-            self.hyperparameters,
-            asked,
-            can_grow=self.allow_new_entries and self.tune_new_entries,
+            self.hyperparameters, asked, can_grow=self._can_grow
         )
         self._folder.refuse(changes)
+
+    def _watched(
+        self, hp: keras_tuner.HyperParameters
+    ) -> hp_lib.SharedHyperParameters:
+        return hp_lib.SharedHyperParameters(hp, watch=self._definitions)
 
     def _refuse_change(self, change: str) -> None:
         # Fatal: the host would record any other error as a failed trial.
         raise keras_tuner.errors.FatalValueError(self._folder.refusal([change]))
 
-    # Leases.
-
-    def _has_a_result(self, trial_id: str) -> bool:
-        """Returns whether another worker has ended this trial."""
-        again = self._leases.was_handed_again(trial_id)
-        return again and trial_id in self.end_order
-
     def end_leases(self, now: float | None = None) -> None:
-        """Takes trials back from workers that were silent for too long.
-
-        Args:
-            now: Number, the time of `time.monotonic`. Defaults to now.
-        """
+        """Takes trials back from workers that were silent for too long."""
         with self._lock:
             self._leases.collect(time.monotonic() if now is None else now)

@@ -1,8 +1,6 @@
 """The project folder: every file in it is written, read and ranked here.
 
-A search lives in the folder `directory/project_name` of its tuner. This room
-knows all files that this package keeps there, and those of keras-tuner that
-it reads:
+This package keeps these files there, or reads those of keras-tuner:
 
 | file | module | content |
 |---|---|---|
@@ -14,6 +12,5 @@ it reads:
 
 `reading.load` makes a `Search` of all of them, `ranking` says which trial is
 best, `objectives` how scores turn into losses, `spaces` which genes there are.
-Nothing here imports Keras, so a folder can be read while the search runs, after
-a crash, and on another machine.
+Nothing here imports Keras.
 """

@@ -3,13 +3,13 @@
 import dataclasses
 import statistics
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
-from keras_evonas.project.numbers import finite
+from keras_evonas.project.files import finite
+from keras_evonas.project.files import objects_in
+from keras_evonas.project.objectives import SIGN
 
 ABLATION_NAME = "ablation.json"
-_SIGN = {"min": -1.0, "max": 1.0}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,27 +74,14 @@ def ablation_of(content: object) -> AblationResult | None:
     `"default"` and `"runs"`, a list of objects with `"seed"`, `"score"` and
     `"message"`.
     """
-    found = content if isinstance(content, list) else ()
-    entries = [e for e in found if isinstance(e, dict)]
+    entries = objects_in(content)
     whole = next((e for e in entries if e.get("gene") is None), None)
     if whole is None:
         return None
     scores = _scores(whole)
     direction = whole.get("direction", "min")
-    sign = _SIGN[direction]
     effects = [
-        GeneEffect(
-            gene=str(entry["gene"]),
-            value=entry.get("value"),
-            default=entry.get("default"),
-            gains=tuple(
-                # Without the last digits, where 0.3 - 0.1 is not 0.2.
-                round(sign * (scores[seed] - score), 12)
-                for seed, score in _scores(entry).items()
-                if seed in scores
-            ),
-            message=_message(entry),
-        )
+        _effect(entry, scores, SIGN[direction])
         for entry in entries
         if entry.get("gene") is not None and entry.get("of") == whole["name"]
     ]
@@ -112,11 +99,25 @@ def ablation_of(content: object) -> AblationResult | None:
     )
 
 
-def _scores(entry: Mapping[str, Any]) -> dict[int, float]:
-    runs: Sequence[Any] = entry.get("runs") or ()
-    return {r["seed"]: r["score"] for r in runs if finite([r.get("score")])}
-
-
-def _message(entry: Mapping[str, Any]) -> str | None:
+def _effect(
+    entry: Mapping[str, Any], scores: Mapping[int, float], sign: float
+) -> GeneEffect:
+    """Compares one network with the whole one, seed by seed."""
     messages = (run.get("message") for run in entry.get("runs") or ())
-    return next((message for message in messages if message), None)
+    return GeneEffect(
+        gene=str(entry["gene"]),
+        value=entry.get("value"),
+        default=entry.get("default"),
+        gains=tuple(
+            # Without the last digits, where 0.3 - 0.1 is not 0.2.
+            round(sign * (score - scores[seed]), 12)
+            for seed, score in _scores(entry).items()
+            if seed in scores
+        ),
+        message=next((message for message in messages if message), None),
+    )
+
+
+def _scores(entry: Mapping[str, Any]) -> dict[int, float]:
+    runs = entry.get("runs") or ()
+    return {r["seed"]: r["score"] for r in runs if finite([r.get("score")])}

@@ -7,6 +7,7 @@ need not be there in every epoch, such as those of a validation.
 import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 from typing import TypeAlias
 
 from keras_evonas.project.files import read_json
@@ -31,12 +32,9 @@ def history_of(curves: Curves) -> dict[str, list[Value]]:
 def curves_of(
     history: Mapping[str, Sequence[Value]], *, initial_epoch: int = 0
 ) -> dict[str, Curve]:
-    """Returns curves of logs that are there in every epoch.
+    """Returns curves of logs that are there in every epoch, as `History` has.
 
-    Args:
-        history: Mapping from names to one value an epoch, such as the
-            `history` of a `keras.callbacks.History`.
-        initial_epoch: Integer, the epoch of the first value.
+    `initial_epoch` is the epoch of the first value.
     """
     return {
         name: tuple(enumerate(values, start=initial_epoch))
@@ -47,28 +45,19 @@ def curves_of(
 def write_curves(
     folder: str | pathlib.Path, executions: Sequence[Curves]
 ) -> None:
-    """Writes the curves of all executions of a trial.
-
-    Args:
-        folder: The trial's folder.
-        executions: The curves of each execution.
-    """
-    write_json(
-        pathlib.Path(folder) / FILE_NAME,
+    """Writes the curves of all executions of a trial into its folder."""
+    content = [
         {
-            "version": _VERSION,
-            "executions": [
-                {
-                    name: {
-                        "epochs": [epoch for epoch, _ in curve],
-                        "values": [value for _, value in curve],
-                    }
-                    for name, curve in curves.items()
-                }
-                for curves in executions
-            ],
-        },
-    )
+            name: {
+                "epochs": [epoch for epoch, _ in curve],
+                "values": [value for _, value in curve],
+            }
+            for name, curve in curves.items()
+        }
+        for curves in executions
+    ]
+    path = pathlib.Path(folder) / FILE_NAME
+    write_json(path, {"version": _VERSION, "executions": content})
 
 
 def read_curves(folder: str | pathlib.Path) -> list[dict[str, Curve]]:
@@ -91,10 +80,6 @@ def read_histories(folder: str | pathlib.Path) -> list[dict[str, list[Value]]]:
 def parse(content: object, name: str = FILE_NAME) -> list[dict[str, Curve]]:
     """Returns the curves of each execution in the content of a file.
 
-    Args:
-        content: What the file holds, as `json.loads` returns it.
-        name: String, what an error calls the file.
-
     Raises:
         ValueError: If the content is damaged or of a newer version.
     """
@@ -109,12 +94,7 @@ def parse(content: object, name: str = FILE_NAME) -> list[dict[str, Curve]]:
             ]
         if content["version"] == _VERSION:
             return [
-                {
-                    log: tuple(
-                        zip(curve["epochs"], curve["values"], strict=True)
-                    )
-                    for log, curve in curves.items()
-                }
+                {log: _pairs(curve) for log, curve in curves.items()}
                 for curves in content["executions"]
             ]
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -124,3 +104,7 @@ def parse(content: object, name: str = FILE_NAME) -> list[dict[str, Curve]]:
         f"Received: {str(content)[:80]!r}. It is damaged, or keras_evonas "
         "must be updated to read it."
     )
+
+
+def _pairs(curve: Mapping[str, Any]) -> Curve:
+    return tuple(zip(curve["epochs"], curve["values"], strict=True))

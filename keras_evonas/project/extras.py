@@ -5,14 +5,7 @@ import types
 
 
 def load(module: str, package: str) -> types.ModuleType:
-    """Imports an optional library.
-
-    Args:
-        module: What to import.
-        package: What to install for it.
-
-    Returns:
-        The module.
+    """Imports an optional module, which a package of another name may have.
 
     Raises:
         ImportError: If it is not installed, with how to install it.

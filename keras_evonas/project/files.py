@@ -1,17 +1,17 @@
 """Writes files of the project folder so that a kill cannot halve them.
 
-keras-tuner keeps a folder for each search. Whatever this package adds to it or
-writes in the host's place goes through this module, so that a kill at any
-instruction leaves a folder that loads. All content is JSON: opening a project
-runs no code.
+Whatever this package writes there goes through this module. All content is
+JSON: opening a project runs no code.
 """
 
 import contextlib
 import errno
 import json
+import math
 import os
 import pathlib
 import shutil
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +19,9 @@ from typing import Any
 STATE_NAME = "oracle.json"
 TRIAL_NAME = "trial.json"
 _TRIAL_FOLDER = "trial_"
+
+# Brackets within brackets, a thousand deep, give the last one.
+_UNREADABLE = (FileNotFoundError, IsADirectoryError, ValueError, RecursionError)
 
 # The way out of an error about a folder that is already in use.
 WAY_OUT = (
@@ -57,6 +60,15 @@ class WriteError(OSError):
         )
 
 
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns errors of the disk into a `WriteError` about `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError.of(path, error) from error
+
+
 def write_json(
     path: str | os.PathLike[str], payload: object, *, durable: bool = True
 ) -> None:
@@ -66,8 +78,7 @@ def write_json(
         path: Where to write. Its folder is made if there is none.
         payload: What `json.dumps` takes.
         durable: Boolean, whether to wait until it is on the disk. Otherwise a
-            power cut, though no kill, may leave an empty file. Defaults to
-            `True`.
+            power cut, though no kill, may leave an empty file.
 
     Raises:
         WriteError: If the disk is full or broken. The file is as before.
@@ -81,20 +92,21 @@ def write_bytes(
     """Writes a file completely or not at all; see `write_json`."""
     path = pathlib.Path(path)
     temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "wb") as file:
+                file.write(content)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)
             if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-        if durable:
-            sync_folder(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)  # It takes room on a disk that is full.
-        raise WriteError.of(path, error) from error
+                sync_folder(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # It takes room on a disk that is full.
+            raise
 
 
 def check_local(folder: str | os.PathLike[str] | None) -> None:
@@ -102,8 +114,7 @@ def check_local(folder: str | os.PathLike[str] | None) -> None:
 
     Raises:
         ValueError: If it is a place that TensorFlow reaches by a scheme, such
-            as `gs://`. Nothing can be locked there, and no write is whole or
-            not at all.
+            as `gs://`.
     """
     place = os.fspath(folder or "")
     scheme, separator, _ = str(place).partition("://")
@@ -117,19 +128,15 @@ def check_local(folder: str | os.PathLike[str] | None) -> None:
 
 
 def check_room(path: str | os.PathLike[str], size: int) -> None:
-    """Checks that a file can be written, before a library tries to.
+    """Checks that a file of `size` bytes can be written in its folder.
 
     HDF5 (1.14 and 2.0) crashes the process when the disk is full.
-
-    Args:
-        path: The file. Its folder must exist.
-        size: Integer, how many bytes it takes.
 
     Raises:
         WriteError: If there is no room.
     """
     trial = f"{os.fspath(path)}.{os.getpid()}.room.tmp"
-    try:
+    with writing(path):
         if not hasattr(os, "posix_fallocate"):
             if shutil.disk_usage(os.path.dirname(trial) or ".").free < size:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -140,8 +147,6 @@ def check_room(path: str | os.PathLike[str], size: int) -> None:
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(trial)
-    except OSError as error:
-        raise WriteError.of(path, error) from error
 
 
 def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -153,12 +158,7 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
-    except (
-        FileNotFoundError,
-        IsADirectoryError,
-        ValueError,
-        RecursionError,  # Brackets within brackets, a thousand deep.
-    ) as error:
+    except _UNREADABLE as error:
         raise ValueError(
             f"'{path}' must hold a JSON object. Received: {error!r}. The file "
             "is lost, damaged or of another program. Restore it. " + WAY_OUT
@@ -166,30 +166,42 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(
             f"'{path}' must hold a JSON object. Received: "
-            f"{str(content)[:80]!r}. It is a file of another program. "
-            + WAY_OUT
+            f"{str(content)[:80]!r}. It is a file of another program. {WAY_OUT}"
         )
     return content
 
 
 def set_aside(path: str | os.PathLike[str]) -> pathlib.Path:
-    """Gives a file that cannot be used another name, and keeps it.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its new path, `NAME.damaged-NUMBER`.
-    """
+    """Gives a file that cannot be used the name `NAME.damaged-NUMBER`."""
     path = pathlib.Path(path)
     number = 1
     while (other := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
-    try:
+    with writing(path):
         os.rename(path, other)
-    except OSError as error:
-        raise WriteError.of(path, error) from error
     return other
+
+
+def parsed(text: str | bytes) -> object:
+    """Returns what JSON says, `None` if it is damaged or something else."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def objects_in(content: object) -> list[dict[str, Any]]:
+    """Returns the JSON objects of a list, none if it is something else."""
+    content = content if isinstance(content, list) else ()
+    return [entry for entry in content if isinstance(entry, dict)]
+
+
+def finite(values: Iterable[object]) -> bool:
+    """Returns whether all values, which a file may hold, are finite numbers."""
+    return all(
+        isinstance(value, int | float) and math.isfinite(value)
+        for value in values
+    )
 
 
 def write_all(descriptor: int, content: bytes) -> None:

@@ -44,14 +44,6 @@ def table(
     """Makes a table that scrolls sideways where it is too wide."""
     head = tag("tr", *(tag("th", name, scope="col") for name in header))
     body = [tag("tr", *(tag("td", cell) for cell in row)) for row in rows]
-    return tag(
-        "div",
-        tag(
-            "table",
-            tag("thead", head),
-            tag("tbody", *body),
-            class_=class_ or None,
-        ),
-        class_="scroll",
-        tabindex="0",
-    )
+    parts = tag("thead", head), tag("tbody", *body)
+    inside = tag("table", *parts, class_=class_ or None)
+    return tag("div", inside, class_="scroll", tabindex="0")

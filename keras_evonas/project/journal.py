@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas.project.files import WAY_OUT
-from keras_evonas.project.files import WriteError
+from keras_evonas.project.files import parsed
 from keras_evonas.project.files import sync_folder
 from keras_evonas.project.files import write_all
+from keras_evonas.project.files import writing
 
 JOURNAL_NAME = "evolution.jsonl"
 
 # Every line of a journal begins with these bytes.
 _OPENING = b'{"kind": "'
+_DAMAGED = f"The file is damaged or of another program. Restore it. {WAY_OUT}"
 
 
 class Journal:
@@ -33,25 +35,17 @@ class Journal:
         self.path = pathlib.Path(path)
 
     def salvage(self) -> tuple[list[dict[str, Any]], int]:
-        """Reads what can be read, whatever the rest is, and changes nothing.
+        """Reads what can be read for a report, and changes nothing.
 
         Returns:
             The entries in their order, and the number of lines that are none.
         """
-        entries, damaged = [], 0
-        for line in self._lines():
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError):
-                entry = None
-            if isinstance(entry, dict):
-                entries.append(entry)
-            else:
-                damaged += 1
-        return entries, damaged
+        found = [entry for _, entry in self._lines()]
+        entries = [entry for entry in found if entry is not None]
+        return entries, len(found) - len(entries)
 
     def signature(self) -> tuple[int, ...] | None:
-        """Returns which file it is and how long; `None` if there is none."""
+        """Returns what changes when it grows or is replaced, if it exists."""
         if not self.path.exists():
             return None
         status = self.path.stat()
@@ -70,16 +64,14 @@ class Journal:
             kind: String, the kind of the entry.
             fields: Mapping, the rest of it.
             durable: Boolean, whether to wait until it and all entries before
-                are on the disk, safe from a power cut. Defaults to `True`.
+                are on the disk, safe from a power cut.
 
         Raises:
             WriteError: If the disk is full or broken.
         """
         content = (json.dumps({"kind": kind, **fields}) + "\n").encode()
-        try:
+        with writing(self.path):
             self._append(content, durable)
-        except OSError as error:
-            raise WriteError.of(self.path, error) from error
 
     def _append(self, content: bytes, durable: bool) -> None:
         descriptor = os.open(
@@ -102,23 +94,18 @@ class Journal:
         finally:
             os.close(descriptor)
 
-    def read(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[dict[str, Any]]:
         """Returns all entries in their order.
 
         Raises:
             ValueError: If a whole line is not an entry.
         """
         entries = []
-        for number, line in enumerate(self._lines(), start=1):
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError):
-                entry = None
-            if not isinstance(entry, dict) or "kind" not in entry:
+        for number, (line, entry) in enumerate(self._lines(), start=1):
+            if entry is None or "kind" not in entry:
                 raise ValueError(
                     f"Line {number} of '{self.path}' must be a JSON object "
-                    f"with a kind. Received: {line[:80]!r}. The file is "
-                    f"damaged or of another program. Restore it. {WAY_OUT}"
+                    f"with a kind. Received: {line[:80]!r}. {_DAMAGED}"
                 )
             entries.append(entry)
         return entries
@@ -137,21 +124,20 @@ class Journal:
         rest = content[whole:]
         if not _may_be_unfinished(rest):
             raise ValueError(
-                f"'{self.path}' must end with a whole line or the "
-                f"beginning of one. Received: {rest[:80]!r}. The file is "
-                f"damaged or of another program. Restore it. {WAY_OUT}"
+                f"'{self.path}' must end with a whole line or the beginning of "
+                f"one. Received: {rest[:80]!r}. {_DAMAGED}"
             )
         if rest:
-            try:
+            with writing(self.path):
                 os.truncate(self.path, whole)
-            except OSError as error:
-                raise WriteError.of(self.path, error) from error
 
-    def _lines(self) -> Iterator[str]:
+    def _lines(self) -> Iterator[tuple[str, dict[str, Any] | None]]:
+        """Yields whole lines, each with its object, `None` if it is none."""
         with open(self.path, encoding="utf-8", errors="replace") as file:
             for line in file:
                 if line.endswith("\n"):
-                    yield line
+                    entry = parsed(line)
+                    yield line, entry if isinstance(entry, dict) else None
 
 
 def _may_be_unfinished(rest: bytes) -> bool:

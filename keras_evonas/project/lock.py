@@ -10,14 +10,15 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import sys
 import time
 import weakref
-from typing import Any
 from typing import TypeVar
 
-from keras_evonas.project.files import WriteError
+from keras_evonas.project.files import parsed
 from keras_evonas.project.files import write_all
+from keras_evonas.project.files import writing
 
 LOCK_NAME = "search.lock"
 
@@ -27,6 +28,8 @@ _Kind = TypeVar("_Kind")
 _TRIES, _PAUSE = 20, 0.05
 # Far behind the content: on Windows a locked byte cannot be read.
 _LOCKED_BYTE = 1 << 30
+# Programs in which a user types what a search needs.
+_HANDS = ("ipykernel", "ipython", "jupyter", "colab_kernel")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,8 +41,8 @@ class Holder:
         pid: Its process, or `None` if it is not known.
         host: The name of its machine.
         since: When it began, in seconds since 1970.
-        command: The command line as it was given, the interpreter first. It
-            is for people to read: nothing here runs it.
+        command: The command line as it was given, the interpreter first, for
+            people to read: nothing here runs it.
         directory: The directory that it was started in.
     """
 
@@ -71,37 +74,34 @@ class FolderLock:
         self._is_mine = False
 
     def take(self) -> bool:
-        """Takes the lock unless it is held already.
-
-        Returns:
-            Boolean, whether it was not held before.
+        """Takes the lock, and returns whether it was not held before.
 
         Raises:
             RuntimeError: If another search has the folder, or if the folder
                 was replaced by another one.
             WriteError: If the file cannot be written.
         """
-        held = _held_here(self._path)
+        held, folder = _held_here(self._path), os.path.dirname(self._path)
         if self._is_mine:
             if held is None or held.owner() is not self:
                 self._is_mine = False
                 raise RuntimeError(
-                    f"'{os.path.dirname(self._path)}' must belong to one "
-                    "search. Received: a second tuner of this process, which "
-                    "has gone on with the search. Go on with that one, or make "
-                    "a new tuner."
+                    f"'{folder}' must belong to one search. Received: a second "
+                    "tuner of this process, which has gone on with the search. "
+                    "Go on with that one, or make a new tuner."
                 )
             if not _is_same_file(self._path, held.descriptor):
                 self.release()
                 raise RuntimeError(
-                    f"'{os.path.dirname(self._path)}' was removed or replaced "
-                    "while a search ran in it. The search stops. Was another "
-                    "one started with `overwrite=True`?"
+                    f"'{folder}' was removed or replaced while a search ran in "
+                    "it. The search stops. Was another one started with "
+                    "`overwrite=True`?"
                 )
             return False
         if held is not None:
             held.close()
-        descriptor = _opened(self._path)
+        with writing(self._path):
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         if not _locked(descriptor):
             os.close(descriptor)
             raise RuntimeError(_in_use(self._path))
@@ -121,10 +121,35 @@ class FolderLock:
         self._is_mine = False
 
 
+def how_to_resume(folder: str | os.PathLike[str]) -> str:
+    """Returns what a user types for the search of a folder to go on."""
+    holder = holder_of(folder)
+    if holder is None or not holder.command:
+        return (
+            "Run the program that made the tuner again: the search goes on "
+            "from there."
+        )
+    words = [os.path.basename(word) for word in holder.command[1:4]]
+    if not words or "-c" in words or any(w.startswith(_HANDS) for w in words):
+        return (
+            "It was begun in a notebook or by hand: make the tuner again, and "
+            "call its `search`."
+        )
+    line = " ".join(shlex.quote(_printable(word)) for word in holder.command)
+    if holder.directory is not None:
+        line = f"cd {shlex.quote(_printable(holder.directory))} && {line}"
+    return f"To go on, run:\n    {line}"
+
+
+def _printable(text: str) -> str:
+    """Replaces what could steer a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def holder_of(folder: str | os.PathLike[str]) -> Holder | None:
     """Returns the last process that searched in a folder, `None` if none did.
 
-    Nothing is changed, and whatever the file says is taken as text.
+    Whatever the file says is taken as text.
     """
     path = os.path.join(os.path.realpath(folder), LOCK_NAME)
     if not os.path.exists(path):
@@ -140,16 +165,11 @@ def holder_of(folder: str | os.PathLike[str]) -> Holder | None:
 
 
 def check_free(folder: str | os.PathLike[str]) -> None:
-    """Checks that no other process searches in a folder.
-
-    Raises:
-        RuntimeError: If one does.
-    """
+    """Raises a `RuntimeError` if another process searches in a folder."""
     path = os.path.join(os.path.realpath(folder), LOCK_NAME)
-    if _held_here(path) is None:
-        holder = holder_of(folder)
-        if holder is not None and holder.is_running:
-            raise RuntimeError(_in_use(path))
+    holder = holder_of(folder) if _held_here(path) is None else None
+    if holder is not None and holder.is_running:
+        raise RuntimeError(_in_use(path))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -179,13 +199,6 @@ def _forget(path: str, held: _Held) -> None:
         del _HELD[path]
 
 
-def _opened(path: str) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise WriteError.of(path, error) from error
-
-
 def _locked(descriptor: int) -> bool:
     for _ in range(_TRIES):
         if _try_lock(descriptor):
@@ -212,9 +225,8 @@ else:
         # Not `flock`: children that were forked for a data pipeline would
         # hold it on when this process is killed.
         try:
-            fcntl.lockf(
-                descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LOCKED_BYTE
-            )
+            kind = fcntl.LOCK_EX | fcntl.LOCK_NB
+            fcntl.lockf(descriptor, kind, 1, _LOCKED_BYTE)
         except (BlockingIOError, PermissionError):
             return False
         return True
@@ -245,31 +257,26 @@ def _write_holder(path: str, descriptor: int) -> None:
         "command": sys.orig_argv,
         "directory": os.getcwd(),
     }
-    try:
+    with writing(path):
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.ftruncate(descriptor, 0)
         write_all(descriptor, json.dumps(content).encode())
-    except OSError as error:
-        raise WriteError.of(path, error) from error
 
 
 def _read_holder(path: str, is_running: bool) -> Holder:
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
-        content: Any = json.loads(text)
-    except (OSError, ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        content = {}
-    command = content.get("command")
+        found = parsed(text)
+    except OSError:
+        found = None
+    content = found if isinstance(found, dict) else {}
+    command = _typed(content.get("command"), list) or []
     return Holder(
         is_running=is_running,
         pid=_typed(content.get("pid"), int),
         host=_typed(content.get("host"), str),
         since=_typed(content.get("since"), float),
-        command=tuple(x for x in command if isinstance(x, str))
-        if isinstance(command, list)
-        else (),
+        command=tuple(x for x in command if isinstance(x, str)),
         directory=_typed(content.get("directory"), str),
     )
 

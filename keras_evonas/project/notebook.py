@@ -42,13 +42,7 @@ class Page(os.PathLike[str]):
 def oracle_html(
     name: str, settings: Mapping[str, object], folder: pathlib.Path | None
 ) -> str:
-    """An oracle's settings, and how its search stands.
-
-    Args:
-        name: The oracle's class.
-        settings: What it was made with, by name.
-        folder: The project folder, or `None` if there is none yet.
-    """
+    """An oracle's class and settings, and how its search stands, if begun."""
     given = [f"{key}={value}" for key, value in settings.items()]
     head = [tag("b", name), html.text(f"({', '.join(given)})")]
     if folder is None or not is_project(folder):

@@ -33,8 +33,7 @@ class Standing:
         losses: Tuple of finite numbers, one an objective, lower is better.
         ended: Integer, its place in the order in which trials ended.
         violation: Float, how far it is outside of the constraints.
-        rung: Integer, how often the training of its network was gone on with
-            before it.
+        rung: Integer, how often its network's training was gone on with.
         continues: The trial whose training it goes on with, if any.
     """
 
@@ -47,11 +46,7 @@ class Standing:
 
 
 class Ranking:
-    """Completed trials in their order, which grows as trials end.
-
-    Args:
-        standings: Trials to begin with, in the order in which they ended.
-    """
+    """Completed trials in their order, which grows as trials end."""
 
     def __init__(self, standings: Iterable[Standing] = ()) -> None:
         # In the order of `_key`: fronts are not known yet.
@@ -69,8 +64,8 @@ class Ranking:
         """Gives a trial its place, in place of the one that it continues.
 
         Returns:
-            Boolean, whether it is better than all others: none of its rung
-            and violation is at least as good in every objective.
+            Boolean, whether none of its rung and violation, or of better ones,
+            is at least as good in every objective.
         """
         if new.continues is not None:
             self._standings = [
@@ -87,11 +82,7 @@ class Ranking:
         )
 
     def best(self, count: int | None = None) -> list[str]:
-        """Returns the best trials, best first.
-
-        Args:
-            count: Integer, how many at most. Defaults to `None`, all of them.
-        """
+        """Returns the best trials, best first, all or at most `count`."""
         if count == 1:  # It is on its front in any case.
             return [one.trial_id for one in self._standings[:1]]
         ordered = itertools.chain.from_iterable(self._fronts())

@@ -1,13 +1,10 @@
 """Reads a project folder of this package or of keras-tuner.
 
-Nothing is written, and nothing but JSON is read. Three kinds of file count:
-our record (`evolution.jsonl`), which has the last word, keras-tuner's
-`oracle.json`, and its `trial_*/trial.json`. Each may be missing, half-written
-or of a later version; whatever cannot be read is named in `Search.notes`.
+Nothing is written. Our record has the last word. Each file may be missing,
+half-written or of a later version; what cannot be read is in `Search.notes`.
 """
 
 import collections
-import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -15,23 +12,21 @@ from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.project import curves as curves_lib
+from keras_evonas.project import retrained
 from keras_evonas.project import spaces as space_lib
-from keras_evonas.project import trial_reading
+from keras_evonas.project import trials as trial_lib
 from keras_evonas.project.ablation import ABLATION_NAME
 from keras_evonas.project.ablation import ablation_of
 from keras_evonas.project.files import STATE_NAME
+from keras_evonas.project.files import finite
+from keras_evonas.project.files import objects_in
+from keras_evonas.project.files import parsed
 from keras_evonas.project.files import trial_files
 from keras_evonas.project.files import trial_folder
 from keras_evonas.project.journal import JOURNAL_NAME
-from keras_evonas.project.numbers import finite
 from keras_evonas.project.objectives import Objective
 from keras_evonas.project.record import SearchRecord
-from keras_evonas.project.retrained import FINALISTS_NAME
-from keras_evonas.project.retrained import finalist_of
-from keras_evonas.project.retrained import objects_in
-from keras_evonas.project.search import Finalist
 from keras_evonas.project.search import Search
-from keras_evonas.project.trials import Trial
 
 
 def load(folder: str | os.PathLike[str]) -> Search:
@@ -43,9 +38,6 @@ def load(folder: str | os.PathLike[str]) -> Search:
     Args:
         folder: The project folder: `directory/project_name` of the tuner.
 
-    Returns:
-        The search.
-
     Raises:
         FileNotFoundError: If there is no such folder.
         ValueError: If the folder holds no search.
@@ -54,38 +46,43 @@ def load(folder: str | os.PathLike[str]) -> Search:
     _check(folder)
     notes: list[str] = []
     record = _record(folder, notes)
-    state = _json(folder / STATE_NAME, notes)
-    oracle = state if isinstance(state, dict) else {}
-    files = _trial_files(folder, notes)
+    oracle = _object(folder / STATE_NAME, notes)
+    files = {name: _object(path, notes) for name, path in trial_files(folder)}
     space = _space(oracle, files, notes)
     order = _order(record, oracle, files)
     terms = record.terms
     objectives = _objectives(terms, files, notes)
-    trials = tuple(
-        trial_reading.make(
-            number,
+    trials: list[trial_lib.Trial] = []
+    for trial_id in order:
+        path = trial_folder(folder, trial_id) / curves_lib.FILE_NAME
+        trial = trial_lib.make(
+            len(trials),
             trial_id,
             recorded=record.of(trial_id),
-            file=files.get(trial_id),
-            curves=_json(
-                trial_folder(folder, trial_id) / curves_lib.FILE_NAME, notes
-            ),
+            file=files.get(trial_id, {}),
+            curves=_json(path, notes),
             objectives=objectives,
             space=space,
         )
-        for number, trial_id in enumerate(order)
+        trials.append(trial)
+    if space is None:
+        values = [trial.values for trial in trials if trial.values]
+        space = space_lib.from_values(values) if values else None
+    finalists = map(
+        retrained.finalist_of,
+        objects_in(_json(folder / retrained.FINALISTS_NAME, notes)),
     )
     return Search(
         folder=folder,
         objectives=objectives,
-        trials=trials,
-        space=space or _guessed(trials),
+        trials=tuple(trials),
+        space=space,
         seed=terms.get("seed", oracle.get("seed")),
         strategy=terms.get("strategy"),
         max_trials=terms.get("max_trials"),
         constraints=tuple(map(str, terms.get("constraints") or ())),
         evolved=bool(record.births),
-        finalists=_finalists(folder, notes),
+        finalists=tuple(one for one in finalists if one.honest_scores),
         ablation=ablation_of(_json(folder / ABLATION_NAME, notes)),
         notes=tuple(notes),
     )
@@ -123,11 +120,11 @@ class _Record:
                     self._seconds[trial_id] = elapsed - began
                 alone = None
 
-    def of(self, trial_id: str) -> trial_reading.Recorded:
+    def of(self, trial_id: str) -> trial_lib.Recorded:
         """Returns what is recorded of a trial."""
         birth = self.births.get(trial_id, {})
         births = [self._trial_of.get(n) for n in birth.get("parents", ())]
-        return trial_reading.Recorded(
+        return trial_lib.Recorded(
             birth=birth,
             end=self._ends.get(trial_id, {}),
             end_number=self._end_numbers.get(trial_id),
@@ -138,17 +135,17 @@ class _Record:
 
 
 def _check(folder: pathlib.Path) -> None:
+    hint = "It is `directory/project_name` of the tuner."
     if not folder.is_dir():
         raise FileNotFoundError(
             f"`folder` must be a project folder. Received: '{folder}', which "
-            "is not there. It is `directory/project_name` of the tuner."
+            f"is not there. {hint}"
         )
-    inside = [path for path in folder.iterdir() if is_project(path)]
     if is_project(folder):
         return
-    hint = "It is `directory/project_name` of the tuner."
+    inside = sorted(path for path in folder.iterdir() if is_project(path))
     if inside:
-        names = ", ".join(f"'{path}'" for path in sorted(inside)[:5])
+        names = ", ".join(f"'{path}'" for path in inside[:5])
         hint = f"Did you mean {names}?"
     content = sorted(path.name for path in folder.iterdir())[:5]
     raise ValueError(
@@ -169,9 +166,7 @@ def is_project(path: pathlib.Path) -> bool:
 
 def _record(folder: pathlib.Path, notes: list[str]) -> _Record:
     record = SearchRecord(folder)
-    if not record.exists():
-        return _Record([])
-    entries, damaged = record.salvage()
+    entries, damaged = record.salvage() if record.exists() else ([], 0)
     if damaged:
         notes.append(
             f"{damaged} of the lines of {JOURNAL_NAME} cannot be read and "
@@ -183,42 +178,32 @@ def _record(folder: pathlib.Path, notes: list[str]) -> _Record:
 def _json(
     path: pathlib.Path, notes: list[str]
 ) -> dict[str, Any] | list[Any] | None:
+    """Returns the object or list of a file, `None` if there is none."""
     if not path.exists():
         return None
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError:
-        content = None
-    if not isinstance(content, dict | list):
-        name = path.name
-        if path.parent.name.startswith("trial_"):
-            name = f"{path.parent.name}/{name}"
-        notes.append(f"{name} cannot be read: it is damaged or half-written.")
-        return None
-    return content
+    content = parsed(path.read_bytes())
+    if isinstance(content, dict | list):
+        return content
+    is_of_trial = path.parent.name.startswith("trial_")
+    name = f"{path.parent.name}/{path.name}" if is_of_trial else path.name
+    notes.append(f"{name} cannot be read: it is damaged or half-written.")
+    return None
 
 
-def _trial_files(
-    folder: pathlib.Path, notes: list[str]
-) -> dict[str, dict[str, Any]]:
-    files = {}
-    for trial_id, path in trial_files(folder):
-        content = _json(path, notes)
-        files[trial_id] = content if isinstance(content, dict) else {}
-    return files
+def _object(path: pathlib.Path, notes: list[str]) -> dict[str, Any]:
+    content = _json(path, notes)
+    return content if isinstance(content, dict) else {}
 
 
 def _order(
     record: _Record, oracle: Mapping[str, Any], files: Mapping[str, Any]
 ) -> list[str]:
     """Returns all trials in the order in which they began."""
-    known = list(record.births)
-    if not known:
-        known = [str(name) for name in oracle.get("start_order") or ()]
-        known = [name for name in known if name in files]
-    # With a record, a file without a birth is of a search that was replaced.
-    rest = [] if record.births else [n for n in files if n not in set(known)]
-    return known + rest
+    if record.births:
+        # A file without a birth is of a search that was replaced.
+        return list(record.births)
+    began = map(str, oracle.get("start_order") or ())
+    return list(dict.fromkeys([*(n for n in began if n in files), *files]))
 
 
 def _space(
@@ -232,15 +217,11 @@ def _space(
     if not spaces:
         return None
     try:
-        return space_lib.from_config(sorted(spaces, key=len, reverse=True)[0])
+        spaces.sort(key=len, reverse=True)
+        return space_lib.from_config(spaces[0])
     except (KeyError, TypeError, ValueError) as error:
         notes.append(f"The search space could not be understood: {error!r}")
         return None
-
-
-def _guessed(trials: tuple[Trial, ...]) -> SearchSpace | None:
-    genomes = [trial.values for trial in trials if trial.values]
-    return space_lib.from_values(genomes) if genomes else None
 
 
 def _objectives(
@@ -252,16 +233,15 @@ def _objectives(
     votes: collections.Counter[tuple[str, str]] = collections.Counter()
     scored = [f for f in files.values() if finite([f.get("score")])]
     for file in scored:
-        for name, metric in trial_reading.raw_metrics(file).items():
-            values = [v for _, v in trial_reading.history(metric)]
+        for name, metric in trial_lib.raw_metrics(file).items():
+            values = [v for _, v in trial_lib.history(metric)]
             if file["score"] in values and metric.get("direction"):
                 votes[name, metric["direction"]] += 1
     if votes:
-        best = max(votes.values())
-        names = [found for found, count in votes.items() if count == best]
         # Training metrics may equal the score by chance, as 0.0 or 1.0.
-        names.sort(key=lambda found: not found[0].startswith("val_"))
-        name, direction = names[0]
+        (name, direction), _ = max(
+            votes.items(), key=lambda x: (x[1], x[0][0].startswith("val_"))
+        )
         notes.append(
             f"The folder does not name its objective; '{name}' "
             f"({direction}) is the metric that equals the scores."
@@ -275,14 +255,3 @@ def _objectives(
         )
         return (Objective("score", "min"),)
     return ()
-
-
-def _finalists(folder: pathlib.Path, notes: list[str]) -> tuple[Finalist, ...]:
-    """Reads `finalists.json`.
-
-    A list of objects with `"name"` or `"trial_id"`, `"search_score"` and
-    `"honest_scores"`.
-    """
-    content = _json(folder / FINALISTS_NAME, notes)
-    found = [finalist_of(entry) for entry in objects_in(content)]
-    return tuple(one for one in found if one.honest_scores)

@@ -1,10 +1,8 @@
 """The record of a search, from which it is taken up again.
 
-keras-tuner 1.4.8 rewrites its whole state at every trial. This record grows by
-two lines a trial instead: one when an individual is born, one when its trial
-ends (or is sent to be tried again). Everything else is derived from them. A
-line is on the disk before the host's files change, so after a kill the record
-is what counts.
+It grows by a line when an individual is born, and by one when its trial ends or
+is sent to be tried again. A line is on the disk before the host's files change,
+so after a kill the record is what counts.
 """
 
 import dataclasses
@@ -16,7 +14,6 @@ from typing import TypeAlias
 from typing import TypeVar
 
 from keras_evonas.evolution.history import Individual
-from keras_evonas.project import entry_types
 from keras_evonas.project.files import WAY_OUT
 from keras_evonas.project.journal import JOURNAL_NAME
 from keras_evonas.project.journal import Journal
@@ -61,13 +58,14 @@ class Terms:
         `guard_bytes`, on another machine.
         """
         names = ["objective", "strategy", "initial_population", "constraints"]
-        names += ["inheritance"]
-        names += ["seed"] * seed_given
+        names += ["inheritance"] + ["seed"] * seed_given
+        pairs = [
+            (name, getattr(self, name), getattr(now, name)) for name in names
+        ]
         return [
-            f"`{name}` was {getattr(self, name)} and is now "
-            f"{getattr(now, name)}"
-            for name in names
-            if getattr(self, name) != getattr(now, name)
+            f"`{name}` was {old} and is now {new}"
+            for name, old, new in pairs
+            if old != new
         ]
 
 
@@ -87,8 +85,7 @@ class End:
         losses: List of floats, one an objective, or `None` if it failed.
         violation: Float, how far it was outside of the constraints that only
             training tells.
-        worker: String, the tuner or worker that ran it, or `None` if it is
-            not known.
+        worker: String, the tuner or worker that ran it, if known.
         varying: Names of hyperparameters whose definitions depend on others,
             as this run was the first to show.
         unexplained: Names of hyperparameters whose definitions were not the
@@ -109,24 +106,19 @@ class End:
     unexplained: list[str] = dataclasses.field(default_factory=list)
 
 
+# A birth is a trial and its individual.
 Event: TypeAlias = tuple[str, Individual] | End
 
 
 @dataclasses.dataclass(frozen=True)
 class Entries:
-    """The content of a record.
-
-    Args:
-        terms: The settings of the search.
-        events: Pairs `(trial_id, Individual)` for births and `End`s, in the
-            order in which they happened.
-    """
+    """The content of a record: its terms, and its events in their order."""
 
     terms: Terms
     events: list[Event]
 
 
-class SearchRecord:
+class SearchRecord(Journal):
     """The record of one project folder.
 
     Args:
@@ -134,52 +126,19 @@ class SearchRecord:
     """
 
     def __init__(self, folder: str | pathlib.Path) -> None:
-        self._journal = Journal(pathlib.Path(folder) / JOURNAL_NAME)
-
-    @property
-    def path(self) -> pathlib.Path:
-        """The file."""
-        return self._journal.path
-
-    def salvage(self) -> tuple[list[dict[str, Any]], int]:
-        """Reads raw entries for a report, and changes nothing.
-
-        It takes what `read` refuses: a search that is being written, damaged
-        lines, and fields that this version does not know.
-
-        Returns:
-            The entries in their order, each with its `kind`, and the number
-            of lines that could not be read.
-        """
-        return self._journal.salvage()
-
-    def exists(self) -> bool:
-        """Returns whether a search was begun here."""
-        return self._journal.exists()
-
-    def signature(self) -> tuple[int, ...] | None:
-        """Returns what changes when the record grows or is replaced."""
-        return self._journal.signature()
-
-    def repair(self) -> None:
-        """Removes what a kill left half-written; needed before writing.
-
-        Raises:
-            ValueError: If the file is not a record.
-        """
-        self._journal.repair()
+        super().__init__(pathlib.Path(folder) / JOURNAL_NAME)
 
     def begin(self, terms: Terms) -> None:
         """Writes the first line."""
         fields = {"version": VERSION, **dataclasses.asdict(terms)}
-        self._journal.append("search", fields)
+        self.append("search", fields)
 
     def birth(self, trial_id: str, individual: Individual) -> None:
         """Writes a birth."""
         fields = {"trial_id": trial_id, **dataclasses.asdict(individual)}
         del fields["losses"], fields["violation"]
         # Should a power cut lose it, the same individual is born again.
-        self._journal.append("birth", fields, durable=False)
+        self.append("birth", fields, durable=False)
 
     def end(self, end: End) -> None:
         """Writes the end of a run."""
@@ -187,7 +146,7 @@ class SearchRecord:
         for name in ("varying", "unexplained"):
             if not fields[name]:  # Nearly always; earlier versions lack it.
                 del fields[name]
-        self._journal.append("end", fields)
+        self.append("end", fields)
 
     def read(self) -> Entries:
         """Reads everything, and changes nothing: the search may be running.
@@ -196,13 +155,10 @@ class SearchRecord:
             ValueError: If the record is damaged, of another program, or of a
                 newer version.
         """
-        first, *rest = self._journal.read()
+        first, *rest = self.entries()
         self._check_version(first)
         terms = self._parsed(1, _terms, first)
-        events = [
-            self._parsed(number, _event, entry)
-            for number, entry in enumerate(rest, start=2)
-        ]
+        events = [self._parsed(n, _event, x) for n, x in enumerate(rest, 2)]
         self._check_order(events)
         return Entries(terms, events)
 
@@ -210,15 +166,15 @@ class SearchRecord:
         version = first.get("version")
         if first["kind"] != "search" or not isinstance(version, int):
             raise ValueError(
-                f"'{self._journal.path}' must begin with a line of kind "
-                f"'search' with a version. Received: {first}. It is not a "
-                f"record of a search. {WAY_OUT}"
+                f"'{self.path}' must begin with a line of kind 'search' with "
+                f"a version. Received: {first}. It is not a record of a "
+                f"search. {WAY_OUT}"
             )
         if version > VERSION:
             raise ValueError(
-                f"'{self._journal.path}' must be of version {VERSION} or "
-                f"older. Received: version {version}. Update keras_evonas to "
-                f"go on with this search. {WAY_OUT}"
+                f"'{self.path}' must be of version {VERSION} or older. "
+                f"Received: version {version}. Update keras_evonas to go on "
+                f"with this search. {WAY_OUT}"
             )
 
     def _check_order(self, events: list[Event]) -> None:
@@ -233,9 +189,9 @@ class SearchRecord:
                 ended[trial_id] = False
             if not fits:
                 raise ValueError(
-                    f"Line {number} of '{self._journal.path}' must follow on "
-                    f"the lines before. Received: {event}. Two programs may "
-                    f"have searched in this folder at once. {WAY_OUT}"
+                    f"Line {number} of '{self.path}' must follow on the lines "
+                    f"before. Received: {event}. Two programs may have "
+                    f"searched in this folder at once. {WAY_OUT}"
                 )
 
     def _parsed(
@@ -248,22 +204,22 @@ class SearchRecord:
             return parse(dict(entry))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"Line {number} of '{self._journal.path}' must be an entry of "
-                f"a search. Received: {str(entry)[:200]}, which gives "
-                f"{error!r}. The file is damaged. Restore it. {WAY_OUT}"
+                f"Line {number} of '{self.path}' must be an entry of a search. "
+                f"Received: {str(entry)[:200]}, which gives {error!r}. The "
+                f"file is damaged. Restore it. {WAY_OUT}"
             ) from error
 
 
 def _terms(entry: dict[str, Any]) -> Terms:
     del entry["kind"], entry["version"]
-    entry_types.check_fields(entry, entry_types.TERMS)
+    _check_fields(entry, _TERMS)
     return Terms(**entry)
 
 
 def _event(entry: dict[str, Any]) -> Event:
     kind = entry.pop("kind")
     if kind == "birth":
-        entry_types.check_fields(entry, entry_types.BIRTH)
+        _check_fields(entry, _BIRTH)
         if any(parent >= entry["birth"] for parent in entry["parents"]):
             raise ValueError("'parents' must have been born before")
         if entry.get("rung") and not entry["parents"]:
@@ -272,6 +228,84 @@ def _event(entry: dict[str, Any]) -> Event:
         entry["parents"] = tuple(entry["parents"])
         return trial_id, Individual(**entry)
     if kind == "end":
-        entry_types.check_fields(entry, entry_types.END)
+        _check_fields(entry, _END)
         return End(**entry)
     raise ValueError(f"a kind of 'birth' or 'end', not {kind!r}")
+
+
+# The types of fields. Another program may have written a record, and a field
+# of another type would fail far from here, without the name of the file.
+_Check: TypeAlias = Callable[[object], bool]
+
+
+def _is(*types: type) -> _Check:
+    return lambda value: type(value) in types
+
+
+def _natural(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _id(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdigit()
+
+
+def _or_none(check: _Check) -> _Check:
+    return lambda value: value is None or check(value)
+
+
+def _list_of(check: _Check) -> _Check:
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
+def _dict_of(check: _Check) -> _Check:
+    return lambda value: (
+        isinstance(value, dict) and all(map(check, value.values()))
+    )
+
+
+_whole, _number, _text = _is(int), _is(int, float), _is(str)
+_scalar = _is(bool, int, float, str)
+_TERMS: Mapping[str, _Check] = {
+    "seed": _whole,
+    "objective": _list_of(_list_of(_text)),
+    "strategy": _text,
+    "initial_population": _list_of(_dict_of(_scalar)),
+    "max_trials": _or_none(lambda value: _natural(value) and value != 0),
+    "constraints": _list_of(_text),
+    "space": _list_of(_text),
+    "guard_bytes": _or_none(_number),
+    "inheritance": _or_none(_text),
+}
+_BIRTH: Mapping[str, _Check] = {
+    "trial_id": _id,
+    "birth": _natural,
+    "genome": _dict_of(_scalar),
+    "parents": _list_of(_natural),
+    "operator": _text,
+    "traits": _dict_of(_number),
+    "rung": _natural,
+}
+_END: Mapping[str, _Check] = {
+    "trial_id": _id,
+    "status": lambda value: value in ("COMPLETED", "FAILED", "INVALID"),
+    "score": _or_none(_number),
+    "best_step": _or_none(_whole),
+    "message": _or_none(_text),
+    "values": _dict_of(_or_none(_scalar)),
+    "elapsed": _number,
+    "losses": _or_none(_list_of(_number)),
+    "violation": _number,
+    "worker": _or_none(_text),
+    "varying": _list_of(_text),
+    "unexplained": _list_of(_text),
+}
+
+
+def _check_fields(
+    fields: Mapping[str, object], checks: Mapping[str, _Check]
+) -> None:
+    """Checks the types of an entry's fields; it may lack some."""
+    for name, value in fields.items():
+        if name in checks and not checks[name](value):
+            raise ValueError(f"'{name}' cannot be {str(value)[:100]!r}")

@@ -4,15 +4,17 @@
 """
 
 import dataclasses
-import json
 import pathlib
+import re
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from keras_evonas.project.files import finite
+from keras_evonas.project.files import objects_in
+from keras_evonas.project.files import parsed
 from keras_evonas.project.files import write_json
-from keras_evonas.project.numbers import finite
 from keras_evonas.project.search import Finalist
 
 FINALISTS_NAME = "finalists.json"
@@ -37,10 +39,7 @@ class Network:
     @property
     def file_name(self) -> str:
         """The name, fit for a file."""
-        return "".join(
-            letter if letter.isalnum() or letter in "-." else "_"
-            for letter in self.name
-        )
+        return re.sub(r"[^\w.-]", "_", self.name)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +85,7 @@ class Score:
 
 
 class Scoreboard:
-    """The scores of networks, repeat by repeat.
+    """The scores of networks, repeat by repeat, in a file that grows.
 
     It is written after every score, so that a repeat that was scored is not
     trained again. Scores of other data or other arguments do not count.
@@ -113,9 +112,8 @@ class Scoreboard:
         self._path = path
         self._settings = settings
         self._networks = tuple(networks)
-        self._scores: dict[str, dict[int, Score]] = {
-            network.name: {} for network in networks
-        }
+        self._scores: dict[str, dict[int, Score]]
+        self._scores = {network.name: {} for network in networks}
         self._others: list[dict[str, Any]] = []
         for entry in () if overwrite else self._read():
             self._take_over(entry)
@@ -128,19 +126,21 @@ class Scoreboard:
     def missing(
         self, seeds: Iterable[int], folder: str, *, by_seed: bool = False
     ) -> list[Repeat]:
-        """Lists the repeats that are still to be trained.
+        """Lists the repeats of each network with each seed without a score.
 
-        Args:
-            seeds: The seeds that each network is to be trained with.
-            folder: As for `Repeat`.
-            by_seed: Boolean, whether all networks of a seed come before the
-                next seed.
+        With `by_seed` all networks of a seed come before the next seed.
         """
+        scored = {
+            (name, seed)
+            for name, scores in self._scores.items()
+            for seed, score in scores.items()
+            if score.score is not None
+        }
         repeats = [
             Repeat(network=network, folder=folder, seed=seed)
             for network in self._networks
             for seed in seeds
-            if not self._is_scored(network, seed)
+            if (network.name, seed) not in scored
         ]
         return sorted(repeats, key=lambda r: r.seed) if by_seed else repeats
 
@@ -154,16 +154,9 @@ class Scoreboard:
         order: Sequence[Network] | None = None,
         chosen: Network | None = None,
     ) -> None:
-        """Writes the file.
-
-        Args:
-            order: The networks in the order to write them in.
-            chosen: The one that was chosen.
-        """
-        entries = [
-            self._entry(network, network == chosen)
-            for network in order or self._networks
-        ]
+        """Writes the file, its networks in an order, and which was chosen."""
+        order = order or self._networks
+        entries = [self._entry(network, network == chosen) for network in order]
         write_json(self._path, entries + self._others)
 
     def finalists(
@@ -175,10 +168,6 @@ class Scoreboard:
             for network in order
         )
 
-    def _is_scored(self, network: Network, seed: int) -> bool:
-        score = self._scores[network.name].get(seed)
-        return score is not None and score.score is not None
-
     def _entry(self, network: Network, chosen: bool) -> dict[str, Any]:
         scores = self.scores(network)
         return {
@@ -186,15 +175,10 @@ class Scoreboard:
             **network.notes,
             "values": dict(network.values),
             "epochs": network.epochs,
-            "honest_scores": [
-                one.score for one in scores if one.score is not None
-            ],
+            "honest_scores": [x.score for x in scores if x.score is not None],
             "chosen": chosen,
             "settings": self._settings,
-            "runs": [
-                {**dataclasses.asdict(one), "metrics": dict(one.metrics)}
-                for one in scores
-            ],
+            "runs": [{**vars(x), "metrics": dict(x.metrics)} for x in scores],
         }
 
     def _take_over(self, entry: dict[str, Any]) -> None:
@@ -203,19 +187,15 @@ class Scoreboard:
         for network in self._networks:
             same = (dict(network.values), network.epochs)
             if same == (entry["values"], entry.get("epochs")):
-                self._scores[network.name] = {
-                    run["seed"]: Score(**run) for run in entry["runs"]
-                }
+                runs = [Score(**run) for run in entry["runs"]]
+                self._scores[network.name] = {run.seed: run for run in runs}
                 return
         self._others.append({**entry, "chosen": False})
 
     def _read(self) -> list[dict[str, Any]]:
         if not self._path.exists():
             return []
-        try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
-        except ValueError:
-            content = None
+        content = parsed(self._path.read_bytes())
         if not isinstance(content, list):
             raise ValueError(
                 f"'{self._path}' must hold a JSON list. Received: something "
@@ -228,21 +208,16 @@ class Scoreboard:
 def finalist_of(entry: Mapping[str, Any]) -> Finalist:
     """Reads one entry of `finalists.json`."""
     scores = [s for s in entry.get("honest_scores") or () if finite([s])]
-    messages = [run.get("message") for run in objects_in(entry.get("runs"))]
-    params = [run.get("params") for run in objects_in(entry.get("runs"))]
+    runs = objects_in(entry.get("runs"))
+    messages = [run["message"] for run in runs if run.get("message")]
+    params = [run["params"] for run in runs if run.get("params") is not None]
     return Finalist(
         name=str(entry.get("name") or f"trial {entry.get('trial_id', '?')}"),
         search_score=entry.get("search_score"),
         honest_scores=tuple(scores),
         trial_id=entry.get("trial_id"),
         values=entry.get("values") or {},
-        params=next((n for n in params if n is not None), None),
+        params=next(iter(params), None),
         chosen=bool(entry.get("chosen")),
-        message=next((m for m in messages if m), None),
+        message=next(iter(messages), None),
     )
-
-
-def objects_in(content: object) -> list[dict[str, Any]]:
-    """Returns the JSON objects of a list, none if it is something else."""
-    content = content if isinstance(content, list) else ()
-    return [entry for entry in content if isinstance(entry, dict)]

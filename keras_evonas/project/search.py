@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.project import extras
 from keras_evonas.project import html
-from keras_evonas.project import table
 from keras_evonas.project import wording
 from keras_evonas.project.ablation import AblationResult
 from keras_evonas.project.objectives import Objective as Objective
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 # So many of the best trials are shown in a notebook.
 _LISTED = 5
+# Fields of a trial that are columns of a table.
+_COLUMNS = (
+    *("violation", "rung", "best_epoch", "epochs", "seconds", "ended"),
+    *("birth", "operator", "parents", "message"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,11 +129,7 @@ class Search:
 
     @functools.cached_property
     def _ranking(self) -> Ranking:
-        ended = sorted(
-            self.completed,
-            key=lambda t: t.number if t.end is None else t.end,
-        )
-        return Ranking(
+        standings = [
             Standing(
                 trial_id=trial.trial_id,
                 losses=self.losses(trial),
@@ -137,8 +138,9 @@ class Search:
                 rung=trial.rung,
                 continues=trial.continues,
             )
-            for trial in ended
-        )
+            for trial in self.completed
+        ]
+        return Ranking(sorted(standings, key=lambda one: one.ended))
 
     @functools.cached_property
     def ranking(self) -> tuple[Trial, ...]:
@@ -178,18 +180,13 @@ class Search:
 
     def losses(self, trial: Trial) -> tuple[float, ...]:
         """A completed trial's losses, one an objective, lower is better."""
-        return tuple(
-            objective.loss(score)
-            for objective, score in zip(
-                self.objectives, trial.scores or (), strict=False
-            )
-        )
+        pairs = zip(self.objectives, trial.scores or (), strict=False)
+        return tuple(objective.loss(score) for objective, score in pairs)
 
     def parents(self, trial: Trial) -> tuple[Trial, ...]:
         """The parents of a trial that the folder knows."""
-        return tuple(
-            self._by_id[name] for name in trial.parents if name in self._by_id
-        )
+        known = self._by_id
+        return tuple(known[name] for name in trial.parents if name in known)
 
     def lineage(self, trial_id: str) -> tuple[Trial, ...]:
         """Returns a trial and all its ancestors, the oldest first.
@@ -219,7 +216,31 @@ class Search:
         Raises:
             ImportError: If pandas is not installed.
         """
-        return table.to_dataframe(self.objectives, self.trials, self.ranking)
+        pandas = extras.load("pandas", "pandas")
+        ranks = {trial.trial_id: i for i, trial in enumerate(self.ranking, 1)}
+        rows = [self._row(x, ranks.get(x.trial_id)) for x in self.trials]
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        groups = ("cost.", "metric.", "gene.")
+        # The columns of a group stand together, after all others.
+        columns.sort(key=lambda name: [name.startswith(x) for x in groups])
+        table = pandas.DataFrame(rows, columns=columns)
+        return table.astype({"rank": "Int64"}) if rows else table
+
+    def _row(self, trial: Trial, rank: int | None) -> dict[str, Any]:
+        scores = trial.scores or [None] * len(self.objectives)
+        names = [objective.name for objective in self.objectives]
+        curves = {name: list(curve) for name, curve in trial.curves.items()}
+        return {
+            "trial_id": trial.trial_id,
+            "status": trial.status,
+            "rank": rank,
+            **dict(zip(names, scores, strict=True)),
+            **{name: getattr(trial, name) for name in _COLUMNS},
+            "curves": curves,
+            **{f"gene.{name}": value for name, value in trial.values.items()},
+            **{f"metric.{name}": x for name, x in trial.metrics.items()},
+            **{f"cost.{name}": value for name, value in trial.costs.items()},
+        }
 
     def summary(self) -> str:
         """Returns a few lines of text: how the search stands."""
@@ -260,12 +281,8 @@ class Search:
         """Names a trial's scores, such as `val_accuracy 0.981`."""
         if trial.scores is None:
             return trial.status.lower()
-        return ", ".join(
-            f"{objective.name} {wording.number(score)}"
-            for objective, score in zip(
-                self.objectives, trial.scores, strict=False
-            )
-        )
+        pairs = zip(self.objectives, trial.scores, strict=False)
+        return ", ".join(f"{x.name} {wording.number(y)}" for x, y in pairs)
 
     def __repr__(self) -> str:
         return f"Search('{self.folder}': {self.headline()})"
@@ -276,17 +293,14 @@ class Search:
         best = self.ranking[:_LISTED]
         if best:
             names = [objective.name for objective in self.objectives]
-            rows = [
-                [
-                    trial.trial_id,
-                    *map(wording.number, trial.scores or ()),
-                    ", ".join(
-                        f"{name} {wording.gene_value(value)}"
-                        for name, value in trial.values.items()
-                    ),
-                ]
-                for trial in best
-            ]
+            rows = []
+            for trial in best:
+                scores = map(wording.number, trial.scores or ())
+                genes = (
+                    f"{name} {wording.gene_value(value)}"
+                    for name, value in trial.values.items()
+                )
+                rows.append([trial.trial_id, *scores, ", ".join(genes)])
             parts.append(html.table(["Trial", *names, "Genes"], rows))
         parts += [html.tag("p", html.tag("i", note)) for note in self.notes]
         return html.tag("div", *parts)

@@ -1,9 +1,7 @@
 """Search spaces out of the configurations of hyperparameters.
 
-The one place that makes a gene of what keras-tuner saves about a
-hyperparameter: its class name and its configuration. Objects of keras-tuner
-have the same configurations, see `keras_evonas.hyperparameters`; folders hold
-them as JSON.
+keras-tuner's objects have them, see `keras_evonas.hyperparameters`, and folders
+hold them as JSON. Only here they become genes.
 """
 
 import math
@@ -33,13 +31,8 @@ _MAX_GRID = 100_000
 def from_config(config: Iterable[Mapping[str, Any]]) -> SearchSpace:
     """Makes a search space of the `"space"` of saved hyperparameters.
 
-    Args:
-        config: The saved hyperparameters, each with `"class_name"` and
-            `"config"`.
-
-    Returns:
-        The space. Hyperparameters of a kind unknown to this package are left
-        out, and so are those whose parents are.
+    Hyperparameters of a kind unknown to this package are left out, and so are
+    those whose parents are.
     """
     genes = [
         gene_of(str(entry.get("class_name")), entry["config"])
@@ -51,14 +44,11 @@ def from_config(config: Iterable[Mapping[str, Any]]) -> SearchSpace:
 
 
 def gene_of(kind: str, config: Mapping[str, Any]) -> Gene | None:
-    """Makes a gene of a hyperparameter.
+    """Makes a gene of a hyperparameter, `None` if its kind is unknown.
 
     Args:
         kind: String, the class name, such as `"Int"`.
         config: The configuration of the hyperparameter.
-
-    Returns:
-        The gene, or `None` if the kind is unknown.
     """
     domain = _domain(kind, config)
     if domain is None:
@@ -136,12 +126,9 @@ def from_values(genomes: Iterable[Mapping[str, Value]]) -> SearchSpace:
 def covering(values: Iterable[Value]) -> Domain:
     """Returns the smallest domain that holds some values."""
     values = tuple(dict.fromkeys(values))
-    numbers = [
-        value
-        for value in values
-        if not isinstance(value, bool | str) and math.isfinite(value)
-    ]
-    if any(isinstance(value, bool | str) for value in values) or not numbers:
+    scalars = [x for x in values if not isinstance(x, bool | str)]
+    numbers = [x for x in scalars if math.isfinite(x)]
+    if len(scalars) < len(values) or not numbers:
         return Categorical(values)
     if len(numbers) <= 12:
         return Grid(tuple(sorted(numbers)))
@@ -179,9 +166,7 @@ def _domain(kind: str, config: Mapping[str, Any]) -> Domain | None:
     return None
 
 
-def _numerical(
-    config: Mapping[str, Any], kind: type[int] | type[float]
-) -> Domain:
+def _numerical(config: Mapping[str, Any], kind: type[float]) -> Domain:
     low, high = kind(config["min_value"]), kind(config["max_value"])
     step, scale = config.get("step"), config.get("sampling") or "linear"
     integer = kind is int

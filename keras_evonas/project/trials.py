@@ -1,8 +1,17 @@
-"""A trial, as its project folder describes it."""
+"""A trial, and how it is made of the files that describe it."""
 
 import dataclasses
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
+
+from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.project import curves as curves_lib
+from keras_evonas.project import spaces as space_lib
+from keras_evonas.project.files import finite
+from keras_evonas.project.objectives import COSTS
+from keras_evonas.project.objectives import TRAIN_SECONDS
+from keras_evonas.project.objectives import Objective
 
 # The points of a learning curve: the epoch, counted from 1, and the value.
 Curve = tuple[tuple[float, float], ...]
@@ -75,3 +84,140 @@ class Trial:
     def score(self) -> float | None:
         """The score of the first objective."""
         return None if self.scores is None else self.scores[0]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A trial's birth and last end in the record, and what follows of them."""
+
+    birth: Mapping[str, Any]
+    end: Mapping[str, Any]
+    end_number: int | None
+    parents: tuple[str, ...]
+    seconds: float | None
+
+
+def make(
+    number: int,
+    trial_id: str,
+    *,
+    recorded: Recorded,
+    file: Mapping[str, Any],
+    curves: object,
+    objectives: Sequence[Objective],
+    space: SearchSpace | None,
+) -> Trial:
+    """Puts a trial together; the record has the last word.
+
+    `number` is its place in the order of beginnings, `file` its `trial.json`,
+    empty if there is none, and `curves` its `learning_curves.json`.
+    """
+    born = recorded.birth
+    # A birth without an end is running, whatever an older file says.
+    state = recorded.end or ({"status": "RUNNING"} if born else file)
+    status, best_step = state.get("status") or "RUNNING", state.get("best_step")
+    metrics, kept = _metrics(file, best_step)
+    found = _curves(curves) or kept
+    seconds = _number(metrics.pop(TRAIN_SECONDS, None), recorded.seconds)
+    costs = {name: metrics[name] for name in COSTS if name in metrics}
+    scores = _scores(state, metrics, objectives)
+    rung = born.get("rung") or 0
+    saved = (file.get("hyperparameters") or {}).get("values")
+    values = state.get("values") or born.get("genome") or saved or {}
+    return Trial(
+        trial_id=trial_id,
+        number=number,
+        status=status,
+        values=space_lib.active_values(space, values),
+        scores=scores if status == "COMPLETED" else None,
+        metrics={n: v for n, v in metrics.items() if n not in costs},
+        costs=costs,
+        violation=_number(state.get("violation")),
+        best_epoch=best_step + 1 if isinstance(best_step, int) else None,
+        epochs=len({e for curve in found.values() for e, _ in curve}) or None,
+        seconds=seconds,
+        ended=_number(state.get("elapsed")),
+        message=state.get("message"),
+        birth=born.get("birth"),
+        end=recorded.end_number,
+        rung=rung,
+        continues=recorded.parents[0] if rung and recorded.parents else None,
+        parents=recorded.parents,
+        operator=born.get("operator"),
+        curves=found,
+    )
+
+
+def raw_metrics(file: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Returns the metrics of a `trial.json`."""
+    return (file.get("metrics") or {}).get("metrics") or {}
+
+
+def history(metric: Mapping[str, Any]) -> list[tuple[int, float]]:
+    """Returns steps and values of a metric; executions are averaged."""
+    points = []
+    for observation in metric.get("observations") or ():
+        values = observation.get("value")
+        values = values if isinstance(values, list) else [values]
+        if values and all(isinstance(v, int | float) for v in values):
+            step = observation.get("step") or 0
+            points.append((step, sum(values) / len(values)))
+    return sorted(points)
+
+
+def _metrics(
+    file: Mapping[str, Any], best_step: int | None
+) -> tuple[dict[str, float], dict[str, Curve]]:
+    """Returns each metric at the best step, else its last, and its curve."""
+    metrics: dict[str, float] = {}
+    curves: dict[str, Curve] = {}
+    for name, metric in raw_metrics(file).items():
+        points = history(metric)
+        if points:
+            at_best = [value for step, value in points if step == best_step]
+            metrics[name] = (at_best or [points[-1][1]])[0]
+        if len(points) > 1:
+            curves[name] = tuple((step + 1, value) for step, value in points)
+    return metrics, curves
+
+
+def _scores(
+    state: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    objectives: Sequence[Objective],
+) -> tuple[float, ...] | None:
+    """Returns one finite score an objective, or `None`."""
+    losses = state.get("losses")
+    scores: list[Any]
+    if isinstance(losses, list) and len(losses) == len(objectives):
+        pairs = zip(objectives, losses, strict=True)
+        scores = [x.loss(loss) if finite([loss]) else None for x, loss in pairs]
+    elif len(objectives) == 1:
+        scores = [state.get("score")]
+    else:
+        scores = [metrics.get(objective.name) for objective in objectives]
+    return tuple(map(float, scores)) if scores and finite(scores) else None
+
+
+def _curves(content: object) -> dict[str, Curve]:
+    """Returns the curves of a file, averaged over executions."""
+    found: dict[str, dict[int, list[float]]] = {}
+    try:
+        executions = curves_lib.parse(content)
+    except ValueError:
+        return {}
+    for execution in executions:
+        for name, curve in execution.items():
+            for epoch, value in curve:
+                if isinstance(value, int | float):
+                    points = found.setdefault(name, {})
+                    points.setdefault(epoch + 1, []).append(float(value))
+    return {
+        name: tuple((e, sum(v) / len(v)) for e, v in sorted(points.items()))
+        for name, points in found.items()
+    }
+
+
+def _number(*candidates: object) -> float | None:
+    numbers = (float(x) for x in candidates if isinstance(x, int | float))
+    return next(numbers, None)

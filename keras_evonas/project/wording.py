@@ -83,11 +83,8 @@ def gist(message: str | None, width: int = 160) -> str:
 
 def percent(share: float) -> str:
     """Writes a share as per cent."""
-    return (
-        "under 1\u00a0%"
-        if 0 < share < 0.01
-        else f"{share:.0%}".replace("%", "\u00a0%")
-    )
+    text = "under 1%" if 0 < share < 0.01 else f"{share:.0%}"
+    return text.replace("%", "\u00a0%")
 
 
 def duration(seconds: float | None) -> str:

@@ -10,8 +10,8 @@ from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.execution import Executor
 from keras_evonas.oracles.checks import Initial
 from keras_evonas.oracles.constraints import Constraint
-from keras_evonas.oracles.feasibility import CostFunction
 from keras_evonas.oracles.fidelity import goes_on_from_weights
+from keras_evonas.oracles.limits import CostFunction
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.training.folds import check_cv
 from keras_evonas.tuners import alone

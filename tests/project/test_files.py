@@ -67,7 +67,7 @@ def test_journal_gives_back_what_it_was_given(tmp_path: pathlib.Path) -> None:
     journal = Journal(tmp_path / JOURNAL_NAME)
     assert not journal.exists()
     assert _journal(tmp_path).exists()
-    assert journal.read() == [
+    assert journal.entries() == [
         {"kind": "entry", "number": number, "text": "ü\n\0"}
         for number in range(3)
     ]
@@ -75,16 +75,16 @@ def test_journal_gives_back_what_it_was_given(tmp_path: pathlib.Path) -> None:
 
 def test_journal_cut_at_every_byte(tmp_path: pathlib.Path) -> None:
     journal = _journal(tmp_path)
-    entries, content = journal.read(), journal.path.read_bytes()
+    entries, content = journal.entries(), journal.path.read_bytes()
     for length in range(len(content) + 1):
         journal.path.write_bytes(content[:length])
         whole = content[:length].count(b"\n")
         assert journal.exists() == (whole > 0)
-        assert journal.read() == entries[:whole]
+        assert journal.entries() == entries[:whole]
         assert journal.path.read_bytes() == content[:length]
         journal.repair()
         journal.append("entry", {"number": 9})
-        assert [one["number"] for one in journal.read()] == [
+        assert [one["number"] for one in journal.entries()] == [
             *range(whole),
             9,
         ]
@@ -117,7 +117,7 @@ def test_a_foreign_line_is_named(line: str, tmp_path: pathlib.Path) -> None:
         file.write(line + "\n")
     before = journal.path.read_bytes()
     with pytest.raises(ValueError, match="Line 4 of") as caught:
-        journal.read()
+        journal.entries()
     assert repr(line + "\n") in str(caught.value)
     assert journal.path.read_bytes() == before
 
@@ -128,7 +128,7 @@ def test_a_write_in_pieces_is_finished(
     # A call may write less than it was given.
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, text: write(fd, text[:5]))
-    assert len(_journal(tmp_path).read()) == 3
+    assert len(_journal(tmp_path).entries()) == 3
 
 
 def test_only_durable_entries_wait_for_the_disk(

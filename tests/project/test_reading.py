@@ -283,3 +283,11 @@ def test_finalists_are_read(forty, tmp_path):
     finalists = reports.load(folder).finalists
     assert [one.name for one in finalists] == ["trial 07"]
     assert finalists[0].mean == pytest.approx(0.3)
+
+
+def test_brackets_a_thousand_deep_are_damage(tmp_path):
+    for name in ("oracle.json", "finalists.json", "ablation.json"):
+        (tmp_path / name).write_text("[" * 100_000)
+    search = reports.load(tmp_path)
+    assert not search.trials
+    assert len([note for note in search.notes if "is damaged" in note]) == 3
