@@ -29,19 +29,16 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Mapping
-from collections.abc import Sequence
 
 import numpy as np
 
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.project.search import Search
-from keras_evonas.reports import encoding
+from keras_evonas.reports import features as features_lib
 from keras_evonas.reports import trial_model
-from keras_evonas.reports.encoding import Feature
+from keras_evonas.reports.features import Feature
 from keras_evonas.reports.shares import Effect
 from keras_evonas.reports.shares import Networks
-from keras_evonas.reports.trial_model import Model
-from keras_evonas.reports.trial_model import Trials
 
 METHOD = "functional analysis of variance of a Gaussian process"
 FEWEST_TRIALS = 10
@@ -117,52 +114,48 @@ def gene_importance(search: Search, objective: int = 0) -> Importance | None:
     if len(completed) < FEWEST_TRIALS or search.space is None:
         return None
     genomes = [trial.values for trial in completed]
-    features = encoding.features(search.space, genomes)
+    features = features_lib.features(search.space, genomes)
     losses = np.array([search.losses(one)[objective] for one in completed])
     if not features or np.ptp(losses) == 0:
         return None
-    space = trial_model.covering(search.space, genomes)
-    return _importance(
-        space, features, trial_model.trials_of(space, genomes, losses)
-    )
+    space = features_lib.covering(search.space, genomes)
+    trials = trial_model.trials_of(space, genomes, losses)
+    return _importance(space, features, trials)
 
 
 def _importance(
-    space: SearchSpace, features: Sequence[Feature], trials: Trials
+    space: SearchSpace, features: list[Feature], trials: trial_model.Trials
 ) -> Importance:
     networks = Networks(space, trials.encoding, _NETWORKS)
-    wanted = math.log(len(features) / _FALSE_ALARM)
-    evidence = trial_model.evidence(
-        trials, [networks.indices(one.name) for one in features], wanted
-    )
     model, draws = trial_model.models(trials)
     variance = networks.variance(model)
-    shares = [networks.shares(model, one, variance) for one in features]
-    order = sorted(range(len(features)), key=lambda i: -shares[i].total)
-    sure = [i for i in order if evidence[i] >= wanted]
-    paired = [features[i] for i in order[:_PAIRED_GENES]]
+    shares = {
+        one.name: networks.shares(model, one, variance) for one in features
+    }
+    names = sorted(shares, key=lambda name: -shares[name].total)
+    features = sorted(features, key=lambda one: names.index(one.name))
+    wanted = math.log(len(features) / _FALSE_ALARM)
+    evidence = trial_model.evidence(
+        trials, [networks.indices(name) for name in names], wanted
+    )
     few = Networks(space, trials.encoding, _DRAWN_NETWORKS)
-    spread = np.std([_totals(few, features, one) for one in draws], axis=0)
+    totals = []
+    for draw in draws:
+        drawn = few.variance(draw)
+        totals.append([few.shares(draw, one, drawn).total for one in features])
     pairs = {
         (one.name, two.name): networks.interaction(model, one, two, variance)
-        for one, two in itertools.combinations(paired, 2)
+        for one, two in itertools.combinations(features[:_PAIRED_GENES], 2)
     }
+    found = zip(names, evidence, strict=True)
     return Importance(
-        total={features[i].name: shares[i].total for i in order},
-        main={features[i].name: shares[i].main for i in order},
-        spread={features[i].name: float(spread[i]) for i in order},
+        total={name: shares[name].total for name in names},
+        main={name: shares[name].main for name in names},
+        spread=dict(zip(names, np.std(totals, axis=0).tolist(), strict=True)),
         interactions=dict(sorted(pairs.items(), key=lambda item: -item[1])),
-        effects={features[i].name: shares[i].effect for i in order},
+        effects={name: shares[name].effect for name in names},
         fit=trial_model.held_out_fit(trials),
         num_trials=len(trials.losses),
-        evidence={features[i].name: evidence[i] for i in order},
-        sure=tuple(features[i].name for i in sure),
+        evidence=dict(zip(names, evidence, strict=True)),
+        sure=tuple(name for name, nats in found if nats >= wanted),
     )
-
-
-def _totals(
-    networks: Networks, features: Sequence[Feature], model: Model
-) -> list[float]:
-    variance = networks.variance(model)
-    found = [networks.shares(model, one, variance) for one in features]
-    return [shares.total for shares in found]
