@@ -25,14 +25,10 @@ _LARGEST_CONFIG = 20_000_000
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """A layer.
+    """A layer, with its class and settings such as `units 64`.
 
-    Args:
-        name: Its name in the model.
-        kind: Its class.
-        details: Its main settings, such as `units 64`.
-        inputs: Names of the layers before it.
-        shape: Shape of its inputs, such as `(8, 8, 1)`, if known.
+    `inputs` are the names of the layers before it, `shape` that of what it
+    takes, such as `(8, 8, 1)`, if known.
     """
 
     name: str
@@ -44,11 +40,9 @@ class Block:
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """A model's layers in their order.
+    """A model's layers in their order, and the file that they are read from.
 
-    Args:
-        source: The file it was read from, relative to the project folder.
-        blocks: The layers.
+    The file is relative to the project folder.
     """
 
     source: str

@@ -2,27 +2,24 @@
 
 A Gaussian process learns losses from genes. Two questions are put to it:
 
-* *Is a gene's influence sure?* The process is fitted again with the gene's
-  values shuffled among the trials, as in permutation importance (Breiman,
-  2001; Altmann et al., 2010), but what falls is the log density of the fit and
-  not an error. A gene is sure if it falls in every shuffle, and on average by
-  `log(genes / 0.05)` nats. If a likelihood ratio against pure chance is above
-  `x` with a probability of `1 / x` at most, chance names any of all genes in 5
-  of 100 searches at most. Fitted densities keep to it approximately only, so
-  the tests measure it.
+* *Is a gene's influence sure?* As in permutation importance (Breiman, 2001;
+  Altmann et al., 2010) its values are shuffled among the trials, but what
+  falls is the log density of the fit. A gene is sure if that falls in every
+  shuffle, and on average by `log(genes / 0.05)` nats: a likelihood ratio
+  against chance exceeds `x` with a probability of `1 / x` at most, so chance
+  names any gene in 5 of 100 searches at most. Fitted densities keep to it only
+  approximately, so the tests measure it.
 * *How much does it matter?* The variance of what the process predicts over
   random networks is divided among genes and pairs of genes, as in functional
   analysis of variance (Hutter, Hoos & Leyton-Brown, "An Efficient Approach for
   Assessing Hyperparameter Importance", 2014).
 
 Deviations from Hutter et al.: a Gaussian process takes the place of their
-random forest: with tens of trials it predicts those that it has not seen as
-well or better on most functions that were tried, and far better where genes
-interact. What they sum over leaves is averaged over sampled networks. A gene
-varies only where it is active, and the genes that it switches on vary
-with it; a network never has values of inactive genes. The *total* effect of a
-gene (Sobol', 2001), its own and that of all it interacts with, is computed
-too, because a gene may matter only together with another.
+random forest: with tens of trials it predicts as well or better, and far better
+where genes interact. What they sum over leaves is averaged over networks, in
+which a gene varies only where it is active, and what it switches on with it.
+The *total* effect of a gene (Sobol', 2001) is computed too, because a gene may
+matter only together with another.
 """
 
 import dataclasses

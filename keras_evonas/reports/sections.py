@@ -30,14 +30,9 @@ _SHOWN_GENES = 6
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A part of the page.
+    """A part of the page: heading, message, then plots and pieces of HTML.
 
-    Args:
-        anchor: Name that links point at.
-        title: Heading.
-        lead: The section's message, in a sentence or two.
-        content: Plots and pieces of HTML in their order. A list of plots is
-            laid out side by side.
+    Links point at the anchor. A list of plots is laid out side by side.
     """
 
     anchor: str

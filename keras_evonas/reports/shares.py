@@ -24,13 +24,10 @@ _PAIRED_PLACES = 8
 
 @dataclasses.dataclass(frozen=True)
 class Shares:
-    """Shares of a variance that a gene explains.
+    """Shares of a variance that a gene explains: with others, and alone.
 
-    Args:
-        total: Share of the variance, alone or together with others.
-        main: Share of the variance alone.
-        effect: Pairs of a value, `None` where the gene is not active, and the
-            loss that is expected with it.
+    `effect` are pairs of a value, `None` where the gene is not active, and the
+    loss that is expected with it.
     """
 
     total: float
@@ -41,11 +38,8 @@ class Shares:
 class Networks:
     """Random networks of a space, in which genes are varied.
 
-    Args:
-        space: The search space.
-        encoding: Its encoding.
-        count: In how many networks a gene is varied. The variance that is
-            divided is that of 16 times as many.
+    A gene is varied in `count` networks. The variance that is divided is that
+    of 16 times as many.
     """
 
     def __init__(

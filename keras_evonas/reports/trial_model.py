@@ -67,14 +67,9 @@ class _Places:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trials:
-    """Genomes and losses as arrays.
+    """Genomes as `(n, size)` codes and activity, and `(n,)` capped losses.
 
-    Args:
-        encoding: Encodes the genomes.
-        codes: `(n, size)` array of codes.
-        active: `(n, size)` boolean array of active genes.
-        losses: `(n,)` array, capped.
-        places: How the process sees codes.
+    `places` is how the process sees codes.
     """
 
     encoding: Encoding
@@ -120,13 +115,10 @@ def trials_of(
     genomes: Sequence[Mapping[str, Value]],
     losses: np.ndarray,
 ) -> Trials:
-    """Encodes what was tried.
+    """Encodes genomes with their `(n,)` losses, lower is better.
 
-    Args:
-        space: The search space, which may have changed since.
-        genomes: The networks. Values that the space does not hold count as
-            inactive.
-        losses: `(n,)` array, lower is better.
+    Values that the space does not hold, which may have changed since, count as
+    inactive.
     """
     encoding = Encoding(space)
     domains = collections.defaultdict(list)
@@ -146,12 +138,7 @@ def trials_of(
 
 
 class Model:
-    """Predicts losses of networks that were not tried from those that were.
-
-    Args:
-        trials: The trials that predictions rest on.
-        parameters: Parameters of the Gaussian process.
-    """
+    """Predicts losses of networks that were not tried from those that were."""
 
     def __init__(self, trials: Trials, parameters: np.ndarray) -> None:
         self._trials = trials
@@ -200,15 +187,10 @@ def evidence(
 ) -> list[float]:
     """Measures how much better genes explain losses than shuffled ones do.
 
-    Args:
-        trials: The trials.
-        genes: For each gene to test its indices in the space.
-        wanted: The evidence from which on a gene counts.
-
-    Returns:
-        For each gene, by how much the log density of the best model falls on
-        average when the gene's values are shuffled among the trials where it
-        is active; 0 if it did not fall in each shuffle.
+    For each gene, given by its indices in the space, it is by how many nats
+    the log density of the best model falls on average when the gene's values
+    are shuffled among the trials where it is active; 0 if it did not fall in
+    each shuffle. `wanted` is the evidence from which on a gene counts.
     """
     few = trials.spaced(_FITTED)
     whole = _density(few)

@@ -35,15 +35,9 @@ ORDINAL = (
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A plot, and the sentences that explain it.
+    """A plot: Plotly's traces, and the plain text that explains it.
 
-    Args:
-        name: Identifier inside the page.
-        title: Heading, plain text.
-        caption: One or two sentences, plain text.
-        data: Plotly's traces.
-        layout: Settings that differ from the page's own layout.
-        height: Height in pixels.
+    The layout has what differs from the page's own; the height is in pixels.
     """
 
     name: str
