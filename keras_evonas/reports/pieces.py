@@ -16,14 +16,8 @@ from keras_evonas.reports.figures import ancestry
 _LISTED_MESSAGES = 20
 _LISTED_EDGES = 300
 _LISTED_CHANGES = 12
-_FAMILIES = {
-    "Conv": "conv",
-    "Dense": "dense",
-    "Pool": "pool",
-    "Normalization": "norm",
-    "Dropout": "drop",
-    "Input": "input",
-}
+# Coarse classes of layers, which give them their colours.
+_FAMILIES = ("Conv", "Dense", "Pool", "Norm", "Drop", "Input")
 
 
 def folded(summary: str, content: Markup) -> Markup:
@@ -71,6 +65,7 @@ def drawn(model: architecture.Architecture) -> Markup:
             details.append(f"takes {shape}")
         if not model.is_chain and block.inputs:
             details.append("from " + ", ".join(block.inputs))
+        families = (one.lower() for one in _FAMILIES if one in block.kind)
         blocks.append(
             tag(
                 "li",
@@ -78,16 +73,10 @@ def drawn(model: architecture.Architecture) -> Markup:
                 tag("span", block.name, class_="muted"),
                 *(tag("span", detail) for detail in details),
                 class_="block",
-                data_kind=_family_of(block.kind),
+                data_kind=next(families, "other"),
             )
         )
     return tag("ol", *blocks, class_="blocks")
-
-
-def _family_of(kind: str) -> str:
-    """Returns a coarse class of a layer, which gives it its colour."""
-    words = [word for word in _FAMILIES if word in kind]
-    return _FAMILIES[words[0]] if words else "other"
 
 
 def story(search: Search, steps: tuple[lineage.Step, ...]) -> Markup:
@@ -168,18 +157,10 @@ def messages(failed: list[Trial]) -> Markup:
             names += f" and {len(trials) - 12} more"
         count = f"{len(trials)} {wording.TIMES}"
         chip = tag("span", count, class_="chip loss")
-        whole = (trials[0].message or "no message")[-8000:]
-        parts.append(
-            folded(
-                html.join([chip, " ", wording.shorten(line, 160)]),
-                html.join(
-                    [
-                        tag("p", f"Trials {names}", class_="note"),
-                        tag("pre", whole),
-                    ]
-                ),
-            )
-        )
+        whole = tag("pre", (trials[0].message or "no message")[-8000:])
+        note = tag("p", f"Trials {names}", class_="note")
+        summary = html.join([chip, " ", wording.shorten(line, 160)])
+        parts.append(folded(summary, html.join([note, whole])))
     if len(listed) > _LISTED_MESSAGES:
         more = len(listed) - _LISTED_MESSAGES
         parts.append(tag("p", f"and {more} other messages", class_="note"))
