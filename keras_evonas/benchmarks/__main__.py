@@ -12,7 +12,7 @@ _MODULE_OF = {
     "live": "live",
     "memory": "memory_estimates",
     "oracle": "oracle_times",
-    "pareto": "hypervolumes",
+    "pareto": "fronts",
     "search": "regrets",
     "throughput": "throughput",
     "workers": "workers",

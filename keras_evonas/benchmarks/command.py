@@ -1,6 +1,7 @@
 """Parts that the commands share: usage errors, output and subprocesses."""
 
 import contextlib
+import functools
 import pathlib
 import subprocess
 import sys
@@ -9,6 +10,22 @@ from collections.abc import Iterator
 
 from absl import app
 from absl import flags
+
+# Defines a flag in the module that calls it.
+positive = functools.partial(flags.DEFINE_integer, lower_bound=1)
+
+
+class Flags:
+    """Defines flags whose names another benchmark in the program may have."""
+
+    def __init__(self) -> None:
+        # absl has no type for it.
+        self.values = flags.FlagValues()  # type: ignore[no-untyped-call]
+        own = {"flag_values": self.values}
+        self.string = functools.partial(flags.DEFINE_string, **own)
+        self.list = functools.partial(flags.DEFINE_list, **own)
+        self.float = functools.partial(flags.DEFINE_float, **own)
+        self.positive = functools.partial(positive, **own)
 
 
 @contextlib.contextmanager
@@ -32,18 +49,10 @@ def output_of(
     *arguments: str,
     passed_on: Iterable[flags.FlagHolder[object]],
 ) -> str:
-    """Runs a benchmark in a process of its own.
+    """Runs a benchmark in a process of its own, and returns what it printed.
 
-    Args:
-        name: Name of the benchmark.
-        *arguments: Its arguments.
-        passed_on: Flags of this process that it gets, too, if they are set.
-
-    Returns:
-        The text that it printed.
-
-    Raises:
-        RuntimeError: If it failed. The error holds its error output.
+    Flags of `passed_on` that are set in this process are passed on. Raises
+    `RuntimeError` with its error output if it fails.
     """
     command = [sys.executable, "-m", "keras_evonas.benchmarks", name]
     command += arguments

@@ -11,13 +11,7 @@ _VALIDATION = 1000
 
 
 class Parts(NamedTuple):
-    """Examples with their labels.
-
-    Args:
-        training: What networks are trained on.
-        validation: What a search scores them by.
-        held_out: What no search sees.
-    """
+    """Examples with labels; no search sees those that are held out."""
 
     training: Arrays
     validation: Arrays
@@ -37,17 +31,14 @@ def digits() -> Parts:
 
 
 def images(path: str | None, examples: int, *, halved: bool = False) -> Parts:
-    """Returns images, scaled to [0, 1].
+    """Returns images, scaled to [0, 1], with some for the validation.
 
     Args:
         path: Path of an `.npz` file with x_train, y_train, x_test and y_test.
             With `None`, the images are those of Fashion-MNIST.
         examples: Integer, number of images to train on.
         halved: Boolean, true to halve the resolution, which trains in about a
-            quarter of the time. Defaults to `False`.
-
-    Raises:
-        ValueError: If the file lacks an array, or has too few images.
+            quarter of the time.
     """
     if path is None:
         import keras

@@ -1,14 +1,31 @@
-"""Searches of tables for a Pareto front of low loss and low cost."""
+"""Hypervolume of the front that a search finds, beside those of peers.
+
+No network is trained: each table holds networks that were trained beforehand,
+with their costs. A search sees the loss of one training run and the cost. Its
+front is that of all networks that it tried, by their true losses and costs.
+The hypervolume is given as a share of that of the table's own front, up to two
+reference points: the worst loss, and the loss of the median network, since a
+network with a higher loss is of no use however cheap. Both have the highest
+cost.
+
+```sh
+python -m keras_evonas.benchmarks pareto --tables=FOLDER --seeds=20
+```
+"""
 
 import dataclasses
 import functools
 import itertools
+import os
+import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
 
 import numpy as np
 
+from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks.methods import method
+from keras_evonas.benchmarks.methods import method_names
 from keras_evonas.benchmarks.runs import Task
 from keras_evonas.benchmarks.runs import run_tasks
 from keras_evonas.benchmarks.searchers import Losses
@@ -24,26 +41,46 @@ from keras_evonas.oracles.blas import one_blas_thread
 # The loss of the hypervolume's reference point.
 REFERENCES = ("worst", "median")
 _CORNER = (1.0, 1.0)
+_define = command.Flags()
+FLAGS = _define.values
+_FOLDER = _define.string(
+    "tables",
+    os.environ.get("KERAS_EVONAS_TABLES"),
+    "Folder of `.npz` tables, by default that of the environment variable "
+    "KERAS_EVONAS_TABLES.",
+)
+_NAMES = _define.list(
+    "names",
+    ["nasbench201_cifar10_12epochs", "nasbench_macro_cifar10"],
+    "Names of the tables to search, without the ending.",
+)
+_COST = _define.string(
+    "cost", "flops", "The cost to minimize: the beginning of its key."
+)
+_METHODS = _define.list(
+    "methods",
+    ["default", "nsga2", "random", "optuna_nsga2", "optuna_tpe"],
+    f"Methods to compare, among {', '.join(method_names(2))}.",
+)
+_SEEDS = _define.positive("seeds", 20, "Number of seeds, from 0 on.")
+_TRIALS = _define.positive(
+    "trials", 100, "Evaluations of each search.", lower_bound=4
+)
+_JOBS = _define.positive("jobs", 1, "Number of processes.")
+_MARKDOWN = _define.string(
+    "markdown", None, "File to write the tables to, beside printing them."
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Goals:
-    """A table with two objectives, a low loss and a low cost.
-
-    Args:
-        table: The table.
-        cost: `(n,)` array, the cost of each row.
-    """
+    """A table with a loss and a `(n,)` array of costs, both to be low."""
 
     table: Table
     cost: np.ndarray
 
     def row(self, genome: Genome) -> int:
-        """Returns the row of a genome.
-
-        Raises:
-            ValueError: If the table lacks the genome.
-        """
+        """Returns the row of a genome."""
         found = self.table.row(genome)
         if found is None:
             raise ValueError(
@@ -70,13 +107,7 @@ class Goals:
     def shares(
         self, rows: Sequence[int], numbers: Sequence[int], reference: str
     ) -> list[float]:
-        """Returns shares of the largest possible hypervolume.
-
-        Args:
-            rows: The rows that a search tried, in order.
-            numbers: Numbers of trials after which to measure.
-            reference: One of `REFERENCES`.
-        """
+        """Returns shares of the largest hypervolume after numbers of trials."""
         scaled = self.scaled(reference)
         best = pareto.hypervolume(scaled, _CORNER)
         return [
@@ -93,24 +124,11 @@ def run_all(
     cost: str,
     jobs: int = 1,
 ) -> dict[Task, list[int]]:
-    """Runs every method on every table with every seed.
+    """Returns the rows that each method tried on each table, seed by seed.
 
-    Args:
-        paths: Paths of tables.
-        methods: Names of methods.
-        seeds: The seeds.
-        trials: Integer, evaluations of each search.
-        cost: Beginning of the cost's key.
-        jobs: Integer, number of processes. Defaults to 1.
-
-    Returns:
-        Mapping of path, method and seed to the rows of the table that were
-        tried, in order.
-
-    Raises:
-        ValueError: If there is no method of a name, a table lacks the cost or
-            must be mended, or the trials exceed a space.
-        ImportError: If the package of a peer is not installed.
+    `cost` is the beginning of the cost's key. Raises `ValueError` if there is
+    no method of a name, a table lacks the cost or must be mended, or the
+    trials exceed a space, and `ImportError` if a peer is not installed.
     """
     for name in methods:
         method(name, objectives=2)
@@ -123,18 +141,7 @@ def run_all(
 
 @functools.cache
 def open_goals(path: str, cost: str) -> Goals:
-    """Opens a table to search for low losses and low costs.
-
-    Args:
-        path: Path of the table.
-        cost: Beginning of the cost's key.
-
-    Returns:
-        The table with its objectives.
-
-    Raises:
-        ValueError: If the table lacks the cost or must be mended.
-    """
+    """Opens a table; `cost` is the beginning of its cost's key."""
     table = read_table(path)
     found = [key for key in table.costs if key.startswith(cost)]
     if len(found) != 1:
@@ -165,13 +172,9 @@ def markdown(
     numbers: Sequence[int],
     reference: str,
 ) -> str:
-    """Returns a Markdown table of the methods' hypervolumes.
+    """Returns a Markdown table of the hypervolumes after numbers of trials.
 
-    Args:
-        goals: The table that was searched.
-        runs: Mapping of methods to the rows that each of their searches tried.
-        numbers: Numbers of trials after which the fronts are shown.
-        reference: One of `REFERENCES`.
+    `runs` maps methods to the rows that each of their searches tried.
     """
     lines = [
         f"**{goals.table.name}**, up to the {reference} loss\n",
@@ -183,3 +186,39 @@ def markdown(
         columns = zip(*shares, strict=True)
         lines.append(row([name, *map(mean_cell, columns)]))
     return "\n".join(lines)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs the benchmark and prints its tables."""
+    del argv
+    with command.usage_errors():
+        text = _report()
+    command.publish(text, _MARKDOWN.value)
+
+
+def _report() -> str:
+    folder = _FOLDER.value
+    if not folder:
+        raise ValueError(
+            "`--tables` must name a folder of tables. Received: none, and "
+            "KERAS_EVONAS_TABLES is not set."
+        )
+    paths = [str(pathlib.Path(folder, f"{name}.npz")) for name in _NAMES.value]
+    methods, seeds = _METHODS.value, range(_SEEDS.value)
+    trials, cost = _TRIALS.value, _COST.value
+    found = run_all(paths, methods, seeds, trials, cost, _JOBS.value)
+    shown = sorted({trials // 4, trials // 2, trials})
+    parts = [
+        f"{len(seeds)} seeds, {trials} trials each. Share of the hypervolume "
+        "of the best front, mean and standard error."
+    ]
+    for path in paths:
+        goals = open_goals(path, cost)
+        runs = {
+            method: [found[path, method, seed] for seed in seeds]
+            for method in methods
+        }
+        parts += [
+            markdown(goals, runs, shown, reference) for reference in REFERENCES
+        ]
+    return "\n\n".join(parts) + "\n"

@@ -17,14 +17,7 @@ from keras_evonas.evolution.space import SearchSpace
 
 
 class KerasTunerSearcher:
-    """A search by an oracle of keras-tuner; see `Searcher`.
-
-    Args:
-        oracle: Name of the oracle's class.
-        space: The search space.
-        trials: Integer, number of trials.
-        seed: Integer.
-    """
+    """A search by an oracle of keras-tuner, by name; see `Searcher`."""
 
     def __init__(
         self, oracle: str, space: SearchSpace, trials: int, seed: int

@@ -14,7 +14,6 @@ searches without a file. The method does not depend on the budget, so searches
 of a larger budget serve for a smaller one, too.
 """
 
-import functools
 import itertools
 import os
 import pathlib
@@ -25,11 +24,7 @@ import time
 from collections.abc import Sequence
 from concurrent import futures
 
-from absl import flags
-
-from keras_evonas.benchmarks.command import output_of
-from keras_evonas.benchmarks.command import publish
-from keras_evonas.benchmarks.command import usage_errors
+from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks.live_comparison import LiveComparison
 from keras_evonas.benchmarks.live_problems import DATASETS
 from keras_evonas.benchmarks.live_problems import dataset
@@ -39,54 +34,52 @@ from keras_evonas.benchmarks.live_runs import LiveRun
 from keras_evonas.benchmarks.live_runs import read_run
 from keras_evonas.benchmarks.methods import check_installed
 
-# Apart from absl's own, so that another benchmark may have flags of these names
-# in the same program.
-FLAGS = flags.FlagValues()  # type: ignore[no-untyped-call]  # absl has no type.
-_list = functools.partial(flags.DEFINE_list, flag_values=FLAGS)
-_integer = functools.partial(
-    flags.DEFINE_integer, lower_bound=1, flag_values=FLAGS
+_define = command.Flags()
+FLAGS = _define.values
+_DATASETS = _define.list(
+    "datasets", list(DATASETS), f"Among {', '.join(DATASETS)}."
 )
-_float = functools.partial(flags.DEFINE_float, flag_values=FLAGS)
-_string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
-_DATASETS = _list("datasets", list(DATASETS), f"Among {', '.join(DATASETS)}.")
-_METHODS = _list(
-    "methods",
-    [name for name in TITLES if name != "evo_oracle"],
-    f"Among {', '.join(TITLES)}.",
-)
-_SEEDS = _integer("seeds", 5, "Number of seeds, from 0 on.")
-_TRIALS = _integer("trials", 10, "Trials of a search at least.")
-_SECONDS = _float(
+_COMPARED = [name for name in TITLES if name != "evo_oracle"]
+_METHODS = _define.list("methods", _COMPARED, f"Among {', '.join(TITLES)}.")
+_SEEDS = _define.positive("seeds", 5, "Number of seeds, from 0 on.")
+_TRIALS = _define.positive("trials", 10, "Trials of a search at least.")
+_SECONDS = _define.float(
     "seconds", 30.0, "Seconds of a search at least.", lower_bound=0.0
 )
-_LIMIT = _float(
+_LIMIT = _define.float(
     "limit", 50.0, "Seconds to end a search after with fewer trials, too."
 )
-_EPOCHS = _integer(
+_EPOCHS = _define.positive(
     "epochs", None, "Epochs of a trial. Defaults to each data set's own."
 )
-_DATA = _string(
+_DATA = _define.string(
     "data",
     None,
     "An `.npz` file with x_train, y_train, x_test and y_test to take for "
     "Fashion-MNIST. Defaults to `keras.datasets.fashion_mnist`.",
 )
-_EXAMPLES = _integer("examples", 2000, "Number of its images to train on.")
-_JOBS = _integer("jobs", 1, "Searches side by side, each on its own core.")
-_OUT = _string("out", "live", "Folder for a file of each finished search.")
-_STOP = _float(
+_EXAMPLES = _define.positive(
+    "examples", 2000, "Number of its images to train on."
+)
+_JOBS = _define.positive(
+    "jobs", 1, "Searches side by side, each on its own core."
+)
+_OUT = _define.string(
+    "out", "live", "Folder for a file of each finished search."
+)
+_STOP = _define.float(
     "stop_after_seconds",
     None,
     "Seconds after which no further search begins; run it again to go on.",
 )
-_AT = _list(
+_AT = _define.list(
     "at", ["2", "4", "8"], "Numbers of trials to show, up to `--trials`."
 )
-_MARKDOWN = _string(
+_MARKDOWN = _define.string(
     "markdown", None, "File to write the tables to, beside printing them."
 )
-_PLOT = _string("plot", None, "Picture to draw, .png or .svg.")
-_MEASURE = _list("measure", None, "Run one search; for internal use.")
+_PLOT = _define.string("plot", None, "Picture to draw, .png or .svg.")
+_MEASURE = _define.list("measure", None, "Run one search; for internal use.")
 
 # Must be the same for searches to be compared.
 _OF_SEARCHES = (_TRIALS, _SECONDS, _LIMIT, _EPOCHS, _EXAMPLES)
@@ -99,27 +92,21 @@ def main(argv: Sequence[str]) -> None:
     if _MEASURE.value:
         _measure(*_MEASURE.value)
         return
-    with usage_errors():
+    with command.usage_errors():
         tasks = _tasks()
         runs = _measured(tasks)
     if len(runs) < len(tasks):
         print(f"{len(runs)} of {len(tasks)} searches; run it again to go on.")
         return
     comparison = LiveComparison(runs)
-    publish(_text(comparison, runs), _MARKDOWN.value)
+    command.publish(_text(comparison, runs), _MARKDOWN.value)
     if _PLOT.value:
-        comparison.plot(
-            _PLOT.value, trials=_TRIALS.value, seconds=_SECONDS.value
-        )
+        trials, seconds = _TRIALS.value, _SECONDS.value
+        comparison.plot(_PLOT.value, trials=trials, seconds=seconds)
 
 
 def check_live_method(name: str) -> None:
-    """Checks that there is a method, and that its package is installed.
-
-    Raises:
-        ValueError: If there is none.
-        ImportError: If a package is missing; the error says how to install it.
-    """
+    """Checks that there is a method, and that its package is installed."""
     if name not in TITLES:
         raise ValueError(
             f"`methods` must be among {list(TITLES)}. Received: {name!r}."
@@ -178,10 +165,8 @@ def _run_all(tasks: Sequence[_Task]) -> None:
     def run(task: _Task) -> None:
         core = cores.get()
         try:
-            late = _STOP.value is not None and (
-                time.perf_counter() - start > _STOP.value
-            )
-            if not late:
+            spent = time.perf_counter() - start
+            if _STOP.value is None or spent <= _STOP.value:
                 _in_subprocess(task, core)
         finally:
             cores.put(core)
@@ -210,11 +195,8 @@ def _cores() -> list[int]:
 
 def _in_subprocess(task: _Task, core: int) -> None:
     print(f"{' '.join(map(str, task))}\n", end="", flush=True)
-    output_of(
-        "live",
-        f"--measure={','.join(map(str, [*task, core]))}",
-        passed_on=(*_OF_SEARCHES, _DATA, _OUT),
-    )
+    chosen = f"--measure={','.join(map(str, [*task, core]))}"
+    command.output_of("live", chosen, passed_on=(*_OF_SEARCHES, _DATA, _OUT))
 
 
 def _measure(name: str, method: str, seed: str, core: str) -> None:
@@ -229,16 +211,17 @@ def _measure(name: str, method: str, seed: str, core: str) -> None:
     problem = dataset(name).load(_DATA.value, _EXAMPLES.value)
     with tempfile.TemporaryDirectory() as folder:
         ends = search(method, problem, int(seed), _budget(name), folder)
+    machine = (
+        f"one core of {os.cpu_count()}, {platform.machine()}, "
+        f"Keras {keras.__version__} on {keras.backend.backend()}"
+    )
     run = LiveRun(
         dataset=name,
         method=method,
         seed=int(seed),
         budget=_budget(name),
         ends=ends,
-        machine=(
-            f"one core of {os.cpu_count()}, {platform.machine()}, "
-            f"Keras {keras.__version__} on {keras.backend.backend()}"
-        ),
+        machine=machine,
     )
     run.write(_path((name, method, int(seed))), _settings(name))
 
@@ -262,7 +245,8 @@ def _settings(name: str) -> dict[str, object]:
 
 def _text(comparison: LiveComparison, runs: Sequence[LiveRun]) -> str:
     seconds = [part * _SECONDS.value for part in (0.25, 0.5, 1)]
-    tables = comparison.markdown(_shown_trials(), seconds)
+    shown = [n for n in sorted(set(map(int, _AT.value))) if n <= _TRIALS.value]
+    tables = comparison.markdown(shown, seconds)
     parts = [
         f"Accuracy on held-out examples, in per cent, of the best trial so far "
         f"by validation: mean of {_SEEDS.value} seeds ± standard error; "
@@ -275,8 +259,3 @@ def _text(comparison: LiveComparison, runs: Sequence[LiveRun]) -> str:
         parts.append(f"{dataset(name).title}, {epochs} epochs a trial:")
         parts.append(table)
     return "\n\n".join(parts) + "\n"
-
-
-def _shown_trials() -> list[int]:
-    shown = sorted({int(number) for number in _AT.value})
-    return [number for number in shown if number <= _TRIALS.value]

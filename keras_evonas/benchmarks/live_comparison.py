@@ -18,15 +18,7 @@ from keras_evonas.benchmarks.summaries import summary
 
 
 class LiveComparison:
-    """Searches of several methods on several data sets, seed by seed.
-
-    Args:
-        runs: The searches.
-
-    Attributes:
-        datasets: Names, in the order of the runs.
-        methods: Names, in the order of the runs.
-    """
+    """Searches of methods on data sets, in the order of the runs."""
 
     def __init__(self, runs: Iterable[LiveRun]) -> None:
         self._runs: dict[tuple[str, str], list[LiveRun]] = {}
@@ -40,16 +32,8 @@ class LiveComparison:
     ) -> Summary:
         """Returns mean held-out accuracies of the best trials by validation.
 
-        Args:
-            dataset: Name.
-            method: Name.
-            clock: `"trials"` or `"seconds"`.
-            readings: `(n,)`, the readings up to which trials count.
-
-        Returns:
-            Two `(n,)` arrays, the means and their standard errors, in per
-            cent. Means are NaN where a seed had no trial yet, errors also for
-            a single seed.
+        `readings` are `(n,)` readings of the clock up to which trials count. In
+        per cent; NaN where a seed had no trial yet, errors also for one seed.
         """
         runs = self._runs[dataset, method]
         return summary([100 * run.tested_at(clock, readings) for run in runs])
@@ -73,17 +57,10 @@ class LiveComparison:
     def markdown(
         self, trials: Sequence[int], seconds: Sequence[float]
     ) -> dict[str, str]:
-        """Returns a Markdown table for each data set.
+        """Returns a Markdown table by data set, at some trials and seconds.
 
         The best of a column is bold; a mean that is worse by more than two
         standard errors of the difference is marked as lost.
-
-        Args:
-            trials: Numbers of trials to show.
-            seconds: Seconds to show.
-
-        Returns:
-            Dictionary from names of data sets to tables.
         """
         return {
             dataset: self._table(dataset, trials, seconds)
@@ -106,26 +83,17 @@ class LiveComparison:
         most, last = trials[-1], seconds[-1]
         spent = [self.seconds_for(dataset, m, most) for m in self.methods]
         done = [self.trials_in(dataset, m, last) for m in self.methods]
-        columns += [
-            [
-                f"seconds for {most} trials",
-                *("-" if np.isnan(s) else f"{s:.0f}" for s in spent),
-            ],
-            [f"trials in {last:g} s", *(f"{number:.1f}" for number in done)],
-        ]
+        cells = ["-" if np.isnan(s) else f"{s:.0f}" for s in spent]
+        columns.append([f"seconds for {most} trials", *cells])
+        cells = [f"{number:.1f}" for number in done]
+        columns.append([f"trials in {last:g} s", *cells])
         rows = [row(cells) for cells in zip(*columns, strict=True)]
         return "\n".join([rows[0], row(["---"] * len(columns)), *rows[1:]])
 
     def plot(
         self, path: str | pathlib.Path, *, trials: int, seconds: float
     ) -> None:
-        """Draws the means with their standard errors.
-
-        Args:
-            path: Path of the picture. Its suffix decides on the format.
-            trials: Integer, the end of the axis of trials.
-            seconds: Float, the end of the axis of time.
-        """
+        """Draws the means with their errors, up to some trials and seconds."""
         from keras_evonas.benchmarks import pictures
 
         clocks = _clocks(np.arange(1, trials + 1), np.linspace(0, seconds, 241))
@@ -139,11 +107,10 @@ class LiveComparison:
                 for clock, readings in clocks
             }
             # The limits show the differences between the methods in the end.
-            ends = [
-                means[-1]
-                for found in curves.values()
-                for means, _ in found.values()
+            found = [
+                one for by_name in curves.values() for one in by_name.values()
             ]
+            ends = [means[-1] for means, _ in found]
             low, high = np.nanmin(ends), np.nanmax(ends)
             margin = 0.4 * (high - low) + 0.1
             for clock, readings in clocks:
@@ -153,9 +120,8 @@ class LiveComparison:
                     "ylabel": "held-out accuracy, %",
                     "ylim": (low - margin, high + margin),
                 }
-                panels.append(
-                    pictures.Panel(readings, curves[clock], properties)
-                )
+                shown = curves[clock]
+                panels.append(pictures.Panel(readings, shown, properties))
         pictures.draw(panels, path, columns=2)
 
 

@@ -44,15 +44,7 @@ class _SpentError(Exception):
 
 
 class Stopwatch:
-    """Records the ends of trials, from its own creation on.
-
-    Args:
-        budget: When to end the search.
-
-    Attributes:
-        ends: The trials, in the order in which they ended.
-        trial_ids: Their ids.
-    """
+    """Records the ends of trials with their ids, from its creation on."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -70,11 +62,7 @@ class Stopwatch:
         return self._budget.is_spent(self._epochs, seconds)
 
     def end_trial(self, trial: keras_tuner.engine.trial.Trial) -> None:
-        """Records a trial of keras-tuner.
-
-        Raises:
-            _SpentError: If the budget is spent.
-        """
+        """Records a trial of keras-tuner; raises if the budget is spent."""
         values = trial.hyperparameters.values
         epochs = self._budget.epochs
         if "tuner/epochs" in values:
@@ -198,20 +186,19 @@ def _optuna_tpe(search: _Search) -> _Load:
     while not is_spent and (question := searcher.ask()) is not None:
         trial_id = str(len(values_of))
         values_of[trial_id] = question.genome
+        checkpoint = keras.callbacks.ModelCheckpoint(
+            path_of(trial_id),
+            monitor=_OBJECTIVE,
+            mode="max",
+            save_best_only=True,
+            save_weights_only=True,
+        )
         history = build(trial_id).fit(
             *parts.training,
             epochs=search.epochs,
             validation_data=parts.validation,
             verbose=0,
-            callbacks=[
-                keras.callbacks.ModelCheckpoint(
-                    path_of(trial_id),
-                    monitor=_OBJECTIVE,
-                    mode="max",
-                    save_best_only=True,
-                    save_weights_only=True,
-                )
-            ],
+            callbacks=[checkpoint],
         )
         score = max(history.history[_OBJECTIVE])
         question.tell((-score,))
@@ -234,20 +221,10 @@ _LIVE_METHODS: dict[str, Callable[[_Search], _Load]] = {
 def search(
     method: str, problem: LiveProblem, seed: int, budget: Budget, folder: str
 ) -> list[End]:
-    """Runs one search.
+    """Runs one search, and returns the trials in the order of their ends.
 
     Every trial that was the best so far when it ended is tested on the held-out
     examples, after the search, outside of the clock.
-
-    Args:
-        method: Name among `live_runs.TITLES`.
-        problem: What to search.
-        seed: Non-negative integer.
-        budget: When to end.
-        folder: Path of an empty folder for the files of the search.
-
-    Returns:
-        The trials in the order in which they ended.
     """
     keras.utils.set_random_seed(seed)
     stopwatch = Stopwatch(budget)

@@ -14,12 +14,7 @@ if TYPE_CHECKING:  # A search's process imports Keras once it has its core.
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LiveProblem:
-    """Networks, and data to train them on.
-
-    Args:
-        hypermodel: The networks.
-        parts: The data.
-    """
+    """Networks, and data to train them on."""
 
     hypermodel: "keras_tuner.HyperModel"
     parts: Parts
@@ -59,13 +54,10 @@ def _fashion_mnist(data: str | None, examples: int) -> LiveProblem:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A data set by name.
+    """A data set, with its title in tables and the epochs of a trial.
 
-    Args:
-        title: String, for tables.
-        epochs: Integer, the epochs that a trial is trained for.
-        load: Function from the path of an `.npz` file, or `None`, and a
-            number of training images to the problem.
+    `load` makes the problem of the path of an `.npz` file, or `None`, and of
+    a number of training images.
     """
 
     title: str
@@ -83,11 +75,7 @@ DATASETS = {
 
 
 def dataset(name: str) -> Dataset:
-    """Returns the data set of a name.
-
-    Raises:
-        ValueError: If there is none.
-    """
+    """Returns the data set of a name."""
     if name not in DATASETS:
         raise ValueError(
             f"`datasets` must be among {list(DATASETS)}. Received: {name!r}."

@@ -28,10 +28,10 @@ class Budget:
     """The end of a search: when trials and seconds are spent, or at a limit.
 
     Args:
-        trials: Integer, networks trained, in whole trainings.
+        trials: Integer, in whole trainings of so many `epochs`.
         seconds: Float.
         limit: Float, seconds after which it ends with fewer trials, too.
-        epochs: Integer, epochs of a whole training.
+        epochs: Integer.
     """
 
     trials: int
@@ -40,19 +40,14 @@ class Budget:
     epochs: int
 
     def is_spent(self, epochs: int, seconds: float) -> bool:
-        """Returns whether a search has to end.
-
-        Args:
-            epochs: Integer, those of all trials so far.
-            seconds: Float, those since the search began.
-        """
+        """Returns whether a search ends after so many epochs and seconds."""
         has_trials = epochs >= self.trials * self.epochs
         return seconds >= (self.seconds if has_trials else self.limit)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class End:
-    """End of a trial.
+    """The end of a trial.
 
     Args:
         seconds: Float, those since the search began.
@@ -74,16 +69,7 @@ class End:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LiveRun:
-    """A search.
-
-    Args:
-        dataset: Name of the data set.
-        method: Name of the method.
-        seed: Integer.
-        budget: When it was to end.
-        ends: The trials in the order in which they ended.
-        machine: String, the machine and the versions that it ran on.
-    """
+    """A search: its trials as they ended, and the machine it ran on."""
 
     dataset: str
     method: str
@@ -93,14 +79,9 @@ class LiveRun:
     machine: str = ""
 
     def clock(self, clock: Clock) -> np.ndarray:
-        """Returns the clock's readings at the ends of the trials.
+        """Returns the clock's `(trials,)` readings at the ends of the trials.
 
-        Args:
-            clock: `"seconds"`, or `"trials"`: epochs so far, in whole
-                trainings, since Hyperband trains most networks for less.
-
-        Returns:
-            `(trials,)` array that never falls.
+        Trials count in whole trainings, since Hyperband trains most for less.
         """
         if clock == "seconds":
             return np.array([end.seconds for end in self.ends])
@@ -110,13 +91,8 @@ class LiveRun:
     def tested_at(self, clock: Clock, readings: ArrayLike) -> np.ndarray:
         """Returns the held-out accuracy of the best trial by validation.
 
-        Args:
-            clock: As in `clock`.
-            readings: `(n,)`, the readings up to which trials count.
-
-        Returns:
-            `(n,)` array, NaN where no trial had ended, and where the
-            search never had so many trials.
+        It has the shape of the readings, and is NaN where no trial had ended,
+        and where the search never had so many trials.
         """
         so_far = [np.nan]
         for end in self.ends:
@@ -131,10 +107,8 @@ class LiveRun:
     def cut_to(self, budget: Budget) -> "LiveRun":
         """Returns the search as a smaller budget would have ended it.
 
-        A search does not depend on its budget until it is spent.
-
-        Raises:
-            ValueError: If it ended before that budget is spent.
+        It does not depend on its budget until that is spent. Raises
+        `ValueError` if it ended before.
         """
         epochs = 0
         for number, end in enumerate(self.ends, start=1):
@@ -157,16 +131,9 @@ class LiveRun:
 def read_run(
     path: pathlib.Path, settings: dict[str, object], budget: Budget
 ) -> LiveRun:
-    """Reads a search.
+    """Reads a search that was measured with settings, cut to a budget.
 
-    Args:
-        path: The path of its file.
-        settings: The settings that it should have been measured with.
-        budget: The budget to cut it to.
-
-    Raises:
-        ValueError: If the file is damaged, its settings are others, or the
-            search is too short.
+    Raises `ValueError` if its settings are others or it is too short.
     """
     content = read_json(path)
     if content.get("settings") != settings:

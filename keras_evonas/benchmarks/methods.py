@@ -62,16 +62,10 @@ _PARETO_PEERS = ("optuna_nsga2", "optuna_tpe")
 
 
 def method(name: str, objectives: int = 1) -> Method:
-    """Returns the method of a name.
+    """Returns the method of a name, for one objective or two.
 
-    Args:
-        name: One of `method_names(objectives)`.
-        objectives: Integer, 1 or 2. Defaults to 1.
-
-    Raises:
-        ValueError: If there is no such method.
-        ImportError: If its package is not installed; the error says how to
-            install it.
+    Raises `ValueError` if there is none, and `ImportError` if its package is
+    not installed.
     """
     if name not in method_names(objectives):
         raise ValueError(
@@ -98,14 +92,7 @@ def method_names(objectives: int = 1) -> list[str]:
 
 
 def check_installed(name: str) -> None:
-    """Checks that the packages of a method are installed.
-
-    Args:
-        name: Name of a method.
-
-    Raises:
-        ImportError: If one is missing; the error says how to install it.
-    """
+    """Checks that the packages of a method are installed."""
     for package in _PEERS.get(name, ())[1:]:
         try:
             importlib.import_module(package)

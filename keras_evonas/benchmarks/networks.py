@@ -15,13 +15,8 @@ Arrays = tuple[np.ndarray, np.ndarray]
 class Case:
     """A search to time.
 
-    Args:
-        title: String, for the table.
-        build: The hypermodel.
-        data: Tuple of integers: the side of the images, and the numbers of
-            those for training and validation.
-        epochs: Integer.
-        trials: Integer.
+    `data` are the side of the images, and the numbers of those for training
+    and validation.
     """
 
     title: str

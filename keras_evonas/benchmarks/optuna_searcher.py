@@ -14,17 +14,10 @@ from keras_evonas.evolution.space import SearchSpace
 
 
 class OptunaSearcher:
-    """A search by a sampler of Optuna; see `Searcher`.
+    """A search by a sampler of Optuna, by name; see `Searcher`.
 
     Ordered lists of values are searched by their indices, since Optuna keeps
-    the order of numbers only.
-
-    Args:
-        sampler: Name of the sampler's class.
-        objectives: Integer, number of losses.
-        space: The search space.
-        trials: Integer. Samplers do not depend on it.
-        seed: Integer.
+    the order of numbers only. Samplers do not depend on the number of trials.
     """
 
     def __init__(

@@ -13,6 +13,7 @@ import keras_tuner
 import numpy as np
 from absl import flags
 
+from keras_evonas.benchmarks.command import positive
 from keras_evonas.benchmarks.summaries import row
 from keras_evonas.evolution.strategies import genetic_algorithm
 from keras_evonas.oracles.oracle import EvoOracle
@@ -20,9 +21,7 @@ from keras_evonas.oracles.oracle import EvoOracle
 _TRIALS = flags.DEFINE_integer(
     "trials", 10_000, "Number of trials.", lower_bound=200
 )
-_GENES = flags.DEFINE_integer(
-    "genes", 10, "Number of layers of the space, 3 genes each.", lower_bound=1
-)
+_GENES = positive("genes", 10, "Number of layers of the space, 3 genes each.")
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
     "genetic_algorithm",

@@ -16,13 +16,7 @@ from keras_evonas.benchmarks.summaries import Summary
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Panel:
-    """A plot of several curves.
-
-    Args:
-        readings: `(n,)` array, where the curves are read.
-        curves: Mapping of the curves' names to means and standard errors.
-        properties: Properties of the axes, as Matplotlib takes them.
-    """
+    """Curves by name, read at `(n,)` readings, and Matplotlib's properties."""
 
     readings: np.ndarray
     curves: Mapping[str, Summary]
@@ -36,14 +30,7 @@ def draw(
     columns: int,
     floor: float = -np.inf,
 ) -> None:
-    """Draws panels, with one legend for all.
-
-    Args:
-        panels: The panels, row by row.
-        path: Path of the picture. Its suffix decides on the format.
-        columns: Integer, panels of a row.
-        floor: Float, at which bands end. Defaults to none.
-    """
+    """Draws panels row by row with one legend; bands end at the floor."""
     rows = -(-len(panels) // columns)
     size = (4.4 * columns, 3.2 * rows + 0.7)
     figure = Figure(figsize=size, dpi=110, layout="constrained")

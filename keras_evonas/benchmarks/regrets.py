@@ -11,15 +11,20 @@ python -m keras_evonas.benchmarks search --tables=FOLDER --seeds=20 \
 
 import os
 import pathlib
+from collections.abc import Iterable
 from collections.abc import Sequence
 
+import numpy as np
 from absl import flags
 
-from keras_evonas.benchmarks.command import publish
-from keras_evonas.benchmarks.command import usage_errors
-from keras_evonas.benchmarks.comparison import Comparison
+from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks.methods import method_names
+from keras_evonas.benchmarks.runs import Curve
 from keras_evonas.benchmarks.runs import run_all
+from keras_evonas.benchmarks.summaries import bold
+from keras_evonas.benchmarks.summaries import compared
+from keras_evonas.benchmarks.summaries import row
+from keras_evonas.benchmarks.summaries import summary
 from keras_evonas.benchmarks.toys import TOYS
 
 _TABLES = flags.DEFINE_list(
@@ -33,18 +38,13 @@ _METHODS = flags.DEFINE_list(
     ["default", "genetic_algorithm", "random"],
     f"Methods to compare, among {', '.join(method_names())}.",
 )
-_SEEDS = flags.DEFINE_integer(
-    "seeds", 20, "Number of seeds, from 0 on.", lower_bound=1
-)
-_TRIALS = flags.DEFINE_integer(
-    "trials", 100, "Evaluations of each search.", lower_bound=1
-)
-_BATCH = flags.DEFINE_integer(
+_SEEDS = command.positive("seeds", 20, "Number of seeds, from 0 on.")
+_TRIALS = command.positive("trials", 100, "Evaluations of each search.")
+_BATCH = command.positive(
     "batch",
     1,
     "Number of configurations that are asked for before the search gets their "
     "results.",
-    lower_bound=1,
 )
 _JOBS = flags.DEFINE_integer(
     "jobs", 1, "Number of processes, 0 for one a core.", lower_bound=0
@@ -56,12 +56,95 @@ _MARKDOWN = flags.DEFINE_string(
     "markdown", None, "File to write the tables to, beside printing them."
 )
 _PLOT = flags.DEFINE_string("plot", None, "Picture to draw, .png or .svg.")
+# A method that always finds the optimum would make the geometric mean zero.
+FLOOR = 1e-4
+
+
+class Comparison:
+    """Regrets of several methods on several problems."""
+
+    def __init__(self, curves: Iterable[Curve]) -> None:
+        regrets: dict[tuple[str, str], list[np.ndarray]] = {}
+        for curve in curves:
+            key = (curve.problem, curve.method)
+            regrets.setdefault(key, []).append(curve.regrets)
+        self._summaries = {
+            key: summary(found) for key, found in regrets.items()
+        }
+        self.problems = list(dict.fromkeys(key[0] for key in regrets))
+        self.methods = list(dict.fromkeys(key[1] for key in regrets))
+
+    def means(self, problem: str, method: str) -> np.ndarray:
+        """Returns the `(trials,)` array of the mean regrets."""
+        return self._summaries[problem, method][0]
+
+    def errors(self, problem: str, method: str) -> np.ndarray:
+        """Returns the `(trials,)` array of the means' standard errors."""
+        return self._summaries[problem, method][1]
+
+    def geometric_means(self, method: str) -> np.ndarray:
+        """Returns the `(trials,)` array of geometric means over the problems.
+
+        Means below `FLOOR` count as `FLOOR`.
+        """
+        means = [self.means(problem, method) for problem in self.problems]
+        logs: np.ndarray = np.log(np.maximum(means, FLOOR))
+        return np.asarray(np.exp(logs.mean(axis=0)))
+
+    def markdown(self, trials: Sequence[int]) -> str:
+        """Returns a Markdown table for each number of trials.
+
+        The best method of a row is bold, and methods that are worse than it
+        by more than two standard errors of the difference are marked as lost.
+        """
+        return "\n\n".join(self._table(number) for number in trials)
+
+    def _table(self, trials: int) -> str:
+        at = trials - 1
+        lines = [
+            f"Mean normalised regret after {trials} trials (± standard error; "
+            "**best** of the row; lost: worse than it by more than two "
+            "standard errors of the difference):",
+            "",
+            row(["", *self.methods]),
+            row(["---"] * (len(self.methods) + 1)),
+        ]
+        for problem in self.problems:
+            found = [self._summaries[problem, m] for m in self.methods]
+            pairs = [(means[at], errors[at]) for means, errors in found]
+            lines.append(row([problem, *compared(pairs, digits=4, best="min")]))
+        geometric = [self.geometric_means(m)[at] for m in self.methods]
+        cells = [bold(f"{g:.4f}", g == min(geometric)) for g in geometric]
+        lines.append(row(["geometric mean", *cells]))
+        best = max(min(geometric), FLOOR)
+        cells = [f"{value / best:.2f}" for value in geometric]
+        lines.append(row(["times the best", *cells]))
+        return "\n".join(lines)
+
+    def plot(self, path: str | pathlib.Path) -> None:
+        """Draws the means with their errors into a `.png` or `.svg` file."""
+        from keras_evonas.benchmarks import pictures
+
+        panels = []
+        for problem in self.problems:
+            curves = {m: self._summaries[problem, m] for m in self.methods}
+            trials = len(self.means(problem, self.methods[0]))
+            properties = {
+                "title": problem,
+                "xlabel": "trials",
+                "ylabel": "mean normalised regret",
+                "yscale": "log",
+            }
+            readings = np.arange(1, trials + 1)
+            panels.append(pictures.Panel(readings, curves, properties))
+        columns = min(3, len(panels))
+        pictures.draw(panels, path, columns=columns, floor=FLOOR)
 
 
 def main(argv: Sequence[str]) -> None:
     """Runs the benchmark and prints its tables."""
     del argv
-    with usage_errors():
+    with command.usage_errors():
         curves = run_all(
             _sources(),
             _METHODS.value,
@@ -72,7 +155,7 @@ def main(argv: Sequence[str]) -> None:
         )
     comparison = Comparison(curves)
     text = f"{_settings()}\n\n{comparison.markdown(_shown_trials())}\n"
-    publish(text, _MARKDOWN.value)
+    command.publish(text, _MARKDOWN.value)
     if _PLOT.value:
         comparison.plot(_PLOT.value)
 

@@ -33,12 +33,8 @@ _Result = TypeVar("_Result")
 class Curve:
     """One search.
 
-    Args:
-        problem: Name of the problem.
-        method: Name of the method.
-        seed: The seed.
-        regrets: `(trials,)` array, the normalised regret of the genome with
-            the best observed loss so far, after each trial.
+    `regrets` is a `(trials,)` array: the normalised regret of the genome with
+    the best observed loss so far, after each trial.
     """
 
     problem: str
@@ -49,18 +45,7 @@ class Curve:
 
 @functools.cache
 def open_problem(source: str) -> Problem:
-    """Opens a table or makes a toy.
-
-    Args:
-        source: Path of a table, or name of a toy.
-
-    Returns:
-        The problem.
-
-    Raises:
-        ValueError: If there is no such toy, or the table must be mended.
-        FileNotFoundError: If there is no such table.
-    """
+    """Opens a table by its path, or makes a toy by its name."""
     if source.endswith(".npz"):
         return read_table(source)
     if source in TOYS:
@@ -80,19 +65,16 @@ def run_all(
     batch: int = 1,
     jobs: int = 1,
 ) -> list[Curve]:
-    """Runs every method on every problem with every seed.
+    """Runs every method on every problem with every seed, in this order.
 
     Args:
         sources: Paths of tables and names of toys.
         methods: Names of methods.
         seeds: The seeds.
         trials: Integer, evaluations of each search.
-        batch: Integer, number of genomes that are asked for before the
-            search gets their losses. Defaults to 1.
-        jobs: Integer, number of processes. Defaults to 1.
-
-    Returns:
-        The curves, in the order of problems, methods and seeds.
+        batch: Integer, number of genomes that are asked for before the search
+            gets their losses.
+        jobs: Integer, number of processes.
 
     Raises:
         ValueError: If there is no problem or method of a name, or a table
@@ -110,16 +92,7 @@ def run_all(
 def run_tasks(
     run: Callable[[Task], _Result], tasks: Iterable[Task], jobs: int
 ) -> list[_Result]:
-    """Runs searches in one process or several.
-
-    Args:
-        run: Function of a task; several processes need it to be pickled.
-        tasks: The tasks.
-        jobs: Integer, number of processes.
-
-    Returns:
-        The results, in the order of the tasks.
-    """
+    """Returns the results of searches, which run in one process or several."""
     if jobs == 1:
         return list(map(run, tasks))
     # Forked processes would share the state of libraries that have threads.

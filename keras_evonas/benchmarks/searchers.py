@@ -13,13 +13,7 @@ Losses = tuple[float, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """A genome that a search asks to evaluate.
-
-    Args:
-        genome: The genome.
-        tell: Function that tells the search its losses, `None` if the
-            evaluation failed.
-    """
+    """A genome to evaluate, and what takes its losses, `None` if it failed."""
 
     genome: Genome
     tell: Callable[[Losses | None], object]
@@ -54,18 +48,10 @@ def run_trials(
     trials: int,
     batch: int = 1,
 ) -> list[tuple[Genome, Losses | None]]:
-    """Runs a search.
+    """Returns genomes and losses, fewer if the space is exhausted before.
 
-    Args:
-        searcher: The search.
-        evaluate: Function of a genome and the number of the evaluation.
-        trials: Integer, number of evaluations.
-        batch: Integer, number of genomes that are asked for before the
-            search gets their losses. Defaults to 1.
-
-    Returns:
-        The genomes and their losses, in order; fewer than `trials` if the
-        space is exhausted before.
+    `evaluate` is given a genome and the number of the evaluation. `batch`
+    genomes are asked for before the search gets their losses.
     """
     found: list[tuple[Genome, Losses | None]] = []
     is_exhausted = False

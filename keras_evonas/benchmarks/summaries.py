@@ -11,13 +11,9 @@ Summary = tuple[np.ndarray, np.ndarray]
 
 
 def summary(values: Sequence[ArrayLike]) -> Summary:
-    """Returns the means of several searches and their standard errors.
+    """Returns means and standard errors of `(searches, n)` values.
 
-    Args:
-        values: `(searches, n)`, the values of each search.
-
-    Returns:
-        Two `(n,)` arrays. The errors of a single search are NaN.
+    The errors of a single search are NaN.
     """
     array = np.asarray(values, dtype=float)
     if len(array) == 1:
@@ -35,16 +31,11 @@ def mean_cell(values: Sequence[float]) -> str:
 def compared(
     summaries: Sequence[tuple[float, float]], *, digits: int, best: str
 ) -> list[str]:
-    """Returns the cells of values that are compared with each other.
+    """Returns the cells of means with their standard errors.
 
-    The best mean is bold. A mean that is worse than it by more than two
-    standard errors of the difference is marked as lost.
-
-    Args:
-        summaries: Means with their standard errors. A mean that is NaN is
-            shown as "-".
-        digits: Integer, decimals to show.
-        best: `"min"` or `"max"`.
+    The `best`, "min" or "max", is bold. A mean that is worse than it by more
+    than two standard errors of the difference is marked as lost. A mean that
+    is NaN is shown as "-".
     """
     means, errors = np.asarray(summaries, dtype=float).T
     if np.isnan(means).all():

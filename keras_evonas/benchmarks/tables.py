@@ -35,16 +35,10 @@ from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.space import SearchSpace
 
 _KEYS = (
-    "genomes",
-    "sizes",
-    "ordinal",
-    "names",
-    "values_json",
-    "observed",
-    "true",
-    "direction",
+    *("genomes", "sizes", "ordinal", "names", "values_json", "observed"),
+    *("true", "direction"),
 )
-_DIRECTIONS = ("max", "min")
+_SIGN = {"max": -1.0, "min": 1.0}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,8 +51,7 @@ class Table:
         rows: Mapping from tuples of value indices to row numbers.
         observed: `(n, s)` array of losses of single training runs.
         true: `(n,)` array of losses that a regret is measured by.
-        costs: Mapping of names to `(n,)` arrays of costs, which are known
-            without training.
+        costs: Mapping of names to `(n,)` arrays of costs.
     """
 
     name: str
@@ -90,17 +83,9 @@ class Table:
     def evaluate(
         self, genome: Genome, seed: int, evaluation: int
     ) -> float | None:
-        """Returns the loss of one training run.
+        """Returns the loss of a run that seed and number of evaluation draw.
 
-        Args:
-            genome: The genome.
-            seed: Non-negative integer, the seed of the search.
-            evaluation: Number of the evaluation in the search. The run is drawn
-                by it and by `seed`.
-
-        Returns:
-            The loss, lower is better, or `None` if the table lacks the
-            genome, which counts as a failed training.
+        It is `None` if the table lacks the genome, a failed training.
         """
         row = self.row(genome)
         if row is None:
@@ -110,13 +95,7 @@ class Table:
         return float(self.observed[row, column])
 
     def regret(self, genome: Genome) -> float:
-        """Returns the normalised regret by the true losses.
-
-        It is 0 for the best genome and 1 for a median one.
-
-        Raises:
-            KeyError: If the table lacks the genome.
-        """
+        """Returns the regret by true losses: 0 for the best, 1 for a median."""
         row = self.row(genome)
         if row is None:
             raise KeyError(f"table '{self.name}' lacks {dict(genome)}")
@@ -126,12 +105,6 @@ class Table:
 
 def read_table(path: str | pathlib.Path) -> Table:
     """Reads a table; see this module for the format.
-
-    Args:
-        path: Path of the `.npz` file.
-
-    Returns:
-        The table.
 
     Raises:
         ValueError: If the file does not follow the format. The error names
@@ -168,60 +141,55 @@ def _table(name: str, content: dict[str, np.ndarray]) -> Table:
             f"it must hold the keys {list(_KEYS)}. Missing: {missing}."
         )
     direction = str(content["direction"])
-    if direction not in _DIRECTIONS:
-        raise ValueError(
-            "`direction` must be 'max' or 'min'. Received: "
-            f"direction={direction!r}."
-        )
-    genomes, genes = _genes(content)
-    observed, true = _scores(content, len(genomes))
-    sign = -1.0 if direction == "max" else 1.0
-    rows = {tuple(row): index for index, row in enumerate(genomes.tolist())}
-    if len(rows) < len(genomes):
-        raise ValueError(
-            "`genomes` must hold each configuration once. Received: "
-            f"{len(genomes) - len(rows)} repeated rows. Put repeated runs "
-            "into the columns of `observed`."
-        )
-    return Table(
-        name,
-        SearchSpace(genes),
-        rows,
-        sign * observed,
-        sign * true,
-        _costs(content, len(genomes)),
+    _check(
+        direction in _SIGN,
+        "`direction` must be 'max' or 'min'",
+        f"direction={direction!r}",
     )
-
-
-def _costs(content: dict[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
-    return {
+    genomes, genes = _genes(content)
+    count, sign = len(genomes), _SIGN[direction]
+    observed, true = _scores(content, count)
+    rows = {tuple(row): index for index, row in enumerate(genomes.tolist())}
+    _check(
+        len(rows) == count,
+        "`genomes` must hold each configuration once",
+        f"{count - len(rows)} repeated rows. Put repeated runs into the "
+        "columns of `observed`",
+    )
+    costs = {
         key: array.astype(float)
         for key, array in content.items()
         if key not in _KEYS
-        and array.shape == (rows,)
+        and array.shape == (count,)
         and array.dtype.kind in "fiu"
     }
+    space = SearchSpace(genes)
+    return Table(name, space, rows, sign * observed, sign * true, costs)
 
 
-def _genes(
-    content: dict[str, np.ndarray],
-) -> tuple[np.ndarray, list[Gene]]:
+def _check(is_met: bool, wanted: str, received: str) -> None:
+    if not is_met:
+        raise ValueError(f"{wanted}. Received: {received}.")
+
+
+def _genes(content: dict[str, np.ndarray]) -> tuple[np.ndarray, list[Gene]]:
     genomes, sizes = content["genomes"], content["sizes"]
-    if genomes.ndim != 2 or genomes.dtype.kind not in "iu" or not genomes.size:
-        raise ValueError(
-            "`genomes` must be a two-dimensional array of integers that is "
-            f"not empty. Received: shape {genomes.shape}, {genomes.dtype}."
-        )
+    _check(
+        genomes.ndim == 2 and genomes.dtype.kind in "iu" and genomes.size > 0,
+        "`genomes` must be a two-dimensional array of integers that is not "
+        "empty",
+        f"shape {genomes.shape}, {genomes.dtype}",
+    )
     number = genomes.shape[1]
     for key in ("sizes", "ordinal", "names"):
-        if content[key].shape != (number,):
-            raise ValueError(
-                f"`{key}` must have one entry for each of the {number} genes "
-                f"of `genomes`. Received: shape {content[key].shape}."
-            )
+        _check(
+            content[key].shape == (number,),
+            f"`{key}` must have one entry for each of the {number} genes of "
+            "`genomes`",
+            f"shape {content[key].shape}",
+        )
     names = [str(name) for name in content["names"]]
-    if len(set(names)) < number:
-        raise ValueError(f"`names` must be distinct. Received: {names}.")
+    _check(len(set(names)) == number, "`names` must be distinct", f"{names}")
     values = _values(content["values_json"], names, sizes)
     outside = (genomes < 0) | (genomes >= sizes)
     if outside.any():
@@ -250,11 +218,12 @@ def _values(
     is_lists = isinstance(values, list) and all(
         isinstance(choices, list) for choices in values
     )
-    if not is_lists or [len(c) for c in values] != sizes.tolist():
-        raise ValueError(
-            f"`values_json` must be a list with the values of {names}, as "
-            f"many as `sizes` says: {sizes.tolist()}. Received: {values}."
-        )
+    _check(
+        is_lists and [len(choices) for choices in values] == sizes.tolist(),
+        f"`values_json` must be a list with the values of {names}, as many as "
+        f"`sizes` says: {sizes.tolist()}",
+        f"{values}",
+    )
     return [tuple(choices) for choices in values]
 
 
@@ -262,36 +231,31 @@ def _scores(
     content: dict[str, np.ndarray], rows: int
 ) -> tuple[np.ndarray, np.ndarray]:
     observed, true = content["observed"], content["true"]
-    if observed.ndim != 2 or len(observed) != rows or not observed.size:
-        raise ValueError(
-            "`observed` must have a row for each row of `genomes` and a "
-            f"column for each run. Received: shape {observed.shape} for "
-            f"{rows} rows."
-        )
-    if true.shape != (rows,):
-        raise ValueError(
-            "`true` must have an entry for each row of `genomes`. Received: "
-            f"shape {true.shape} for {rows} rows."
-        )
-    for key in ("observed", "true"):
-        _check_finite(key, content[key])
-    if np.median(true) in (true.min(), true.max()):
-        raise ValueError(
-            "`true` must tell the best from the median configuration. "
-            f"Received: {true.min()} to {true.max()}, median {np.median(true)}."
-        )
+    _check(
+        observed.ndim == 2 and len(observed) == rows and observed.size > 0,
+        "`observed` must have a row for each row of `genomes` and a column for "
+        "each run",
+        f"shape {observed.shape} for {rows} rows",
+    )
+    _check(
+        true.shape == (rows,),
+        "`true` must have an entry for each row of `genomes`",
+        f"shape {true.shape} for {rows} rows",
+    )
+    for key, scores in (("observed", observed), ("true", true)):
+        is_number = scores.dtype.kind in "fiu"
+        _check(is_number, f"`{key}` must hold numbers", f"{scores.dtype}")
+        bad = np.argwhere(~np.isfinite(scores))
+        if len(bad):
+            raise ValueError(
+                f"`{key}` must be finite. Received: {scores[tuple(bad[0])]} in "
+                f"row {bad[0][0]}, and {len(bad)} such entries in all. Drop "
+                "these rows, or write the worst score for a failed run."
+            )
+    median = np.median(true)
+    _check(
+        median not in (true.min(), true.max()),
+        "`true` must tell the best from the median configuration",
+        f"{true.min()} to {true.max()}, median {median}",
+    )
     return observed.astype(float), true.astype(float)
-
-
-def _check_finite(key: str, scores: np.ndarray) -> None:
-    if scores.dtype.kind not in "fiu":
-        raise ValueError(
-            f"`{key}` must hold numbers. Received: {scores.dtype}."
-        )
-    bad = np.argwhere(~np.isfinite(scores))
-    if len(bad):
-        raise ValueError(
-            f"`{key}` must be finite. Received: {scores[tuple(bad[0])]} in "
-            f"row {bad[0][0]}, and {len(bad)} such entries in all. Drop these "
-            "rows, or write the worst score for a failed run."
-        )

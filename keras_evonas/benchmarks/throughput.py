@@ -20,14 +20,13 @@ from typing import Any
 from absl import flags
 
 from keras_evonas.benchmarks.command import output_of
+from keras_evonas.benchmarks.command import positive
 
 _CASES = ("digits_mlp", "digits_cnn", "image_cnn")
 _CASE = flags.DEFINE_multi_enum(
     "case", list(_CASES), _CASES, "Searches to time."
 )
-_REPEATS = flags.DEFINE_integer(
-    "repeats", 3, "Number of searches by each tuner.", lower_bound=1
-)
+_REPEATS = positive("repeats", 3, "Number of searches by each tuner.")
 _TRIALS = flags.DEFINE_integer(
     "trials", None, "Trials of a search. Defaults to each case's own."
 )
@@ -89,12 +88,8 @@ def _row(case: str) -> str:
 
 
 def _measured(case: str, tuner: str) -> dict[str, Any]:
-    printed = output_of(
-        "throughput",
-        f"--case={case}",
-        f"--measure={tuner}",
-        passed_on=(_COHORT, _TRIALS),
-    )
+    chosen = (f"--case={case}", f"--measure={tuner}")
+    printed = output_of("throughput", *chosen, passed_on=(_COHORT, _TRIALS))
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return found
 
@@ -130,15 +125,6 @@ def _measure(name: str, tuner_name: str) -> None:
         seconds = time.perf_counter() - start
         cpu = time.process_time() - cpu
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(
-        json.dumps(
-            {
-                "title": case.title,
-                "epochs": case.epochs,
-                "trials": trials,
-                "seconds": seconds,
-                "cpu_seconds": cpu,
-                "peak_mb": used / 1024,
-            }
-        )
-    )
+    found = {"title": case.title, "epochs": case.epochs, "trials": trials}
+    found |= {"seconds": seconds, "cpu_seconds": cpu, "peak_mb": used / 1024}
+    print(json.dumps(found))

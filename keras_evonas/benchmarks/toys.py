@@ -28,14 +28,9 @@ _LAYERS = 6
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Toy:
-    """A loss function on a search space.
+    """A loss function on a search space, 0 at its optimum.
 
-    Args:
-        name: Name of the toy.
-        space: The search space.
-        loss: Function of a genome, 0 at its optimum.
-        noise: Float, standard deviation of the noise that a run adds to the
-            loss. Defaults to 0.
+    `noise` is the standard deviation of what a run adds to the loss.
     """
 
     name: str

@@ -25,6 +25,7 @@ from typing import Any
 from absl import flags
 from absl import logging
 
+from keras_evonas.benchmarks.command import positive
 from keras_evonas.benchmarks.command import publish
 from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.datasets import digits
@@ -38,7 +39,7 @@ _IMAGES = flags.DEFINE_string(
     "Fashion-MNIST. Defaults to digits alone.",
 )
 _DIGITS = flags.DEFINE_bool("digits", True, "Search on digits.")
-_SEEDS = flags.DEFINE_integer("seeds", 5, "Number of seeds.", lower_bound=1)
+_SEEDS = positive("seeds", 5, "Number of seeds.")
 _TRIALS = flags.DEFINE_integer("trials", 12, "Trials of each search.")
 _EPOCHS = flags.DEFINE_integer("epochs", 4, "Epochs of a trial.")
 _RETRAINING = flags.DEFINE_integer(
@@ -81,21 +82,17 @@ def main(argv: Sequence[str]) -> None:
     """Runs the benchmark and writes its table."""
     del argv
     epochs = _EPOCHS.value
-    inherited: dict[str, Any] = {"inherit_weights": True}
+    half = {"inherit_weights": True, "inherited_epochs": max(1, epochs // 2)}
     ways: dict[str, dict[str, Any]] = {
         "from scratch": {},
-        "inherit": inherited,
-        "inherit, half the epochs": {
-            **inherited,
-            "inherited_epochs": max(1, epochs // 2),
-        },
+        "inherit": {"inherit_weights": True},
+        "inherit, half the epochs": half,
     }
     table = _HEADER
     for problem in _problems():
         for title, settings in ways.items():
-            runs = [
-                _search(problem, seed, settings) for seed in range(_SEEDS.value)
-            ]
+            seeds = range(_SEEDS.value)
+            runs = [_search(problem, seed, settings) for seed in seeds]
             table += _row(problem, title, runs)
             logging.info("%s", _row(problem, title, runs).strip())
     table += (
@@ -136,9 +133,7 @@ def _search(problem: _Problem, seed: int, settings: Mapping[str, Any]) -> _Run:
             **settings,
         )
         tuner.search(
-            *training,
-            epochs=_EPOCHS.value,
-            validation_data=validation,
+            *training, epochs=_EPOCHS.value, validation_data=validation
         )
         epochs = [
             value

@@ -17,29 +17,18 @@ from keras_evonas.project.search import Trial
 
 # Settings that characterize a layer; the others seldom matter.
 _SHOWN = (
-    "units",
-    "filters",
-    "kernel_size",
-    "pool_size",
-    "strides",
-    "rate",
-    "activation",
-    "num_heads",
-    "key_dim",
+    *("units", "filters", "kernel_size", "pool_size", "strides"),
+    *("rate", "activation", "num_heads", "key_dim"),
 )
 _LARGEST_CONFIG = 20_000_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """A layer.
+    """A layer, with its class and settings such as `units 64`.
 
-    Args:
-        name: Its name in the model.
-        kind: Its class.
-        details: Its main settings, such as `units 64`.
-        inputs: Names of the layers before it.
-        shape: Shape of its inputs, such as `(8, 8, 1)`, if known.
+    `inputs` are the names of the layers before it, `shape` that of what it
+    takes, such as `(8, 8, 1)`, if known.
     """
 
     name: str
@@ -51,39 +40,29 @@ class Block:
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """A model's layers in their order.
+    """A model's layers in their order, and the file that they are read from.
 
-    Args:
-        source: The file it was read from, relative to the project folder.
-        blocks: The layers.
-        is_chain: True if each layer follows the one before.
+    The file is relative to the project folder.
     """
 
     source: str
     blocks: tuple[Block, ...]
-    is_chain: bool
+
+    @property
+    def is_chain(self) -> bool:
+        """True if each layer follows the one before."""
+        pairs = itertools.pairwise(self.blocks)
+        return all(block.inputs == (before.name,) for before, block in pairs)
 
 
 def find(folder: pathlib.Path, trial: Trial) -> Architecture | None:
-    """Finds a saved model of a trial in a project folder.
-
-    Args:
-        folder: The project folder.
-        trial: The trial, mostly the best.
-
-    Returns:
-        The layers of the model in the trial's own folder, else of the only
-        `.keras` file of the project folder, or `None`.
-    """
+    """Reads a trial's saved model, in its folder or the project's only one."""
     own = sorted((folder / f"trial_{trial.trial_id}").glob("*.keras"))
     shared = sorted(folder.glob("*.keras"))
     for path in [*own, *(shared if len(shared) == 1 else ())]:
-        config = _config(path)
-        blocks = _blocks(config)
+        blocks = _blocks(_config(path))
         if blocks:
-            return Architecture(
-                str(path.relative_to(folder)), blocks, _is_chain(blocks)
-            )
+            return Architecture(str(path.relative_to(folder)), blocks)
     return None
 
 
@@ -113,15 +92,8 @@ def _blocks(config: object) -> tuple[Block, ...]:
             inputs = (blocks[-1].name,)  # a Sequential model names none
         shape = tensors[0].get("shape") if tensors else None
         shape = shape or _get(settings, "batch_shape")
-        blocks.append(
-            Block(
-                name,
-                kind,
-                _details(settings),
-                inputs,
-                tuple(shape[1:]) if isinstance(shape, list) else None,
-            )
-        )
+        taken = tuple(shape[1:]) if isinstance(shape, list) else None
+        blocks.append(Block(name, kind, _details(settings), inputs, taken))
     return tuple(blocks)
 
 
@@ -130,10 +102,9 @@ def _details(settings: Mapping[str, Any]) -> tuple[str, ...]:
     for name in _SHOWN:
         value = settings.get(name)
         if isinstance(value, list):
-            same = len(set(map(str, value))) == 1
-            value = (
-                value[0] if same else f" {wording.TIMES} ".join(map(str, value))
-            )
+            parts = list(map(str, value))
+            same = len(set(parts)) == 1
+            value = value[0] if same else f" {wording.TIMES} ".join(parts)
         ordinary = value == 1 and name == "strides"
         plain = isinstance(value, int | float | str) and value != "linear"
         if plain and not ordinary:
@@ -153,13 +124,6 @@ def _tensors(node: object) -> Iterator[dict[str, Any]]:
         else:
             for part in node.values():
                 yield from _tensors(part)
-
-
-def _is_chain(blocks: tuple[Block, ...]) -> bool:
-    return all(
-        block.inputs == (before.name,)
-        for before, block in itertools.pairwise(blocks)
-    )
 
 
 def _get(node: object, key: str) -> object:

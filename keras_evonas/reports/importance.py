@@ -2,46 +2,40 @@
 
 A Gaussian process learns losses from genes. Two questions are put to it:
 
-* *Is a gene's influence sure?* The process is fitted again with the gene's
-  values shuffled among the trials, as in permutation importance (Breiman,
-  2001; Altmann et al., 2010), but what falls is the log density of the fit and
-  not an error. A gene is sure if it falls in every shuffle, and on average by
-  `log(genes / 0.05)` nats. If a likelihood ratio against pure chance is above
-  `x` with a probability of `1 / x` at most, chance names any of all genes in 5
-  of 100 searches at most. Fitted densities keep to it approximately only, so
-  the tests measure it.
+* *Is a gene's influence sure?* As in permutation importance (Breiman, 2001;
+  Altmann et al., 2010) its values are shuffled among the trials, but what
+  falls is the log density of the fit. A gene is sure if that falls in every
+  shuffle, and on average by `log(genes / 0.05)` nats: a likelihood ratio
+  against chance exceeds `x` with a probability of `1 / x` at most, so chance
+  names any gene in 5 of 100 searches at most. Fitted densities keep to it only
+  approximately, so the tests measure it.
 * *How much does it matter?* The variance of what the process predicts over
   random networks is divided among genes and pairs of genes, as in functional
   analysis of variance (Hutter, Hoos & Leyton-Brown, "An Efficient Approach for
   Assessing Hyperparameter Importance", 2014).
 
 Deviations from Hutter et al.: a Gaussian process takes the place of their
-random forest: with tens of trials it predicts those that it has not seen as
-well or better on most functions that were tried, and far better where genes
-interact. What they sum over leaves is averaged over sampled networks. A gene
-varies only where it is active, and the genes that it switches on vary
-with it; a network never has values of inactive genes. The *total* effect of a
-gene (Sobol', 2001), its own and that of all it interacts with, is computed
-too, because a gene may matter only together with another.
+random forest: with tens of trials it predicts as well or better, and far better
+where genes interact. What they sum over leaves is averaged over networks, in
+which a gene varies only where it is active, and what it switches on with it.
+The *total* effect of a gene (Sobol', 2001) is computed too, because a gene may
+matter only together with another.
 """
 
 import dataclasses
 import itertools
 import math
 from collections.abc import Mapping
-from collections.abc import Sequence
 
 import numpy as np
 
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.project.search import Search
-from keras_evonas.reports import encoding
+from keras_evonas.reports import features as features_lib
 from keras_evonas.reports import trial_model
-from keras_evonas.reports.encoding import Feature
+from keras_evonas.reports.features import Feature
 from keras_evonas.reports.shares import Effect
 from keras_evonas.reports.shares import Networks
-from keras_evonas.reports.trial_model import Model
-from keras_evonas.reports.trial_model import Trials
 
 METHOD = "functional analysis of variance of a Gaussian process"
 FEWEST_TRIALS = 10
@@ -117,52 +111,48 @@ def gene_importance(search: Search, objective: int = 0) -> Importance | None:
     if len(completed) < FEWEST_TRIALS or search.space is None:
         return None
     genomes = [trial.values for trial in completed]
-    features = encoding.features(search.space, genomes)
+    features = features_lib.features(search.space, genomes)
     losses = np.array([search.losses(one)[objective] for one in completed])
     if not features or np.ptp(losses) == 0:
         return None
-    space = trial_model.covering(search.space, genomes)
-    return _importance(
-        space, features, trial_model.trials_of(space, genomes, losses)
-    )
+    space = features_lib.covering(search.space, genomes)
+    trials = trial_model.trials_of(space, genomes, losses)
+    return _importance(space, features, trials)
 
 
 def _importance(
-    space: SearchSpace, features: Sequence[Feature], trials: Trials
+    space: SearchSpace, features: list[Feature], trials: trial_model.Trials
 ) -> Importance:
     networks = Networks(space, trials.encoding, _NETWORKS)
-    wanted = math.log(len(features) / _FALSE_ALARM)
-    evidence = trial_model.evidence(
-        trials, [networks.indices(one.name) for one in features], wanted
-    )
     model, draws = trial_model.models(trials)
     variance = networks.variance(model)
-    shares = [networks.shares(model, one, variance) for one in features]
-    order = sorted(range(len(features)), key=lambda i: -shares[i].total)
-    sure = [i for i in order if evidence[i] >= wanted]
-    paired = [features[i] for i in order[:_PAIRED_GENES]]
+    shares = {
+        one.name: networks.shares(model, one, variance) for one in features
+    }
+    names = sorted(shares, key=lambda name: -shares[name].total)
+    features = sorted(features, key=lambda one: names.index(one.name))
+    wanted = math.log(len(features) / _FALSE_ALARM)
+    evidence = trial_model.evidence(
+        trials, [networks.indices(name) for name in names], wanted
+    )
     few = Networks(space, trials.encoding, _DRAWN_NETWORKS)
-    spread = np.std([_totals(few, features, one) for one in draws], axis=0)
+    totals = []
+    for draw in draws:
+        drawn = few.variance(draw)
+        totals.append([few.shares(draw, one, drawn).total for one in features])
     pairs = {
         (one.name, two.name): networks.interaction(model, one, two, variance)
-        for one, two in itertools.combinations(paired, 2)
+        for one, two in itertools.combinations(features[:_PAIRED_GENES], 2)
     }
+    found = zip(names, evidence, strict=True)
     return Importance(
-        total={features[i].name: shares[i].total for i in order},
-        main={features[i].name: shares[i].main for i in order},
-        spread={features[i].name: float(spread[i]) for i in order},
+        total={name: shares[name].total for name in names},
+        main={name: shares[name].main for name in names},
+        spread=dict(zip(names, np.std(totals, axis=0).tolist(), strict=True)),
         interactions=dict(sorted(pairs.items(), key=lambda item: -item[1])),
-        effects={features[i].name: shares[i].effect for i in order},
+        effects={name: shares[name].effect for name in names},
         fit=trial_model.held_out_fit(trials),
         num_trials=len(trials.losses),
-        evidence={features[i].name: evidence[i] for i in order},
-        sure=tuple(features[i].name for i in sure),
+        evidence=dict(zip(names, evidence, strict=True)),
+        sure=tuple(name for name, nats in found if nats >= wanted),
     )
-
-
-def _totals(
-    networks: Networks, features: Sequence[Feature], model: Model
-) -> list[float]:
-    variance = networks.variance(model)
-    found = [networks.shares(model, one, variance) for one in features]
-    return [shares.total for shares in found]

@@ -10,13 +10,7 @@ from keras_evonas.project.search import Trial
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A gene that a child does not share with a parent.
-
-    Args:
-        name: The gene.
-        before: Its value in the parent, `None` where it was not active.
-        after: Its value in the child, `None` where it is not active.
-    """
+    """A gene with its values in a parent and a child, `None` if inactive."""
 
     name: str
     before: Value | None
@@ -25,14 +19,10 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """An edge of a family tree.
+    """An edge of a family tree, with the genes that it changed.
 
-    Args:
-        parent: The parent.
-        child: The child.
-        changes: The genes that the child does not share with this parent.
-        gain: By how much the child is better in the first objective, negative
-            if it is worse, `None` if either has no score.
+    `gain` is by how much the child is better in the first objective, negative
+    if it is worse, `None` if either has no score.
     """
 
     parent: Trial

@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable
-from typing import Any
 
 from keras_evonas import __version__
 from keras_evonas.project import extras
@@ -73,17 +72,13 @@ def render_to(
 
 
 def render(search: Search) -> str:
-    """Returns the page of a search.
-
-    Raises:
-        ImportError: If plotly is not installed.
-    """
+    """Returns the page of a search; see `write_report`."""
     plotly = extras.load("plotly.offline", "plotly")
     report = Report(search)
     sections = report.sections()
-    figures = _Figures()
+    figures: list[Figure] = []
     body = html.join(_section(section, figures) for section in sections)
-    title = f"{search.name}: report of a search"
+    plots = [{"data": one.data, "layout": one.layout} for one in figures]
     now = datetime.datetime.now().astimezone()
     page = [
         "<!doctype html>",
@@ -91,7 +86,7 @@ def render(search: Search) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name="color-scheme" content="light dark">',
-        tag("title", title),
+        tag("title", f"{search.name}: report of a search"),
         f"<style>{_asset('report.css')}</style></head><body>",
         tag(
             "header",
@@ -109,7 +104,7 @@ def render(search: Search) -> str:
             "This file is complete: it loads nothing.",
         ),
         tag("noscript", tag("p", "The plots need JavaScript.")),
-        _json_script("figures", figures.as_json()),
+        _json_script("figures", plots),
         _json_script("hover", [_hover(search, t) for t in search.trials]),
         f"<script>{plotly.get_plotlyjs()}</script>",
         f"<script>{_asset('report.js')}</script>",
@@ -118,51 +113,39 @@ def render(search: Search) -> str:
     return "\n".join(page)
 
 
-class _Figures:
-    """Collects the plots of a page, and gives each a place."""
+def _section(section: Section, figures: list[Figure]) -> Markup:
+    """Returns a section with places for its plots, which it collects."""
 
-    def __init__(self) -> None:
-        self._figures: list[Figure] = []
+    def placed(figure: Figure) -> Markup:
+        figures.append(figure)
+        return _place(figure, len(figures) - 1)
 
-    def place(self, figure: Figure) -> Markup:
-        index = len(self._figures)
-        self._figures.append(figure)
-        return tag(
-            "figure",
-            tag("h3", figure.title),
-            tag(
-                "div",
-                class_="plot",
-                id=f"figure-{index}",
-                data_index=index,
-                data_name=figure.name,
-                style=f"height:{figure.height}px",
-                role="img",
-                aria_label=f"{figure.title}. {figure.caption}",
-            ),
-            tag("figcaption", figure.caption),
-        )
-
-    def as_json(self) -> list[dict[str, Any]]:
-        return [
-            {"data": figure.data, "layout": figure.layout}
-            for figure in self._figures
-        ]
-
-
-def _section(section: Section, figures: _Figures) -> Markup:
     parts = [tag("h2", section.title)]
     if section.lead:
         parts.append(tag("p", section.lead, class_="lead"))
     for content in section.content:
         if isinstance(content, Figure):
-            parts.append(figures.place(content))
+            parts.append(placed(content))
         elif isinstance(content, list):
-            placed = map(figures.place, content)
-            parts.append(tag("div", *placed, class_="grid"))
+            parts.append(tag("div", *map(placed, content), class_="grid"))
         else:
             parts.append(content)
     return tag("section", *parts, id=section.anchor, class_="card")
+
+
+def _place(figure: Figure, index: int) -> Markup:
+    plot = tag(
+        "div",
+        class_="plot",
+        id=f"figure-{index}",
+        data_index=index,
+        data_name=figure.name,
+        style=f"height:{figure.height}px",
+        role="img",
+        aria_label=f"{figure.title}. {figure.caption}",
+    )
+    caption = tag("figcaption", figure.caption)
+    return tag("figure", tag("h3", figure.title), plot, caption)
 
 
 def _contents(sections: Iterable[Section]) -> Markup:
@@ -172,21 +155,20 @@ def _contents(sections: Iterable[Section]) -> Markup:
 
 def _hover(search: Search, trial: Trial) -> str:
     """Returns the text at a trial that is pointed at, with plotly's breaks."""
-    lines = [f"<b>trial {wording.escape(trial.trial_id)}</b>"]
-    lines.append(wording.escape(search.describe(trial)))
+    lines = [tag("b", f"trial {trial.trial_id}")]
+    lines.append(html.text(search.describe(trial)))
     if trial.operator:
         made = wording.plain_operator(trial.operator)
         parents = ", ".join(trial.parents)
         made += f" of {parents}" if parents else ""
-        lines.append(f"<i>{wording.escape(wording.shorten(made, 70))}</i>")
+        lines.append(tag("i", wording.shorten(made, 70)))
     named = list(trial.values.items())
-    lines += [
-        f"{wording.escape(wording.shorten(name, 30))}: "
-        f"{wording.escape(wording.gene_value(value))}"
-        for name, value in named[:_HOVER_GENES]
-    ]
+    for name, value in named[:_HOVER_GENES]:
+        short = wording.shorten(name, 30)
+        lines.append(html.text(f"{short}: {wording.gene_value(value)}"))
     if len(named) > _HOVER_GENES:
-        lines.append(f"and {len(named) - _HOVER_GENES} more genes")
+        more = len(named) - _HOVER_GENES
+        lines.append(html.text(f"and {more} more genes"))
     return "<br>".join(lines)
 
 

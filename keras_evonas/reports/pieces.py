@@ -1,6 +1,7 @@
 """Lists, tables and drawings inside of the sections of a page."""
 
 import collections
+from collections.abc import Sequence
 
 from keras_evonas.project import html
 from keras_evonas.project import wording
@@ -14,15 +15,42 @@ from keras_evonas.reports.figures import ancestry
 
 _LISTED_MESSAGES = 20
 _LISTED_EDGES = 300
+_LISTED_CHANGES = 12
+# Coarse classes of layers, which give them their colours.
+_FAMILIES = ("Conv", "Dense", "Pool", "Norm", "Drop", "Input")
 
 
-def genes_inline(trial: Trial) -> Markup:
-    """Returns the genes of a trial in a line."""
-    parts = [
-        html.join([name, " ", tag("strong", wording.gene_value(value)), "  "])
-        for name, value in trial.values.items()
-    ]
-    return tag("span", *parts, class_="genes")
+def folded(summary: str, content: Markup) -> Markup:
+    """Hides a piece behind its summary, until that is clicked on."""
+    return tag("details", tag("summary", summary), content)
+
+
+def trials_table(
+    search: Search, trials: Sequence[Trial], *, made: bool = False
+) -> Markup:
+    """Returns scores and genes of trials, and by which operator on demand."""
+    rows: list[list[object]] = []
+    for trial in trials:
+        operator = wording.MISSING
+        if search.evolved:
+            operator = wording.plain_operator(trial.operator)
+        parts = [
+            html.join(
+                [name, " ", tag("strong", wording.gene_value(value)), "  "]
+            )
+            for name, value in trial.values.items()
+        ]
+        rows.append(
+            [
+                trial.trial_id,
+                *map(wording.number, trial.scores or ()),
+                *([operator] if made else []),
+                tag("span", *parts, class_="genes"),
+            ]
+        )
+    names = [objective.name for objective in search.objectives]
+    middle = ["What made it"] if made else []
+    return html.table(["Trial", *names, *middle, "Genes"], rows)
 
 
 def drawn(model: architecture.Architecture) -> Markup:
@@ -37,6 +65,7 @@ def drawn(model: architecture.Architecture) -> Markup:
             details.append(f"takes {shape}")
         if not model.is_chain and block.inputs:
             details.append("from " + ", ".join(block.inputs))
+        families = (one.lower() for one in _FAMILIES if one in block.kind)
         blocks.append(
             tag(
                 "li",
@@ -44,25 +73,10 @@ def drawn(model: architecture.Architecture) -> Markup:
                 tag("span", block.name, class_="muted"),
                 *(tag("span", detail) for detail in details),
                 class_="block",
-                data_kind=_family_of(block.kind),
+                data_kind=next(families, "other"),
             )
         )
     return tag("ol", *blocks, class_="blocks")
-
-
-def _family_of(kind: str) -> str:
-    """Returns a coarse class of a layer, which gives it its colour."""
-    for word, family in (
-        ("Conv", "conv"),
-        ("Dense", "dense"),
-        ("Pool", "pool"),
-        ("Normalization", "norm"),
-        ("Dropout", "drop"),
-        ("Input", "input"),
-    ):
-        if word in kind:
-            return family
-    return "other"
 
 
 def story(search: Search, steps: tuple[lineage.Step, ...]) -> Markup:
@@ -80,9 +94,6 @@ def story(search: Search, steps: tuple[lineage.Step, ...]) -> Markup:
         way = ""
         if step.gain:
             way = "gain" if step.gain > 0 else "loss"
-        gain = (
-            wording.MISSING if step.gain is None else wording.signed(step.gain)
-        )
         partner = [
             parent.trial_id
             for parent in search.parents(step.child)
@@ -96,26 +107,25 @@ def story(search: Search, steps: tuple[lineage.Step, ...]) -> Markup:
                 "li",
                 tag("b", f"Trial {step.child.trial_id}"),
                 tag("span", search.describe(step.child), class_="score"),
-                tag("span", gain, class_=f"chip {way}"),
+                tag("span", _gain(step), class_=f"chip {way}"),
                 tag("p", made),
                 tag("p", *_changes(step), class_="genes"),
             )
         )
-    return tag(
-        "div",
-        tag("ol", *items, class_="story"),
-        class_="tall",
-        tabindex="0",
-    )
+    listed = tag("ol", *items, class_="story")
+    return tag("div", listed, class_="tall", tabindex="0")
+
+
+def _gain(step: lineage.Step) -> str:
+    return wording.MISSING if step.gain is None else wording.signed(step.gain)
 
 
 def _changes(step: lineage.Step) -> list[Markup]:
-    shown = [
-        tag("code", ancestry.change_text(change))
-        for change in step.changes[:12]
-    ]
-    if len(step.changes) > 12:
-        shown.append(html.text(f"and {len(step.changes) - 12} more"))
+    texts = map(ancestry.change_text, step.changes)
+    shown = [tag("code", text) for text in texts][:_LISTED_CHANGES]
+    if len(step.changes) > _LISTED_CHANGES:
+        more = len(step.changes) - _LISTED_CHANGES
+        shown.append(html.text(f"and {more} more"))
     return [html.join([one, " "]) for one in shown]
 
 
@@ -126,7 +136,7 @@ def edges_table(steps: tuple[lineage.Step, ...]) -> Markup:
             f"{step.parent.trial_id} → {step.child.trial_id}",
             step.child.operator or wording.MISSING,
             html.join(_changes(step)),
-            wording.MISSING if step.gain is None else wording.signed(step.gain),
+            _gain(step),
         ]
         for step in steps[-_LISTED_EDGES:]
     ]
@@ -145,23 +155,12 @@ def messages(failed: list[Trial]) -> Markup:
         names = ", ".join(trial.trial_id for trial in trials[:12])
         if len(trials) > 12:
             names += f" and {len(trials) - 12} more"
-        parts.append(
-            tag(
-                "details",
-                tag(
-                    "summary",
-                    tag(
-                        "span",
-                        f"{len(trials)} {wording.TIMES}",
-                        class_="chip loss",
-                    ),
-                    " ",
-                    wording.shorten(line, 160),
-                ),
-                tag("p", f"Trials {names}", class_="note"),
-                tag("pre", (trials[0].message or "no message")[-8000:]),
-            )
-        )
+        count = f"{len(trials)} {wording.TIMES}"
+        chip = tag("span", count, class_="chip loss")
+        whole = tag("pre", (trials[0].message or "no message")[-8000:])
+        note = tag("p", f"Trials {names}", class_="note")
+        summary = html.join([chip, " ", wording.shorten(line, 160)])
+        parts.append(folded(summary, html.join([note, whole])))
     if len(listed) > _LISTED_MESSAGES:
         more = len(listed) - _LISTED_MESSAGES
         parts.append(tag("p", f"and {more} other messages", class_="note"))

@@ -10,7 +10,7 @@ from keras_evonas.project.html import tag
 from keras_evonas.project.search import Search
 from keras_evonas.project.search import Trial
 from keras_evonas.reports import architecture
-from keras_evonas.reports import encoding
+from keras_evonas.reports import features as features_lib
 from keras_evonas.reports import lineage
 from keras_evonas.reports import pieces
 from keras_evonas.reports import retrained
@@ -19,25 +19,20 @@ from keras_evonas.reports.figures import ancestry
 from keras_evonas.reports.figures import costs
 from keras_evonas.reports.figures import genes
 from keras_evonas.reports.figures import progress
-from keras_evonas.reports.figures import retrained as retrained_figures
 from keras_evonas.reports.figures.base import Figure
 from keras_evonas.reports.importance import Importance
 from keras_evonas.reports.importance import gene_importance
 
 _LISTED_TRIALS = 10
+_LISTED_FRONT = 50
 _SHOWN_GENES = 6
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A part of the page.
+    """A part of the page: heading, message, then plots and pieces of HTML.
 
-    Args:
-        anchor: Name that links point at.
-        title: Heading.
-        lead: The section's message, in a sentence or two.
-        content: Plots and pieces of HTML in their order. A list of plots is
-            laid out side by side.
+    Links point at the anchor. A list of plots is laid out side by side.
     """
 
     anchor: str
@@ -47,11 +42,7 @@ class Section:
 
 
 class Report:
-    """Gathers all that a page says about a search.
-
-    Args:
-        search: The search.
-    """
+    """All that a page says about a search."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
@@ -64,16 +55,12 @@ class Report:
         known = {trial.trial_id: trial for trial in search.trials}
         self._winner_word = "chosen" if chosen in known else "best"
         self.winner = known.get(chosen or "", search.best)
-        self._features: dict[str, encoding.Feature] = {}
+        self.importance = self.importances[0] if self.importances else None
+        self._features: dict[str, features_lib.Feature] = {}
         if search.space is not None:
             genomes = [trial.values for trial in search.trials]
-            columns = encoding.features(search.space, genomes)
-            self._features = {one.name: one for one in columns}
-
-    @property
-    def importance(self) -> Importance | None:
-        """The importance for the first objective."""
-        return self.importances[0] if self.importances else None
+            found = features_lib.features(search.space, genomes)
+            self._features = {one.name: one for one in found}
 
     def sections(self) -> list[Section]:
         """Returns the sections that have any content, in their order."""
@@ -98,52 +85,28 @@ class Report:
         search = self.search
         if not search.completed:
             return None
-        content: list[Any] = [progress.every_trial(search)]
-        timed = progress.best_over_time(search)
-        if timed is not None:
-            content.append(timed)
-        content.append(self._best_table())
-        return Section("progress", "How the search went", "", content)
-
-    def _best_table(self) -> Markup:
-        search = self.search
-        names = [objective.name for objective in search.objectives]
         best = search.ranking[:_LISTED_TRIALS]
-        labels = ["Trial", *names, "What made it", "Genes"]
-        rows = [
-            [
-                trial.trial_id,
-                *map(wording.number, trial.scores or ()),
-                wording.plain_operator(trial.operator)
-                if search.evolved
-                else wording.MISSING,
-                pieces.genes_inline(trial),
-            ]
-            for trial in best
+        said = f"The {len(best)} best networks"
+        timed = progress.best_over_time(search)
+        content: list[Any] = [
+            progress.every_trial(search),
+            *([timed] if timed else []),
+            pieces.folded(said, pieces.trials_table(search, best, made=True)),
         ]
-        return tag(
-            "details",
-            tag("summary", f"The {len(best)} best networks"),
-            html.table(labels, rows),
-        )
+        return Section("progress", "How the search went", "", content)
 
     def _winner(self) -> Section | None:
         best = self.winner
         if best is None:
             return None
-        content: list[Any] = []
-        lead = (
-            f"Trial {best.trial_id}, {self.search.describe(best)}. Below are "
-            "the genes that are active in it."
-        )
+        content: list[Any] = [self._genes_table(best)]
+        lead = f"Trial {best.trial_id}, {self.search.describe(best)}"
         model = architecture.find(self.search.folder, best)
-        if model is not None:
-            lead = (
-                f"Trial {best.trial_id}, {self.search.describe(best)}, drawn "
-                f"from {model.source}, with its genes below."
-            )
-            content.append(pieces.drawn(model))
-        content.append(self._genes_table(best))
+        if model is None:
+            lead += ". Below are the genes that are active in it."
+        else:
+            lead += f", drawn from {model.source}, with its genes below."
+            content.insert(0, pieces.drawn(model))
         title = f"The {self._winner_word} network"
         if best is self.search.best:
             title += verdict.in_what(self.search)
@@ -151,27 +114,21 @@ class Report:
 
     def _genes_table(self, trial: Trial) -> Markup:
         space = self.search.space
-        genes_of = {}
-        if space is not None:
-            genes_of = {g.name: g for g in space.active(trial.values)}
+        active = space.active(trial.values) if space is not None else ()
+        defaults = {gene.name: gene.default for gene in active}
         result = self.importance
         shares = {}
         if result is not None:
             shares = {one: verdict.share(result, one) for one in result.sure}
         rows: list[list[object]] = []
         for name, value in trial.values.items():
-            gene = genes_of.get(name)
-            default = gene.default if gene else None
-            written = html.breakable(wording.gene_value(value))
-            rows.append(
-                [
-                    tag("code", html.breakable(name)),
-                    tag("strong", written) if value != default else written,
-                    wording.MISSING
-                    if gene is None
-                    else html.breakable(wording.gene_value(default)),
-                ]
-            )
+            own = html.breakable(wording.gene_value(value))
+            default = wording.MISSING
+            if name in defaults:
+                default = html.breakable(wording.gene_value(defaults[name]))
+            if value != defaults.get(name):
+                own = tag("strong", own)
+            rows.append([tag("code", html.breakable(name)), own, default])
             if shares:
                 rows[-1].append(shares.get(name, wording.MISSING))
         note = tag("p", "Bold: not the default.", class_="note")
@@ -182,20 +139,9 @@ class Report:
         search = self.search
         if len(search.objectives) < 2 or not search.completed:
             return None
-        names = [objective.name for objective in search.objectives]
-        rows = [
-            [
-                t.trial_id,
-                *map(wording.number, t.scores or ()),
-                pieces.genes_inline(t),
-            ]
-            for t in search.front[:50]
-        ]
-        members = tag(
-            "details",
-            tag("summary", f"The {len(rows)} networks on the front"),
-            html.table(["Trial", *names, "Genes"], rows),
-        )
+        shown = search.front[:_LISTED_FRONT]
+        said = f"The {len(shown)} networks on the front"
+        members = pieces.folded(said, pieces.trials_table(search, shown))
         return Section(
             "front",
             "What can be had for what",
@@ -248,12 +194,8 @@ class Report:
         steps = lineage.descent(search, best)
         if not steps:
             made = wording.plain_operator(best.operator)
-            return Section(
-                "family",
-                title,
-                f"It has no parents: it was {made}.",
-                [],
-            )
+            lead = f"It has no parents: it was {made}."
+            return Section("family", title, lead, [])
         everything = lineage.family(search, best)
         first, rise = steps[0].parent, ""
         if first.completed:
@@ -269,39 +211,28 @@ class Report:
             pieces.story(search, steps),
         ]
         if len(everything) > len(steps):
-            content.append(
-                tag(
-                    "details",
-                    tag("summary", f"All {len(everything)} lines of the tree"),
-                    pieces.edges_table(everything),
-                )
-            )
+            said = f"All {len(everything)} lines of the tree"
+            content.append(pieces.folded(said, pieces.edges_table(everything)))
         return Section("family", title, lead, content)
 
     def _spread(self) -> Section | None:
         result = self.importance
-        names = self._features if result is None else result.names
-        shown = list(names)[:_SHOWN_GENES]
-        plots = [
-            figure
-            for feature in [self._features[name] for name in shown]
-            if (figure := ancestry.spread(self.search, feature)) is not None
+        names = list(self._features if result is None else result.names)
+        spreads = [
+            ancestry.spread(self.search, self._features[name])
+            for name in names[:_SHOWN_GENES]
         ]
+        plots = [figure for figure in spreads if figure is not None]
         if not plots:
             return None
-        return Section(
-            "spread",
-            "How genes spread",
+        lead = (
             "The share of newborn networks that carry each value. A colour "
             "that takes over is a value that evolution favours"
-            + (
-                "."
-                if self.search.evolved
-                else "; this search recorded no parents, so it shows what was "
-                "proposed."
-            ),
-            [plots],
         )
+        if not self.search.evolved:
+            lead += "; this search recorded no parents, so it shows what was "
+            lead += "proposed"
+        return Section("spread", "How genes spread", f"{lead}.", [plots])
 
     def _curves(self) -> Section | None:
         figure = genes.learning_curves(self.search)
@@ -317,10 +248,9 @@ class Report:
         seconds = [t.seconds for t in search.trials if t.seconds is not None]
         lead = "The costs of networks, and their scores."
         if seconds:
-            lead += (
-                f" Trials took {wording.duration(sum(seconds))} in all, "
-                f"{wording.duration(sum(seconds) / len(seconds))} each."
-            )
+            total, each = sum(seconds), sum(seconds) / len(seconds)
+            lead += f" Trials took {wording.duration(total)} in all, "
+            lead += f"{wording.duration(each)} each."
         return Section("costs", "What networks cost", lead, [plots])
 
     def _finalists(self) -> Section | None:
@@ -331,7 +261,7 @@ class Report:
             "Scores in the search and on unseen data",
             retrained.finalists_lead(self.search),
             [
-                retrained_figures.finalists(self.search),
+                retrained.finalists_plot(self.search),
                 retrained.finalists_table(self.search),
             ],
         )
@@ -342,7 +272,7 @@ class Report:
             return None
         content: list[Any] = [retrained.ablation_table(result)]
         if any(one.gains for one in result.effects):
-            content.insert(0, retrained_figures.ablation(result))
+            content.insert(0, retrained.ablation_plot(result))
         return Section(
             "ablation",
             f"What the genes of {result.network} are worth",
@@ -367,10 +297,10 @@ class Report:
     def _about(self) -> Section:
         search = self.search
         facts = [
-            ("Folder", str(search.folder)),
+            ("Folder", search.folder),
             *(
-                ("Objective", f"{objective.name} ({objective.direction})")
-                for objective in search.objectives
+                ("Objective", f"{o.name} ({o.direction})")
+                for o in search.objectives
             ),
             *(("Constraint", one) for one in search.constraints),
             ("Seed", search.seed),
@@ -383,9 +313,5 @@ class Report:
             for name, value in facts
             if value is not None
         ]
-        return Section(
-            "about",
-            "About this search",
-            "",
-            [html.table(["", ""], rows, "facts")],
-        )
+        facts_table = html.table(["", ""], rows, "facts")
+        return Section("about", "About this search", "", [facts_table])

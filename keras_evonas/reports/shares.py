@@ -7,15 +7,13 @@ counts as far as networks have it: what it switches on varies with it.
 """
 
 import dataclasses
-import functools
 
 import numpy as np
 
 from keras_evonas.evolution.encoding import Encoding
-from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
-from keras_evonas.reports.encoding import Feature
+from keras_evonas.reports.features import Feature
 from keras_evonas.reports.trial_model import Model
 
 Effect = tuple[tuple[Value | None, float], ...]
@@ -26,13 +24,10 @@ _PAIRED_PLACES = 8
 
 @dataclasses.dataclass(frozen=True)
 class Shares:
-    """Shares of a variance that a gene explains.
+    """Shares of a variance that a gene explains: with others, and alone.
 
-    Args:
-        total: Share of the variance, alone or together with others.
-        main: Share of the variance alone.
-        effect: Pairs of a value, `None` where the gene is not active, and the
-            loss that is expected with it.
+    `effect` are pairs of a value, `None` where the gene is not active, and the
+    loss that is expected with it.
     """
 
     total: float
@@ -43,11 +38,8 @@ class Shares:
 class Networks:
     """Random networks of a space, in which genes are varied.
 
-    Args:
-        space: The search space.
-        encoding: Its encoding.
-        count: In how many networks a gene is varied. The variance that is
-            divided is that of 16 times as many.
+    A gene is varied in `count` networks. The variance that is divided is that
+    of 16 times as many.
     """
 
     def __init__(
@@ -69,8 +61,8 @@ class Networks:
 
     def shares(self, model: Model, feature: Feature, variance: float) -> Shares:
         """Returns the shares of a variance that a gene explains."""
-        places, weights = _places(feature)
-        codes = [self._with(self._few, feature.name, one) for one in places]
+        name, places, weights = feature.name, feature.places, feature.weights
+        codes = [self._with(self._few, name, one) for one in places]
         found = model.losses(np.concatenate(codes))
         table = found.reshape(len(places), -1)  # a row for each value
         expected = weights @ table
@@ -80,11 +72,10 @@ class Networks:
         active = self._encoding.activity(self._few)
         effect: list[tuple[Value | None, float]] = []
         for place, row in zip(places, table, strict=True):
-            owners = self._owners(feature.name, place)
-            has_it = np.any(active[:, owners], axis=1)
+            has_it = np.any(active[:, self._owners(name, place)], axis=1)
             mean = row[has_it].mean() if has_it.any() else row.mean()
             effect.append((place, float(mean)))
-        off = ~np.any(active[:, self.indices(feature.name)], axis=1)
+        off = ~np.any(active[:, self.indices(name)], axis=1)
         if off.any():
             # There the value changes nothing, so that any row will do.
             effect.append((None, float(table[0, off].mean())))
@@ -94,8 +85,8 @@ class Networks:
         self, model: Model, first: Feature, second: Feature, variance: float
     ) -> float:
         """Returns the share that two genes explain only together."""
-        rows, row_weights = _thinned(*_places(first))
-        columns, column_weights = _thinned(*_places(second))
+        rows, row_weights = _thinned(first)
+        columns, column_weights = _thinned(second)
         codes = [
             self._with(self._with(self._few, first.name, a), second.name, b)
             for a in rows
@@ -110,20 +101,23 @@ class Networks:
     def _drawn(self, count: int) -> np.ndarray:
         """`(count, size)` codes, with values in their right proportions."""
         rng = np.random.default_rng(0)
-        columns = []
-        for gene in self._genes:
-            places, weights = _places(Feature(gene.name, gene.domain))
-            codes = np.array([_code(gene, place) for place in places])
+        drawn = []
+        for gene, column in zip(
+            self._genes, self._encoding.columns, strict=True
+        ):
+            feature = Feature(gene.name, gene.domain)
+            codes = np.array([column.encode(one) for one in feature.places])
             at = (rng.permutation(count) + 0.5) / count
-            chosen = np.searchsorted(np.cumsum(weights)[:-1], at)
-            columns.append(codes[chosen])
-        return np.stack(columns, axis=1)
+            drawn.append(
+                codes[np.searchsorted(np.cumsum(feature.weights)[:-1], at)]
+            )
+        return np.stack(drawn, axis=1)
 
     def _with(self, codes: np.ndarray, name: str, value: Value) -> np.ndarray:
         """Returns networks with a value of a gene instead of their own."""
         changed = codes.copy()
         for index in self._owners(name, value):
-            changed[:, index] = _code(self._genes[index], value)
+            changed[:, index] = self._encoding.columns[index].encode(value)
         return changed
 
     def _owners(self, name: str, value: Value) -> np.ndarray:
@@ -135,22 +129,7 @@ class Networks:
         return np.array(found, dtype=int)
 
 
-def _places(feature: Feature) -> tuple[list[Value], np.ndarray]:
-    """Values that stand for a gene's domain, and their weights."""
-    weights = np.array(list(feature.shares.values()))
-    return feature.places, weights
-
-
-def _thinned(
-    places: list[Value], weights: np.ndarray
-) -> tuple[list[Value], np.ndarray]:
-    step = -(-len(places) // _PAIRED_PLACES)
-    kept = weights[::step]
-    return places[::step], kept / kept.sum()
-
-
-@functools.lru_cache(maxsize=4096)
-def _code(gene: Gene, value: Value) -> float:
-    """The code of a value, which depends on the gene's domain alone."""
-    alone = Encoding(SearchSpace([Gene(gene.name, gene.domain)]))
-    return float(alone.encode([{gene.name: value}])[0][0, 0])
+def _thinned(feature: Feature) -> tuple[list[Value], np.ndarray]:
+    step = -(-len(feature.places) // _PAIRED_PLACES)
+    kept = feature.weights[::step]
+    return feature.places[::step], kept / kept.sum()

@@ -7,8 +7,8 @@ and that is most of what its trials say about genes. Losses are capped instead,
 so that networks that diverged do not hide the others.
 """
 
+import collections
 import dataclasses
-import functools
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -19,13 +19,9 @@ from keras_evonas.evolution.gaussian_process import Data
 from keras_evonas.evolution.gaussian_process import GaussianProcess
 from keras_evonas.evolution.gaussian_process import Posterior
 from keras_evonas.evolution.gaussian_process import Prior
-from keras_evonas.evolution.genes import Domain
 from keras_evonas.evolution.genes import Gene
-from keras_evonas.evolution.genes import Grid
-from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
-from keras_evonas.project import spaces as space_lib
 
 # Trials that parameters are fitted to, and that predictions rest on. The time
 # of a fit grows with their cube, and a page needs some hundred fits.
@@ -43,105 +39,75 @@ _FEWEST_SHUFFLES = 3
 _BEYOND_DOUBT = 3.0
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Trials:
-    """Genomes and losses as arrays.
-
-    Args:
-        encoding: Encodes the genomes.
-        codes: `(n, size)` array of codes.
-        active: `(n, size)` boolean array of active genes.
-        losses: `(n,)` array, capped.
-        places: How the process sees codes.
-    """
-
-    encoding: Encoding
-    codes: np.ndarray
-    active: np.ndarray
-    losses: np.ndarray
-    places: "_Places"
-
-    @functools.cached_property
-    def targets(self) -> np.ndarray:
-        """`(n,)` array, the losses as the process sees them."""
-        centred = self.losses - self.losses.mean()
-        return np.asarray(centred / (self.losses.std() or 1.0))
-
-    def spaced(self, limit: int) -> "Trials":
-        """Returns `limit` trials at most, evenly spaced."""
-        count = len(self.losses)
-        chosen = np.linspace(0, count - 1, min(count, limit)).round()
-        return self.rows(chosen.astype(int))
-
-    def rows(self, indices: np.ndarray) -> "Trials":
-        """Returns some of the trials."""
-        return dataclasses.replace(
-            self,
-            codes=self.codes[indices],
-            active=self.active[indices],
-            losses=self.losses[indices],
-        )
-
-    def shuffled(self, genes: np.ndarray, rng: np.random.Generator) -> "Trials":
-        """Returns the trials with the values of some genes exchanged.
-
-        Args:
-            genes: Indices of the genes, each of which is shuffled by itself.
-            rng: The generator to draw from.
-
-        Returns:
-            Trials where the same genes are active as before.
-        """
-        codes = self.codes.copy()
-        for gene in genes:
-            rows = np.flatnonzero(self.active[:, gene])
-            codes[rows, gene] = self.codes[rng.permutation(rows), gene]
-        return dataclasses.replace(self, codes=codes)
-
-    @property
-    def data(self) -> Data:
-        """The trials as data of a Gaussian process."""
-        return Data(
-            self.places.of(self.codes, self.active),
-            self.targets,
-            self.places.gene_of_feature,
-            self.encoding.size,
-        )
-
-
 class _Places:
     """Places of genomes in the space of the process.
 
     As in the encoding, but an inactive gene is in the middle of its values
     and not apart from them: that it is inactive follows from other genes, and
     only they shall be credited with what that does.
-
-    Args:
-        space: The search space.
-        encoding: Its encoding.
     """
 
-    def __init__(self, space: SearchSpace, encoding: Encoding) -> None:
-        self._encoding = encoding
-        kept, middle = [], []
-        for index, gene in enumerate(space.genes):
-            columns = np.flatnonzero(encoding.gene_of_feature == index)
-            width = len(columns)
-            if isinstance(gene.domain, Interval | Grid):
-                width, place = min(width, 1), 0.5
-            else:
-                width = min(width, len(gene.domain.values))
-                place = 1 / (len(gene.domain.values) * np.sqrt(2.0))
-            kept += columns[:width].tolist()
-            middle += [place] * width
-        self._kept, self._middle = np.array(kept), np.array(middle)
-        self.gene_of_feature = encoding.gene_of_feature[self._kept]
+    def __init__(self, space: SearchSpace) -> None:
+        # By themselves genes are never inactive, and have no place for it.
+        domains = [gene.domain for gene in space.genes]
+        alone = [Gene(str(i), domain) for i, domain in enumerate(domains)]
+        self._encoding = Encoding(SearchSpace(alone))
+        self.gene_of_feature = self._encoding.gene_of_feature
+        middle = [
+            0.5 if domain.ordered else 1 / (domain.size * np.sqrt(2.0))
+            for domain in domains
+        ]
+        self._middle = np.array(middle)[self.gene_of_feature]
 
     def of(self, codes: np.ndarray, active: np.ndarray) -> np.ndarray:
         """`(m, f)` array, the places of `(m, size)` codes."""
-        found = self._encoding.features(codes, active)[:, self._kept]
-        is_active = active[:, self.gene_of_feature]
-        return np.where(is_active, found, self._middle)
+        found = self._encoding.features(codes, active)
+        return np.where(active[:, self.gene_of_feature], found, self._middle)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trials:
+    """Genomes as `(n, size)` codes and activity, and `(n,)` capped losses.
+
+    `places` is how the process sees codes.
+    """
+
+    encoding: Encoding
+    codes: np.ndarray
+    active: np.ndarray
+    losses: np.ndarray
+    places: _Places
+
+    @property
+    def data(self) -> Data:
+        """The trials as data of a Gaussian process, losses standardized."""
+        centred = self.losses - self.losses.mean()
+        return Data(
+            self.places.of(self.codes, self.active),
+            np.asarray(centred / (self.losses.std() or 1.0)),
+            self.places.gene_of_feature,
+            self.encoding.size,
+        )
+
+    def spaced(self, limit: int) -> "Trials":
+        """Returns `limit` trials at most, evenly spaced."""
+        count = len(self.losses)
+        chosen = np.linspace(0, count - 1, min(count, limit)).round()
+        rows = chosen.astype(int)
+        return dataclasses.replace(
+            self,
+            codes=self.codes[rows],
+            active=self.active[rows],
+            losses=self.losses[rows],
+        )
+
+    def shuffled(self, genes: np.ndarray, rng: np.random.Generator) -> "Trials":
+        """Returns trials with each of some genes exchanged among the active."""
+        codes = self.codes.copy()
+        for gene in genes:
+            rows = np.flatnonzero(self.active[:, gene])
+            codes[rows, gene] = self.codes[rng.permutation(rows), gene]
+        return dataclasses.replace(self, codes=codes)
 
 
 def trials_of(
@@ -149,18 +115,15 @@ def trials_of(
     genomes: Sequence[Mapping[str, Value]],
     losses: np.ndarray,
 ) -> Trials:
-    """Encodes what was tried.
+    """Encodes genomes with their `(n,)` losses, lower is better.
 
-    Args:
-        space: The search space, which may have changed since.
-        genomes: The networks. Values that the space does not hold count as
-            inactive.
-        losses: `(n,)` array, lower is better.
+    Values that the space does not hold, which may have changed since, count as
+    inactive.
     """
     encoding = Encoding(space)
-    domains: dict[str, list[Domain]] = {}
+    domains = collections.defaultdict(list)
     for gene in space.genes:
-        domains.setdefault(gene.name, []).append(gene.domain)
+        domains[gene.name].append(gene.domain)
     known = [
         {
             name: value
@@ -170,30 +133,12 @@ def trials_of(
         for genome in genomes
     ]
     codes, active = encoding.encode(known)
-    places = _Places(space, encoding)
-    return Trials(encoding, codes, active, without_outliers(losses), places)
-
-
-def covering(
-    space: SearchSpace, genomes: Sequence[Mapping[str, Value]]
-) -> SearchSpace:
-    """Returns the space with genes added that only genomes have."""
-    names = {gene.name for gene in space.genes}
-    unknown: dict[str, list[Value]] = {}
-    for genome in genomes:
-        for name in genome.keys() - names:
-            unknown.setdefault(name, []).append(genome[name])
-    added = [Gene(n, space_lib.covering(unknown[n])) for n in sorted(unknown)]
-    return SearchSpace([*space.genes, *added]) if added else space
+    capped = without_outliers(losses)
+    return Trials(encoding, codes, active, capped, _Places(space))
 
 
 class Model:
-    """Predicts losses of networks that were not tried from those that were.
-
-    Args:
-        trials: The trials that predictions rest on.
-        parameters: Parameters of the Gaussian process.
-    """
+    """Predicts losses of networks that were not tried from those that were."""
 
     def __init__(self, trials: Trials, parameters: np.ndarray) -> None:
         self._trials = trials
@@ -224,20 +169,17 @@ def models(trials: Trials) -> tuple[Model, list[Model]]:
 
 def held_out_fit(trials: Trials) -> float:
     """Returns R² of predictions of trials by models that have not seen them."""
-    few = trials.spaced(_FITTED)
-    whole = few.data
-    everything = np.arange(len(few.losses))
-    predicted = np.zeros(len(everything))
+    # Targets of the whole, so that all folds are on the same scale.
+    whole = trials.spaced(_FITTED).data
+    everything = np.arange(len(whole.losses))
+    errors = whole.losses.copy()
     for fold in range(_FOLDS):
         left_out = everything % _FOLDS == fold
-        # Targets of the whole, so that all folds are on the same scale.
         data = whole.rows(everything[~left_out])
         parameters = Posterior(data, Prior()).fit(_EVALUATIONS)
         process = GaussianProcess(data, parameters)
-        features = whole.features[left_out]
-        predicted[left_out] = process.predict(features)[0]
-    errors = few.targets - predicted
-    return float(1 - np.mean(errors**2) / np.var(few.targets))
+        errors[left_out] -= process.predict(whole.features[left_out])[0]
+    return float(1 - np.mean(errors**2) / np.var(whole.losses))
 
 
 def evidence(
@@ -245,15 +187,10 @@ def evidence(
 ) -> list[float]:
     """Measures how much better genes explain losses than shuffled ones do.
 
-    Args:
-        trials: The trials.
-        genes: For each gene to test its indices in the space.
-        wanted: The evidence from which on a gene counts.
-
-    Returns:
-        For each gene, by how much the log density of the best model falls on
-        average when the gene's values are shuffled among the trials where it
-        is active; 0 if it did not fall in each shuffle.
+    For each gene, given by its indices in the space, it is by how many nats
+    the log density of the best model falls on average when the gene's values
+    are shuffled among the trials where it is active; 0 if it did not fall in
+    each shuffle. `wanted` is the evidence from which on a gene counts.
     """
     few = trials.spaced(_FITTED)
     whole = _density(few)

@@ -47,13 +47,7 @@ def in_what(search: Search) -> str:
 def on_genes(
     search: Search, importance: Importance | None, index: int = 0
 ) -> Markup:
-    """Returns a sentence that names the genes that mattered.
-
-    Args:
-        search: The search.
-        importance: The importance of its genes for an objective, if any.
-        index: Index of the objective.
-    """
+    """Returns a sentence that names the genes that mattered to an objective."""
     count = wording.plural(len(search.completed), "trial")
     if importance is None and len(search.completed) >= FEWEST_TRIALS:
         return html.text(

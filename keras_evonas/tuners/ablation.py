@@ -312,10 +312,7 @@ def _affordable(
 
 def _by_importance(folder: pathlib.Path, genes: list[str]) -> list[str]:
     """Sorts genes, the most important first; keeps their order if unknown."""
-    try:
-        importance = reports.gene_importance(reports.load(folder))
-    except ImportError:  # It needs scikit-learn, which nothing else here does.
-        importance = None
+    importance = reports.gene_importance(reports.load(folder))
     if importance is None or not importance.reliable:
         return genes
     total: Mapping[str, float] = importance.total

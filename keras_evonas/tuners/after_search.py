@@ -220,9 +220,9 @@ class AfterSearch(MendedTuner):
                 that are not at their default.
             repeats: Integer, how often each network is trained. Defaults to 3.
             max_trainings: Integer, how many trainings at most. The genes that
-                the search found most important come first (it takes
-                scikit-learn and ten trials to tell), then the others in their
-                order. Defaults to `None`, no limit.
+                the search found most important come first (it takes ten trials
+                to tell), then the others in their order. Defaults to `None`,
+                no limit.
             overwrite: Boolean, whether to train all anew. Defaults to `False`.
             **fit_kwargs: As for `finalize`.
 

@@ -7,10 +7,10 @@ from absl import flags
 from absl.testing import flagsaver
 
 from keras_evonas.benchmarks import regrets
-from keras_evonas.benchmarks.comparison import FLOOR
-from keras_evonas.benchmarks.comparison import Comparison
 from keras_evonas.benchmarks.methods import method
 from keras_evonas.benchmarks.methods import method_names
+from keras_evonas.benchmarks.regrets import FLOOR
+from keras_evonas.benchmarks.regrets import Comparison
 from keras_evonas.benchmarks.runs import Curve
 from keras_evonas.benchmarks.runs import run_all
 from keras_evonas.benchmarks.runs import run_one

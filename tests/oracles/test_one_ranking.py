@@ -1,4 +1,4 @@
-"""An oracle, its folder and the commands name the same trials."""
+"""An oracle, its folder, the commands and the page name the same trials."""
 
 import contextlib
 import csv
@@ -20,6 +20,7 @@ from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import nsga2
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import successive_halving
+from tests.pages import shown_on_page
 from tests.searches import oracle_in
 
 pytestmark = [
@@ -119,7 +120,7 @@ def _exported_ranks(folder: pathlib.Path) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_the_oracle_its_folder_and_the_commands_agree(
+def test_the_oracle_its_folder_the_commands_and_the_page_agree(
     seed: int, tmp_path: pathlib.Path
 ) -> None:
     pytest.importorskip("pandas")
@@ -133,8 +134,12 @@ def test_the_oracle_its_folder_and_the_commands_agree(
         assert _ids(oracle.get_best_trials(count)) == best[:count]
     assert _ids(search.front) == _ids(oracle.get_pareto_trials())
     assert _exported_ranks(folder) == best
+    shown = shown_on_page(search)
+    assert shown.rows == best[:10]
+    assert shown.front == (_ids(search.front) if len(history.names) > 1 else [])
     if best:
         assert search.best.trial_id == best[0]
+        assert shown.best == [best[0]] * 2
         assert f"Best so far: trial {best[0]}, " in status_of(str(folder))
         assert f"Best: trial {best[0]}, " in search.summary()
         scores = {t.trial_id: t.score for t in oracle.get_best_trials(1000)}

@@ -1,10 +1,17 @@
-"""The ranking against a naive one, written as its rules read."""
+"""The ranking, and the page's, against a naive one as its rules read."""
+
+import pathlib
 
 import numpy as np
 import pytest
 
+from keras_evonas.project import wording
+from keras_evonas.project.objectives import Objective
 from keras_evonas.project.ranking import Ranking
 from keras_evonas.project.ranking import Standing
+from keras_evonas.project.search import Search
+from keras_evonas.project.trials import Trial
+from tests.pages import shown_on_page
 
 
 def _standings(seed):
@@ -93,6 +100,53 @@ def test_a_trial_is_better_than_all_if_none_is_as_good(seed):
             for x in rest
         )
         assert ranking.add(new) is not as_good
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_page_shows_the_ranking_that_the_rules_give(seed):
+    standings = _standings(seed)
+    width = len(standings[0].losses)
+    directions = np.random.default_rng(seed).choice(["min", "max"], width)
+    objectives = tuple(
+        Objective(f"score {index}", str(way))
+        for index, way in enumerate(directions)
+    )
+    began = np.random.default_rng(seed).permutation(len(standings)).tolist()
+    trials = [
+        Trial(
+            trial_id=one.trial_id,
+            number=number,
+            status="COMPLETED",
+            values={"units": number},
+            scores=tuple(
+                objective.loss(loss)  # The sign is its own inverse.
+                for objective, loss in zip(objectives, one.losses, strict=True)
+            ),
+            violation=one.violation,
+            end=one.ended,
+            rung=one.rung,
+            continues=one.continues,
+        )
+        for number, one in zip(began, standings, strict=True)
+    ]
+    trials.sort(key=lambda trial: trial.number)
+    shown = shown_on_page(
+        Search(
+            folder=pathlib.Path("search"),
+            objectives=objectives,
+            trials=tuple(trials),
+        )
+    )
+    expected = _naive(standings)
+    names = [one.trial_id for one, _ in expected]
+    (best, first), *_ = expected
+    front = [one.trial_id for one, group in expected if group == first]
+    feasible = width > 1 and not best.violation
+    assert shown.best == [names[0]] * 2
+    assert shown.rows == names[:10]
+    assert shown.front == (front if feasible else [])
+    score = objectives[0].loss(best.losses[0])
+    assert shown.numbers == [wording.number(score)]
 
 
 def test_nothing_has_ended():

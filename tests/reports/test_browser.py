@@ -8,7 +8,6 @@ import pytest
 from keras_evonas import reports
 
 pytest.importorskip("plotly")
-pytest.importorskip("sklearn")
 webdriver = pytest.importorskip("selenium.webdriver")
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")

@@ -10,7 +10,7 @@ from keras_evonas.evolution import Categorical
 from keras_evonas.evolution import Grid
 from keras_evonas.evolution import Interval
 from keras_evonas.project import wording
-from keras_evonas.reports import encoding
+from keras_evonas.reports import features as features_lib
 from keras_evonas.reports import lineage
 from keras_evonas.reports.figures import ancestry
 from keras_evonas.reports.figures import base
@@ -73,7 +73,7 @@ def test_every_value_has_a_place_when_genes_spread(domain, forty):
         for trial, values in zip(search.trials, drawn, strict=True)
     )
     search = dataclasses.replace(search, trials=trials)
-    figure = ancestry.spread(search, encoding.Feature("gene", domain, 0.2))
+    figure = ancestry.spread(search, features_lib.Feature("gene", domain, True))
     shares = np.array([trace["y"] for trace in figure.data])
     np.testing.assert_allclose(shares.sum(axis=0), 1.0, atol=1e-5)
     # The window is eight births, the last at the trial on the axis.
@@ -100,7 +100,7 @@ def test_genes_spread_where_more_were_born_than_are_looked_at(
     folder = new_project().run(count, fails=range(count - 2))
     search = reports.load(folder)
     genomes = [trial.values for trial in search.trials]
-    found = encoding.features(search.space, genomes)
+    found = features_lib.features(search.space, genomes)
     (units,) = [one for one in found if one.name == "units"]
     figure = ancestry.spread(search, units)
     assert (figure is not None) == (count > 8)

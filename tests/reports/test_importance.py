@@ -15,7 +15,7 @@ from keras_evonas.evolution import Grid
 from keras_evonas.evolution import Interval
 from keras_evonas.evolution import SearchSpace
 from keras_evonas.evolution import genetic_algorithm
-from keras_evonas.reports import encoding
+from keras_evonas.reports import features as features_lib
 from keras_evonas.reports import importance as importance_lib
 from keras_evonas.reports import shares
 from keras_evonas.reports import trial_model
@@ -102,10 +102,9 @@ def test_a_gene_that_is_not_active_is_a_value_of_its_own():
     values = dict(found.effects["depth"])
     assert set(values) == {1, 2, 3, None}
     assert values[None] < values[1] < values[2] < values[3]
-    weights = encoding.features(SearchSpace(CONDITIONAL), [{}])[1].support[1]
-    assert weights.sum() == pytest.approx(1.0)
-    # Five standard deviations of a share of one half among 500 draws.
-    assert weights[-1] == pytest.approx(0.5, abs=5 * 0.5 / 500**0.5)
+    kind, depth, _ = features_lib.features(SearchSpace(CONDITIONAL), [{}])
+    assert kind.options == ["plain", "deep"]
+    assert depth.options == [1, 2, 3, None]
 
 
 def test_a_gene_is_credited_with_what_it_switches_on():
@@ -250,7 +249,7 @@ def test_shares_agree_with_a_table_of_all_networks(seed):
         others = tuple(g for g in range(3) if g not in kept)
         return (f.mean(axis=others) ** 2).mean() / variance
 
-    columns = encoding.features(space, genomes)
+    columns = features_lib.features(space, genomes)
     # A share of 2 000 networks: its standard deviation is below 0.02.
     near = 5 * 0.02
     assert networks.variance(model) == pytest.approx(variance, rel=near)
@@ -328,16 +327,16 @@ def test_noise_names_a_gene_in_at_most_5_of_100_searches(genes, count):
 
 
 def test_integers_weigh_as_much_as_they_take_of_their_scale():
-    linear = encoding.Feature("n", Interval(1, 5, integer=True))
+    linear = features_lib.Feature("n", Interval(1, 5, integer=True))
     assert linear.places == [1, 2, 3, 4, 5]
-    np.testing.assert_allclose(linear.support[1], 0.2)
-    log = encoding.Feature("n", Interval(1, 7, scale="log", integer=True))
+    np.testing.assert_allclose(linear.weights, 0.2)
+    log = features_lib.Feature("n", Interval(1, 7, scale="log", integer=True))
     shares = np.diff(np.log([1, 2, 3, 4, 5, 6, 7, 8])) / np.log(8)
-    np.testing.assert_allclose(log.support[1], shares, atol=0.01)
+    np.testing.assert_allclose(log.weights, shares, atol=0.01)
 
 
-def test_values_that_the_space_does_not_know_are_encoded_apart():
-    grid = encoding.Feature("g", Categorical(("a", "b")))
-    assert len({grid.encode(v) for v in ("a", "b", "new", None)}) == 4
-    interval = encoding.Feature("i", UNIT)
-    assert interval.encode(7.0) == 1.0
+def test_genes_that_only_genomes_have_come_last_with_their_values():
+    tried = [{"kind": "deep", "new": 3}, {"kind": "plain", "new": 5, "a": 1}]
+    found = features_lib.features(SearchSpace(CONDITIONAL), tried)
+    assert [one.name for one in found[3:]] == ["a", "new"]
+    assert [one.options for one in found[3:]] == [[1, None], [3, 5]]

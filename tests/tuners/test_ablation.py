@@ -144,7 +144,6 @@ def test_trainings_can_be_limited_and_nothing_is_trained_twice(folder, capsys):
 
 
 def test_the_genes_that_mattered_most_come_first(tmp_path):
-    pytest.importorskip("sklearn")
     genes = ["units", "learning_rate"]
     few = Project(tmp_path / "few").run(3)
     assert ablation._by_importance(few, genes) == genes

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
+from keras_evonas.evolution.genes import Grid
 from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
+from keras_evonas.project import html
+from keras_evonas.project import spaces as space_lib
 from keras_evonas.project import wording
+from keras_evonas.project.html import tag
 from keras_evonas.project.search import Search
 from keras_evonas.project.search import Trial
 from keras_evonas.reports import lineage
-from keras_evonas.reports.encoding import Feature
+from keras_evonas.reports.features import Feature
 from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures import progress
 from keras_evonas.reports.figures.base import Figure
@@ -29,10 +33,7 @@ _MOST_PLACES = 120
 def family_tree(search: Search, trial: Trial, word: str = "best") -> Figure:
     """Draws the ancestors of a trial: when they were born, how good they were.
 
-    Args:
-        search: The search.
-        trial: The trial.
-        word: A word for it, such as "best".
+    `word` is a word for the trial, such as "best".
     """
     steps = lineage.family(search, trial)
     main = lineage.descent(search, trial)
@@ -43,32 +44,15 @@ def family_tree(search: Search, trial: Trial, word: str = "best") -> Figure:
         _middles(steps),
     ]
     for kind in dict.fromkeys(map(progress.kind_of, members)):
-        name, color, symbol = progress.appearance(kind)
+        name, color, symbol = progress.KINDS[kind]
+        look: dict[str, Any] = {"color": color, "symbol": symbol, "size": 10}
         ones = [one for one in members if progress.kind_of(one) == kind]
-        data.append(
-            base.points(
-                [one.number for one in ones],
-                base.rounded([one.score for one in ones]),
-                ones,
-                name=name,
-                color=color,
-                symbol=symbol,
-                size=10,
-            )
-        )
+        numbers = [one.number for one in ones]
+        data.append(base.points(numbers, ones, name=name, **look))
+    star: dict[str, Any] = {"color": "green", "symbol": "star", "size": 17}
     data.append(
-        base.points(
-            [trial.number],
-            base.rounded([trial.score]),
-            [trial],
-            name=f"the {word}",
-            color="green",
-            symbol="star",
-            size=17,
-        )
+        base.points([trial.number], [trial], name=f"the {word}", **star)
     )
-    scores = [one.score for one in members if one.score is not None]
-    view = base.visible_scores(search, scores)
     return Figure(
         "family-tree",
         f"The family tree of the {word} network",
@@ -79,7 +63,7 @@ def family_tree(search: Search, trial: Trial, word: str = "best") -> Figure:
         data,
         {
             "xaxis": base.axis("trial"),
-            "yaxis": base.axis(search.objectives[0].name, **view),
+            "yaxis": base.score_axis(search, members),
         },
         height=420,
     )
@@ -88,9 +72,10 @@ def family_tree(search: Search, trial: Trial, word: str = "best") -> Figure:
 def spread(search: Search, feature: Feature) -> Figure | None:
     """Draws how the values of a gene spread among the networks being born."""
     trials = [trial for trial in search.trials if trial.values]
-    groups, group_of = _groups(feature)
-    carried = [group_of(trial.values.get(feature.name)) for trial in trials]
-    groups = [group for group in groups if group in set(carried)]
+    names, name_of = _groups(feature)
+    values = [trial.values.get(feature.name) for trial in trials]
+    carried = [_NOT_USED if v is None else name_of(v) for v in values]
+    groups = [group for group in [*names, _NOT_USED] if group in carried]
     window = min(max(8, len(trials) // 15), _LARGEST_WINDOW)
     if len(trials) <= window or len(groups) < 2:
         return None  # Nothing to see moving.
@@ -131,61 +116,48 @@ def spread(search: Search, feature: Feature) -> Figure | None:
 
 
 def _spread_sentence(name: str, carried: list[str], window: int) -> str:
-    first = _most_common(carried[:window])
-    last = _most_common(carried[-window:])
+    early, late = carried[:window], carried[-window:]
+    first, last = statistics.mode(early), statistics.mode(late)
+    before = wording.percent(early.count(first) / window)
+    after = wording.percent(late.count(last) / window)
     text = (
         f"Among the first {window} networks the most common value of {name} "
-        f"was {first[0]} ({wording.percent(first[1])})"
+        f"was {first} ({before})"
     )
-    after = wording.percent(last[1])
-    if first[0] == last[0]:
+    if first == last:
         return f"{text}, among the last {window} too ({after})."
-    return f"{text}; among the last {window} it is {last[0]} ({after})."
+    return f"{text}; among the last {window} it is {last} ({after})."
 
 
-def _most_common(values: Sequence[str]) -> tuple[str, float]:
-    value = statistics.mode(values)
-    return value, values.count(value) / len(values)
-
-
-def _groups(
-    feature: Feature,
-) -> tuple[list[str], Callable[[Value | None], str]]:
+def _groups(feature: Feature) -> tuple[list[str], Callable[[Value], str]]:
     """Returns names of a gene's values or ranges, and a function to them."""
     domain = feature.domain
-    places = feature.places
-    if domain.size <= _MOST_VALUES or not domain.ordered:
-        names = [wording.gene_value(value) for value in places]
-        kept = (
-            names if len(names) <= _MOST_VALUES else names[: _MOST_VALUES - 1]
-        )
+    if domain.size <= _MOST_VALUES or not isinstance(domain, Grid | Interval):
+        kept = [wording.gene_value(value) for value in feature.places]
+        if len(kept) > _MOST_VALUES:
+            kept = kept[: _MOST_VALUES - 1]
 
-        def by_name(value: Value | None) -> str:
-            if value is None:
-                return _NOT_USED
+        def by_name(value: Value) -> str:
             name = wording.gene_value(value)
             return name if name in kept else _OTHERS
 
-        return [*kept, _OTHERS, _NOT_USED], by_name
+        return [*kept, _OTHERS], by_name
     if isinstance(domain, Interval):
         edges = [domain.at(i / _RANGES) for i in range(_RANGES + 1)]
         pairs = list(itertools.pairwise(edges))
     else:
         parts = _split(list(domain), _RANGES)
         pairs = [(values[0], values[-1]) for values in parts]
-    ranges = [f"{_limit(low)} to {_limit(high)}" for low, high in pairs]
+    ranges = [
+        " to ".join(wording.number(float(value), 3) for value in pair)
+        for pair in pairs
+    ]
 
-    def by_range(value: Value | None) -> str:
-        if value is None:
-            return _NOT_USED
-        place = feature.encode(value)
+    def by_range(value: Value) -> str:
+        place = domain.position(space_lib.nearest(domain, value))
         return ranges[min(int(place * len(ranges)), len(ranges) - 1)]
 
-    return [*ranges, _NOT_USED], by_range
-
-
-def _limit(value: Value) -> str:
-    return wording.number(float(value), 3)
+    return ranges, by_range
 
 
 def _split(places: list[Value], count: int) -> list[list[Value]]:
@@ -202,7 +174,7 @@ def _color(feature: Feature, groups: list[str], index: int) -> str:
         return base.theme("unused")
     if not feature.domain.ordered:
         return base.theme(base.SERIES[index % len(base.SERIES)])
-    used = len([group for group in groups if group != _NOT_USED])
+    used = len(groups) - (_NOT_USED in groups)
     last = len(base.ORDINAL) - 1
     return base.ORDINAL[round(index * last / max(1, used - 1))]
 
@@ -215,31 +187,22 @@ def _edges(
     for step in steps:
         x += [step.parent.number, step.child.number, None]
         y += [step.parent.score, step.child.score, None]
-    return base.line(
-        x,
-        base.rounded(y),
-        name=name,
-        color=color,
-        line={"width": width},
-        hoverinfo="skip",
-    )
+    look: dict[str, Any] = {"line": {"width": width}, "hoverinfo": "skip"}
+    return base.line(x, y, name=name, color=color, **look)
 
 
 def _middles(steps: Sequence[lineage.Step]) -> dict[str, Any]:
     """Returns points in the middle of the edges, which carry their text."""
-    shown = [
-        (step, base.scores([step.parent, step.child]))
-        for step in steps
-        if step.gain is not None
-    ]
+    shown = [step for step in steps if step.gain is not None]
+    scores = [base.scores([step.parent, step.child]) for step in shown]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": "what was changed",
         "showlegend": False,
-        "x": [(s.parent.number + s.child.number) / 2 for s, _ in shown],
-        "y": base.rounded([sum(scores) / 2 for _, scores in shown]),
-        "text": [edge_text(step) for step, _ in shown],
+        "x": [(step.parent.number + step.child.number) / 2 for step in shown],
+        "y": base.rounded([sum(pair) / 2 for pair in scores]),
+        "text": [_edge_text(step) for step in shown],
         "hovertemplate": "%{text}<extra></extra>",
         "marker": {
             "size": 7,
@@ -249,18 +212,16 @@ def _middles(steps: Sequence[lineage.Step]) -> dict[str, Any]:
     }
 
 
-def edge_text(step: lineage.Step) -> str:
+def _edge_text(step: lineage.Step) -> str:
     """Describes an edge, with plotly's line breaks."""
-    lines = [
-        f"<b>{wording.escape(step.parent.trial_id)} → "
-        f"{wording.escape(step.child.trial_id)}</b>: "
-        f"{wording.escape(wording.plain_operator(step.child.operator))}"
-    ]
-    lines += [wording.escape(change_text(c)) for c in step.changes[:10]]
+    edge = tag("b", f"{step.parent.trial_id} → {step.child.trial_id}")
+    made = wording.plain_operator(step.child.operator)
+    lines = [html.join([edge, ": ", made])]
+    lines += [html.text(change_text(change)) for change in step.changes[:10]]
     if len(step.changes) > 10:
-        lines.append(f"and {len(step.changes) - 10} more")
+        lines.append(html.text(f"and {len(step.changes) - 10} more"))
     if step.gain is not None:
-        lines.append(f"gain: {wording.signed(step.gain)}")
+        lines.append(html.text(f"gain: {wording.signed(step.gain)}"))
     return "<br>".join(lines)
 
 

@@ -35,15 +35,9 @@ ORDINAL = (
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A plot, and the sentences that explain it.
+    """A plot: Plotly's traces, and the plain text that explains it.
 
-    Args:
-        name: Identifier inside the page.
-        title: Heading, plain text.
-        caption: One or two sentences, plain text.
-        data: Plotly's traces.
-        layout: Settings that differ from the page's own layout.
-        height: Height in pixels.
+    The layout has what differs from the page's own; the height is in pixels.
     """
 
     name: str
@@ -69,6 +63,11 @@ def scores(trials: Iterable[Trial], objective: int = 0) -> list[float]:
     return [one.scores[objective] for one in trials if one.scores is not None]
 
 
+def is_wide(values: Sequence[float]) -> bool:
+    """Returns whether values are best shown on a logarithmic axis."""
+    return min(values) > 0 and max(values) / min(values) > 30
+
+
 def rounded(values: Iterable[float | None]) -> list[float | None]:
     """Rounds to the six digits that a screen shows; NaN becomes a gap."""
     return [
@@ -81,22 +80,23 @@ def rounded(values: Iterable[float | None]) -> list[float | None]:
 
 def points(
     x: Sequence[Any],
-    y: Sequence[Any],
     trials: Sequence[Trial],
     *,
     name: str,
     color: str,
+    objective: int = 0,
     symbol: str = "circle",
     size: int = 7,
     **options: object,
 ) -> dict[str, Any]:
-    """Returns a trace of trials as points, with their network on hover."""
+    """Returns a trace of trials' scores, with their network on hover."""
+    scores = [t.scores[objective] if t.scores else None for t in trials]
     return {
         "type": "scattergl" if len(trials) >= GPU_POINTS else "scatter",
         "mode": "markers",
         "name": wording.escape(name),
         "x": list(x),
-        "y": list(y),
+        "y": rounded(scores),
         "meta": {"trials": [trial.number for trial in trials]},
         "hovertemplate": "%{text}<extra></extra>",
         "marker": {"color": theme(color), "symbol": symbol, "size": size},
@@ -114,31 +114,31 @@ def line(
     **options: object,
 ) -> dict[str, Any]:
     """Returns a trace of a line."""
-    shape = {"color": theme(color), "width": 2, **(line or {})}
     return {
         "type": "scatter",
         "mode": "lines",
         "name": wording.escape(name),
         "x": list(x),
-        "y": list(y),
-        "line": shape,
+        "y": rounded(y),
+        "line": {"color": theme(color), "width": 2, **(line or {})},
         **options,
     }
+
+
+def score_axis(
+    search: Search, trials: Iterable[Trial], objective: int = 0
+) -> dict[str, Any]:
+    """Returns the axis of an objective, as far as most of some trials are."""
+    view = visible_scores(search, scores(trials, objective), objective)
+    return axis(search.objectives[objective].name, **view)
 
 
 def visible_scores(
     search: Search, scores: Sequence[float], objective: int = 0
 ) -> dict[str, Any]:
-    """Finds the part of the score axis where most trials are.
+    """Finds the part of the score axis where most of some scores are.
 
-    Args:
-        search: The search.
-        scores: The scores to be shown.
-        objective: Which objective the scores are of.
-
-    Returns:
-        Options for the axis. If scores lie outside of it, the page offers a
-        button that shows them.
+    If others lie outside of it, the page offers a button that shows them.
     """
     if len(scores) < 8:
         return {}
@@ -166,10 +166,3 @@ def thinned(trials: Sequence[Trial], keep: Iterable[Trial]) -> list[Trial]:
         for index, trial in enumerate(trials)
         if index % step == 0 or trial.trial_id in kept
     ]
-
-
-def time_unit(seconds: float) -> tuple[float, str]:
-    """Returns the seconds in a unit that suits a time span, and its name."""
-    if seconds < 300:
-        return 1.0, "seconds"
-    return (60.0, "minutes") if seconds < 3 * 3600 else (3600.0, "hours")

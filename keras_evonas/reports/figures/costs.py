@@ -1,6 +1,7 @@
 """Plots of networks' costs, which show if higher costs paid off."""
 
 import dataclasses
+from typing import Any
 
 from keras_evonas.project.search import Search
 from keras_evonas.project.search import Trial
@@ -21,8 +22,8 @@ class _Cost:
     values: dict[str, float]
     alike: list[str] = dataclasses.field(default_factory=list)
 
-    def of(self, trials: list[Trial]) -> list[float]:
-        return [self.values[trial.trial_id] for trial in trials]
+    def of(self, trials: list[Trial]) -> list[float | None]:
+        return base.rounded(self.values[trial.trial_id] for trial in trials)
 
 
 def costs(search: Search) -> list[Figure]:
@@ -35,11 +36,8 @@ def costs(search: Search) -> list[Figure]:
     for trial in search.completed:
         for name, value in trial.costs.items():
             found.setdefault(name, {})[trial.trial_id] = value
-    found[_SECONDS] = {
-        trial.trial_id: trial.seconds
-        for trial in search.completed
-        if trial.seconds is not None
-    }
+    timed = {t.trial_id: t.seconds for t in search.completed}
+    found[_SECONDS] = {i: s for i, s in timed.items() if s is not None}
     drawn: list[_Cost] = []
     for name, values in found.items():
         if len(set(values.values())) < 2:
@@ -67,35 +65,15 @@ def _are_alike(first: _Cost, second: _Cost) -> bool:
 
 def _figure(search: Search, cost: _Cost) -> Figure:
     trials = [t for t in search.completed if t.trial_id in cost.values]
-    values = cost.of(trials)
-    wide = min(values) > 0 and max(values) / min(values) > 30
-    view = base.visible_scores(search, base.scores(trials))
+    values = list(cost.values.values())
     shown = base.thinned(trials, search.ranking[:100])
-    data = [
-        base.points(
-            base.rounded(cost.of(shown)),
-            base.rounded(base.scores(shown)),
-            shown,
-            name="tried",
-            color="blue",
-            size=6,
-            opacity=0.6,
-        )
-    ]
+    dots: dict[str, Any] = {"color": "blue", "size": 6, "opacity": 0.6}
+    data = [base.points(cost.of(shown), shown, name="tried", **dots)]
     best = search.best
     if best is not None and best.trial_id in cost.values:
-        data.append(
-            base.points(
-                cost.of([best]),
-                base.scores([best]),
-                [best],
-                name="the best",
-                color="green",
-                symbol="star",
-                size=16,
-            )
-        )
-    objective = search.objectives[0].name
+        star: dict[str, Any] = {"color": "green", "symbol": "star", "size": 16}
+        place = cost.of([best])
+        data.append(base.points(place, [best], name="the best", **star))
     said = (
         f"Does a network with more {cost.name} do better? The star is the "
         "best one."
@@ -103,20 +81,18 @@ def _figure(search: Search, cost: _Cost) -> Figure:
     if cost.name == _SECONDS and len(set(values)) < len(values) / 2:
         said += " Networks that were trained together share their seconds."
     if cost.alike:
-        said += f" They rank alike by {_listed(cost.alike)}."
+        *most, last = cost.alike
+        names = f"{', '.join(most)} and {last}" if most else last
+        said += f" They rank alike by {names}."
+    scale = "log" if base.is_wide(values) else "linear"
     return Figure(
         f"cost-{cost.name.replace(' ', '-')}",
-        f"{objective} against {cost.name}",
+        f"{search.objectives[0].name} against {cost.name}",
         said,
         data,
         {
-            "xaxis": base.axis(cost.name, type="log" if wide else "linear"),
-            "yaxis": base.axis(objective, **view),
+            "xaxis": base.axis(cost.name, type=scale),
+            "yaxis": base.score_axis(search, trials),
             "showlegend": False,
         },
     )
-
-
-def _listed(names: list[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last

@@ -1,5 +1,6 @@
 """Plots of genes: their importance and their values; and learning curves."""
 
+import collections
 from typing import Any
 
 from keras_evonas.evolution.genes import Interval
@@ -7,7 +8,7 @@ from keras_evonas.evolution.genes import Value
 from keras_evonas.project import wording
 from keras_evonas.project.search import Search
 from keras_evonas.project.search import Trial
-from keras_evonas.reports.encoding import Feature
+from keras_evonas.reports.features import Feature
 from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures.base import Figure
 from keras_evonas.reports.importance import METHOD
@@ -24,21 +25,19 @@ _NOT_USED = "not used"
 _SINGLE_POINTS = 300
 _MOST_CURVES = 200
 _TOP_CURVES = 5
+_CURVE_TEXT = "epoch %{x}: %{y:.4~g}<extra>%{fullData.name}</extra>"
+_ROWS = {"type": "category", "automargin": True}
 
 
 def importance(result: Importance, objective: str, index: int = 0) -> Figure:
     """Draws the importance of the genes whose influence is sure, as bars."""
-    names = list(result.sure[:_MOST_GENES])[::-1]
+    names = result.sure[:_MOST_GENES][::-1]
     labels = [_label(name) for name in names]
     alone = [result.main[name] for name in names]
     together = [max(0.0, result.total[n] - result.main[n]) for n in names]
-    bars = _bars(together, labels, "together with others", "pale")
     spread = base.rounded([result.spread[name] for name in names])
-    bars["error_x"] = {
-        "type": "data",
-        "array": spread,
-        "color": base.theme("grey"),
-    }
+    strokes = {"type": "data", "array": spread, "color": base.theme("grey")}
+    bars = _bars(together, labels, "together with others", "pale")
     return Figure(
         f"importance-{index}",
         f"Which genes mattered for {objective}",
@@ -48,13 +47,13 @@ def importance(result: Importance, objective: str, index: int = 0) -> Figure:
         f"could explain are left out. Method: {METHOD}, from "
         f"{result.num_trials} trials; it predicts trials that it has not seen "
         f"with R² = {result.fit:.2f}.",
-        [_bars(alone, labels, "alone", "blue"), bars],
+        [_bars(alone, labels, "alone", "blue"), {**bars, "error_x": strokes}],
         {
             "barmode": "stack",
             "xaxis": base.axis(
                 "share of differences", tickformat=".0%", rangemode="tozero"
             ),
-            "yaxis": {"type": "category", "automargin": True},
+            "yaxis": _ROWS,
         },
         height=150 + 26 * len(names),
     )
@@ -81,7 +80,7 @@ def interactions(result: Importance, index: int = 0) -> Figure | None:
         [_bars([share for _, share in pairs], labels, "together", "orange")],
         {
             "xaxis": base.axis("share of differences", tickformat=".1%"),
-            "yaxis": {"type": "category", "automargin": True},
+            "yaxis": _ROWS,
             "showlegend": False,
         },
         height=90 + 40 * len(pairs),
@@ -90,43 +89,38 @@ def interactions(result: Importance, index: int = 0) -> Figure | None:
 
 def values(search: Search, result: Importance, feature: Feature) -> Figure:
     """Draws the scores of the networks with each value of a gene."""
-    objective = search.objectives[0]
     trials = base.thinned(search.completed, ())
     effect = result.effects[feature.name]
-    continuous = len(feature.places) > _MOST_BOXES
-    continuous &= isinstance(feature.domain, Interval)
-    x: list[object]
-    if continuous:
-        data, xaxis = _scattered(feature, trials)
+    domain = feature.domain
+    if isinstance(domain, Interval) and len(feature.places) > _MOST_BOXES:
+        tried, mode = _scattered(feature, trials), "lines"
+        xaxis = base.axis("", type="log" if domain.scale == "log" else "linear")
         effect = tuple(pair for pair in effect if pair[0] is not None)
-        x = [value for value, _ in effect]
+        x: list[object] = [value for value, _ in effect]
     else:
-        data, xaxis = _boxed(feature, trials)
+        tried, mode = _boxed(feature, trials), "markers"
+        order = [_written(value) for value in feature.options]
+        xaxis = base.axis("", type="category", categoryorder="array")
+        xaxis["categoryarray"] = order
         x = [_written(value) for value, _ in effect]
-    data.append(
-        base.line(
-            x,
-            base.rounded([objective.loss(loss) for _, loss in effect]),
-            name="expected on average",
-            color="orange",
-            mode="lines" if continuous else "markers",
-            marker={
-                "symbol": "diamond",
-                "size": 10,
-                "color": base.theme("orange"),
-            },
-            hovertemplate="expected with %{x}: %{y:.4~g}<extra></extra>",
-        )
+    diamond = {"symbol": "diamond", "size": 10, "color": base.theme("orange")}
+    expected = base.line(
+        x,
+        [search.objectives[0].loss(loss) for _, loss in effect],
+        name="expected on average",
+        color="orange",
+        mode=mode,
+        marker=diamond,
+        hovertemplate="expected with %{x}: %{y:.4~g}<extra></extra>",
     )
-    view = base.visible_scores(search, base.scores(trials))
     return Figure(
         f"values-{feature.name}",
         feature.name,
         _best_value(effect),
-        data,
+        [tried, expected],
         {
             "xaxis": xaxis,
-            "yaxis": base.axis(objective.name, **view),
+            "yaxis": base.score_axis(search, trials),
             "showlegend": False,
         },
         height=300,
@@ -138,43 +132,43 @@ def learning_curves(search: Search) -> Figure | None:
     name = _curve_metric(search)
     if name is None:
         return None
-    top = [t for t in search.ranking[:_TOP_CURVES] if name in t.curves]
-    chosen = {trial.trial_id for trial in top}
-    rest = [
-        trial
-        for trial in search.trials
-        if name in trial.curves and trial.trial_id not in chosen
-    ]
-    step = max(1, -(-len(rest) // _MOST_CURVES))
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for trial in rest[::step]:
-        x += [*(epoch for epoch, _ in trial.curves[name]), None]
-        y += [*(value for _, value in trial.curves[name]), None]
+    drawn = {
+        t.trial_id: t.curves[name] for t in search.trials if name in t.curves
+    }
+    top = {
+        trial.trial_id: drawn.pop(trial.trial_id)
+        for trial in search.ranking[:_TOP_CURVES]
+        if trial.trial_id in drawn
+    }
+    step = max(1, -(-len(drawn) // _MOST_CURVES))
+    rest: list[tuple[float | None, float | None]] = []
+    for curve in list(drawn.values())[::step]:
+        rest += [*curve, (None, None)]
     data = [
         base.line(
-            x,
-            base.rounded(y),
+            [epoch for epoch, _ in rest],
+            [value for _, value in rest],
             name="the others",
             color="faint",
             line={"width": 1},
             hoverinfo="skip",
-            type="scattergl" if len(x) > 5 * base.GPU_POINTS else "scatter",
+            type="scattergl" if len(rest) > 5 * base.GPU_POINTS else "scatter",
         )
     ]
-    for index, trial in enumerate(top):
-        data.append(
-            base.line(
-                [epoch for epoch, _ in trial.curves[name]],
-                base.rounded([value for _, value in trial.curves[name]]),
-                name=f"trial {trial.trial_id}",
-                color=base.SERIES[index],
-                mode="lines+markers",
-                marker={"size": 5, "color": base.theme(base.SERIES[index])},
-                hovertemplate="epoch %{x}: %{y:.4~g}"
-                "<extra>%{fullData.name}</extra>",
-            )
+    data += [
+        base.line(
+            [epoch for epoch, _ in curve],
+            [value for _, value in curve],
+            name=f"trial {trial_id}",
+            color=color,
+            mode="lines+markers",
+            marker={"size": 5, "color": base.theme(color)},
+            hovertemplate=_CURVE_TEXT,
         )
+        for (trial_id, curve), color in zip(
+            top.items(), base.SERIES, strict=False
+        )
+    ]
     shown = "" if step == 1 else f" One in {step} of the others is drawn."
     return Figure(
         "curves",
@@ -188,17 +182,13 @@ def learning_curves(search: Search) -> Figure | None:
 
 
 def _curve_metric(search: Search) -> str | None:
-    names: dict[str, int] = {}
-    for trial in search.trials:
-        for name in trial.curves:
-            names[name] = names.get(name, 0) + 1
-    wanted = [objective.name for objective in search.objectives]
-    for name in wanted:
-        if name in names:
-            return name
-    return max(
-        names, key=lambda n: (n.startswith("val_"), names[n]), default=None
+    """Returns the first objective with curves, else the commonest metric."""
+    names = collections.Counter(n for t in search.trials for n in t.curves)
+    wanted = [one.name for one in search.objectives if one.name in names]
+    others = sorted(
+        names, key=lambda n: (n.startswith("val_"), names[n]), reverse=True
     )
+    return next(iter([*wanted, *others]), None)
 
 
 def _label(name: str, width: int = 32) -> str:
@@ -225,30 +215,16 @@ def _bars(
     }
 
 
-def _scattered(
-    feature: Feature, trials: list[Trial]
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _scattered(feature: Feature, trials: list[Trial]) -> dict[str, Any]:
     shown = [trial for trial in trials if feature.name in trial.values]
-    domain = feature.domain
-    log = isinstance(domain, Interval) and domain.scale == "log"
-    trace = base.points(
-        base.rounded([trial.values[feature.name] for trial in shown]),
-        base.rounded(base.scores(shown)),
-        shown,
-        name="tried",
-        color="blue",
-        size=5,
-        opacity=0.5,
-    )
-    return [trace], base.axis("", type="log" if log else "linear")
+    x = base.rounded([trial.values[feature.name] for trial in shown])
+    look: dict[str, Any] = {"color": "blue", "size": 5, "opacity": 0.5}
+    return base.points(x, shown, name="tried", **look)
 
 
-def _boxed(
-    feature: Feature, trials: list[Trial]
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    order = [_written(value) for value in feature.support[0]]
+def _boxed(feature: Feature, trials: list[Trial]) -> dict[str, Any]:
     few = len(trials) <= _SINGLE_POINTS
-    trace = {
+    return {
         "type": "box",
         "name": "tried",
         "x": [_written(trial.values.get(feature.name)) for trial in trials],
@@ -261,10 +237,6 @@ def _boxed(
         "fillcolor": base.theme("wash"),
         "hoverinfo": "y",
     }
-    axis = base.axis(
-        "", type="category", categoryorder="array", categoryarray=order
-    )
-    return [trace], axis
 
 
 def _best_value(effect: Effect) -> str:
