@@ -34,9 +34,9 @@ from keras_evonas.benchmarks.summaries import mean_cell
 from keras_evonas.benchmarks.summaries import row
 from keras_evonas.benchmarks.tables import Table
 from keras_evonas.benchmarks.tables import read_table
+from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution.genes import Genome
-from keras_evonas.oracles.blas import one_blas_thread
 
 # The loss of the hypervolume's reference point.
 REFERENCES = ("worst", "median")

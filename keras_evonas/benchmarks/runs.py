@@ -20,8 +20,8 @@ from keras_evonas.benchmarks.tables import Table
 from keras_evonas.benchmarks.tables import read_table
 from keras_evonas.benchmarks.toys import TOYS
 from keras_evonas.benchmarks.toys import Toy
+from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution.genes import Genome
-from keras_evonas.oracles.blas import one_blas_thread
 
 # Where to search, the method's name, and the seed.
 Task = tuple[str, str, int]

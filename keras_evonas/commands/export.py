@@ -1,7 +1,8 @@
 """Writes all trials as CSV: `python -m keras_evonas export FOLDER`.
 
 Each trial is one line: status, objectives, parents, hyperparameters, metrics
-and costs.
+and costs. With `--optuna=URL` they are written into an Optuna storage instead,
+which `optuna-dashboard` shows; those that are there already are left alone.
 """
 
 import json
@@ -14,11 +15,24 @@ from keras_evonas.project.reading import load
 _CSV = flags.DEFINE_string(
     "csv", None, "Where to write. Defaults to printing the table."
 )
+_OPTUNA = flags.DEFINE_string(
+    "optuna",
+    None,
+    "The URL of an Optuna storage to write to, such as sqlite:///search.db.",
+)
 
 
 def main(folder: str) -> None:
-    """Writes the trials of a search as CSV."""
-    export(folder, _CSV.value)
+    """Writes the trials of a search as CSV, or into an Optuna storage."""
+    if _OPTUNA.value is not None:
+        # Optuna is an extra, which a table does without.
+        from keras_evonas.optuna.mirror import mirror
+
+        search = load(folder)
+        added = mirror(search, _OPTUNA.value)
+        print(f"wrote {added} trials into the study '{search.name}'")
+    if _OPTUNA.value is None or _CSV.value is not None:
+        export(folder, _CSV.value)
 
 
 def export(folder: str, path: str | None) -> None:

@@ -121,20 +121,36 @@ class Engine:
         Raises:
             RuntimeError: If the strategy has an `"auto"` setting left.
         """
-        birth = self.history.births
-        draft = self._draft_unseen(birth)
+        individual = self.propose(self.history.births)
+        if individual is not None:
+            self.record(individual)
+        return individual
+
+    def propose(self, address: int) -> Individual | None:
+        """Makes the next individual as `ask` does, and does not record it.
+
+        Args:
+            address: Non-negative integer, the address of the randomness. `ask`
+                takes the number of the birth. The same history and address
+                give the same proposal.
+
+        Returns:
+            See `ask`.
+
+        Raises:
+            RuntimeError: If the strategy has an `"auto"` setting left.
+        """
+        draft = self._draft_unseen(address)
         if draft is None:
             return None
-        individual = Individual(
-            birth=birth,
+        return Individual(
+            birth=self.history.births,
             genome=draft.genome,
             parents=draft.parents,
             operator=draft.operator,
             traits=draft.traits,
             rung=draft.rung,
         )
-        self.record(individual)
-        return individual
 
     def tell(
         self,
@@ -185,15 +201,15 @@ class Engine:
         self._initial = [space.complete(genome) for genome in self._initial]
         self._unseen = None
 
-    def _draft_unseen(self, birth: int) -> Draft | None:
+    def _draft_unseen(self, address: int) -> Draft | None:
         """Makes a draft whose genome is new and feasible, if one is found."""
         draft, violation, infeasible = Draft(), 0.0, 0
         least = (float("inf"), draft)
         self.closest = None
         for attempt in range(_MUTATIONS + _RANDOM_DRAWS):
-            rng = rng_at(self.seed, birth, attempt)
+            rng = rng_at(self.seed, address, attempt)
             if attempt == 0 or violation > 0:
-                draft = self._propose(birth, rng)
+                draft = self._propose(rng)
             elif attempt < _MUTATIONS:
                 draft = self.strategy.vary(draft, self.space, rng)
             else:
@@ -212,19 +228,19 @@ class Engine:
             if infeasible == _INFEASIBLE:
                 break
         if infeasible:
-            repaired = self._repair(*least, birth)
+            repaired = self._repair(*least, address)
             if repaired is not None:
                 return repaired
         return self._enumerate_unseen()
 
     def _repair(
-        self, violation: float, draft: Draft, birth: int
+        self, violation: float, draft: Draft, address: int
     ) -> Draft | None:
         """Mutates an infeasible draft step by step until it is feasible."""
         step = Step()
         start = _MUTATIONS + _RANDOM_DRAWS
         for attempt in range(start, start + _REPAIRS):
-            rng = rng_at(self.seed, birth, attempt)
+            rng = rng_at(self.seed, address, attempt)
             changed = step(draft, self.space, rng)
             genome = self.space.express(changed.genome, rng)
             found = self._violation(genome)
@@ -267,7 +283,8 @@ class Engine:
             self.closest = violation, genome
         return violation
 
-    def _propose(self, birth: int, rng: np.random.Generator) -> Draft:
+    def _propose(self, rng: np.random.Generator) -> Draft:
+        birth = self.history.births
         if birth < len(self._initial):
             return Draft(genome=self._initial[birth], operator=_INITIAL)
         return self.strategy.propose(self.state, self.space, self.history, rng)

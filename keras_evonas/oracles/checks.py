@@ -12,8 +12,6 @@ from typing import TypeAlias
 import keras_tuner
 
 from keras_evonas.evolution.checks import check_positive_integer
-from keras_evonas.evolution.defaults import default_pareto_strategy
-from keras_evonas.evolution.defaults import default_strategy
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.oracles.fidelity import without_training_values
 from keras_evonas.oracles.host import Status
@@ -23,7 +21,6 @@ from keras_evonas.project import spaces
 Initial: TypeAlias = (
     Mapping[str, Any] | keras_tuner.HyperParameters | Literal["default"]
 )
-_STRATEGY_METHODS = ("configure", "begin", "absorb", "propose", "vary")
 
 
 def check_stops(
@@ -64,29 +61,6 @@ def check_failures(
             "`max_retries_per_trial` must be an integer of at least 0. "
             f"Received: max_retries_per_trial={max_retries_per_trial!r}."
         )
-
-
-def checked_strategy(
-    strategy: Strategy | None, several_objectives: bool
-) -> Strategy:
-    """Returns the strategy, or the default one for `None`.
-
-    Raises:
-        TypeError: If it is not a strategy.
-    """
-    if strategy is None and several_objectives:
-        return default_pareto_strategy()
-    if strategy is None:
-        return default_strategy()
-    is_strategy = all(hasattr(strategy, name) for name in _STRATEGY_METHODS)
-    if isinstance(strategy, type) or not is_strategy:
-        raise TypeError(
-            "`strategy` must be a strategy such as `genetic_algorithm()` of "
-            f"keras_evonas.evolution. Received: strategy={strategy!r}. Call "
-            "the function that makes it, or write a class with the methods "
-            f"{_STRATEGY_METHODS}."
-        )
-    return strategy
 
 
 def no_hyperparameters(trials: Iterable[Trial]) -> ValueError:

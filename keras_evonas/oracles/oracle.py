@@ -6,7 +6,9 @@ from typing import Any
 
 import keras_tuner
 
+from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution import pareto
+from keras_evonas.evolution.defaults import checked_strategy
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.history import Individual
@@ -14,7 +16,6 @@ from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.oracles import checks
 from keras_evonas.oracles import fidelity
 from keras_evonas.oracles import objectives
-from keras_evonas.oracles.blas import one_blas_thread
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.constraints import checked_constraints
 from keras_evonas.oracles.host import Status
@@ -143,9 +144,7 @@ class EvoOracle(ResumableOracle):
         checks.check_failures(
             max_retries_per_trial, max_consecutive_failed_trials
         )
-        checked = checks.checked_strategy(
-            strategy, objectives.are_several(objective)
-        )
+        checked = checked_strategy(strategy, objectives.are_several(objective))
         super().__init__(
             strategy=checked,
             inheritance=fidelity.checked_inheritance(

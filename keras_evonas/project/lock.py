@@ -67,10 +67,13 @@ class FolderLock:
 
     Args:
         folder: The project folder. It must exist when the lock is taken.
+        name: The name of the file.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._path = os.path.join(os.path.realpath(folder), LOCK_NAME)
+    def __init__(
+        self, folder: str | os.PathLike[str], name: str = LOCK_NAME
+    ) -> None:
+        self._path = os.path.join(os.path.realpath(folder), name)
         self._is_mine = False
 
     def take(self) -> bool:

@@ -7,6 +7,7 @@ half-written or of a later version; what cannot be read is in `Search.notes`.
 import collections
 import os
 import pathlib
+from collections.abc import Collection
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,9 @@ from keras_evonas.project.record import SearchRecord
 from keras_evonas.project.search import Search
 
 
-def load(folder: str | os.PathLike[str]) -> Search:
+def load(
+    folder: str | os.PathLike[str], *, only: Collection[str] | None = None
+) -> Search:
     """Reads a search from its project folder, and changes nothing there.
 
     It may still be running, have been killed, or be one of keras-tuner's own
@@ -37,6 +40,7 @@ def load(folder: str | os.PathLike[str]) -> Search:
 
     Args:
         folder: The project folder: `directory/project_name` of the tuner.
+        only: Identifiers of the trials to read. Defaults to `None`, all.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -47,16 +51,22 @@ def load(folder: str | os.PathLike[str]) -> Search:
     notes: list[str] = []
     record = _record(folder, notes)
     oracle = _object(folder / STATE_NAME, notes)
-    files = {name: _object(path, notes) for name, path in trial_files(folder)}
+    files = {
+        name: _object(path, notes)
+        for name, path in trial_files(folder)
+        if only is None or name in only
+    }
     space = _space(oracle, files, notes)
     order = _order(record, oracle, files)
     terms = record.terms
     objectives = _objectives(terms, files, notes)
     trials: list[trial_lib.Trial] = []
-    for trial_id in order:
+    for number, trial_id in enumerate(order):
+        if only is not None and trial_id not in only:
+            continue
         path = trial_folder(folder, trial_id) / curves_lib.FILE_NAME
         trial = trial_lib.make(
-            len(trials),
+            number,
             trial_id,
             recorded=record.of(trial_id),
             file=files.get(trial_id, {}),

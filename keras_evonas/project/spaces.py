@@ -162,11 +162,12 @@ def _domain(kind: str, config: Mapping[str, Any]) -> Domain | None:
             return Grid(tuple(sorted(values)))
         return Categorical(values)
     if kind in ("Int", "Float"):
-        return _numerical(config, int if kind == "Int" else float)
+        return numerical(config, int if kind == "Int" else float)
     return None
 
 
-def _numerical(config: Mapping[str, Any], kind: type[float]) -> Domain:
+def numerical(config: Mapping[str, Any], kind: type[float]) -> Domain:
+    """Returns the domain of an `Int` or `Float` of some configuration."""
     low, high = kind(config["min_value"]), kind(config["max_value"])
     step, scale = config.get("step"), config.get("sampling") or "linear"
     integer = kind is int

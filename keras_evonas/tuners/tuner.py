@@ -255,6 +255,9 @@ class EvoTuner(AfterSearch):
             self._tell_shapes(recipe.arguments.x)
         else:
             progress.say(f"Networks train one after another: {recipe.alone}.")
+        begin = getattr(self._hook, "on_search_begin", None)
+        if begin is not None:  # It wants to know where the search is kept.
+            begin(self.project_dir)
         is_needed = self._is_worker() and self._evo_oracle is not None
         loop.SearchLoop(
             tuner=self,

@@ -1,7 +1,7 @@
 import numpy  # noqa: F401, loads the library
 import threadpoolctl
 
-from keras_evonas.oracles.blas import one_blas_thread
+from keras_evonas.blas import one_blas_thread
 
 
 def test_one_thread_inside_and_as_before_outside():
