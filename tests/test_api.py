@@ -79,6 +79,7 @@ PUBLIC = {
         "Ray",
         "Worker",
     },
+    "keras_evonas.optuna": {"EvoSampler", "OptunaMirror"},
     "keras_evonas.testing": {
         "CrossoverConformance",
         "ExecutorConformance",
