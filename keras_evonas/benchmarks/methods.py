@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from keras_evonas.benchmarks.searchers import EngineSearcher
 from keras_evonas.benchmarks.searchers import Searcher
 from keras_evonas.evolution import baselines
-from keras_evonas.evolution import multiobjective
 from keras_evonas.evolution import pareto_screening
 from keras_evonas.evolution import strategies
 from keras_evonas.evolution.defaults import default_pareto_strategy
@@ -42,7 +41,7 @@ _STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
 }
 _PARETO_STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
     "default": default_pareto_strategy,
-    "nsga2": multiobjective.nsga2,
+    "nsga2": strategies.nsga2,
     "screened_nsga2": pareto_screening.screened_nsga2,
     "random": baselines.random_search,
 }

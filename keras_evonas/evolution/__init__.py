@@ -1,7 +1,6 @@
 """The evolutionary core: spaces, operators and strategies, without Keras.
 
-The modules, each of which builds on those before: `genes` and `space` define
-the search space, `history` holds the individuals with their parents and losses,
+`genes` and `space` define the search space, `history` holds the individuals,
 `selection`, `crossover`, `mutation` and `replacement` are operators,
 `strategies` compose them, `screening` lets a surrogate choose among candidates,
 `progressive` opens the space step by step, `policy_gradient` learns a
@@ -27,7 +26,6 @@ from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import best_first
 from keras_evonas.evolution.labels import describe_operator
-from keras_evonas.evolution.multiobjective import nsga2
 from keras_evonas.evolution.mutation import Resample
 from keras_evonas.evolution.mutation import ResampleOne
 from keras_evonas.evolution.mutation import SelfAdaptive
@@ -56,55 +54,19 @@ from keras_evonas.evolution.strategies import Evolution
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.evolution.strategies import generational_genetic_algorithm
 from keras_evonas.evolution.strategies import genetic_algorithm
+from keras_evonas.evolution.strategies import nsga2
 from keras_evonas.evolution.strategies import regularized_evolution
 
-__all__ = [
-    "BlockCrossover",
-    "Capability",
-    "Categorical",
-    "Condition",
-    "Draft",
-    "Engine",
-    "Evolution",
-    "Gene",
-    "Generational",
-    "Grid",
-    "History",
-    "Individual",
-    "Interval",
-    "LocalSearch",
-    "OldestDies",
-    "PointCrossover",
-    "PolicyGradient",
-    "ProgressiveSearch",
-    "RandomSearch",
-    "RandomSelection",
-    "RankRoulette",
-    "Resample",
-    "ResampleOne",
-    "ScreenedEvolution",
-    "ScreenedParetoEvolution",
-    "SearchSpace",
-    "SelfAdaptive",
-    "Step",
-    "Strategy",
-    "SuccessiveHalving",
-    "Tournament",
-    "Truncation",
-    "UniformCrossover",
-    "WorstDies",
-    "best_first",
-    "describe_operator",
-    "generational_genetic_algorithm",
-    "genetic_algorithm",
-    "local_search",
-    "nsga2",
-    "policy_gradient",
-    "progressive_search",
-    "random_search",
-    "regularized_evolution",
-    "rng_at",
-    "screened_evolution",
-    "screened_nsga2",
-    "successive_halving",
-]
+__all__ = ["BlockCrossover", "Capability", "Categorical", "Condition", "Draft"]
+__all__ += ["Engine", "Evolution", "Gene", "Generational", "Grid", "History"]
+__all__ += ["Individual", "Interval", "LocalSearch", "OldestDies"]
+__all__ += ["PointCrossover", "PolicyGradient", "ProgressiveSearch"]
+__all__ += ["RandomSearch", "RandomSelection", "RankRoulette", "Resample"]
+__all__ += ["ResampleOne", "ScreenedEvolution", "ScreenedParetoEvolution"]
+__all__ += ["SearchSpace", "SelfAdaptive", "Step", "Strategy"]
+__all__ += ["SuccessiveHalving", "Tournament", "Truncation", "UniformCrossover"]
+__all__ += ["WorstDies", "best_first", "describe_operator"]
+__all__ += ["generational_genetic_algorithm", "genetic_algorithm"]
+__all__ += ["local_search", "nsga2", "policy_gradient", "progressive_search"]
+__all__ += ["random_search", "regularized_evolution", "rng_at"]
+__all__ += ["screened_evolution", "screened_nsga2", "successive_halving"]

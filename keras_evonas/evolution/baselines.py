@@ -2,27 +2,21 @@
 
 import dataclasses
 
-import numpy as np
-
 from keras_evonas.evolution import labels
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import best_first
-from keras_evonas.evolution.mutation import ResampleOne
+from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.replacement import Population
 from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.evolution.strategies import Strategy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RandomSearch:
+class RandomSearch(Strategy):
     """Draws every individual at random (Bergstra & Bengio, 2012)."""
-
-    def configure(self, max_trials: int | None) -> "RandomSearch":
-        """Has nothing to resolve; see `Strategy`."""
-        del max_trials
-        return self
 
     def begin(self) -> None:
         """Keeps no state; see `Strategy`."""
@@ -31,26 +25,20 @@ class RandomSearch:
         """Ignores the individual; see `Strategy`."""
 
     def propose(
-        self,
-        state: None,
-        space: SearchSpace,
-        history: History,
-        rng: np.random.Generator,
+        self, state: None, space: SearchSpace, history: History, rng: Rng
     ) -> Draft:
         """Proposes an empty draft, to be drawn at random; see `Strategy`."""
         del state, space, history, rng
         return Draft()
 
-    def vary(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
+    def vary(self, draft: Draft, space: SearchSpace, rng: Rng) -> Draft:
         """Proposes another empty draft; see `Strategy`."""
         del draft, space, rng
         return Draft()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LocalSearch:
+class LocalSearch(Strategy):
     """Tries all neighbours of the best individual (White et al., 2021).
 
     The first few individuals are drawn at random. After them come, in random
@@ -78,11 +66,6 @@ class LocalSearch:
         check_positive_integer("initial_size", self.initial_size)
         check_positive_integer("memory", self.memory)
 
-    def configure(self, max_trials: int | None) -> "LocalSearch":
-        """Has nothing to resolve; see `Strategy`."""
-        del max_trials
-        return self
-
     def begin(self) -> Population:
         """Returns an empty memory; see `Strategy`."""
         return ()
@@ -92,11 +75,7 @@ class LocalSearch:
         return tuple(best_first([*state, individual])[: self.memory])
 
     def propose(
-        self,
-        state: Population,
-        space: SearchSpace,
-        history: History,
-        rng: np.random.Generator,
+        self, state: Population, space: SearchSpace, history: History, rng: Rng
     ) -> Draft:
         """Proposes an untried neighbour of the best; see `Strategy`."""
         if history.births < self.initial_size:
@@ -114,12 +93,6 @@ class LocalSearch:
                     )
         return Draft()
 
-    def vary(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
-        """Changes one more gene; see `Strategy`."""
-        return ResampleOne()(draft, space, rng)
-
 
 def random_search() -> RandomSearch:
     """Returns random search without duplicates."""
@@ -127,16 +100,5 @@ def random_search() -> RandomSearch:
 
 
 def local_search(*, initial_size: int = 10) -> LocalSearch:
-    """Returns hill climbing over one-gene neighbours; see `LocalSearch`.
-
-    Args:
-        initial_size: Integer, number of random individuals at the start.
-            Defaults to 10.
-
-    Returns:
-        The strategy.
-
-    Raises:
-        ValueError: If `initial_size` is not a positive integer.
-    """
+    """Returns hill climbing over one-gene neighbours; see `LocalSearch`."""
     return LocalSearch(initial_size=initial_size)

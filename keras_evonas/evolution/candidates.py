@@ -3,12 +3,14 @@
 import dataclasses
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_evonas.evolution import labels
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
+from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.surrogate import Surrogate
 
@@ -23,23 +25,13 @@ _STEPS = 6
 _MANY_ENDED = 100
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Effort:
-    """Numbers of candidates, by their origin.
+class _Effort(NamedTuple):
+    """Numbers of candidates, by their origin."""
 
-    Args:
-        neighbours: Integer, most neighbours of each elite and of each climber
-            at each step.
-        children: Integer, children of the evolution.
-        immigrants: Integer, random genomes.
-        climbers: Integer, the best of all these, from which steps uphill
-            start.
-    """
-
-    neighbours: int
-    children: int
-    immigrants: int
-    climbers: int
+    neighbours: int  # At most, of each elite and of each climber at each step.
+    children: int  # Of the evolution.
+    immigrants: int  # Random genomes.
+    climbers: int  # The best of all these, from which steps uphill start.
 
 
 # Up to 260 candidates, and 1152 more uphill: a few hundredths of a second for
@@ -56,26 +48,14 @@ def most_promising(
     breed: Callable[[], Draft],
     space: SearchSpace,
     history: History,
-    rng: np.random.Generator,
+    rng: Rng,
 ) -> Draft:
     """Returns the candidate of the largest expected gain that is new.
 
-    Candidates are children of the evolution, genomes that differ in one gene
-    from the individuals that are expected to be best, random genomes, and the
-    genomes on the way uphill from the best of these, gene by gene.
-
-    Args:
-        surrogate: The surrogate that predicts the gain of each candidate.
-        breed: Function that makes a child of the evolution.
-        space: The space.
-        history: The history.
-        rng: The generator to draw from.
-
-    Returns:
-        The draft of the candidate, with its parents.
+    Candidates are those of `ScreenedEvolution`; `breed` makes a child of the
+    evolution.
     """
-    many = len(history.ended) > _MANY_ENDED
-    effort = QUICK if many else THOROUGH
+    effort = QUICK if len(history.ended) > _MANY_ENDED else THOROUGH
     pool = gathered(effort, surrogate, breed, space, rng)
     return pool.climb(effort, rng).best_unseen(space, history)
 
@@ -85,18 +65,14 @@ def gathered(
     surrogate: Surrogate,
     breed: Callable[[], Draft],
     space: SearchSpace,
-    rng: np.random.Generator,
+    rng: Rng,
 ) -> "_Pool":
     """Gathers the candidates from which steps uphill start."""
     encoding = surrogate.encoding
     codes, origins, counts = [], [], []
     for index in surrogate.elites(_ELITES):
-        near = encoding.neighbours(
-            surrogate.codes[index],
-            surrogate.active[index],
-            rng,
-            effort.neighbours,
-        )
+        row, active = surrogate.codes[index], surrogate.active[index]
+        near = encoding.neighbours(row, active, rng, effort.neighbours)
         birth = surrogate.individuals[index].birth
         codes.append(near)
         origins.append(Draft(parents=(birth,), operator=labels.NEIGHBOUR))
@@ -116,23 +92,15 @@ def gathered(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Pool:
-    """Candidates with their expected gain and their origin.
+    """Candidates with their expected gain and their origin."""
 
-    Args:
-        codes: `(n, size)` array.
-        worth: `(n,)` array, the expected gain of each.
-        origin: `(n,)` array of integers, the index of each in `origins`.
-        origins: Drafts with the parents and the operator of each origin.
-        surrogate: The surrogate that predicted the gain.
-    """
+    codes: np.ndarray  # `(n, size)`
+    worth: np.ndarray  # `(n,)`, the expected gain of each.
+    origin: np.ndarray  # `(n,)`, the index of each in `origins`.
+    origins: Sequence[Draft]  # The parents and the operator of each origin.
+    surrogate: Surrogate  # It predicted the gain.
 
-    codes: np.ndarray
-    worth: np.ndarray
-    origin: np.ndarray
-    origins: Sequence[Draft]
-    surrogate: Surrogate
-
-    def climb(self, effort: _Effort, rng: np.random.Generator) -> "_Pool":
+    def climb(self, effort: _Effort, rng: Rng) -> "_Pool":
         """Adds the candidates on the way uphill from the best."""
         encoding = self.surrogate.encoding
         top = self.part(self.order()[: effort.climbers])
@@ -143,16 +111,14 @@ class _Pool:
                 encoding.neighbours(codes, genes, rng, effort.neighbours)
                 for codes, genes in zip(top.codes, active, strict=True)
             ]
-            counts = [len(rows) for rows in near]
             rows = np.concatenate(near)
             if not len(rows):
                 break
-            climber = np.repeat(np.arange(len(near)), counts)
-            step = self._with(
-                rows, self.surrogate.worth(rows), top.origin[climber]
-            )
+            climber = np.repeat(np.arange(len(near)), [len(n) for n in near])
+            worth = self.surrogate.worth(rows)
+            step = self._with(rows, worth, top.origin[climber])
             met.append(step)
-            best = step.best_of_each(climber, len(near))
+            best = step.best_of_each(climber)
             # By more than rounding, so that no climber circles on a plateau.
             higher = step.worth[best] > top.worth[climber[best]] + 1e-9
             if not higher.any():
@@ -165,17 +131,14 @@ class _Pool:
         )
 
     def best_unseen(self, space: SearchSpace, history: History) -> Draft:
-        """Returns the best candidate that was not born before.
-
-        If all were, it is the best of all, and the engine mutates it.
-        """
-        encoding, order = self.surrogate.encoding, self.order()
-        chosen, genome = order[0], encoding.decode(self.codes[order[0]])
-        for index in order:
-            other = encoding.decode(self.codes[index])
-            if not history.seen(space.key(other)):
-                chosen, genome = index, other
+        """Returns the best candidate that was not born before."""
+        decode, order = self.surrogate.encoding.decode, self.order()
+        for chosen in order:
+            genome = decode(self.codes[chosen])
+            if not history.seen(space.key(genome)):
                 break
+        else:  # All were: the engine mutates the best of all.
+            chosen, genome = order[0], decode(self.codes[order[0]])
         origin = self.origins[int(self.origin[chosen])]
         operator = f"{_SCREENED}{origin.operator}"
         return dataclasses.replace(origin, genome=genome, operator=operator)
@@ -193,19 +156,10 @@ class _Pool:
     def _with(
         self, codes: np.ndarray, worth: np.ndarray, origin: np.ndarray
     ) -> "_Pool":
-        return dataclasses.replace(
-            self, codes=codes, worth=worth, origin=origin
-        )
+        return _Pool(codes, worth, origin, self.origins, self.surrogate)
 
-    def best_of_each(self, group: np.ndarray, groups: int) -> np.ndarray:
-        """Returns the index of the best candidate of each group that has some.
-
-        Args:
-            group: `(n,)` array of integers, the group of each candidate.
-            groups: Integer, the number of groups.
-        """
+    def best_of_each(self, group: np.ndarray) -> np.ndarray:
+        """Returns the index of the best candidate of each group, by group."""
         order = self.order()
-        first = np.full(groups, -1)
-        # Written backwards, so that the best of a group is written last.
-        first[group[order[::-1]]] = order[::-1]
-        return first[first >= 0]
+        # `np.unique` returns where each group stands first.
+        return order[np.unique(group[order], return_index=True)[1]]

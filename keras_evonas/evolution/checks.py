@@ -35,11 +35,7 @@ def check_size(name: str, size: Size) -> None:
 
 
 def resolved(name: str, size: Size) -> int:
-    """Returns a size that `configure` has resolved.
-
-    Raises:
-        RuntimeError: If `size` is still `"auto"`.
-    """
+    """Returns a size, or raises a `RuntimeError` if it is still `"auto"`."""
     if size == "auto":
         raise RuntimeError(
             f"`{name}='auto'` is not resolved yet. Call "
@@ -49,12 +45,7 @@ def resolved(name: str, size: Size) -> int:
 
 
 def check_range(
-    name: str,
-    value: object,
-    low: float,
-    high: float,
-    *,
-    low_open: bool = False,
+    name: str, value: object, low: float, high: float, *, low_open: bool = False
 ) -> None:
     """Raises a `ValueError` unless `value` is a number from `low` to `high`."""
     fits = (

@@ -5,18 +5,26 @@ active and hold genes that it made inactive; `SearchSpace.express` mends both.
 """
 
 import dataclasses
-from typing import ClassVar
+from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 
 from keras_evonas.evolution import labels
 from keras_evonas.evolution.checks import check_range
-from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.space import SearchSpace
+
+_ONE_POINT = labels.define("one_point", "two parents crossed at one point")
+_TWO_POINT = labels.define("two_point", "two parents crossed at two points")
+
+# For the name of each gene that of the gene in its last condition, if any.
+_Parents: TypeAlias = Mapping[str, str | None]
 
 
 class Crossover(Protocol):
@@ -27,23 +35,57 @@ class Crossover(Protocol):
         first: Individual,
         second: Individual,
         space: SearchSpace,
-        rng: np.random.Generator,
+        rng: Rng,
     ) -> Draft:
-        """Makes a draft.
+        """Makes a draft whose every value comes from one of the parents.
 
         Args:
             first: A parent; the draft takes over its traits.
             second: Another parent.
             space: The space of both.
             rng: The generator to draw from.
-
-        Returns:
-            A draft whose every value comes from one of the parents.
         """
 
 
+class _GeneByGene:
+    """A crossover that chooses a parent for each gene."""
+
+    @property
+    def label(self) -> str:
+        """The label that it leaves on a draft."""
+        raise NotImplementedError
+
+    def __call__(
+        self,
+        first: Individual,
+        second: Individual,
+        space: SearchSpace,
+        rng: Rng,
+    ) -> Draft:
+        """Takes each gene from the chosen parent, if that has it."""
+        parent_of = {gene.name: space.parent_of(gene) for gene in space.genes}
+        swapped = self._swapped(parent_of, rng)
+        genome: dict[str, Value] = {}
+        for name, swap in zip(parent_of, swapped, strict=True):
+            own, other = first.genome, second.genome
+            if name in own and not (swap and name in other):
+                genome[name] = own[name]
+            elif name in other:
+                genome[name] = other[name]
+        return Draft(
+            genome=genome,
+            parents=(first.birth, second.birth),
+            operator=self.label,
+            traits=first.traits,
+        )
+
+    def _swapped(self, parent_of: _Parents, rng: Rng) -> Iterable[bool]:
+        """Returns for each gene whether the second parent is chosen."""
+        raise NotImplementedError
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class UniformCrossover:
+class UniformCrossover(_GeneByGene):
     """Takes each gene from either parent (Syswerda, 1989).
 
     Args:
@@ -55,28 +97,17 @@ class UniformCrossover:
     """
 
     swap: float = 0.5
-    label: ClassVar[str] = labels.define(
-        "uniform", "two parents crossed gene by gene"
-    )
+    label = labels.define("uniform", "two parents crossed gene by gene")
 
     def __post_init__(self) -> None:
         check_range("swap", self.swap, 0.0, 1.0)
 
-    def __call__(
-        self,
-        first: Individual,
-        second: Individual,
-        space: SearchSpace,
-        rng: np.random.Generator,
-    ) -> Draft:
-        """Chooses gene by gene; see `Crossover`."""
-        names = _names(space)
-        swapped = rng.random(len(names)) < self.swap
-        return _mix(first, second, names, list(swapped), self.label)
+    def _swapped(self, parent_of: _Parents, rng: Rng) -> Iterable[bool]:
+        return rng.random(len(parent_of)) < self.swap
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PointCrossover:
+class PointCrossover(_GeneByGene):
     """Switches between the parents at random genes (Holland, 1975).
 
     Args:
@@ -88,42 +119,30 @@ class PointCrossover:
     """
 
     points: int = 1
-    one_point: ClassVar[str] = labels.define(
-        "one_point", "two parents crossed at one point"
-    )
-    two_point: ClassVar[str] = labels.define(
-        "two_point", "two parents crossed at two points"
-    )
 
     def __post_init__(self) -> None:
         if self.points not in (1, 2):
             raise ValueError(
-                "`points` must be 1 or 2. Received: "
-                f"points={self.points!r}. Use UniformCrossover to mix the "
-                "parents more."
+                f"`points` must be 1 or 2. Received: points={self.points!r}. "
+                "Use UniformCrossover to mix the parents more."
             )
 
-    def __call__(
-        self,
-        first: Individual,
-        second: Individual,
-        space: SearchSpace,
-        rng: np.random.Generator,
-    ) -> Draft:
-        """Cuts the gene order; see `Crossover`."""
-        names = _names(space)
+    @property
+    def label(self) -> str:
+        """The label that it leaves on a draft."""
+        return _ONE_POINT if self.points == 1 else _TWO_POINT
+
+    def _swapped(self, parent_of: _Parents, rng: Rng) -> Iterable[bool]:
         # Between two genes: a cut at an end would make a clone.
-        places = max(0, len(names) - 1)
-        count = min(self.points, places)
-        cuts = 1 + np.sort(rng.permutation(places)[:count])
+        places = max(0, len(parent_of) - 1)
+        cuts = 1 + np.sort(rng.permutation(places)[: self.points])
         # Number of cuts before each gene: an odd one means the second parent.
-        passed = np.searchsorted(cuts, np.arange(len(names)), side="right")
-        label = self.one_point if self.points == 1 else self.two_point
-        return _mix(first, second, names, list(passed % 2 == 1), label)
+        passed = np.searchsorted(cuts, np.arange(len(parent_of)), side="right")
+        return list(passed % 2 == 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BlockCrossover:
+class BlockCrossover(_GeneByGene):
     """Takes genes that depend on each other mostly from the same parent.
 
     A gene without conditions comes from either parent, as in uniform
@@ -144,62 +163,16 @@ class BlockCrossover:
 
     swap: float = 0.5
     linkage: float = 0.7
-    label: ClassVar[str] = labels.define(
-        "block", "two parents crossed block by block"
-    )
+    label = labels.define("block", "two parents crossed block by block")
 
     def __post_init__(self) -> None:
         check_range("swap", self.swap, 0.0, 1.0)
         check_range("linkage", self.linkage, 0.0, 1.0)
 
-    def __call__(
-        self,
-        first: Individual,
-        second: Individual,
-        space: SearchSpace,
-        rng: np.random.Generator,
-    ) -> Draft:
-        """Chooses block by block; see `Crossover`."""
-        names = _names(space)
-        free = rng.random(len(names)) < self.swap
-        follows = rng.random(len(names)) < self.linkage
-        parent_of = {gene.name: space.parent_of(gene) for gene in space.genes}
-        swapped: dict[str, bool] = {}
-        for index, name in enumerate(names):
-            parent = parent_of[name]
-            if parent is not None and follows[index] and parent in swapped:
-                swapped[name] = swapped[parent]
-            else:
-                swapped[name] = bool(free[index])
-        return _mix(first, second, names, list(swapped.values()), self.label)
-
-
-def _names(space: SearchSpace) -> list[str]:
-    return list(dict.fromkeys(gene.name for gene in space.genes))
-
-
-def _mix(
-    first: Individual,
-    second: Individual,
-    names: list[str],
-    swapped: list[bool],
-    label: str,
-) -> Draft:
-    """Takes each gene from the chosen parent, or from the one that has it."""
-    genome: dict[str, Value] = {}
-    for name, swap in zip(names, swapped, strict=True):
-        preferred: Genome
-        other: Genome
-        preferred, other = first.genome, second.genome
-        if swap:
-            preferred, other = other, preferred
-        if name in preferred:
-            genome[name] = preferred[name]
-        elif name in other:
-            genome[name] = other[name]
-    return Draft(
-        genome=genome,
-        parents=(first.birth, second.birth),
-        operator=label,
-        traits=first.traits,
-    )
+    def _swapped(self, parent_of: _Parents, rng: Rng) -> Iterable[bool]:
+        free = rng.random(len(parent_of)) < self.swap
+        follows = rng.random(len(parent_of)) < self.linkage
+        swapped: dict[str | None, bool] = {}
+        for name, own, linked in zip(parent_of, free, follows, strict=True):
+            swapped[name] = swapped.get(parent_of[name], own) if linked else own
+        return swapped.values()

@@ -11,8 +11,7 @@ def default_strategy() -> Strategy:
     """Returns the strategy that does best in the benchmarks.
 
     docs/benchmarks.md has the figures. The choice does not depend on the number
-    of trials, so that a finished search may be prolonged. Where the surrogate
-    predicts no better than chance, the strategy itself relies on it less.
+    of trials, so that a finished search may be prolonged.
     """
     return screened_evolution()
 

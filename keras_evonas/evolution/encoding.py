@@ -12,12 +12,14 @@ from typing import TypeAlias
 
 import numpy as np
 
+from keras_evonas.evolution.genes import Condition
 from keras_evonas.evolution.genes import Domain
 from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Grid
 from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.space import SearchSpace
 
 # Whole numbers of an interval are listed up to this many, so that tables stay
@@ -41,15 +43,10 @@ _Allowed: TypeAlias = np.ndarray | tuple[Value, ...]
 
 
 class _Column:
-    """One gene as a column of codes, and its features.
+    """One gene, maybe optional, as a column of codes, and its features.
 
-    Args:
-        gene: The gene.
-        optional: Boolean, whether the gene is inactive in some genomes.
-
-    Attributes:
-        table: `(levels + 1, width)` array, the features of each code, and last
-            those of the inactive gene.
+    `table` is the `(levels + 1, width)` array of the features of each code, and
+    last those of the inactive gene.
     """
 
     def __init__(self, gene: Gene, optional: bool) -> None:
@@ -102,16 +99,7 @@ class _Column:
         ]
 
     def others(self, code: float, steps: Sequence[float]) -> list[float]:
-        """Returns codes to try instead of `code`.
-
-        Args:
-            code: The code.
-            steps: Moves on the scale of positions.
-
-        Returns:
-            All other codes if they are few, and else those that the steps
-            lead to.
-        """
+        """Returns all other codes if they are few, else those a step away."""
         if not self.wide:
             return self._others[int(code)]
         if not self.values:
@@ -138,13 +126,8 @@ def _listed(domain: Domain) -> tuple[Value, ...]:
 def _unordered_features(levels: int, optional: bool) -> np.ndarray:
     """Places values without order, the inactive gene last.
 
-    Args:
-        levels: Integer, the number of values.
-        optional: Boolean, whether the gene is inactive in some genomes.
-
-    Returns:
-        `(levels + 1, f)` array: each row is a corner of a simplex with edges of
-        length 1, so that all values are equally far from each other.
+    Each row is a corner of a simplex with edges of length 1, so that all values
+    are equally far from each other.
     """
     width = levels + optional
     if width == 1:
@@ -155,13 +138,8 @@ def _unordered_features(levels: int, optional: bool) -> np.ndarray:
 def _ordered_features(positions: np.ndarray, optional: bool) -> np.ndarray:
     """Places ordered values, and the inactive gene beside their middle.
 
-    Args:
-        positions: `(levels,)` array, numbers in `[0, 1]`.
-        optional: Boolean, whether the gene is inactive in some genomes.
-
-    Returns:
-        `(levels + 1, f)` array: the positions, and for an optional gene a
-        second axis on which only the last row, the inactive gene, is not 0.
+    An optional gene has a second axis, on which only the last row, the inactive
+    gene, is not 0.
     """
     features = np.zeros((len(positions) + 1, 1 + optional))
     features[:-1, 0] = positions
@@ -173,9 +151,6 @@ def _ordered_features(positions: np.ndarray, optional: bool) -> np.ndarray:
 
 class Encoding:
     """Turns genomes of a space into arrays and back.
-
-    Args:
-        space: The space.
 
     Attributes:
         size: Integer, number of genes and of codes in a row.
@@ -214,38 +189,31 @@ class Encoding:
         firsts = np.cumsum(widths) - widths
         self._unlisted = np.flatnonzero(~self._listed)
         self._firsts = firsts[self._unlisted]
-        self._conditions = [self._compiled(gene) for gene in self._genes]
+        self._conditions = [
+            [self._compiled(condition) for condition in gene.conditions]
+            for gene in self._genes
+        ]
         # For each gene the first one that has the same conditions, often the
         # first gene of its layer, so that each condition is checked once.
         conditions = [gene.conditions for gene in self._genes]
         self._alike = [conditions.index(own) for own in conditions]
 
-    def _compiled(self, gene: Gene) -> list[list[tuple[int, _Allowed]]]:
-        """Lists for each condition the genes of its name and their codes."""
-        return [
-            [
-                (index, self._allowed(index, condition.values))
-                for index in self._of_name[condition.parent]
-            ]
-            for condition in gene.conditions
-        ]
-
-    def _allowed(self, index: int, values: tuple[Value, ...]) -> _Allowed:
-        known = self.columns[index].values
-        return np.array([one in values for one in known]) if known else values
+    def _compiled(self, condition: Condition) -> list[tuple[int, _Allowed]]:
+        """Lists the genes of a condition's name and the codes it allows."""
+        compiled: list[tuple[int, _Allowed]] = []
+        for index in self._of_name[condition.parent]:
+            listed, allowed = self.columns[index].values, condition.values
+            mask = np.array([value in allowed for value in listed])
+            compiled.append((index, mask if listed else allowed))
+        return compiled
 
     def encode(
         self, genomes: Sequence[Genome]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Encodes genomes.
+        """Returns the `(n, size)` arrays of codes and of active genes.
 
-        Args:
-            genomes: Genomes. Genes that joined the space after the genome was
-                born count as inactive.
-
-        Returns:
-            `(n, size)` array of codes, 0 for inactive genes, and the
-            `(n, size)` boolean array of active genes.
+        The codes of inactive genes are 0. Genes that joined the space after a
+        genome was born count as inactive.
         """
         codes = np.full((len(genomes), self.size), np.nan)
         for index, column in enumerate(self.columns):
@@ -309,30 +277,18 @@ class Encoding:
                 if isinstance(allowed, np.ndarray):
                     met = allowed[whole[:, owner]]
                 else:
-                    met = self._met(owner, allowed, codes[:, owner])
+                    values = map(self.columns[owner].decode, codes[:, owner])
+                    met = np.array([value in allowed for value in values], bool)
                 holds |= active[:, owner] & met
             all_hold &= holds
         return all_hold
-
-    def _met(
-        self, owner: int, allowed: tuple[Value, ...], codes: np.ndarray
-    ) -> np.ndarray:
-        decode = self.columns[owner].decode
-        return np.array([decode(code) in allowed for code in codes], bool)
 
     def features(self, codes: np.ndarray, active: np.ndarray) -> np.ndarray:
         """Places genomes in a Euclidean space, with a few axes for each gene.
 
         Two values without order are at distance 1, two ordered values at the
         difference of their positions, and an inactive gene is at a similar
-        distance from all of its values.
-
-        Args:
-            codes: `(n, size)` array.
-            active: `(n, size)` boolean array.
-
-        Returns:
-            `(n, f)` array.
+        distance from all of its values. The result is an `(n, f)` array.
         """
         rows = np.where(active & self._listed, codes, 0.0).astype(np.intp)
         np.copyto(rows, self._inactive_rows, where=~active)
@@ -341,7 +297,7 @@ class Encoding:
             np.copyto(found[:, first], codes[:, index], where=active[:, index])
         return found
 
-    def sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
+    def sample(self, count: int, rng: Rng) -> np.ndarray:
         """Draws a `(count, size)` array of codes, uniformly on each scale."""
         drawn = rng.random((count, self.size))
         listed = self._listed
@@ -349,7 +305,7 @@ class Encoding:
         return drawn
 
     def filled(
-        self, codes: np.ndarray, active: np.ndarray, rng: np.random.Generator
+        self, codes: np.ndarray, active: np.ndarray, rng: Rng
     ) -> np.ndarray:
         """Draws the codes of inactive genes, in case they become active."""
         if active.all():
@@ -360,33 +316,22 @@ class Encoding:
         self,
         codes: np.ndarray,
         active: np.ndarray,
-        rng: np.random.Generator,
+        rng: Rng,
         limit: int | None = None,
     ) -> np.ndarray:
         """Returns the rows that differ from a row in one active gene.
 
-        Args:
-            codes: `(size,)` array.
-            active: `(size,)` boolean array.
-            rng: Generator for the genes that a change makes active.
-            limit: Integer, the number of rows to draw if there are more.
-                Defaults to `None`: all rows.
-
-        Returns:
-            `(n, size)` array.
+        Of more than `limit` rows so many are drawn. Genes that a change makes
+        active are drawn, too.
         """
         steps = np.zeros((self.size, len(_STEPS)))
         if self._some_wide:
             steps = _STEPS * 10.0 ** rng.uniform(*_STEP_SIZES, steps.shape)
         genes = np.flatnonzero(active)
+        pairs = zip(codes[genes].tolist(), steps[genes].tolist(), strict=True)
         others = [
-            self.columns[gene].others(code, pair)
-            for gene, code, pair in zip(
-                genes,
-                codes[genes].tolist(),
-                steps[genes].tolist(),
-                strict=True,
-            )
+            self.columns[gene].others(*pair)
+            for gene, pair in zip(genes, pairs, strict=True)
         ]
         changed = np.repeat(genes, [len(values) for values in others])
         values = np.array([code for some in others for code in some])

@@ -13,8 +13,6 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import TypeAlias
 
-import numpy as np
-
 from keras_evonas.evolution import labels
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
@@ -22,6 +20,7 @@ from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.mutation import Step
+from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.space import SearchSpace
@@ -143,14 +142,7 @@ class Engine:
         draft = self._draft_unseen(address)
         if draft is None:
             return None
-        return Individual(
-            birth=self.history.births,
-            genome=draft.genome,
-            parents=draft.parents,
-            operator=draft.operator,
-            traits=draft.traits,
-            rung=draft.rung,
-        )
+        return Individual(birth=self.history.births, **vars(draft))
 
     def tell(
         self,
@@ -160,7 +152,7 @@ class Engine:
         genome: Genome | None = None,
         violation: float = 0.0,
     ) -> Individual:
-        """Records the losses of a pending individual, whose trial has ended.
+        """Records and returns an individual with its losses, after its trial.
 
         Args:
             birth: The birth of the individual.
@@ -170,9 +162,6 @@ class Engine:
             violation: How far its trial was outside of the constraints that
                 are known only after it, 0 if it met all. Feasible individuals
                 are better than all others, whatever their losses.
-
-        Returns:
-            The individual with its losses.
 
         Raises:
             KeyError: If no individual of this birth is pending.
@@ -260,16 +249,11 @@ class Engine:
         it at each birth. With constraints it starts again each time and
         considers a few genomes only, so that it finds the same after a resume.
         """
-        if self._violation_of is not None:
-            unseen = (g for g in self.space.enumerate() if not self._seen(g))
-            for genome in itertools.islice(unseen, _ENUMERATED):
-                if self._violation(genome) == 0:
-                    return Draft(genome=genome, operator=_ENUMERATION)
-            return None
-        if self._unseen is None:
+        if self._unseen is None or self._violation_of is not None:
             self._unseen = self.space.enumerate()
-        for genome in self._unseen:
-            if not self._seen(genome):
+        unseen = (g for g in self._unseen if not self._seen(g))
+        for genome in itertools.islice(unseen, _ENUMERATED):
+            if self._violation(genome) == 0:
                 return Draft(genome=genome, operator=_ENUMERATION)
         return None
 
@@ -283,7 +267,7 @@ class Engine:
             self.closest = violation, genome
         return violation
 
-    def _propose(self, rng: np.random.Generator) -> Draft:
+    def _propose(self, rng: Rng) -> Draft:
         birth = self.history.births
         if birth < len(self._initial):
             return Draft(genome=self._initial[birth], operator=_INITIAL)

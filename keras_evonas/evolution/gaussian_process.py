@@ -4,8 +4,8 @@ The kernel is Matérn 5/2 (Rasmussen & Williams, 2006, equation 4.17) with a
 length scale for each gene, plus a constant for the unknown mean. A fit finds
 the parameters of the largest posterior density by L-BFGS with exact gradients
 from a fixed start, so that it depends on its data only. The uncertainty of the
-parameters follows from the curvature there (Laplace's approximation). Equations
-cited below without a source are those of the same book.
+parameters follows from the curvature there (Laplace's approximation). What is
+cited below without a source is in the same book.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from scipy import optimize
 # Keeps a covariance of equal points invertible, where a variance is about 1.
 _JITTER = 1e-8
 # Variance of the unknown mean of standardised losses. A constant mean with a
-# normal prior adds its variance to every covariance (section 2.7).
+# normal prior adds its variance to every covariance.
 _CONSTANT = 1.0
 # Bounds of the logarithms of parameters; beyond, exponentials of sums of them
 # overflow or vanish beside the jitter.
@@ -33,46 +33,32 @@ _LEAST_CURVATURE = 0.7
 
 @dataclasses.dataclass(frozen=True)
 class Prior:
-    """Normal distributions of the logarithms of the parameters.
+    """Means and standard deviations of the logarithms of the parameters."""
 
-    Each argument is a pair of mean and standard deviation.
-
-    Args:
-        distance: The squared distance of two random genomes, in units of the
-            length scales.
-        relevance: The weight of a gene in this distance, relative to others.
-        signal: The variance of the losses that the genes explain.
-        noise: The variance of the losses that they do not explain.
-    """
-
-    # Near 1 for any number of genes, so that neither all genomes look alike nor
-    # each one different from all others. Hvarfner et al. (2024) reach the same
-    # by length scales that grow with the root of the dimension.
+    # Squared distance of two random genomes in units of the length scales. Near
+    # 1 for any number of genes, so that neither all genomes look alike nor each
+    # one different from all others. Hvarfner et al. (2024) reach the same by
+    # length scales that grow with the root of the dimension.
     distance: tuple[float, float] = (0.0, 1.0)
-    # One deviation makes a gene 3.3 times as important as the median one.
+    # Weight of a gene in this distance, relative to others. One deviation makes
+    # a gene 3.3 times as important as the median one.
     relevance: tuple[float, float] = (0.0, 1.2)
-    # Losses are standardised, so that their variance is about 1.
+    # Variance of the losses, about 1 as standardised, that the genes explain.
     signal: tuple[float, float] = (0.0, 0.7)
-    # The median, 2 % of the variance, is that of BoTorch since version 0.12,
-    # which has a deviation of 1. This one is wider, 0.1 to 37 % within two
-    # deviations, as noise is below 10 % in some benchmarks and 60 % in others.
+    # Variance of the losses that they do not explain. The median, 2 %, is that
+    # of BoTorch since version 0.12, which has a deviation of 1. This one is
+    # wider, 0.1 to 37 % within two deviations, as noise is below 10 % in some
+    # benchmarks and 60 % in others.
     noise: tuple[float, float] = (-4.0, 1.5)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Data:
-    """Genomes and their losses, as the input of a Gaussian process.
+    """Genomes and their losses, as the input of a Gaussian process."""
 
-    Args:
-        features: `(n, f)` array, a row for each genome.
-        losses: `(n,)` array, standardised.
-        gene_of_feature: `(f,)` array of integers below `genes`.
-        genes: Integer, number of genes.
-    """
-
-    features: np.ndarray
-    losses: np.ndarray
-    gene_of_feature: np.ndarray
+    features: np.ndarray  # `(n, f)`, a row for each genome.
+    losses: np.ndarray  # `(n,)`, standardised.
+    gene_of_feature: np.ndarray  # `(f,)`, integers below `genes`.
     genes: int
 
     def rows(self, indices: np.ndarray) -> "Data":
@@ -99,29 +85,26 @@ class GaussianProcess:
         self._scaled = data.features * self._roots
         covariance = self._covariance(self._scaled)
         covariance[np.diag_indices_from(covariance)] += self._noise + _JITTER
-        # Algorithm 2.1: the Cholesky factor `L` of the covariance, noise
-        # included, and `alpha`, which is the covariance's inverse times losses.
+        # Algorithm 2.1, here and in `predict`: the Cholesky factor `L` of the
+        # covariance, noise included, and `alpha`, its inverse times losses.
         self._lower = linalg.cholesky(
             covariance, lower=True, overwrite_a=True, check_finite=False
         )
-        self._alpha = linalg.cho_solve(
-            (self._lower, True), data.losses, check_finite=False
-        )
+        self._alpha = self._solve(data.losses)
+
+    def _solve(self, right: np.ndarray) -> np.ndarray:
+        """Returns the covariance's inverse times the right side."""
+        factor = (self._lower, True)
+        return linalg.cho_solve(factor, right, check_finite=False)
 
     def _covariance(self, scaled: np.ndarray) -> np.ndarray:
         distances = squared_distances(scaled, self._scaled)
         return self._signal * _matern(distances) + _CONSTANT
 
     def predict(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Predicts the losses of genomes, without the noise of a training.
+        """Returns the means and variances of the losses of `(m, f)` features.
 
-        Follows equations 2.25 and 2.26.
-
-        Args:
-            features: `(m, f)` array.
-
-        Returns:
-            `(m,)` array of means and `(m,)` array of variances.
+        The variances are those without the noise of a training.
         """
         cross = self._covariance(features * self._roots)
         mean = cross @ self._alpha
@@ -139,17 +122,11 @@ class GaussianProcess:
         return self._data.losses - (self._noise + _JITTER) * self._alpha
 
     def believing(self, features: np.ndarray) -> "GaussianProcess":
-        """Adds genomes whose losses are taken to be as predicted.
+        """Adds `(m, f)` features whose losses are taken to be as predicted.
 
         The predicted means stay as they are, and the variances near these
         genomes fall, as they will once their trials end. Ginsbourger et al.
         (2010) call this the Kriging believer.
-
-        Args:
-            features: `(m, f)` array.
-
-        Returns:
-            The Gaussian process of all genomes.
         """
         if not len(features):
             return self
@@ -164,22 +141,14 @@ class GaussianProcess:
     def leave_one_out(self) -> np.ndarray:
         """Returns the `(n,)` array of losses, each as predicted by all others.
 
-        Follows equation 5.12, which needs no further fit.
+        Follows section 5.4.2, which needs no further fit.
         """
-        identity = np.eye(len(self._alpha))
-        inverse = linalg.cho_solve(
-            (self._lower, True), identity, check_finite=False
-        )
+        inverse = self._solve(np.eye(len(self._alpha)))
         return self._data.losses - self._alpha / inverse.diagonal()
 
 
 class Posterior:
-    """The negative log posterior density of the parameters, up to a constant.
-
-    Args:
-        data: The data.
-        prior: The prior.
-    """
+    """The negative log posterior density of parameters, up to a constant."""
 
     def __init__(self, data: Data, prior: Prior) -> None:
         self._data = data
@@ -239,40 +208,27 @@ class Posterior:
     def fit(self, evaluations: int) -> np.ndarray:
         """Finds the parameters of the largest density, from the prior's mean.
 
-        Args:
-            evaluations: Integer, the most computations of the density.
-
-        Returns:
-            `(genes + 3,)` array.
+        It computes the density so many times at most.
         """
-        bounds = [(-_LOG_LIMIT, _LOG_LIMIT)] * len(self.mean)
-        options = {"maxfun": evaluations, "maxiter": evaluations}
         found = optimize.minimize(
             self,
             self.mean,
             jac=True,
             method="L-BFGS-B",
-            bounds=bounds,
-            options=options,
+            bounds=[(-_LOG_LIMIT, _LOG_LIMIT)] * len(self.mean),
+            options={"maxfun": evaluations, "maxiter": evaluations},
         )
         return np.asarray(found.x)
 
     def sample(self, centre: np.ndarray, count: int) -> list[np.ndarray]:
         """Draws parameters from Laplace's approximation of the posterior.
 
-        Args:
-            centre: The parameters that `fit` returned.
-            count: Integer, the number of samples.
-
-        Returns:
-            List of `(genes + 3,)` arrays.
+        Its centre is what `fit` returned.
         """
         _, base = self(centre)
-        rows = []
-        for index in range(len(centre)):
-            moved = centre.copy()
-            moved[index] += _GRADIENT_STEP
-            rows.append((self(moved)[1] - base) / _GRADIENT_STEP)
+        steps = _GRADIENT_STEP * np.eye(len(centre))
+        slopes = [self(centre + step)[1] for step in steps]
+        rows = [(slope - base) / _GRADIENT_STEP for slope in slopes]
         # In units of the prior's deviations, where the prior's curvature is 1.
         curvature = self.deviation[:, None] * np.array(rows) * self.deviation
         values, axes = np.linalg.eigh((curvature + curvature.T) / 2)
@@ -326,6 +282,5 @@ def _symmetric(lower: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=16)
 def _normal_draws(count: int, size: int) -> np.ndarray:
-    return np.random.Generator(np.random.PCG64(0)).standard_normal(
-        (count, size)
-    )
+    rng = np.random.Generator(np.random.PCG64(0))
+    return rng.standard_normal((count, size))

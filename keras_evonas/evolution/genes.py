@@ -22,6 +22,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from keras_evonas.evolution.randomness import Rng
+
 Value: TypeAlias = bool | int | float | str
 Genome: TypeAlias = Mapping[str, Value]
 
@@ -57,7 +59,22 @@ class Categorical:
     ordered: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _check_values(self.values)
+        values = self.values
+        # Exact types: NumPy's float64 is a float, but Keras takes Python's.
+        odd = [value for value in values if type(value) not in _PLAIN]
+        if odd:
+            raise ValueError(
+                "`values` must hold Python `bool`, `int`, `float` and `str`. "
+                f"Received: {odd[0]!r} of type {type(odd[0])}. For a NumPy "
+                "scalar pass its `.item()`."
+            )
+        if not values or len(set(values)) != len(values):
+            raise ValueError(
+                "`values` must be a tuple of distinct values, at least one. "
+                f"Received: values={values}. Values that are equal in Python, "
+                "such as `True`, `1` and `1.0`, cannot be told apart; use "
+                "strings."
+            )
 
     @functools.cached_property
     def _index(self) -> dict[Value, int]:
@@ -83,13 +100,11 @@ class Categorical:
         """Returns the index of `value` in `values`."""
         return self._index[value]
 
-    def sample(self, rng: np.random.Generator) -> Value:
+    def sample(self, rng: Rng) -> Value:
         """Draws a value uniformly."""
         return self.values[int(rng.integers(len(self.values)))]
 
-    def step(
-        self, value: Value, rng: np.random.Generator, scale: float
-    ) -> Value:
+    def step(self, value: Value, rng: Rng, scale: float) -> Value:
         """Draws another value, since without an order none is nearer."""
         del scale
         return resample(self, value, rng)
@@ -122,18 +137,10 @@ class Grid(Categorical):
         """Returns the value nearest to a position in `[0, 1]`."""
         return self.values[round(position * (len(self.values) - 1))]
 
-    def step(
-        self, value: Value, rng: np.random.Generator, scale: float
-    ) -> Value:
-        """Moves by at least one value.
+    def step(self, value: Value, rng: Rng, scale: float) -> Value:
+        """Moves by a normal step, at least to the next value if there is one.
 
-        Args:
-            value: The value to start from.
-            rng: The generator to draw from.
-            scale: Standard deviation of the move, as a share of the grid.
-
-        Returns:
-            Another value, unless the grid has only one.
+        Its standard deviation is the share `scale` of the grid.
         """
         last = len(self.values) - 1
         if not last:
@@ -149,10 +156,8 @@ class Grid(Categorical):
     def neighbours(self, value: Value) -> tuple[Value, ...]:
         """Returns the values before and after."""
         index = self._index[value]
-        return (
-            self.values[max(index - 1, 0) : index]
-            + (self.values[index + 1 : index + 2])
-        )
+        before = self.values[max(index - 1, 0) : index]
+        return before + self.values[index + 1 : index + 2]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,27 +185,20 @@ class Interval:
     ordered: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        finite = math.isfinite(self.low) and math.isfinite(self.high)
-        if not finite or self.low > self.high:
-            raise ValueError(
-                "`low` and `high` must be finite and in order. Received: "
-                f"low={self.low}, high={self.high}."
-            )
-        if self.integer and (self.low % 1 or self.high % 1):
-            raise ValueError(
-                "`low` and `high` must be whole numbers for integer=True. "
-                f"Received: low={self.low}, high={self.high}."
-            )
-        if self.scale not in _SCALES:
-            raise ValueError(
-                f"`scale` must be one of {_SCALES}. Received: "
-                f"scale={self.scale!r}."
-            )
-        if self.scale != "linear" and self.low <= 0:
-            raise ValueError(
-                f"`low` must be positive for scale={self.scale!r}. Received: "
-                f"low={self.low}. Raise `low` or use scale='linear'."
-            )
+        low, high, scale = self.low, self.high, self.scale
+        received = f"Received: low={low}, high={high}, scale={scale!r}."
+        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+            wanted = "`low` and `high` must be finite and in order."
+        elif self.integer and (low % 1 or high % 1):
+            wanted = "`low` and `high` must be whole numbers for integer=True."
+        elif scale not in _SCALES:
+            wanted = f"`scale` must be one of {_SCALES}."
+        elif scale != "linear" and low <= 0:
+            wanted = f"`low` must be positive for scale={scale!r}."
+            received += " Raise `low` or use scale='linear'."
+        else:
+            return
+        raise ValueError(f"{wanted} {received}")
 
     @property
     def size(self) -> float:
@@ -263,22 +261,15 @@ class Interval:
             return int(min(max(math.floor(value), self.low), self.high))
         return float(min(max(value, self.low), self.high))
 
-    def sample(self, rng: np.random.Generator) -> Value:
+    def sample(self, rng: Rng) -> Value:
         """Draws a value uniformly on the scale."""
         return self.at(rng.random())
 
-    def step(
-        self, value: Value, rng: np.random.Generator, scale: float
-    ) -> Value:
+    def step(self, value: Value, rng: Rng, scale: float) -> Value:
         """Moves by a normal step on the scale, reflected at the bounds.
 
-        Args:
-            value: The value to start from.
-            rng: The generator to draw from.
-            scale: Standard deviation of the move, as a share of the interval.
-
-        Returns:
-            Another value, unless the interval has only one.
+        Its standard deviation is the share `scale` of the interval. The value
+        changes, unless the interval has only one.
         """
         if self.size == 1:
             return value
@@ -309,11 +300,8 @@ class Interval:
             for sign in (-1, 1)
         ]
         if self.integer:
-            moved += [
-                near
-                for near in (int(value) - 1, int(value) + 1)
-                if self.contains(near)
-            ]
+            nearest = (int(value) - 1, int(value) + 1)
+            moved += [near for near in nearest if self.contains(near)]
         return tuple(dict.fromkeys(near for near in moved if near != value))
 
 
@@ -372,7 +360,7 @@ class Gene:
         return all(condition.holds(genome) for condition in self.conditions)
 
 
-def resample(domain: Domain, value: Value, rng: np.random.Generator) -> Value:
+def resample(domain: Domain, value: Value, rng: Rng) -> Value:
     """Draws from `domain` a value other than `value`, if there is one."""
     if isinstance(domain, Interval):
         if domain.size == 1:
@@ -389,28 +377,9 @@ def resample(domain: Domain, value: Value, rng: np.random.Generator) -> Value:
     return domain.values[index + (index >= domain.index(value))]
 
 
-def _check_values(values: tuple[Value, ...]) -> None:
-    # Exact types: NumPy's float64 is a float, but Keras and JSON take Python's.
-    odd = [value for value in values if type(value) not in _PLAIN]
-    if odd:
-        raise ValueError(
-            "`values` must hold Python `bool`, `int`, `float` and `str`. "
-            f"Received: {odd[0]!r} of type {type(odd[0])}. For a NumPy scalar "
-            "pass its `.item()`."
-        )
-    if not values or len(set(values)) != len(values):
-        raise ValueError(
-            "`values` must be a tuple of distinct values, at least one. "
-            f"Received: values={values}. Values that are equal in Python, such "
-            "as `True`, `1` and `1.0`, cannot be told apart; use strings."
-        )
-
-
 def _van_der_corput(count: int) -> float:
-    """Returns the term of van der Corput's sequence: 1/2, 1/4, 3/4, 1/8 ...
-
-    It mirrors the bits of `count` at the binary point.
-    """
+    """Returns the term of van der Corput's sequence: 1/2, 1/4, 3/4, 1/8 ..."""
+    # It mirrors the bits of `count` at the binary point.
     position, base = 0.0, 0.5
     while count:
         position += base * (count & 1)

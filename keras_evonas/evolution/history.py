@@ -42,18 +42,16 @@ class Draft:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Individual:
-    """A genome with its origin and, once its trial has ended, its losses.
+    """A draft that was born and, once its trial has ended, has losses.
+
+    What is not named here is as in `Draft`. The genome holds active genes only,
+    and the rung is the number of individuals whose training it continues, one
+    after another.
 
     Args:
         birth: Its number in the order of births, from 0.
-        genome: Mapping of the names of its active genes to their values.
-        parents: Birth numbers of its parents.
-        operator: Labels of the operators that made it.
-        traits: Numbers that its children inherit beside the genes.
         losses: One number for each objective, lower is better. `None` while it
             is pending, and if its trial failed.
-        rung: Integer, the number of individuals whose training it continues,
-            one after another; see `keras_evonas.evolution.rungs`.
         violation: How far its trial was outside of the constraints, 0 if it
             met all of them.
     """
@@ -88,17 +86,11 @@ def best_first(individuals: Sequence[Individual]) -> list[Individual]:
 
     Individuals that violate no constraint come first, the others by how much
     they violate (Deb, 2000). With one objective they are sorted by loss, with
-    several by the crowded comparison of Deb et al. (2002).
-
-    Args:
-        individuals: Individuals that have ended.
-
-    Returns:
-        List of the viable ones.
+    several by the crowded comparison of Deb et al. (2002). Those that are not
+    viable are left out.
     """
-    viable = sorted(
-        (one for one in individuals if one.viable), key=lambda one: one.birth
-    )
+    viable = [one for one in individuals if one.viable]
+    viable.sort(key=lambda one: one.birth)
     losses = [one.losses for one in viable if one.losses is not None]
     if not losses or len(losses[0]) == 1:
         return sorted(viable, key=lambda one: (one.violation, one.losses))
@@ -112,12 +104,6 @@ def single_losses(individuals: Sequence[Individual]) -> np.ndarray:
     It is the first loss of an individual that is feasible. An individual that
     violates a constraint is worse than all that violate none, and the worse
     the more it violates (Deb, 2000). One that failed is as bad as the worst.
-
-    Args:
-        individuals: `n` individuals that have ended.
-
-    Returns:
-        `(n,)` array of finite numbers.
     """
     violations = np.array([one.violation for one in individuals])
     sound = np.array([one.viable for one in individuals], bool)
@@ -177,11 +163,7 @@ class History:
         return view
 
     def individual(self, birth: int) -> Individual:
-        """Returns the individual of a birth, ended or pending.
-
-        Raises:
-            KeyError: If there is no such birth.
-        """
+        """Returns an individual, ended or pending, or raises a `KeyError`."""
         if not 0 <= birth < self.births:
             raise KeyError(
                 f"`birth` must be one of the {self.births} births so far, "
@@ -190,11 +172,7 @@ class History:
         return self._individuals[birth]
 
     def begin(self, individual: Individual, space: SearchSpace) -> None:
-        """Records a birth.
-
-        Raises:
-            ValueError: If the individual is not the next birth.
-        """
+        """Records a birth; see `Engine.record`."""
         if individual.birth != self.births:
             raise ValueError(
                 "`individual` must be the next birth: births are recorded "
@@ -215,25 +193,7 @@ class History:
         genome: Mapping[str, Value] | None = None,
         violation: float = 0.0,
     ) -> Individual:
-        """Records the end of an individual's trial.
-
-        Args:
-            birth: The birth of the individual.
-            losses: One number for each objective, lower is better; `None` if
-                the trial failed.
-            space: The space of the search.
-            genome: The genome, if it changed because the space grew when the
-                network was built.
-            violation: How far the trial was outside of the constraints.
-
-        Returns:
-            The individual with its losses.
-
-        Raises:
-            KeyError: If no individual of this birth is pending.
-            TypeError: If `losses` is a bare number.
-            ValueError: If `losses` holds more or fewer numbers than before.
-        """
+        """Records the end of an individual's trial; see `Engine.tell`."""
         if birth not in self.pending:
             raise KeyError(
                 "`birth` must be pending, and each can end once. Received: "
@@ -248,18 +208,13 @@ class History:
                 del self._births_of[old]
             born = dataclasses.replace(born, genome=dict(genome))
             self._note(born, space)
-        individual = dataclasses.replace(
-            born, losses=checked, violation=violation
-        )
-        self._individuals[birth] = individual
-        self.ended.append(individual)
-        return individual
+        ended = dataclasses.replace(born, losses=checked, violation=violation)
+        self._individuals[birth] = ended
+        self.ended.append(ended)
+        return ended
 
     def grow(self, space: SearchSpace) -> None:
-        """Counts all individuals as born in a space with more genes.
-
-        Genes that an individual lacks count as having their defaults.
-        """
+        """Counts all as born in a larger space, with defaults for new genes."""
         self._births_of.clear()
         for individual in self._individuals:
             self._note(individual, space)

@@ -13,14 +13,7 @@ def define(label: str, meaning: str) -> str:
     """Gives a label its meaning.
 
     A label that ends with `+` is put before others, and its meaning after
-    theirs.
-
-    Args:
-        label: String, as it is recorded.
-        meaning: String, plain words for readers of no code.
-
-    Returns:
-        The label.
+    theirs. Returns the label as it is recorded.
     """
     _MEANINGS[label] = meaning
     return label

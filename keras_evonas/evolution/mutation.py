@@ -5,11 +5,9 @@ value. It never changes inactive genes.
 """
 
 import dataclasses
+import itertools
 import math
-from typing import ClassVar
 from typing import Protocol
-
-import numpy as np
 
 from keras_evonas.evolution import labels
 from keras_evonas.evolution.checks import check_range
@@ -17,6 +15,7 @@ from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.genes import resample
 from keras_evonas.evolution.history import Draft
+from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.space import SearchSpace
 
 _RATE_TRAIT = "mutation_rate"
@@ -25,18 +24,13 @@ _RATE_TRAIT = "mutation_rate"
 class Mutation(Protocol):
     """Changes a draft."""
 
-    def __call__(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
-        """Changes a draft.
+    def __call__(self, draft: Draft, space: SearchSpace, rng: Rng) -> Draft:
+        """Returns a changed draft; the argument stays as it is.
 
         Args:
             draft: The draft, with all active genes.
             space: The space of the draft.
             rng: The generator to draw from.
-
-        Returns:
-            A changed draft; the argument stays as it is.
         """
 
 
@@ -53,14 +47,12 @@ class Resample:
     """
 
     rate: float | None = None
-    label: ClassVar[str] = labels.define("resample", "some genes drawn anew")
+    label = labels.define("resample", "some genes drawn anew")
 
     def __post_init__(self) -> None:
         _check_rate(self.rate)
 
-    def __call__(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
+    def __call__(self, draft: Draft, space: SearchSpace, rng: Rng) -> Draft:
         """Changes some genes; see `Mutation`."""
         changes = {
             gene.name: resample(gene.domain, draft.genome[gene.name], rng)
@@ -73,11 +65,9 @@ class Resample:
 class ResampleOne:
     """Draws exactly one gene anew (Real et al., 2019)."""
 
-    label: ClassVar[str] = labels.define("resample_one", "one gene drawn anew")
+    label = labels.define("resample_one", "one gene drawn anew")
 
-    def __call__(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
+    def __call__(self, draft: Draft, space: SearchSpace, rng: Rng) -> Draft:
         """Changes one gene; see `Mutation`."""
         genes = space.mutable(draft.genome)
         if not genes:
@@ -111,16 +101,14 @@ class Step:
     rate: float | None = None
     scale: float = 0.15
     resample: float = 0.3
-    label: ClassVar[str] = labels.define("step", "small changes")
+    label = labels.define("step", "small changes")
 
     def __post_init__(self) -> None:
         _check_rate(self.rate)
         check_range("scale", self.scale, 0.0, 1.0, low_open=True)
         check_range("resample", self.resample, 0.0, 1.0)
 
-    def __call__(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
+    def __call__(self, draft: Draft, space: SearchSpace, rng: Rng) -> Draft:
         """Changes some genes; see `Mutation`."""
         changes: dict[str, Value] = {}
         for gene in _chosen(draft, space, self.rate, rng):
@@ -167,9 +155,7 @@ class SelfAdaptive:
         )
         check_range("highest", self.highest, 0.0, 1.0, low_open=True)
 
-    def __call__(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
+    def __call__(self, draft: Draft, space: SearchSpace, rng: Rng) -> Draft:
         """Changes the rate, then the genes; see `Mutation`."""
         lowest = 1 / max(1, len(space.mutable(draft.genome)))
         rate = draft.traits.get(_RATE_TRAIT, lowest)
@@ -187,10 +173,7 @@ def _check_rate(rate: float | None) -> None:
 
 
 def _chosen(
-    draft: Draft,
-    space: SearchSpace,
-    rate: float | None,
-    rng: np.random.Generator,
+    draft: Draft, space: SearchSpace, rate: float | None, rng: Rng
 ) -> list[Gene]:
     """Draws the genes to change, at least one if any can change."""
     genes = space.mutable(draft.genome)
@@ -200,14 +183,11 @@ def _chosen(
     drawn = rng.random(len(genes)) < chance
     if not drawn.any():
         drawn[int(rng.integers(len(genes)))] = True
-    return [
-        gene for gene, is_drawn in zip(genes, drawn, strict=True) if is_drawn
-    ]
+    return list(itertools.compress(genes, drawn))
 
 
 def _changed(draft: Draft, changes: dict[str, Value], label: str) -> Draft:
-    # A draft that was born before is mutated again, maybe many times: the same
-    # label is noted once.
+    # A draft that was born before is mutated again: its label is noted once.
     return dataclasses.replace(
         draft,
         genome={**draft.genome, **changes},

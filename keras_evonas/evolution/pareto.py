@@ -2,7 +2,7 @@
 
 Pure functions of arrays of losses, with a row for each point and a column for
 each objective, lower is better. A row that holds a NaN counts as the worst in
-all objectives.
+all objectives. Arrays of other dimensions raise a `ValueError`.
 
 A point *dominates* another if it is nowhere worse and somewhere better. With
 violations of constraints, the rules of Deb (2000) come before that: a
@@ -36,9 +36,6 @@ def ranks(
 
     Returns:
         `(n,)` array: 0 for the first front, 1 for the next, and so on.
-
-    Raises:
-        ValueError: If `losses` is not two-dimensional.
     """
     points = _checked(losses)
     if violations is not None:
@@ -93,15 +90,8 @@ def crowding_distances(losses: npt.ArrayLike) -> npt.NDArray[np.float64]:
     constant or infinite over the front contributes nothing instead of
     dividing by zero.
 
-    Args:
-        losses: `(n, m)` array, the points of one front.
-
-    Returns:
-        `(n,)` array, larger where it is less crowded; `inf` for one point at
-        each end of each objective.
-
-    Raises:
-        ValueError: If `losses` is not two-dimensional.
+    The `(n, m)` points of one front have `(n,)` distances, larger where it is
+    less crowded; `inf` for one point at each end of each objective.
     """
     points = _checked(losses)
     distances = np.zeros(len(points))
@@ -130,9 +120,6 @@ def order(
 
     Returns:
         `(n,)` array of indices, the best first.
-
-    Raises:
-        ValueError: If `losses` is not two-dimensional.
     """
     points = _checked(losses)
     rank = ranks(points, violations)
@@ -144,7 +131,7 @@ def order(
 
 
 def hypervolume(losses: npt.ArrayLike, reference: Sequence[float]) -> float:
-    """Measures the space that points dominate, up to a reference point.
+    """Returns the volume that points dominate, up to a reference point.
 
     Exact for any number of objectives, by slicing along the last one. Meant
     for two or three: the time grows like `n ** (m - 1)`.
@@ -154,12 +141,8 @@ def hypervolume(losses: npt.ArrayLike, reference: Sequence[float]) -> float:
             objective contribute nothing.
         reference: `m` finite numbers, losses that are just not acceptable.
 
-    Returns:
-        The dominated volume, 0 for no points.
-
     Raises:
-        ValueError: If `losses` is not two-dimensional, or `reference` has not
-            one finite number for each objective.
+        ValueError: If `reference` has not one finite number for each objective.
     """
     points = _checked(losses)
     corner = np.asarray(reference, dtype=float)
@@ -174,9 +157,8 @@ def hypervolume(losses: npt.ArrayLike, reference: Sequence[float]) -> float:
 
 
 def _volume(points: Losses, corner: Losses) -> float:
-    # Between two successive values of the last objective the dominated space is
-    # a slab: its base is dominated by the points up to there, in one objective
-    # less.
+    # Between two values of the last objective, what is dominated is a slab, its
+    # base dominated by the points up to there in one objective less.
     if not len(points):
         return 0.0
     if len(corner) == 1:
@@ -186,13 +168,12 @@ def _volume(points: Losses, corner: Losses) -> float:
     if len(corner) == 2:
         widths = corner[0] - np.minimum.accumulate(points[:, 0])
         return float(np.dot(widths, depths))
-    return float(
-        sum(
-            depth * _volume(points[: index + 1, :-1], corner[:-1])
-            for index, depth in enumerate(depths)
-            if depth > 0
-        )
-    )
+    slabs = [
+        depth * _volume(points[: index + 1, :-1], corner[:-1])
+        for index, depth in enumerate(depths)
+        if depth > 0
+    ]
+    return float(sum(slabs))
 
 
 def knee_point(losses: npt.ArrayLike) -> int:
@@ -209,8 +190,7 @@ def knee_point(losses: npt.ArrayLike) -> int:
         The index of the point; of equals the first.
 
     Raises:
-        ValueError: If `losses` is not two-dimensional, or holds no point that
-            is finite.
+        ValueError: If `losses` holds no point that is finite.
     """
     points = _checked(losses)
     finite = np.flatnonzero(np.isfinite(points).all(axis=1))

@@ -20,10 +20,10 @@ from keras_evonas.evolution.checks import Size
 from keras_evonas.evolution.gaussian_process import GaussianProcess
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
-from keras_evonas.evolution.multiobjective import nsga2
 from keras_evonas.evolution.screening import ScreenedEvolution
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
+from keras_evonas.evolution.strategies import nsga2
 from keras_evonas.evolution.surrogate import Surrogate
 from keras_evonas.evolution.surrogate import half_ranked
 from keras_evonas.evolution.surrogate import surrogate_of
@@ -46,14 +46,9 @@ Box = tuple[tuple[float, float], ...]
 def boxes(losses: np.ndarray, reference: Sequence[float]) -> list[Box]:
     """Cuts the space that no point dominates into boxes.
 
-    Args:
-        losses: `(n, m)` array, the points.
-        reference: `m` numbers, the upper corner of the space.
-
-    Returns:
-        List of boxes that do not overlap, each a lower and an upper bound for
-        every objective. Together they hold all that is below `reference` and
-        not dominated.
+    The boxes do not overlap. Each is a lower and an upper bound for every
+    objective, and together they hold all that no row of the `(n, m)` array
+    `losses` dominates, up to the `m` numbers of `reference`.
     """
     corner = [float(number) for number in reference]
     points = losses[(losses < np.array(corner)).all(axis=1)]
@@ -82,15 +77,8 @@ def log_expected_hypervolume_improvement(
     of distribution functions. Integrated over a box it is a product of
     differences of expected improvements, since the expected improvement on a
     bound is the integral of the distribution function up to that bound. Yang et
-    al. (2019) sum such boxes, too.
-
-    Args:
-        means: `(n, m)` array, predicted losses, independent of each other.
-        variances: `(n, m)` array, positive.
-        cut: The boxes of the undominated space; see `boxes`.
-
-    Returns:
-        `(n,)` array.
+    al. (2019) sum such boxes, too. The means and variances are `(n, m)` arrays,
+    the result is an `(n,)` array.
     """
     edges = np.array(cut)  # (boxes, m, 2)
     volume = np.ones((len(means), len(cut)))
@@ -117,13 +105,10 @@ class FrontSurrogate(Surrogate):
     """Predicts all losses; its gain is hypervolume of the Pareto front.
 
     Its trust is the least one of all objectives.
-
-    Args:
-        models: For each sample of the parameters a Gaussian process for each
-            objective.
-        cuts: For each sample the boxes of the undominated space.
     """
 
+    # For each sample of the parameters a model of each objective, and the boxes
+    # of the undominated space.
     models: Sequence[Sequence[GaussianProcess]]
     cuts: Sequence[Sequence[Box]]
 
@@ -144,25 +129,17 @@ class FrontSurrogate(Surrogate):
         logs = []
         for models, cut in zip(self.models, self.cuts, strict=True):
             predicted = [model.predict(features) for model in models]
-            means, variances = np.stack(predicted, axis=2)
-            logs.append(
-                log_expected_hypervolume_improvement(means, variances, cut)
-            )
+            mean, variance = np.stack(predicted, axis=2)
+            gain = log_expected_hypervolume_improvement(mean, variance, cut)
+            logs.append(gain)
         return np.asarray(special.logsumexp(logs, axis=0))
 
 
 def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
-    """Makes a surrogate of all objectives of a history.
+    """Makes a surrogate of all objectives from a feasible individual on.
 
     Failures and individuals that violate a constraint count as the worst in
     all objectives; see `surrogate_of`.
-
-    Args:
-        space: The space.
-        history: The history, with at least one feasible individual.
-
-    Returns:
-        The surrogate. It depends on its arguments only.
     """
     parts = [
         surrogate_of(space, part, (half_ranked,)) for part in _views(history)
@@ -180,20 +157,16 @@ def front_surrogate_of(space: SearchSpace, history: History) -> FrontSurrogate:
     # little use, so it gains hypervolume only at every second birth.
     is_limited = bool(history.births % 2) and bool(drawn.any())
     models = list(zip(*(part.models for part in parts), strict=False))
-    means = [
-        np.column_stack([model.predict(features)[0] for model in some])
-        for some in models
-    ]
+    means, cuts = [], []
+    for some in models:
+        mean = np.column_stack([model.predict(features)[0] for model in some])
+        limit = float(np.median(mean[drawn, 0])) if is_limited else np.inf
+        means.append(mean)
+        cuts.append(_undominated(mean[feasible], limit))
     return FrontSurrogate(
         encoding=encoding,
         models=models,
-        cuts=[
-            _undominated(
-                mean[feasible],
-                float(np.median(mean[drawn, 0])) if is_limited else np.inf,
-            )
-            for mean in means
-        ],
+        cuts=cuts,
         codes=codes,
         active=active,
         expected=np.mean(means, axis=0),
@@ -235,9 +208,8 @@ def _views(history: History) -> list[History]:
 
 
 def _seen_by(objective: int, one: Individual) -> Individual:
-    if one.losses is None or not one.viable:
-        return dataclasses.replace(one, losses=None)
-    return dataclasses.replace(one, losses=(one.losses[objective],))
+    losses = (one.losses[objective],) if one.losses and one.viable else None
+    return dataclasses.replace(one, losses=losses)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -271,20 +243,8 @@ def screened_nsga2(
     """Returns NSGA-II whose children are chosen by Gaussian processes.
 
     Suits searches of up to some hundred trials, in which each trial is costly.
-
-    Args:
-        evolution: The evolution that makes children, or `None` for `nsga2()`.
-        initial_size: Integer or `"auto"`; see `ScreenedEvolution`.
-        unscreened: Integer, one of so many children is unscreened; see
-            `ScreenedEvolution`. Defaults to 10.
-        default_first: Boolean, whether the defaults of the space come first.
-            Defaults to `True`.
-
-    Returns:
-        The strategy.
-
-    Raises:
-        ValueError: If a number is out of range.
+    The arguments are those of `ScreenedParetoEvolution`, except that every
+    tenth child is unscreened.
     """
     return ScreenedParetoEvolution(
         evolution=nsga2() if evolution is None else evolution,

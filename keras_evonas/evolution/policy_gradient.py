@@ -1,7 +1,6 @@
 """Policy gradient: a distribution of genomes that learns from rewards."""
 
 import dataclasses
-from typing import TypeAlias
 
 import numpy as np
 
@@ -16,20 +15,20 @@ from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import single_losses
-from keras_evonas.evolution.mutation import ResampleOne
+from keras_evonas.evolution.randomness import Rng
+from keras_evonas.evolution.replacement import Population
 from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.evolution.strategies import Strategy
 
 _POLICY = labels.define("policy", "drawn from the learnt policy")
 
 # Advantages are measured in standard deviations of the losses and cut off here:
 # one loss that diverged would else settle the policy for good.
-_LARGEST_ADVANTAGE = 3.0
-
-Preferences: TypeAlias = dict[Gene, np.ndarray]
+_LARGEST = 3.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PolicyGradient:
+class PolicyGradient(Strategy):
     """REINFORCE (Williams, 1992) over the genes, as in Zoph & Le (2017).
 
     A genome is drawn gene by gene from the softmax of preferences. Once its
@@ -66,29 +65,18 @@ class PolicyGradient:
         check_range("decay", self.decay, 0.0, 0.999)
         check_integer("bins", self.bins, lowest=2)
 
-    def configure(self, max_trials: int | None) -> "PolicyGradient":
-        """Has nothing to resolve; see `Strategy`."""
-        del max_trials
-        return self
-
-    def begin(self) -> tuple[Individual, ...]:
+    def begin(self) -> Population:
         """Returns an empty tuple; see `Strategy`."""
         return ()
 
-    def absorb(
-        self, state: tuple[Individual, ...], individual: Individual
-    ) -> tuple[Individual, ...]:
+    def absorb(self, state: Population, individual: Individual) -> Population:
         """Keeps all individuals that ended, in order; see `Strategy`."""
         if not individual.viable:
             individual = dataclasses.replace(individual, losses=None)
         return (*state, individual)
 
     def propose(
-        self,
-        state: tuple[Individual, ...],
-        space: SearchSpace,
-        history: History,
-        rng: np.random.Generator,
+        self, state: Population, space: SearchSpace, history: History, rng: Rng
     ) -> Draft:
         """Draws a genome from the policy; see `Strategy`."""
         del history
@@ -102,26 +90,13 @@ class PolicyGradient:
             genome[gene.name] = _value_of(gene.domain, index, len(chances), rng)
         return Draft(genome=genome, operator=_POLICY)
 
-    def vary(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
-        """Changes one gene; see `Strategy`."""
-        return ResampleOne()(draft, space, rng)
-
     def preferences(
-        self, state: tuple[Individual, ...], space: SearchSpace
-    ) -> Preferences:
-        """Returns the policy after some individuals ended.
+        self, state: Population, space: SearchSpace
+    ) -> dict[Gene, np.ndarray]:
+        """Returns for each gene a preference for each value, or each bin.
 
-        It is computed from the start each time, since the space may have grown.
-
-        Args:
-            state: The individuals that ended, in order.
-            space: The space.
-
-        Returns:
-            Dictionary from genes to arrays, with a preference for each value
-            or part of an interval.
+        They are computed from the start each time, since the space may have
+        grown.
         """
         preferences = {
             gene: np.zeros(_levels(gene.domain, self.bins))
@@ -143,7 +118,7 @@ class PolicyGradient:
                 table += self.learning_rate * advantage * gradient
         return preferences
 
-    def _advantages(self, state: tuple[Individual, ...]) -> list[float]:
+    def _advantages(self, state: Population) -> list[float]:
         """Returns how far each loss is below the baseline, in deviations."""
         baseline, variance, number = 0.0, 0.0, 0
         advantages = []
@@ -162,9 +137,7 @@ class PolicyGradient:
             variance += weight * (gain**2 - variance)
             deviation = variance**0.5
             advantage = gain / deviation if deviation > 0 else 0.0
-            advantages.append(
-                max(-_LARGEST_ADVANTAGE, min(advantage, _LARGEST_ADVANTAGE))
-            )
+            advantages.append(max(-_LARGEST, min(advantage, _LARGEST)))
             baseline -= weight * gain
         return advantages
 
@@ -172,19 +145,7 @@ class PolicyGradient:
 def policy_gradient(
     *, learning_rate: float = 0.5, decay: float = 0.8
 ) -> PolicyGradient:
-    """Returns REINFORCE over the genes; see `PolicyGradient`.
-
-    Args:
-        learning_rate: Float, the step of the preferences. Defaults to 0.5.
-        decay: Float in `[0, 1)`, the weight of the past in the moving averages.
-            Defaults to 0.8.
-
-    Returns:
-        The strategy.
-
-    Raises:
-        ValueError: If a number is out of range.
-    """
+    """Returns REINFORCE over the genes; see `PolicyGradient`."""
     return PolicyGradient(learning_rate=learning_rate, decay=decay)
 
 
@@ -206,9 +167,7 @@ def _index_of(domain: Domain, value: Value, levels: int) -> int:
     return domain.index(value)
 
 
-def _value_of(
-    domain: Domain, index: int, levels: int, rng: np.random.Generator
-) -> Value:
+def _value_of(domain: Domain, index: int, levels: int, rng: Rng) -> Value:
     if isinstance(domain, Interval):
         return domain.at((index + rng.random()) / levels)
     return domain.values[index]

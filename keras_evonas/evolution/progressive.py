@@ -7,11 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from keras_evonas.evolution import checks
 from keras_evonas.evolution import labels
-from keras_evonas.evolution.checks import Size
-from keras_evonas.evolution.checks import check_positive_integer
-from keras_evonas.evolution.checks import check_size
-from keras_evonas.evolution.checks import resolved
 from keras_evonas.evolution.genes import Categorical
 from keras_evonas.evolution.genes import Domain
 from keras_evonas.evolution.genes import Gene
@@ -20,6 +17,7 @@ from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
+from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
 from keras_evonas.evolution.strategies import EvolutionState
@@ -76,14 +74,14 @@ class ProgressiveSearch(GuidedEvolution):
     """
 
     levels: int = 3
-    opening: Size = "auto"
+    opening: checks.Size = "auto"
     initial_size: int = 6
     evolution: Evolution = dataclasses.field(default_factory=genetic_algorithm)
 
     def __post_init__(self) -> None:
-        check_positive_integer("levels", self.levels)
-        check_positive_integer("initial_size", self.initial_size)
-        check_size("opening", self.opening)
+        checks.check_positive_integer("levels", self.levels)
+        checks.check_positive_integer("initial_size", self.initial_size)
+        checks.check_size("opening", self.opening)
 
     def configure(self, max_trials: int | None) -> "ProgressiveSearch":
         """Resolves `"auto"`; see `Strategy`."""
@@ -98,7 +96,7 @@ class ProgressiveSearch(GuidedEvolution):
         state: EvolutionState,
         space: SearchSpace,
         history: History,
-        rng: np.random.Generator,
+        rng: Rng,
     ) -> Draft:
         """Proposes the best candidate of the open space; see `Strategy`."""
         level = self.level(history.births)
@@ -109,10 +107,9 @@ class ProgressiveSearch(GuidedEvolution):
         surrogate = surrogate_of(space, history)
         for wider in range(level, self.levels + 1):
             part = opened(space, wider, self.levels)
-            drafts = self._candidates(surrogate, state, part, rng)
             new = [
                 one
-                for one in drafts
+                for one in self._candidates(surrogate, state, part, rng)
                 if space.contains(one.genome)
                 and not history.seen(space.key(one.genome))
             ]
@@ -121,12 +118,8 @@ class ProgressiveSearch(GuidedEvolution):
         return Draft()
 
     def level(self, births: int) -> int:
-        """Returns the level of the space after a number of births, from 1 on.
-
-        Raises:
-            RuntimeError: If `opening` is still `"auto"`.
-        """
-        opening = resolved("opening", self.opening)
+        """Returns the level of the space after so many births, from 1 on."""
+        opening = checks.resolved("opening", self.opening)
         return min(self.levels, 1 + births * self.levels // opening)
 
     def _candidates(
@@ -134,59 +127,32 @@ class ProgressiveSearch(GuidedEvolution):
         surrogate: Surrogate,
         state: EvolutionState,
         part: SearchSpace,
-        rng: np.random.Generator,
+        rng: Rng,
     ) -> Iterator[Draft]:
         for index in surrogate.elites(_ELITES):
             elite = surrogate.individuals[index]
-            genome = part.express(elite.genome, rng)
+            genome, parents = part.express(elite.genome, rng), (elite.birth,)
             near = list(part.neighbours(genome))
             for place in rng.permutation(len(near))[:_NEIGHBOURS]:
+                genome = part.express(near[place], rng)
                 yield Draft(
-                    genome=part.express(near[place], rng),
-                    parents=(elite.birth,),
-                    operator=f"{_PROGRESSIVE}{labels.NEIGHBOUR}",
+                    genome=genome, parents=parents, operator=labels.NEIGHBOUR
                 )
         for _ in range(_CHILDREN):
             child = self.evolution.breed(state.population, part, rng)
-            yield dataclasses.replace(
-                child,
-                genome=part.express(child.genome, rng),
-                operator=f"{_PROGRESSIVE}{child.operator}",
-            )
+            genome = part.express(child.genome, rng)
+            yield dataclasses.replace(child, genome=genome)
         for _ in range(_DRAWS):
-            yield Draft(
-                genome=part.sample(rng),
-                operator=f"{_PROGRESSIVE}{labels.RANDOM}",
-            )
+            yield Draft(genome=part.sample(rng))
 
 
 def progressive_search(*, levels: int = 3) -> ProgressiveSearch:
-    """Returns a search of simple networks first; see `ProgressiveSearch`.
-
-    Args:
-        levels: Integer of at least 1, the number of steps in which the space is
-            opened. Defaults to 3.
-
-    Returns:
-        The strategy.
-
-    Raises:
-        ValueError: If `levels` is out of range.
-    """
+    """Returns a search of simple networks first; see `ProgressiveSearch`."""
     return ProgressiveSearch(levels=levels)
 
 
 def opened(space: SearchSpace, level: int, levels: int) -> SearchSpace:
-    """Returns the part of a space that is open on a level.
-
-    Args:
-        space: The space.
-        level: Integer from 1 to `levels`.
-        levels: Integer, the level on which the whole space is open.
-
-    Returns:
-        A space whose genomes are all genomes of `space`.
-    """
+    """Returns the part of a space that is open on one of so many levels."""
     return _opened(space.genes, level, levels)
 
 
@@ -195,26 +161,21 @@ def _opened(genes: tuple[Gene, ...], level: int, levels: int) -> SearchSpace:
     if level >= levels:
         return SearchSpace(genes)
     parents = {c.parent for gene in genes for c in gene.conditions}
-    switches = {
-        gene
-        for gene in genes
-        if gene.name in parents and _is_ordered_list(gene.domain)
-    }
     share = level / levels
-    if switches:
-        parts = [
-            _narrowed(gene, _lowest(gene.domain, share))
-            if gene in switches
-            else gene
-            for gene in genes
-        ]
-    else:
-        count = math.ceil(share * len(genes))
-        parts = [
-            gene
-            if index < count or gene.default is None
-            else _narrowed(gene, Categorical((gene.default,)))
-            for index, gene in enumerate(genes)
+    parts, count = list(genes), math.ceil(share * len(genes))
+    switches = [
+        index
+        for index, gene in enumerate(genes)
+        if gene.name in parents and _is_ordered_list(gene.domain)
+    ]
+    for index in switches:
+        domain = _lowest(genes[index].domain, share)
+        parts[index] = _narrowed(genes[index], domain)
+    if not switches:
+        parts[count:] = [
+            _narrowed(gene, Categorical((gene.default,)))
+            for gene in genes[count:]
+            if gene.default is not None
         ]
     return SearchSpace(parts)
 
@@ -240,16 +201,11 @@ def _narrowed(gene: Gene, domain: Domain) -> Gene:
 
 
 def _unseen(
-    part: SearchSpace,
-    space: SearchSpace,
-    history: History,
-    rng: np.random.Generator,
+    part: SearchSpace, space: SearchSpace, history: History, rng: Rng
 ) -> dict[str, Value]:
-    """Draws a genome from a part of the space, if possible a new one.
-
-    Instead of a genome that was born before the engine would propose one of the
-    whole space.
-    """
+    """Draws a genome from a part of the space, if possible a new one."""
+    # Instead of one that was born before the engine would propose one of the
+    # whole space.
     genome = part.sample(rng)
     for _ in range(_REDRAWS):
         if not history.seen(space.key(genome)):
@@ -258,10 +214,10 @@ def _unseen(
     return genome
 
 
-def _best(
-    drafts: list[Draft], surrogate: Surrogate, rng: np.random.Generator
-) -> Draft:
+def _best(drafts: list[Draft], surrogate: Surrogate, rng: Rng) -> Draft:
     encoding = surrogate.encoding
     coded = encoding.encode([draft.genome for draft in drafts])
     worth = surrogate.worth(encoding.filled(*coded, rng))
-    return drafts[int(np.argmax(worth))]
+    best = drafts[int(np.argmax(worth))]
+    operator = f"{_PROGRESSIVE}{best.operator}"
+    return dataclasses.replace(best, operator=operator)

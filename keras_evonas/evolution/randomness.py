@@ -8,11 +8,14 @@ nothing but the seed is stored.
 
 import secrets
 from numbers import Integral
+from typing import TypeAlias
 
 import numpy as np
 
+Rng: TypeAlias = np.random.Generator
 
-def rng_at(seed: int, *address: int) -> np.random.Generator:
+
+def rng_at(seed: int, *address: int) -> Rng:
     """Makes the generator that belongs to an address.
 
     Args:
@@ -38,10 +41,8 @@ def rng_at(seed: int, *address: int) -> np.random.Generator:
 def check_seed(seed: int | None) -> int:
     """Returns `seed`, or for `None` one from the operating system.
 
-    Python's and NumPy's global generators are not touched.
-
-    Raises:
-        ValueError: If `seed` is neither `None` nor a non-negative integer.
+    Python's and NumPy's global generators are not touched. A seed that is no
+    non-negative integer raises a `ValueError`.
     """
     if seed is None:
         return secrets.randbelow(2**31)

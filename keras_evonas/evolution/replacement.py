@@ -21,15 +21,12 @@ class Replacement(Protocol):
         offspring: Sequence[Individual],
         size: int,
     ) -> Population:
-        """Chooses the survivors.
+        """Returns `size` survivors, in the order in which they ended.
 
         Args:
             population: Viable individuals, in the order in which they ended.
             offspring: Viable individuals that ended later, in order.
             size: Number of survivors.
-
-        Returns:
-            Tuple of `size` survivors, in the order in which they ended.
         """
 
 
@@ -86,12 +83,12 @@ class Generational:
         size: int,
     ) -> Population:
         """Keeps elites and the best offspring; see `Replacement`."""
-        elites = best_first(population)[: min(self.elites, size)]
-        children = best_first(offspring)[: size - len(elites)]
-        missing = size - len(elites) - len(children)
-        others = best_first(population)[len(elites) :][:missing]
-        members = [*population, *offspring]
-        return _in_order(members, [*elites, *children, *others])
+        parents = best_first(population)
+        elites = min(self.elites, size, len(parents))
+        children = best_first(offspring)[: size - elites]
+        # If there are too few children, more parents survive.
+        survivors = [*children, *parents[: size - len(children)]]
+        return _in_order([*population, *offspring], survivors)
 
 
 def _in_order(

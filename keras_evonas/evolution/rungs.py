@@ -3,27 +3,21 @@
 A rung is a number of epochs. All genomes are first born on the lowest rung. The
 best individuals of a rung are promoted: born once more with the same genome, to
 continue the training up to the next rung. Any other strategy can work inside.
-It chooses parents on the highest rung that has enough individuals, since a
-ranking after few epochs is not the same as after many.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
-import numpy as np
-
+from keras_evonas.evolution import checks
 from keras_evonas.evolution import labels
-from keras_evonas.evolution.checks import Size
-from keras_evonas.evolution.checks import check_integer
-from keras_evonas.evolution.checks import check_positive_integer
-from keras_evonas.evolution.checks import check_size
-from keras_evonas.evolution.checks import resolved
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import best_first
+from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.replacement import Population
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import State
@@ -38,17 +32,10 @@ _FEW = 4
 
 @dataclasses.dataclass(frozen=True)
 class Rung:
-    """The viable individuals of a rung, and the inner strategy's state there.
+    """The individuals of a rung, and the inner strategy's state there."""
 
-    Args:
-        individuals: Tuple of viable individuals that ended on the rung, best
-            first.
-        inner: The state of the inner strategy, as if only individuals of this
-            rung had ended.
-    """
-
-    individuals: Population
-    inner: State
+    individuals: Population  # Viable ones, the best first.
+    inner: State  # As if only individuals of this rung had ended.
 
 
 Ladder: TypeAlias = tuple[Rung, ...]
@@ -67,8 +54,9 @@ class SuccessiveHalving:
 
     Deviations from the paper: genomes on the lowest rung are not drawn at
     random but proposed by `strategy`, to which only the highest rung with
-    `parents` individuals is shown (DEHB, Awad et al., 2021, takes parents from
-    one fidelity at a time, too); there is one bracket, not several; the number
+    `parents` individuals is shown, since a ranking after few epochs is not the
+    same as after many (DEHB, Awad et al., 2021, takes parents from one fidelity
+    at a time, too); there is one bracket, not several; the number
     of individuals on the highest rung is not bounded.
 
     When the search ends, not all promising networks were trained up to the
@@ -94,12 +82,12 @@ class SuccessiveHalving:
     epochs: tuple[int, ...]
     strategy: Strategy = dataclasses.field(default_factory=genetic_algorithm)
     factor: int = 3
-    parents: Size = "auto"
+    parents: checks.Size = "auto"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epochs", _checked_epochs(self.epochs))
-        check_integer("factor", self.factor, lowest=2)
-        check_size("parents", self.parents)
+        checks.check_integer("factor", self.factor, lowest=2)
+        checks.check_size("parents", self.parents)
         if isinstance(self.strategy, SuccessiveHalving):
             raise ValueError(
                 "`strategy` must be a strategy without rungs. Received: "
@@ -130,24 +118,19 @@ class SuccessiveHalving:
         return (*below, changed, *above)
 
     def propose(
-        self,
-        state: Ladder,
-        space: SearchSpace,
-        history: History,
-        rng: np.random.Generator,
+        self, state: Ladder, space: SearchSpace, history: History, rng: Rng
     ) -> Draft:
         """Promotes an individual or proposes a new genome; see `Strategy`."""
         promotion = self._promotion(state, space, history)
         if promotion is not None:
             return promotion
-        rung = self._rung_of_parents(state)
-        return self.strategy.propose(
-            state[rung].inner, space, history.on_rung(rung), rng
-        )
+        parents = checks.resolved("parents", self.parents)
+        enough = [len(rung.individuals) >= parents for rung in state]
+        top = max(itertools.compress(itertools.count(), enough), default=0)
+        view = history.on_rung(top)
+        return self.strategy.propose(state[top].inner, space, view, rng)
 
-    def vary(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
+    def vary(self, draft: Draft, space: SearchSpace, rng: Rng) -> Draft:
         """Varies a draft as the inner strategy does; see `Strategy`."""
         if draft.rung:
             # The space grew, and with the new genes' defaults the genome equals
@@ -176,15 +159,6 @@ class SuccessiveHalving:
                     )
         return None
 
-    def _rung_of_parents(self, state: Ladder) -> int:
-        parents = resolved("parents", self.parents)
-        enough = [
-            number
-            for number, rung in enumerate(state)
-            if len(rung.individuals) >= parents
-        ]
-        return max(enough, default=0)
-
 
 def successive_halving(
     strategy: Strategy | None = None,
@@ -201,17 +175,13 @@ def successive_halving(
     Each training on a rung counts as a trial.
 
     Args:
-        strategy: The strategy that proposes new genomes. Defaults to
+        strategy: The strategy that proposes new genomes, or `None` for
             `genetic_algorithm()`.
         max_epochs: Integer, the epochs of the highest rung.
         min_epochs: Integer, the fewest epochs after which networks are
             compared. After too few, the ranking is misleading. Defaults to 1.
-        factor: Integer of at least 2: the epochs of a rung are so many times
-            those of the rung below, and one of so many networks is promoted.
-            Defaults to 3.
-
-    Returns:
-        The strategy.
+        factor: As of `SuccessiveHalving`; the epochs of a rung are so many
+            times those of the rung below. Defaults to 3.
 
     Raises:
         ValueError: If a number is out of range, or `min_epochs` larger than
@@ -228,9 +198,9 @@ def successive_halving(
     tuner = MultiFidelityTuner(oracle=oracle, hypermodel=build_model)
     ```
     """
-    check_positive_integer("max_epochs", max_epochs)
-    check_positive_integer("min_epochs", min_epochs)
-    check_integer("factor", factor, lowest=2)
+    checks.check_positive_integer("max_epochs", max_epochs)
+    checks.check_positive_integer("min_epochs", min_epochs)
+    checks.check_integer("factor", factor, lowest=2)
     if min_epochs > max_epochs:
         raise ValueError(
             "`min_epochs` must not exceed `max_epochs`. Received: "
@@ -248,17 +218,13 @@ def successive_halving(
 
 
 def _checked_epochs(epochs: Sequence[int]) -> tuple[int, ...]:
-    if isinstance(epochs, str) or not isinstance(epochs, Sequence):
-        raise ValueError(_EPOCHS_ERROR.format(epochs))
-    for number in epochs:
-        check_positive_integer("epochs", number)
-    numbers = tuple(map(int, epochs))
-    if not numbers or numbers != tuple(sorted(set(numbers))):
-        raise ValueError(_EPOCHS_ERROR.format(epochs))
-    return numbers
-
-
-_EPOCHS_ERROR = (
-    "`epochs` must be integers that increase, one for each rung. Received: "
-    "epochs={!r}. Pass for example `epochs=(3, 9, 27)`."
-)
+    numbers = () if isinstance(epochs, str) else epochs
+    numbers = tuple(numbers) if isinstance(numbers, Sequence) else ()
+    for number in numbers:
+        checks.check_positive_integer("epochs", number)
+    if not numbers or list(numbers) != sorted(set(numbers)):
+        raise ValueError(
+            "`epochs` must be integers that increase, one for each rung. "
+            f"Received: epochs={epochs!r}. Pass for example `(3, 9, 27)`."
+        )
+    return tuple(map(int, numbers))

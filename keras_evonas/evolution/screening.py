@@ -1,9 +1,9 @@
 """Screened evolution: a surrogate chooses among many candidates.
 
 Evolution alone spends a trial on every child that it makes. Here a Gaussian
-process that has learnt from all individuals that ended compares a few hundred
-candidates, and the one of the largest expected improvement is born. Sun et al.
-(2020) and White et al. (2021) do so with neural networks.
+process compares a few hundred candidates, and the one of the largest expected
+improvement is born. Sun et al. (2020) and White et al. (2021) do so with neural
+networks.
 """
 
 import dataclasses
@@ -11,12 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
+from keras_evonas.evolution import checks
 from keras_evonas.evolution import labels
 from keras_evonas.evolution.candidates import most_promising
-from keras_evonas.evolution.checks import Size
-from keras_evonas.evolution.checks import check_integer
-from keras_evonas.evolution.checks import check_size
-from keras_evonas.evolution.checks import resolved
 from keras_evonas.evolution.gaussian_process import squared_distances
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Grid
@@ -25,6 +22,7 @@ from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
 from keras_evonas.evolution.strategies import EvolutionState
@@ -75,10 +73,10 @@ class ScreenedEvolution(GuidedEvolution):
     follow. Then each proposal is the candidate of the largest expected
     improvement. Candidates are children of the evolution, genomes that differ
     in one gene from the individuals that are expected to be best, random
-    genomes, and the genomes on the way uphill from the best of these, gene by
-    gene. Pending individuals count with their predicted loss, so that several
-    proposals at once differ. Failures count as the worst loss, and individuals
-    that violate a constraint as worse than all others.
+    genomes, and the genomes on the way uphill from the best of these. Pending
+    individuals count with their predicted loss, so that several proposals at
+    once differ. Failures count as the worst loss, and individuals that violate
+    a constraint as worse than all others.
 
     A search cannot get stuck where the surrogate is wrong, since some children
     are born as the evolution made them, unscreened: every `unscreened`-th
@@ -109,14 +107,14 @@ class ScreenedEvolution(GuidedEvolution):
     """
 
     evolution: Evolution = dataclasses.field(default_factory=genetic_algorithm)
-    initial_size: Size = "auto"
+    initial_size: checks.Size = "auto"
     unscreened: int = 20
     default_first: bool = True
     capability: Capability | None = None
 
     def __post_init__(self) -> None:
-        check_size("initial_size", self.initial_size)
-        check_integer("unscreened", self.unscreened, lowest=0)
+        checks.check_size("initial_size", self.initial_size)
+        checks.check_integer("unscreened", self.unscreened, lowest=0)
         if self.unscreened == 1:
             raise ValueError(
                 "`unscreened` must be 0 or at least 2. Received: unscreened=1, "
@@ -136,10 +134,10 @@ class ScreenedEvolution(GuidedEvolution):
         state: EvolutionState,
         space: SearchSpace,
         history: History,
-        rng: np.random.Generator,
+        rng: Rng,
     ) -> Draft:
         """Proposes the best of many candidates; see `Strategy`."""
-        initial_size = resolved("initial_size", self.initial_size)
+        initial_size = checks.resolved("initial_size", self.initial_size)
         births, population = history.births, state.population
 
         def breed() -> Draft:
@@ -173,13 +171,6 @@ class ScreenedEvolution(GuidedEvolution):
         If losses are noisy, the individual with the least loss may have been
         lucky. This one is expected to be the best if all were trained again.
 
-        Args:
-            space: The space.
-            history: The history.
-
-        Returns:
-            A viable individual.
-
         Raises:
             ValueError: If no individual is viable.
         """
@@ -191,28 +182,24 @@ class ScreenedEvolution(GuidedEvolution):
         surrogate = surrogate_of(space, history)
         return surrogate.individuals[surrogate.elites(1)[0]]
 
-    def _initial(
-        self, space: SearchSpace, history: History, rng: np.random.Generator
-    ) -> Draft:
+    def _initial(self, space: SearchSpace, history: History, rng: Rng) -> Draft:
         """Proposes the defaults or the middle, then draws far from others."""
         births = history.births
         if not births and self.default_first and _has_chosen_defaults(space):
             return Draft(genome=space.default, operator=labels.DEFAULT)
         if not births:
             return Draft(genome=_middle(space), operator=_MIDDLE)
-        encoding = encoding_of(space.genes)
-        if self.capability is not None and births % 2:
+        encoding, capability = encoding_of(space.genes), self.capability
+        if capability is not None and births % 2:
             codes = encoding.sample(_MORE_DRAWS * _DRAWS, rng)
-            genomes = [encoding.decode(row) for row in codes]
-            capable = np.argsort([-self.capability(g) for g in genomes])
-            codes = codes[capable[:_DRAWS]]
+            found = [-capability(encoding.decode(row)) for row in codes]
+            codes = codes[np.argsort(found)[:_DRAWS]]
         else:
             codes = encoding.sample(_DRAWS, rng)
         features = encoding.features(codes, encoding.activity(codes))
         others = [*history.ended, *history.pending.values()]
-        taken = encoding.features(
-            *encoding.encode([one.genome for one in others])
-        )
+        rows = encoding.encode([one.genome for one in others])
+        taken = encoding.features(*rows)
         nearest = squared_distances(features, taken).min(axis=1)
         genome = encoding.decode(codes[int(nearest.argmax())])
         return Draft(genome=genome, operator=labels.SPACE_FILLING)
@@ -228,19 +215,16 @@ def _middle(space: SearchSpace) -> dict[str, Value]:
 
 
 def _has_chosen_defaults(space: SearchSpace) -> bool:
-    """Returns whether some default is not the first value of its domain.
-
-    keras-tuner gives every hyperparameter a default, the first or least value
-    unless the user names one. A genome that holds only such values is a corner
-    of the space and no suggestion of the user.
-    """
+    """Returns whether some default is not the first value of its domain."""
+    # keras-tuner's default is the first or least value unless the user names
+    # one. A genome of such values is a corner of the space and no suggestion.
     return any(gene.default != next(iter(gene.domain)) for gene in space.genes)
 
 
 def screened_evolution(
     *,
     evolution: Evolution | None = None,
-    initial_size: Size = "auto",
+    initial_size: checks.Size = "auto",
     unscreened: int = 20,
     default_first: bool = True,
     capability: Capability | None = None,
@@ -248,23 +232,7 @@ def screened_evolution(
     """Returns evolution whose children are chosen by Gaussian processes.
 
     Suits searches of up to some hundred trials, in which each trial is costly.
-
-    Args:
-        evolution: The evolution that makes children, or `None` for
-            `genetic_algorithm()`.
-        initial_size: Integer or `"auto"`; see `ScreenedEvolution`.
-        unscreened: Integer, one of so many children is unscreened; see
-            `ScreenedEvolution`. Defaults to 20.
-        default_first: Boolean, whether the defaults of the space come first.
-            Defaults to `True`.
-        capability: The `Capability` of networks, to prefer more capable ones at
-            the start. Defaults to `None`.
-
-    Returns:
-        The strategy.
-
-    Raises:
-        ValueError: If a number is out of range.
+    The arguments are those of `ScreenedEvolution`, with the same defaults.
     """
     return ScreenedEvolution(
         evolution=genetic_algorithm() if evolution is None else evolution,

@@ -16,26 +16,21 @@ from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.checks import check_range
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import best_first
+from keras_evonas.evolution.randomness import Rng
 
 
 class Selection(Protocol):
     """Chooses parents from a population."""
 
     def __call__(
-        self,
-        population: Sequence[Individual],
-        count: int,
-        rng: np.random.Generator,
+        self, population: Sequence[Individual], count: int, rng: Rng
     ) -> list[Individual]:
-        """Chooses parents.
+        """Returns `count` individuals of the population.
 
         Args:
             population: Viable individuals, at least one.
             count: Number of parents.
             rng: The generator to draw from.
-
-        Returns:
-            List of `count` individuals of the population.
         """
 
 
@@ -44,15 +39,11 @@ class RandomSelection:
     """Gives every individual the same chance."""
 
     def __call__(
-        self,
-        population: Sequence[Individual],
-        count: int,
-        rng: np.random.Generator,
+        self, population: Sequence[Individual], count: int, rng: Rng
     ) -> list[Individual]:
         """Chooses parents uniformly; see `Selection`."""
-        return [
-            population[i] for i in rng.integers(len(population), size=count)
-        ]
+        drawn = rng.integers(len(population), size=count)
+        return [population[i] for i in drawn]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,10 +69,7 @@ class Tournament:
             check_positive_integer("size", self.size)
 
     def __call__(
-        self,
-        population: Sequence[Individual],
-        count: int,
-        rng: np.random.Generator,
+        self, population: Sequence[Individual], count: int, rng: Rng
     ) -> list[Individual]:
         """Holds one tournament for each parent; see `Selection`."""
         ranked = best_first(population)
@@ -113,10 +101,7 @@ class Truncation:
         check_range("fraction", self.fraction, 0.0, 1.0, low_open=True)
 
     def __call__(
-        self,
-        population: Sequence[Individual],
-        count: int,
-        rng: np.random.Generator,
+        self, population: Sequence[Individual], count: int, rng: Rng
     ) -> list[Individual]:
         """Chooses uniformly among the best; see `Selection`."""
         ranked = best_first(population)
@@ -143,10 +128,7 @@ class RankRoulette:
         check_range("pressure", self.pressure, 1.0, 2.0)
 
     def __call__(
-        self,
-        population: Sequence[Individual],
-        count: int,
-        rng: np.random.Generator,
+        self, population: Sequence[Individual], count: int, rng: Rng
     ) -> list[Individual]:
         """Draws with chances by rank; see `Selection`."""
         ranked = best_first(population)

@@ -9,17 +9,17 @@ makes active and a space that grows during a search all use this one function.
 import collections
 import functools
 import math
+import operator
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterator
 from collections.abc import Mapping
 
-import numpy as np
-
 from keras_evonas.evolution.genes import Domain
 from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.randomness import Rng
 
 # Combinations of parent genes up to which the size of a space is counted. They
 # bound time and memory; a larger space is as good as infinite.
@@ -47,9 +47,8 @@ class SearchSpace:
                 if condition.parent not in names:
                     raise ValueError(
                         "`genes` must hold parents before their children. "
-                        f"Received: gene '{gene.name}' with the condition "
-                        f"{condition}, and no gene '{condition.parent}' "
-                        "before it."
+                        f"Received: gene '{gene.name}' with {condition}, and "
+                        f"no gene '{condition.parent}' before it."
                     )
             names.add(gene.name)
 
@@ -61,20 +60,16 @@ class SearchSpace:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def express(
-        self, draft: Genome, rng: np.random.Generator
-    ) -> dict[str, Value]:
-        """Makes a genome of a draft.
+    def express(self, draft: Genome, rng: Rng) -> dict[str, Value]:
+        """Makes a genome of a draft: a value for every active gene, in order.
+
+        A genome is returned unchanged.
 
         Args:
             draft: Mapping from gene names to values. Values that are legal
                 and active are kept, as the Python type that their domain
                 holds; the others are dropped.
             rng: Generator for the active genes that the draft lacks.
-
-        Returns:
-            The genome: a value for every active gene, in the order of the
-            space. A genome is returned unchanged.
         """
         return self._express(draft, lambda gene: gene.domain.sample(rng))
 
@@ -104,9 +99,6 @@ class SearchSpace:
                 defaults; values of inactive genes are dropped.
             argument: String, the user's name for `values`, for the error.
 
-        Returns:
-            The genome.
-
         Raises:
             ValueError: If a name is not in the space, or the value of an
                 active gene not in its domain.
@@ -128,7 +120,7 @@ class SearchSpace:
                 )
         return genome
 
-    def sample(self, rng: np.random.Generator) -> dict[str, Value]:
+    def sample(self, rng: Rng) -> dict[str, Value]:
         """Draws a genome: every active gene from its own domain."""
         return self.express({}, rng)
 
@@ -165,7 +157,7 @@ class SearchSpace:
 
     def key(self, genome: Genome) -> Hashable:
         """Returns a key that is equal for equal genomes in any order."""
-        return tuple(sorted(genome.items(), key=_name_of))
+        return tuple(sorted(genome.items(), key=operator.itemgetter(0)))
 
     def parent_of(self, gene: Gene) -> str | None:
         """Returns the name of the gene in the last condition, if any."""
@@ -219,10 +211,6 @@ def _brief(domain: Domain) -> str:
     return text if len(text) <= 200 else f"{text[:120]} ... {text[-60:]}"
 
 
-def _name_of(item: tuple[str, Value]) -> str:
-    return item[0]
-
-
 def _count(genes: tuple[Gene, ...]) -> float:
     """Counts genomes gene by gene, by dynamic programming.
 
@@ -265,21 +253,16 @@ def _count(genes: tuple[Gene, ...]) -> float:
 def _branches(
     gene: Gene, known: Mapping[str, Value], wanted: Mapping[str, set[Value]]
 ) -> Iterator[tuple[Value | None, float]]:
-    """Yields the values of `gene` that later conditions tell apart.
+    """Yields the values that later conditions tell apart, and their numbers.
 
-    Each comes with the number of values that it stands for; `None` stands for
-    an inactive gene.
+    `None` stands for an inactive gene.
     """
     if gene.name in known or not gene.is_active(known):
         yield None, 1
         return
-    special = [
-        value
-        for value in sorted(wanted.get(gene.name, ()), key=repr)
-        if gene.domain.contains(value)
-    ]
-    for value in special:
-        yield value, 1
+    asked = sorted(wanted.get(gene.name, ()), key=repr)
+    special = [value for value in asked if gene.domain.contains(value)]
+    yield from ((value, 1) for value in special)
     rest = gene.domain.size - len(special)
     if rest:
         yield _OTHER, rest

@@ -7,34 +7,22 @@ proposal. Write your own by composing `Evolution`, or as a class with the five
 methods of `Strategy`; `keras_evonas.testing.StrategyConformance` tests it.
 """
 
+import abc
 import dataclasses
 from typing import Any
 from typing import Protocol
 from typing import TypeAlias
 
-import numpy as np
-
+from keras_evonas.evolution import checks
 from keras_evonas.evolution import labels
-from keras_evonas.evolution.checks import Size
-from keras_evonas.evolution.checks import check_positive_integer
-from keras_evonas.evolution.checks import check_range
-from keras_evonas.evolution.checks import check_size
-from keras_evonas.evolution.checks import resolved
+from keras_evonas.evolution import mutation
+from keras_evonas.evolution import replacement
 from keras_evonas.evolution.crossover import BlockCrossover
 from keras_evonas.evolution.crossover import Crossover
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
-from keras_evonas.evolution.mutation import Mutation
-from keras_evonas.evolution.mutation import Resample
-from keras_evonas.evolution.mutation import ResampleOne
-from keras_evonas.evolution.mutation import SelfAdaptive
-from keras_evonas.evolution.mutation import Step
-from keras_evonas.evolution.replacement import Generational
-from keras_evonas.evolution.replacement import OldestDies
-from keras_evonas.evolution.replacement import Population
-from keras_evonas.evolution.replacement import Replacement
-from keras_evonas.evolution.replacement import WorstDies
+from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.selection import Selection
 from keras_evonas.evolution.selection import Tournament
 from keras_evonas.evolution.space import SearchSpace
@@ -44,7 +32,10 @@ State: TypeAlias = Any
 
 
 class Strategy(Protocol):
-    """Chooses what to try next, given what has been tried."""
+    """Chooses what to try next, given what has been tried.
+
+    A class that derives from it may leave out `configure` and `vary`.
+    """
 
     def configure(self, max_trials: int | None) -> "Strategy":
         """Returns the strategy with its `"auto"` settings resolved.
@@ -53,10 +44,14 @@ class Strategy(Protocol):
             max_trials: Number of trials that the search may spend, `None` if
                 it is not known.
         """
+        del max_trials
+        return self
 
+    @abc.abstractmethod
     def begin(self) -> State:
         """Returns the state before any individual has ended."""
 
+    @abc.abstractmethod
     def absorb(self, state: State, individual: Individual) -> State:
         """Returns the state after an individual ended; leaves `state` as it is.
 
@@ -66,25 +61,20 @@ class Strategy(Protocol):
                 is not `viable`.
         """
 
+    @abc.abstractmethod
     def propose(
-        self,
-        state: State,
-        space: SearchSpace,
-        history: History,
-        rng: np.random.Generator,
+        self, state: State, space: SearchSpace, history: History, rng: Rng
     ) -> Draft:
         """Returns a draft of the next individual.
 
         Args:
-            state: The state that `begin` or `absorb` returned last.
+            state: As in `absorb`.
             space: The space to search, which may have grown meanwhile.
             history: All individuals, the pending ones included.
             rng: The generator to draw from.
         """
 
-    def vary(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
+    def vary(self, draft: Draft, space: SearchSpace, rng: Rng) -> Draft:
         """Returns another draft near one that was born before.
 
         Args:
@@ -92,21 +82,15 @@ class Strategy(Protocol):
             space: The space to search.
             rng: The generator to draw from.
         """
+        return mutation.ResampleOne()(draft, space, rng)
 
 
 @dataclasses.dataclass(frozen=True)
 class EvolutionState:
-    """The population, and the children that have not joined it yet.
+    """The viable individuals, in the order in which they ended."""
 
-    Args:
-        population: Tuple of viable individuals, in the order in which they
-            ended.
-        brood: Tuple of viable children that ended since the last replacement,
-            in order.
-    """
-
-    population: Population = ()
-    brood: Population = ()
+    population: replacement.Population = ()
+    brood: replacement.Population = ()  # Ended since the last replacement.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,24 +124,37 @@ class Evolution:
             than the population, or all of the population elites.
     """
 
-    population_size: Size = "auto"
+    population_size: checks.Size = "auto"
     select: Selection = dataclasses.field(default_factory=Tournament)
     crossover: Crossover | None = dataclasses.field(
         default_factory=BlockCrossover
     )
     crossover_rate: float = 0.5
-    mutate: Mutation = dataclasses.field(default_factory=Step)
-    replace: Replacement = dataclasses.field(default_factory=WorstDies)
+    mutate: mutation.Mutation = dataclasses.field(default_factory=mutation.Step)
+    replace: replacement.Replacement = dataclasses.field(
+        default_factory=replacement.WorstDies
+    )
     brood_size: int | None = 1
 
     def __post_init__(self) -> None:
-        check_size("population_size", self.population_size)
-        check_range("crossover_rate", self.crossover_rate, 0.0, 1.0)
+        checks.check_size("population_size", self.population_size)
+        checks.check_range("crossover_rate", self.crossover_rate, 0.0, 1.0)
         if self.brood_size is not None:
-            check_positive_integer("brood_size", self.brood_size)
-        if self.population_size != "auto":
-            _check_tournament(self._tournament_size, self.population_size)
-            _check_elites(self._elites, self.population_size)
+            checks.check_positive_integer("brood_size", self.brood_size)
+        size, tournament = self.population_size, self._tournament_size
+        if size != "auto" and tournament > size:
+            raise ValueError(
+                "`tournament_size` must not exceed `population_size`. Received:"
+                f" tournament_size={tournament}, population_size={size}. Lower "
+                "the tournament or grow the population."
+            )
+        if size != "auto" and self._elites >= size:
+            raise ValueError(
+                "`elites` must be fewer than `population_size`, or no child "
+                f"ever joins the population. Received: elites={self._elites}, "
+                f"population_size={size}. Keep fewer elites or make the "
+                "population larger."
+            )
 
     @property
     def _tournament_size(self) -> int:
@@ -171,11 +168,8 @@ class Evolution:
         """Resolves `"auto"`; see `Strategy`."""
         if self.population_size != "auto":
             return self
-        size = max(
-            auto_population_size(max_trials),
-            self._tournament_size,
-            self._elites + 1,
-        )
+        size = max(self._tournament_size, self._elites + 1)
+        size = max(size, auto_population_size(max_trials))
         return dataclasses.replace(self, population_size=size)
 
     def begin(self) -> EvolutionState:
@@ -188,7 +182,7 @@ class Evolution:
         """Lets an individual join the population; see `Strategy`."""
         if not individual.viable:
             return state
-        size = resolved("population_size", self.population_size)
+        size = checks.resolved("population_size", self.population_size)
         if len(state.population) < size:
             return EvolutionState((*state.population, individual), ())
         brood = (*state.brood, individual)
@@ -201,19 +195,16 @@ class Evolution:
         state: EvolutionState,
         space: SearchSpace,
         history: History,
-        rng: np.random.Generator,
+        rng: Rng,
     ) -> Draft:
         """Proposes a child; see `Strategy`."""
-        size = resolved("population_size", self.population_size)
+        size = checks.resolved("population_size", self.population_size)
         if history.births < size or not state.population:
             return Draft()
         return self.breed(state.population, space, rng)
 
     def breed(
-        self,
-        population: Population,
-        space: SearchSpace,
-        rng: np.random.Generator,
+        self, population: replacement.Population, space: SearchSpace, rng: Rng
     ) -> Draft:
         """Makes one child: selects parents, crosses them and mutates."""
         first, second = self.select(population, 2, rng)
@@ -230,9 +221,7 @@ class Evolution:
         genome = space.express(draft.genome, rng)
         return self.vary(dataclasses.replace(draft, genome=genome), space, rng)
 
-    def vary(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
+    def vary(self, draft: Draft, space: SearchSpace, rng: Rng) -> Draft:
         """Mutates a draft; see `Strategy`."""
         return self.mutate(draft, space, rng)
 
@@ -252,16 +241,14 @@ class GuidedEvolution:
         """Lets an individual join the population; see `Strategy`."""
         return self.evolution.absorb(state, individual)
 
-    def vary(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
+    def vary(self, draft: Draft, space: SearchSpace, rng: Rng) -> Draft:
         """Mutates a draft as the evolution does; see `Strategy`."""
         return self.evolution.vary(draft, space, rng)
 
 
 def genetic_algorithm(
     *,
-    population_size: Size = "auto",
+    population_size: checks.Size = "auto",
     tournament_size: int | None = None,
     crossover_rate: float = 0.5,
     self_adaptive: bool = False,
@@ -271,33 +258,25 @@ def genetic_algorithm(
     Each viable child replaces the worst individual, unless it is worse itself.
 
     Args:
-        population_size: Integer or `"auto"`; see `Evolution`.
+        population_size: Integer or `"auto"`; see `Evolution`, also for errors.
         tournament_size: Integer, or `None` for two fifths of the population.
-        crossover_rate: Float in `[0, 1]`, share of the children that have two
-            parents. Defaults to 0.5.
+        crossover_rate: Float; see `Evolution`. Defaults to 0.5.
         self_adaptive: Boolean, whether every individual has a mutation rate of
             its own; see `SelfAdaptive`. Defaults to `False`.
-
-    Returns:
-        The strategy.
-
-    Raises:
-        ValueError: If a size or rate is out of range, or the tournament larger
-            than the population.
     """
     return Evolution(
         population_size=population_size,
         select=Tournament(size=tournament_size),
         crossover=BlockCrossover(),
         crossover_rate=crossover_rate,
-        mutate=SelfAdaptive() if self_adaptive else Step(),
-        replace=WorstDies(),
+        mutate=mutation.SelfAdaptive() if self_adaptive else mutation.Step(),
+        replace=replacement.WorstDies(),
     )
 
 
 def generational_genetic_algorithm(
     *,
-    population_size: Size = "auto",
+    population_size: checks.Size = "auto",
     tournament_size: int = 3,
     crossover_rate: float = 0.5,
     elites: int = 1,
@@ -308,33 +287,25 @@ def generational_genetic_algorithm(
     ask for meanwhile are children of the generation before.
 
     Args:
-        population_size: Integer or `"auto"`; see `Evolution`.
+        population_size: Integer or `"auto"`; see `Evolution`, also for errors.
         tournament_size: Integer. Defaults to 3.
-        crossover_rate: Float in `[0, 1]`, share of the children that have two
-            parents. Defaults to 0.5.
+        crossover_rate: Float; see `Evolution`. Defaults to 0.5.
         elites: Integer, how many of the best individuals survive a
             generation. Defaults to 1.
-
-    Returns:
-        The strategy.
-
-    Raises:
-        ValueError: If a size or rate is out of range, the tournament larger
-            than the population, or all of the population elites.
     """
     return Evolution(
         population_size=population_size,
         select=Tournament(size=tournament_size),
         crossover=BlockCrossover(),
         crossover_rate=crossover_rate,
-        mutate=Resample(),
-        replace=Generational(elites=elites),
+        mutate=mutation.Resample(),
+        replace=replacement.Generational(elites=elites),
         brood_size=None,
     )
 
 
 def regularized_evolution(
-    *, population_size: Size = "auto", sample_size: int | None = None
+    *, population_size: checks.Size = "auto", sample_size: int | None = None
 ) -> Evolution:
     """Returns regularized, or ageing, evolution (Real et al., 2019).
 
@@ -344,23 +315,45 @@ def regularized_evolution(
     since with its population of 100 the first 100 trials are random search.
 
     Args:
-        population_size: Integer or `"auto"`; see `Evolution`.
+        population_size: Integer or `"auto"`; see `Evolution`, also for errors.
         sample_size: Integer, how many individuals compete to be the parent, or
             `None` for two fifths of the population.
-
-    Returns:
-        The strategy.
-
-    Raises:
-        ValueError: If a size or rate is out of range, or the sample larger than
-            the population.
     """
     return Evolution(
         population_size=population_size,
         select=Tournament(size=sample_size),
         crossover=None,
-        mutate=ResampleOne(),
-        replace=OldestDies(),
+        mutate=mutation.ResampleOne(),
+        replace=replacement.OldestDies(),
+    )
+
+
+def nsga2(
+    *, population_size: checks.Size = "auto", crossover_rate: float = 0.9
+) -> Evolution:
+    """Returns NSGA-II (Deb et al., 2002) in its steady-state form.
+
+    Every strategy can be used with several objectives, since individuals are
+    sorted by the crowded comparison (see `best_first`); this one is made for
+    it. Parents win binary tournaments by their rank, in a tie by their crowding
+    distance. Of the population and a child the most crowded individual of the
+    worst front is removed. Individuals that violate a constraint are worse than
+    all others, and the worse the more they violate it. Deviations from the
+    paper: children are born one at a time, so that no worker waits (Durillo et
+    al., 2009); of equal individuals the earlier born wins instead of a random
+    one; and crossover and mutation are those for genes of every type.
+
+    Args:
+        population_size: Integer or `"auto"`; see `Evolution`, also for errors.
+        crossover_rate: Float; see `Evolution`. Defaults to 0.9.
+    """
+    return Evolution(
+        population_size=population_size,
+        select=Tournament(size=2),
+        crossover=BlockCrossover(),
+        crossover_rate=crossover_rate,
+        mutate=mutation.Step(),
+        replace=replacement.WorstDies(),
     )
 
 
@@ -373,23 +366,3 @@ def auto_population_size(max_trials: int | None) -> int:
     if max_trials is None:
         return 20
     return max(8, min(20, round(max_trials / 5)), min(50, max_trials // 15))
-
-
-def _check_tournament(tournament_size: int, population_size: int) -> None:
-    if tournament_size > population_size:
-        raise ValueError(
-            "`tournament_size` must not exceed `population_size`. Received: "
-            f"tournament_size={tournament_size}, "
-            f"population_size={population_size}. Lower the tournament or grow "
-            "the population."
-        )
-
-
-def _check_elites(elites: int, population_size: int) -> None:
-    if elites >= population_size:
-        raise ValueError(
-            "`elites` must be fewer than `population_size`, or no child ever "
-            f"joins the population. Received: elites={elites}, "
-            f"population_size={population_size}. Keep fewer elites or make the "
-            "population larger."
-        )

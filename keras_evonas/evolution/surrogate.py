@@ -6,17 +6,14 @@ import functools
 import weakref
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import NamedTuple
 from typing import TypeAlias
 
 import numpy as np
 from scipy import special
 
-from keras_evonas.evolution.acquisition import log_expected_improvement
+from keras_evonas.evolution import gaussian_process as gp
 from keras_evonas.evolution.encoding import Encoding
-from keras_evonas.evolution.gaussian_process import Data
-from keras_evonas.evolution.gaussian_process import GaussianProcess
-from keras_evonas.evolution.gaussian_process import Posterior
-from keras_evonas.evolution.gaussian_process import Prior
 from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
@@ -29,8 +26,8 @@ from keras_evonas.evolution.space import SearchSpace
 LEAST_DATA = 3
 # Most individuals that a prediction and a fit of the parameters are based on,
 # and most computations of a fit. Each of these costs the cube of the number of
-# individuals, so that together they bound the time of a proposal. A fit has
-# fewer individuals, as parameters need fewer than predictions.
+# individuals, so that together they bound the time of a proposal. Parameters
+# need fewer than predictions, and these a sample only where losses are bad.
 MAX_DATA = 200
 MAX_FIT_DATA = 80
 FIT_EVALUATIONS = 16
@@ -41,7 +38,7 @@ FIT_ALWAYS = 40
 # ended individuals. Beyond the last there is one sample for each view: with
 # more data the samples differ less.
 SAMPLES = ((60, 4), (120, 2))
-PRIOR = Prior()
+PRIOR = gp.Prior()
 # Largest distance of a loss from the median, in root mean squares of the better
 # half's distances. It only bounds losses that diverged.
 _FAR = 30.0
@@ -51,31 +48,24 @@ _FAR = 30.0
 # 0.25 to 0.6 in those of perceptrons (docs/benchmarks.md).
 _PATIENCE = 20
 _LITTLE_NOISE = 0.1
+_LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
 
-# A view puts losses on a scale with mean 0 and variance 1.
+# A view puts an `(n,)` array of losses on a scale with mean 0 and, unless they
+# are all equal, variance 1.
 View: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Surrogate(abc.ABC):
-    """Predicts the gain of trials from the individuals that have ended.
-
-    Args:
-        encoding: The encoding of the genomes.
-        codes: `(n, size)` array, the genomes of the individuals.
-        active: `(n, size)` boolean array, their active genes.
-        expected: `(n, ...)` array, their expected losses.
-        individuals: The `n` individuals that the surrogate learnt from.
-        trust: Float, the rank correlation of losses with predictions that were
-            made without them.
-    """
+    """Predicts the gain of trials from the individuals that have ended."""
 
     encoding: Encoding
-    codes: np.ndarray
-    active: np.ndarray
-    expected: np.ndarray
-    individuals: Sequence[Individual]
+    codes: np.ndarray  # `(n, size)`, the genomes of the individuals.
+    active: np.ndarray  # `(n, size)`, their active genes.
+    expected: np.ndarray  # `(n, ...)`, their expected losses.
+    individuals: Sequence[Individual]  # From which the surrogate learnt.
+    # Rank correlation of losses with predictions that were made without them.
     trust: float
 
     @abc.abstractmethod
@@ -84,21 +74,11 @@ class Surrogate(abc.ABC):
 
     @abc.abstractmethod
     def is_stuck(self, ended: int) -> bool:
-        """Returns whether the search is stuck, after a number of evaluations.
-
-        If it is, the surrogate may be wrong about regions without individuals.
-        """
+        """Returns whether the search is stuck after so many evaluations."""
 
     @abc.abstractmethod
     def worth(self, codes: np.ndarray) -> np.ndarray:
-        """Returns the logarithm of the expected gain of candidates.
-
-        Args:
-            codes: `(m, size)` array.
-
-        Returns:
-            `(m,)` array.
-        """
+        """Returns the logarithms of the expected gains of `(m, size)` codes."""
 
     def features(self, codes: np.ndarray) -> np.ndarray:
         """Returns the `(m, f)` array of features of `(m, size)` codes."""
@@ -107,26 +87,16 @@ class Surrogate(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class LossSurrogate(Surrogate):
-    """Predicts the first loss; its gain is an improvement of that loss.
+    """Predicts the first loss; its gain is an improvement of that loss."""
 
-    Args:
-        models: Gaussian processes of equal weight, with the pending individuals
-            as they predict them.
-        bests: For each of them the least loss that it expects of an individual
-            that has ended.
-        noise: Float, the share of the variance of losses that the genes do not
-            explain.
-    """
-
-    models: Sequence[GaussianProcess]
+    # Of equal weight, with the pending individuals as they predict them, and
+    # for each the least loss that it expects of an individual that has ended.
+    models: Sequence[gp.GaussianProcess]
     bests: Sequence[float]
-    noise: float
+    noise: float  # The share of the losses' variance that genes do not explain.
 
     def elites(self, count: int) -> np.ndarray:
-        """Returns the indices of the individuals that are expected best.
-
-        They are feasible, or viable as long as no individual is feasible.
-        """
+        """Returns indices of feasible individuals, or if none is, of viable."""
         sound = np.array([one.feasible for one in self.individuals])
         if not sound.any():
             sound = np.array([one.viable for one in self.individuals])
@@ -134,15 +104,12 @@ class LossSurrogate(Surrogate):
         return order[sound[order]][:count]
 
     def is_stuck(self, ended: int) -> bool:
-        """Returns whether there was no improvement in 20 evaluations.
-
-        It is never stuck if much of the variance of losses is noise: then the
-        best individual may have been lucky, and no improvement means little.
-        """
+        """Returns whether there was no improvement in 20 evaluations."""
+        # If much of the variance of losses is noise, the best individual may
+        # have been lucky, and no improvement means little.
         if self.noise > _LITTLE_NOISE:
             return False
-        best = best_first(self.individuals)[0]
-        return ended - best.birth > _PATIENCE
+        return ended - best_first(self.individuals)[0].birth > _PATIENCE
 
     def worth(self, codes: np.ndarray) -> np.ndarray:
         """Returns the log of the expected improvement; see `Surrogate`."""
@@ -158,32 +125,27 @@ class LossSurrogate(Surrogate):
 def surrogate_of(
     space: SearchSpace, history: History, views: Sequence[View] | None = None
 ) -> LossSurrogate:
-    """Makes a surrogate of a history.
+    """Makes a surrogate of a history with at least one viable individual.
 
-    Failures count as the worst loss, and individuals that violate a constraint
-    as worse than all others, by how much they violate it (Deb, 2000).
+    It depends on its arguments only. Failures count as the worst loss, and
+    individuals that violate a constraint as worse than all others, by how much
+    they violate it (Deb, 2000).
 
-    Args:
-        space: The space.
-        history: The history, with at least one viable individual.
-        views: Scales of the losses, each with Gaussian processes of its own.
-            Defaults to `half_ranked` and `capped`.
-
-    Returns:
-        The surrogate. It depends on its arguments only.
+    Each view, by default `half_ranked` and `capped`, is a scale of the losses
+    with Gaussian processes of its own.
     """
     views = views or (half_ranked, capped)
     encoding = encoding_of(space.genes)
     fits = _fitted(encoding, space.genes, history, tuple(views))
     kept = _kept(history.ended, MAX_DATA)
-    codes, active = _encoded(encoding, kept, _rows_of(history))
+    codes, active = _encoded(encoding, kept, history)
     pending = [one.genome for one in history.pending.values()]
     busy = encoding.features(*encoding.encode(pending))
     models, bests, means = [], [], []
     for view, fit in zip(views, fits, strict=True):
         data = _data(encoding, kept, codes, active, view)
         for values in fit.samples:
-            model = GaussianProcess(data, values)
+            model = gp.GaussianProcess(data, values)
             mean = model.smoothed()
             means.append(mean)
             bests.append(float(mean.min()))
@@ -207,15 +169,8 @@ def encoding_of(genes: tuple[Gene, ...]) -> Encoding:
     return Encoding(SearchSpace(genes))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Fit:
-    """A fit of the parameters.
-
-    Args:
-        samples: Samples of the parameters.
-        trust: Float, the rank correlation of losses with predictions that were
-            made without them, by the parameters of the largest density.
-    """
+class _Fit(NamedTuple):
+    """Samples of the parameters, and the trust in those of largest density."""
 
     samples: Sequence[np.ndarray]
     trust: float
@@ -245,24 +200,22 @@ def _fitted(
     if known is not None and known[0] == key:
         return known[1]
     kept = _kept(history.ended[:number], MAX_FIT_DATA)
-    codes, active = _encoded(encoding, kept, _rows_of(history))
+    codes, active = _encoded(encoding, kept, history)
     count = next((c for limit, c in SAMPLES if number <= limit), 1)
+    count = max(1, count // len(views))
     fits = [
-        _fit(
-            _data(encoding, kept, codes, active, view),
-            max(1, count // len(views)),
-        )
+        _fit(_data(encoding, kept, codes, active, view), count)
         for view in views
     ]
     _FITS[history] = (key, fits)
     return fits
 
 
-def _fit(data: Data, count: int) -> _Fit:
-    posterior = Posterior(data, PRIOR)
+def _fit(data: gp.Data, count: int) -> _Fit:
+    posterior = gp.Posterior(data, PRIOR)
     densest = posterior.fit(FIT_EVALUATIONS)
     samples = posterior.sample(densest, count) if count > 1 else [densest]
-    predicted = GaussianProcess(data, densest).leave_one_out()
+    predicted = gp.GaussianProcess(data, densest).leave_one_out()
     return _Fit(samples, _rank_correlation(data.losses, predicted))
 
 
@@ -272,11 +225,8 @@ def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _fitted_number(ended: int) -> int:
-    """Returns the number of individuals to fit to: all of few, else in steps.
-
-    The steps start from the beginning, so that they are the same after a
-    resume.
-    """
+    """Returns how many individuals to fit to: all of few, else in steps."""
+    # From the beginning, so that the steps are the same after a resume.
     number = min(ended, FIT_ALWAYS)
     while (following := number + max(1, number // 20)) <= ended:
         number = following
@@ -284,11 +234,7 @@ def _fitted_number(ended: int) -> int:
 
 
 def _kept(ended: Sequence[Individual], limit: int) -> list[Individual]:
-    """Keeps the best individuals and an even sample of the others, in order.
-
-    A surrogate should be exact near the best individuals. In bad regions a
-    rough prediction is enough.
-    """
+    """Keeps the best individuals and an even sample of the others, in order."""
     if len(ended) <= limit:
         return list(ended)
     order = np.argsort(single_losses(ended), kind="stable")
@@ -303,14 +249,11 @@ _Rows = dict[tuple[Encoding, int], tuple[np.ndarray, np.ndarray]]
 _ROWS: weakref.WeakKeyDictionary[History, _Rows] = weakref.WeakKeyDictionary()
 
 
-def _rows_of(history: History) -> _Rows:
-    return _ROWS.setdefault(history, {})
-
-
 def _encoded(
-    encoding: Encoding, individuals: Sequence[Individual], rows: _Rows
+    encoding: Encoding, individuals: Sequence[Individual], history: History
 ) -> tuple[np.ndarray, np.ndarray]:
     """Encodes individuals, each only once."""
+    rows = _ROWS.setdefault(history, {})
     new = [one for one in individuals if (encoding, one.birth) not in rows]
     if new:
         codes, active = encoding.encode([one.genome for one in new])
@@ -326,10 +269,10 @@ def _data(
     codes: np.ndarray,
     active: np.ndarray,
     view: View,
-) -> Data:
+) -> gp.Data:
     features = encoding.features(codes, active)
     losses = view(single_losses(individuals))
-    return Data(features, losses, encoding.gene_of_feature, encoding.size)
+    return gp.Data(features, losses, encoding.gene_of_feature, encoding.size)
 
 
 def half_ranked(losses: np.ndarray) -> np.ndarray:
@@ -339,12 +282,6 @@ def half_ranked(losses: np.ndarray) -> np.ndarray:
     differences that matter. So losses above the median become quantiles of a
     normal distribution whose lower half has the spread of the better half, as
     Vizier's half-rank warping does (Song et al., 2024).
-
-    Args:
-        losses: `(n,)` array.
-
-    Returns:
-        `(n,)` array with mean 0 and, unless all are equal, variance 1.
     """
     middle = np.median(losses)
     better = losses <= middle
@@ -360,12 +297,6 @@ def capped(losses: np.ndarray) -> np.ndarray:
     """Keeps losses as they are, except that very large ones are cut off.
 
     Unlike ranks this view keeps the differences within the worse half.
-
-    Args:
-        losses: `(n,)` array.
-
-    Returns:
-        `(n,)` array with mean 0 and, unless all are equal, variance 1.
     """
     middle = np.median(losses)
     better = losses[losses <= middle]
@@ -382,8 +313,7 @@ def _normal_ranks(losses: np.ndarray) -> np.ndarray:
     )
     # Equal losses share the middle of their ranks. The least of n losses is the
     # quantile of 0.5 / n, so that none is infinite.
-    last = np.cumsum(counts)
-    middle = last - counts / 2
+    middle = np.cumsum(counts) - counts / 2
     return special.ndtri(middle[inverse] / len(losses))
 
 
@@ -391,3 +321,42 @@ def _standardised(losses: np.ndarray) -> np.ndarray:
     centred = losses - losses.mean()
     deviation = centred.std()
     return centred / deviation if deviation > 0 else centred
+
+
+def log_expected_improvement(
+    mean: np.ndarray, variance: np.ndarray, best: float
+) -> np.ndarray:
+    """Returns the logarithm of the expected improvement.
+
+    The improvement of a loss is how far it falls below `best`, 0 if it does
+    not. The logarithm is computed directly (Ament et al., 2023), so that
+    candidates can be compared even where the improvement itself underflows.
+    """
+    deviation = np.sqrt(variance)
+    return np.log(deviation) + _log_h((best - mean) / deviation)
+
+
+def _log_h(z: np.ndarray) -> np.ndarray:
+    """Returns `log(phi(z) + z Phi(z))` of the standard normal distribution.
+
+    Follows Ament et al. (2023), equation 9. Below -1 the sum cancels; there it
+    is `phi(z) (1 - t)` with `t = -z Phi(z) / phi(z)`.
+    """
+    # `np.where` computes both branches for all, so each gets arguments that it
+    # can cope with.
+    near = np.maximum(z, -1.0)
+    direct = np.log(
+        np.exp(-0.5 * near**2 - _LOG_SQRT_2PI) + near * special.ndtr(near)
+    )
+    far = np.minimum(z, -1.0)
+    # `t`, without the quotient of two numbers that underflow: `erfcx(x)` is
+    # `exp(x**2) erfc(x)`, and `Phi(z)` is `erfc(-z / sqrt(2)) / 2`.
+    ratio = np.sqrt(np.pi / 2) * special.erfcx(-far / np.sqrt(2)) * -far
+    # The difference `1 - t` falls like `1 / z**2`, its first term for large
+    # `-z`. At -1e4 it is 1e-8 and has half of its digits left. The paper, which
+    # computes it from `log(t)`, switches at `-1 / sqrt(eps)`.
+    rest = np.where(
+        far > -1e4, np.log(np.maximum(1 - ratio, 1e-300)), -2 * np.log(-far)
+    )
+    tail = -0.5 * far**2 - _LOG_SQRT_2PI + rest
+    return np.where(z > -1, direct, tail)

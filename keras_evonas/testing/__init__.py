@@ -38,7 +38,7 @@ if "pytest" in sys.modules:
     sys.modules["pytest"].register_assert_rewrite(*set(_HOME_OF.values()))
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401, RUF100
+def __getattr__(name: str) -> Any:  # noqa: ANN401
     if name in _HOME_OF:
         return getattr(importlib.import_module(_HOME_OF[name]), name)
     raise AttributeError(

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 from typing import Literal
+from typing import TypeAlias
 
 import pytest
 
@@ -23,6 +24,7 @@ from keras_evonas.execution import Ended
 from keras_evonas.execution import Executor
 
 _PATIENCE = 120.0  # Seconds until a test fails that waits for a worker.
+_Crew: TypeAlias = Crew["Job", "Answer"]
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has but one.
 
 
@@ -30,12 +32,9 @@ _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has but one.
 class Job:
     """A job of these tests.
 
-    Args:
-        kind: `"answer"` returns `value`, `"fail"` raises a `LookupError` with
-            it, `"call"` returns the byte that the test sends, and ends the
-            process if that is `b"!"`.
-        value: The value to return or raise.
-        port: Integer, the port of this machine to call.
+    An `"answer"` returns `value`, `"fail"` raises a `LookupError` with it, and
+    `"call"` calls a port of this machine and returns the byte that the test
+    sends, or ends the process if that is `b"!"`.
     """
 
     kind: Literal["answer", "fail", "call"] = "answer"
@@ -45,27 +44,15 @@ class Job:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A result of these tests.
+    """A result of these tests."""
 
-    Args:
-        value: The value of the job.
-        process: Integer, the id of the process that did it.
-        begun: Integer, how often `begin` was called there.
-    """
-
-    value: Any
-    process: int
-    begun: int
+    value: Any  # Of the job.
+    process: int  # The id of the process that did it.
+    begun: int  # How often `begin` was called there.
 
 
 class CallingWorker:
-    """A worker that does a `Job`.
-
-    Args:
-        parts: The parts that it says it has.
-        beginning: The message of the `LookupError` that `begin` raises, or
-            `None` if it raises none.
-    """
+    """A worker that does a `Job`, or whose `begin` raises a `LookupError`."""
 
     def __init__(
         self,
@@ -101,14 +88,6 @@ class CallingWorker:
         return Answer(value=value, process=os.getpid(), begun=self.begun)
 
 
-@contextlib.contextmanager
-def exchange() -> Iterator[socket.socket]:
-    """Lends a port of this machine that jobs can call."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(_PATIENCE)
-        yield server
-
-
 def _port(server: socket.socket) -> int:
     return int(server.getsockname()[1])
 
@@ -120,10 +99,15 @@ def _taken(server: socket.socket) -> tuple[socket.socket, int]:
     return line, int.from_bytes(line.recv(8, socket.MSG_WAITALL), "big")
 
 
-def _done(crew: Crew[Job, Answer], slot: int, job: Job) -> Answer:
+def _done(crew: _Crew, slot: int, job: Job) -> Answer:
     """Returns the answer of a job for which the crew does not only wait."""
     crew.start(slot, job)
     return _answer(crew.wait(), slot)
+
+
+def _run_one(executor: Executor, worker: CallingWorker) -> Answer:
+    with executor.crew(worker) as crew:
+        return _done(crew, 0, Job(value=1))
 
 
 def _answer(ended: Ended[Answer], slot: int) -> Answer:
@@ -153,29 +137,38 @@ class ExecutorConformance:
             "Override the fixture `executor` with one that returns yours."
         )
 
-    def test_slots_do_one_job_after_another(self, executor: Executor) -> None:
+    @pytest.fixture
+    def crew(self, executor: Executor) -> Iterator[_Crew]:
         with executor.crew(CallingWorker()) as crew:
-            assert isinstance(crew.slots, int)
-            assert crew.slots >= 1
-            for number in range(2 * crew.slots):
-                slot = number % crew.slots
-                answer = _done(crew, slot, Job(value=number))
-                assert answer.value == number
-                assert answer.begun == 1
+            yield crew
 
-    def test_all_slots_end_once(self, executor: Executor) -> None:
-        with executor.crew(CallingWorker()) as crew:
-            for slot in range(crew.slots):
-                crew.start(slot, Job(value=slot))
-            ends = [crew.wait() for _ in range(crew.slots)]
-            assert sorted(end.slot for end in ends) == [*range(crew.slots)]
-            for end in ends:
-                assert _answer(end, end.slot).value == end.slot
+    @pytest.fixture
+    def server(self) -> Iterator[socket.socket]:
+        """A port of this machine that jobs can call."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(_PATIENCE)
+            yield server
 
-    def test_large_results_arrive_as_they_are(self, executor: Executor) -> None:
+    def test_slots_do_one_job_after_another(self, crew: _Crew) -> None:
+        assert isinstance(crew.slots, int)
+        assert crew.slots >= 1
+        for number in range(2 * crew.slots):
+            slot = number % crew.slots
+            answer = _done(crew, slot, Job(value=number))
+            assert answer.value == number
+            assert answer.begun == 1
+
+    def test_all_slots_end_once(self, crew: _Crew) -> None:
+        for slot in range(crew.slots):
+            crew.start(slot, Job(value=slot))
+        ends = [crew.wait() for _ in range(crew.slots)]
+        assert sorted(end.slot for end in ends) == [*range(crew.slots)]
+        for end in ends:
+            assert _answer(end, end.slot).value == end.slot
+
+    def test_large_results_arrive_as_they_are(self, crew: _Crew) -> None:
         value = bytes(range(256)) * 4096
-        with executor.crew(CallingWorker()) as crew:
-            assert _done(crew, 0, Job(value=value)).value == value
+        assert _done(crew, 0, Job(value=value)).value == value
 
     def test_workers_begin_where_they_work(self, executor: Executor) -> None:
         worker = CallingWorker()
@@ -185,45 +178,44 @@ class ExecutorConformance:
         assert is_here != executor.is_elsewhere
         assert worker.begun == (0 if executor.is_elsewhere else 1)
 
-    def test_start_does_not_wait_for_the_job(self, executor: Executor) -> None:
-        with exchange() as server, executor.crew(CallingWorker()) as crew:
-            # A job that is not answered would keep `start` from returning.
-            crew.start(0, Job(kind="call", port=_port(server)))
-            reply = threading.Thread(target=_reply, args=(server, b"."))
-            reply.start()
-            assert _answer(crew.wait(), 0).value == b"."
-            reply.join()
+    def test_start_does_not_wait_for_the_job(
+        self, server: socket.socket, crew: _Crew
+    ) -> None:
+        # A job that is not answered would keep `start` from returning.
+        crew.start(0, Job(kind="call", port=_port(server)))
+        reply = threading.Thread(target=_reply, args=(server, b"."))
+        reply.start()
+        assert _answer(crew.wait(), 0).value == b"."
+        reply.join()
 
     def test_the_job_that_ends_first_is_reported_first(
-        self, executor: Executor
+        self, executor: Executor, server: socket.socket, crew: _Crew
     ) -> None:
         _need(executor, elsewhere=True)
-        with exchange() as server, executor.crew(CallingWorker()) as crew:
-            if crew.slots < 2:
-                pytest.skip("this law is one of two slots")
-            crew.start(0, Job(kind="call", port=_port(server)))
-            first, _ = _taken(server)
-            with first:
-                # The job of slot 0 is at work while that of slot 1 is done.
-                crew.start(1, Job(kind="call", port=_port(server)))
-                second, _ = _taken(server)
-                with second:
-                    second.sendall(b"2")
-                    assert _answer(crew.wait(), 1).value == b"2"
-                first.sendall(b"1")
-                assert _answer(crew.wait(), 0).value == b"1"
+        if crew.slots < 2:
+            pytest.skip("this law is one of two slots")
+        crew.start(0, Job(kind="call", port=_port(server)))
+        first, _ = _taken(server)
+        with first:
+            # The job of slot 0 is at work while that of slot 1 is done.
+            crew.start(1, Job(kind="call", port=_port(server)))
+            second, _ = _taken(server)
+            with second:
+                second.sendall(b"2")
+                assert _answer(crew.wait(), 1).value == b"2"
+            first.sendall(b"1")
+            assert _answer(crew.wait(), 0).value == b"1"
 
-    def test_errors_of_a_job_come_out_of_wait(self, executor: Executor) -> None:
-        with executor.crew(CallingWorker()) as crew:
-            crew.start(0, Job(kind="fail", value="no such job"))
-            with pytest.raises(LookupError, match="no such job"):
-                crew.wait()
-            # The worker has not died of it.
-            assert _done(crew, 0, Job(value=1)).begun == 1
+    def test_errors_of_a_job_come_out_of_wait(self, crew: _Crew) -> None:
+        crew.start(0, Job(kind="fail", value="no such job"))
+        with pytest.raises(LookupError, match="no such job"):
+            crew.wait()
+        # The worker has not died of it.
+        assert _done(crew, 0, Job(value=1)).begun == 1
 
     def test_errors_of_begin_are_raised(self, executor: Executor) -> None:
         with pytest.raises(LookupError, match="cannot begin"):
-            self._run_one(executor, CallingWorker(beginning="cannot begin"))
+            _run_one(executor, CallingWorker(beginning="cannot begin"))
 
     def test_a_crew_is_closed_whatever_happens(
         self, executor: Executor
@@ -231,51 +223,52 @@ class ExecutorConformance:
         with pytest.raises(KeyboardInterrupt), executor.crew(CallingWorker()):
             raise KeyboardInterrupt
         # And the executor makes another one.
-        assert self._run_one(executor, CallingWorker()).value == 1
+        assert _run_one(executor, CallingWorker()).value == 1
 
-    def test_a_worker_that_dies_is_replaced(self, executor: Executor) -> None:
-        _need(executor, elsewhere=True)
-        with exchange() as server, executor.crew(CallingWorker()) as crew:
-            _done(crew, 0, Job())
-            crew.start(0, Job(kind="call", port=_port(server)))
-            line, dead = _taken(server)
-            with line:
-                line.sendall(b"!")
-                ended = crew.wait()
-            assert ended.slot == 0
-            assert ended.result is None
-            assert ended.death
-            after = _done(crew, 0, Job())
-            assert after.process != dead
-            assert after.begun == 1
-
-    def test_a_worker_that_dies_without_a_job_is_replaced(
-        self, executor: Executor
+    def test_a_worker_that_dies_is_replaced(
+        self, executor: Executor, server: socket.socket, crew: _Crew
     ) -> None:
         _need(executor, elsewhere=True)
-        with executor.crew(CallingWorker()) as crew:
-            before = _done(crew, 0, Job()).process
-            os.kill(before, _KILL)
+        _done(crew, 0, Job())
+        crew.start(0, Job(kind="call", port=_port(server)))
+        line, dead = _taken(server)
+        with line:
+            line.sendall(b"!")
+            ended = crew.wait()
+        assert ended.slot == 0
+        assert ended.result is None
+        assert ended.death
+        after = _done(crew, 0, Job())
+        assert after.process != dead
+        assert after.begun == 1
+
+    def test_a_worker_that_dies_without_a_job_is_replaced(
+        self, executor: Executor, crew: _Crew
+    ) -> None:
+        _need(executor, elsewhere=True)
+        before = _done(crew, 0, Job()).process
+        os.kill(before, _KILL)
+        crew.start(0, Job())
+        ended = crew.wait()
+        if ended.death is not None:  # It had the job when it was missed.
             crew.start(0, Job())
             ended = crew.wait()
-            if ended.death is not None:  # It had the job when it was missed.
-                crew.start(0, Job())
-                ended = crew.wait()
-            assert _answer(ended, 0).process != before
+        assert _answer(ended, 0).process != before
 
-    def test_close_ends_workers_at_work(self, executor: Executor) -> None:
+    def test_close_ends_workers_at_work(
+        self, executor: Executor, server: socket.socket
+    ) -> None:
         _need(executor, elsewhere=True)
-        with exchange() as server:
-            crew = executor.crew(CallingWorker())
-            try:
-                for slot in range(crew.slots):
-                    crew.start(slot, Job(kind="call", port=_port(server)))
-                lines = [_taken(server)[0] for _ in range(crew.slots)]
-            finally:
-                crew.close()
-            for line in lines:
-                with line, contextlib.suppress(ConnectionResetError):
-                    assert line.recv(1) == b""  # The process is gone.
+        crew = executor.crew(CallingWorker())
+        try:
+            for slot in range(crew.slots):
+                crew.start(slot, Job(kind="call", port=_port(server)))
+            lines = [_taken(server)[0] for _ in range(crew.slots)]
+        finally:
+            crew.close()
+        for line in lines:
+            with line, contextlib.suppress(ConnectionResetError):
+                assert line.recv(1) == b""  # The process is gone.
 
     def test_parts_that_cannot_be_sent_are_named(
         self, executor: Executor
@@ -290,11 +283,7 @@ class ExecutorConformance:
     ) -> None:
         _need(executor, elsewhere=False)
         worker = CallingWorker({"gadget": threading.Lock()})
-        assert self._run_one(executor, worker).value == 1
-
-    def _run_one(self, executor: Executor, worker: CallingWorker) -> Answer:
-        with executor.crew(worker) as crew:
-            return _done(crew, 0, Job(value=1))
+        assert _run_one(executor, worker).value == 1
 
 
 def _reply(server: socket.socket, order: bytes) -> None:

@@ -18,17 +18,7 @@ from keras_evonas.evolution.space import SearchSpace
 def make_population(
     space: SearchSpace, size: int, seed: int = 0, *, first_birth: int = 0
 ) -> list[Individual]:
-    """Makes individuals with random genomes and losses, some of them tied.
-
-    Args:
-        space: The space of the individuals.
-        size: Integer, the number of individuals.
-        seed: Integer. Defaults to 0.
-        first_birth: Integer, the birth of the first. Defaults to 0.
-
-    Returns:
-        List of individuals that ended, in the order of their births.
-    """
+    """Makes individuals with random genomes and losses, some of them tied."""
     rng = rng_at(seed, size, first_birth)
     return [
         Individual(

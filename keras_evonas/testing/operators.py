@@ -97,8 +97,10 @@ class CrossoverConformance(_OperatorConformance):
             draft = operator(first, second, space, rng_at(seed))
             assert (first, second) == before
             for name, value in draft.genome.items():
-                theirs = first.genome.get(name), second.genome.get(name)
-                assert value in theirs
+                assert value in (
+                    first.genome.get(name),
+                    second.genome.get(name),
+                )
             assert set(draft.parents) == {first.birth, second.birth}
             assert space.contains(space.express(draft.genome, rng_at(seed)))
 

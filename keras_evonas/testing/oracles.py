@@ -1,5 +1,6 @@
 """The conformance suite of oracles, driven as keras-tuner drives them."""
 
+import functools
 import math
 import pathlib
 import random
@@ -20,6 +21,7 @@ _COMPLETED, _FAILED, _STOPPED = "COMPLETED", "FAILED", "STOPPED"
 
 # Takes arguments of `keras_tuner.Oracle`.
 _MakeOracle: TypeAlias = Callable[..., keras_tuner.Oracle]
+_Drive: TypeAlias = Callable[..., "Driver"]
 _Values: TypeAlias = Mapping[str, object]
 
 
@@ -28,14 +30,7 @@ class Driver:
 
     Trials end in any order, and some fail or report NaN. All of this follows
     from the number of events, so that a resumed search continues with the same
-    events.
-
-    Args:
-        oracle: The oracle.
-        folder: Path, the directory of the project.
-        workers: Integer, the most trials that run at once. Defaults to 3.
-        before: The driver of the same search before an interruption. Defaults
-            to `None`, a new search.
+    events. It resumes the search of the driver `before`, if there is one.
     """
 
     def __init__(
@@ -48,9 +43,7 @@ class Driver:
     ) -> None:
         oracle.verbose = 0
         # Tuners call it, too: keras-tuner has no public way to set the folder.
-        oracle._set_project_dir(  # noqa: RUF100, SLF001
-            str(folder), "project"
-        )
+        oracle._set_project_dir(str(folder), "project")  # noqa: SLF001
         self.oracle = oracle
         self.proposed: dict[str, _Values] = {}
         self.ended: dict[str, str] = {}
@@ -134,94 +127,87 @@ class OracleConformance:
             "function that makes yours."
         )
 
-    def _make(
-        self, make_oracle: _MakeOracle, **changes: object
-    ) -> keras_tuner.Oracle:
-        arguments = {
-            "objective": keras_tuner.Objective("score", "min"),
-            "max_trials": _TRIALS,
-            "hyperparameters": _space(),
-            "seed": 0,
-            "max_retries_per_trial": 0,
-            "max_consecutive_failed_trials": 1000,
-        }
-        return make_oracle(**(arguments | changes))
+    @pytest.fixture
+    def drive(self, make_oracle: _MakeOracle, tmp_path: pathlib.Path) -> _Drive:
+        """A function that starts a search, or resumes it in the same folder."""
+
+        def begin(
+            folder: object = "project",
+            *,
+            workers: int = _WORKERS,
+            before: Driver | None = None,
+            **changes: object,
+        ) -> Driver:
+            arguments = {
+                "objective": keras_tuner.Objective("score", "min"),
+                "max_trials": _TRIALS,
+                "hyperparameters": _space(),
+                "seed": 0,
+                "max_retries_per_trial": 0,
+                "max_consecutive_failed_trials": 1000,
+            }
+            oracle = make_oracle(**(arguments | changes))
+            path = tmp_path / str(folder)
+            return Driver(oracle, path, workers=workers, before=before)
+
+        return begin
 
     @pytest.mark.parametrize("seed", [0, 7])
-    def test_same_seed_same_search(
-        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path, seed: int
-    ) -> None:
+    def test_same_seed_same_search(self, drive: _Drive, seed: int) -> None:
         first, again, other = (
-            Driver(self._make(make_oracle, seed=s), tmp_path / name).run()
+            drive(name, seed=s).run()
             for s, name in ((seed, "first"), (seed, "again"), (99, "other"))
         )
         assert first.proposed == again.proposed
         assert first.proposed != other.proposed
 
-    def test_leaves_the_global_generators_alone(
-        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path
-    ) -> None:
+    def test_leaves_the_global_generators_alone(self, drive: _Drive) -> None:
         with global_generators_untouched():
-            cut = Driver(self._make(make_oracle), tmp_path).run(_TRIALS)
-            Driver(self._make(make_oracle), tmp_path, before=cut).run()
+            drive(before=drive().run(_TRIALS)).run()
 
     @pytest.mark.parametrize("workers", [1, _WORKERS])
     def test_a_cut_search_goes_on_as_if_uncut(
-        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path, workers: int
+        self, drive: _Drive, workers: int
     ) -> None:
-        uncut = Driver(
-            self._make(make_oracle), tmp_path / "uncut", workers=workers
-        ).run()
+        uncut = drive("uncut", workers=workers).run()
         for events in range(2, uncut.events, 2 if workers == 1 else 5):
-            folder = tmp_path / str(events)
-            cut = Driver(self._make(make_oracle), folder, workers=workers)
-            cut.run(events)
-            resumed = Driver(
-                self._make(make_oracle), folder, workers=workers, before=cut
-            ).run()
+            cut = drive(events, workers=workers).run(events)
+            resumed = drive(events, workers=workers, before=cut).run()
             assert resumed.proposed == uncut.proposed
             assert resumed.ended == uncut.ended
 
     def test_a_failed_trial_is_tried_again_after_a_cut(
-        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path
+        self, drive: _Drive
     ) -> None:
-        def make() -> keras_tuner.Oracle:
-            return self._make(make_oracle, max_retries_per_trial=1)
-
-        uncut = Driver(make(), tmp_path / "uncut", workers=1).run()
+        drive = functools.partial(drive, workers=1, max_retries_per_trial=1)
+        uncut = drive("uncut").run()
         for events in range(2, uncut.events, 4):
-            folder = tmp_path / str(events)
-            cut = Driver(make(), folder, workers=1).run(events)
-            resumed = Driver(make(), folder, workers=1, before=cut).run()
+            cut = drive(events).run(events)
+            resumed = drive(events, before=cut).run()
             assert resumed.proposed == uncut.proposed
 
-    def test_proposes_as_many_as_asked_each_once(
-        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path
-    ) -> None:
-        search = Driver(self._make(make_oracle), tmp_path).run()
+    def test_proposes_as_many_as_asked_each_once(self, drive: _Drive) -> None:
+        search = drive().run()
         assert search.stopped
         assert len(search.proposed) == _TRIALS
         assert len(_distinct(search.proposed.values())) == _TRIALS
 
-    def test_failures_have_no_children(
-        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path
-    ) -> None:
-        search = Driver(self._make(make_oracle), tmp_path).run()
+    def test_failures_have_no_children(self, drive: _Drive) -> None:
+        search = drive().run()
         ids = {int(trial_id): trial_id for trial_id in search.proposed}
         assert set(search.ended.values()) == {_COMPLETED, _FAILED}
         for trial_id in search.proposed:
             for parent in search.oracle.individual(trial_id).parents:
                 assert search.ended[ids[parent]] == _COMPLETED
 
-    def test_the_best_trials_are_completed_ones(
-        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path
-    ) -> None:
-        search = Driver(self._make(make_oracle), tmp_path).run()
+    def test_the_best_trials_are_completed_ones(self, drive: _Drive) -> None:
+        search = drive().run()
         best = search.oracle.get_best_trials(_TRIALS)
-        of_trial = {
-            t.trial_id: search.oracle.individual(t.trial_id) for t in best
-        }
-        places = [(-of_trial[t.trial_id].rung, t.score) for t in best]
+        individuals = [search.oracle.individual(t.trial_id) for t in best]
+        places = [
+            (-one.rung, trial.score)
+            for one, trial in zip(individuals, best, strict=True)
+        ]
         assert places == sorted(places)
         completed = {
             int(trial_id)
@@ -229,9 +215,8 @@ class OracleConformance:
             if status == _COMPLETED
         }
         # Each network counts once, with its longest training.
-        births = {one.birth for one in of_trial.values()}
-        continued = {one.continues for one in of_trial.values()}
-        assert births.isdisjoint(continued)
+        births = {one.birth for one in individuals}
+        assert births.isdisjoint(one.continues for one in individuals)
         assert births <= completed
         for birth in completed - births:
             assert any(
@@ -242,20 +227,20 @@ class OracleConformance:
 
     @pytest.mark.parametrize("workers", [1, _WORKERS])
     def test_an_exhausted_space_stops_the_search(
-        self, make_oracle: _MakeOracle, tmp_path: pathlib.Path, workers: int
+        self, drive: _Drive, workers: int
     ) -> None:
-        oracle = self._make(
-            make_oracle, max_trials=100, hyperparameters=_small_space()
-        )
-        search = Driver(oracle, tmp_path, workers=workers).run()
+        small = _small_space()
+        search = drive(
+            workers=workers, max_trials=100, hyperparameters=small
+        ).run()
         assert search.stopped
-        new = {
-            trial_id: values
+        new = [
+            values
             for trial_id, values in search.proposed.items()
-            if oracle.individual(trial_id).continues is None
-        }
+            if search.oracle.individual(trial_id).continues is None
+        ]
         assert len(new) == 5
-        assert len(_distinct(new.values())) == 5
+        assert len(_distinct(new)) == 5
 
 
 def _space() -> keras_tuner.HyperParameters:

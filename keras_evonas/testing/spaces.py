@@ -17,12 +17,7 @@ _KERNELS = (1, 3, 5, 7)
 
 
 class Problem(NamedTuple):
-    """A search space and a loss to minimise.
-
-    Args:
-        space: The search space.
-        loss: Function of a genome, lower is better.
-    """
+    """A search space and a loss to minimise, a function of a genome."""
 
     space: SearchSpace
     loss: Callable[[Genome], float]
@@ -64,9 +59,7 @@ def conditional_trap(layers: int = 4) -> Problem:
             Gene(kind, Categorical(("dense", "conv")), (exists,)),
             Gene(f"layer_{layer}/units", Grid(_UNITS), (exists,)),
             Gene(
-                f"layer_{layer}/kernel",
-                Grid(_KERNELS),
-                (exists, convolutional),
+                f"layer_{layer}/kernel", Grid(_KERNELS), (exists, convolutional)
             ),
         ]
 

@@ -4,6 +4,7 @@ import copy
 import functools
 import math
 import random
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -33,6 +34,7 @@ _LATTICE = SearchSpace(
 _TWO_SPACES = (_SPACES["conditional"], _SPACES["mixed"])
 
 
+_Measure: TypeAlias = Callable[[Strategy], tuple[float, ...]]
 _Losses: TypeAlias = tuple[float, ...] | None
 # A birth, an end with its losses, or a larger space from then on.
 _Event: TypeAlias = Individual | tuple[int, _Losses] | SearchSpace
@@ -44,16 +46,8 @@ class Rehearsal:
     Up to `workers` individuals are pending at once, they end in any order,
     and some of them fail or end with a loss that is not finite. All of this
     follows from the seed and the number of the event, so that a resumed search
-    continues with the same events.
-
-    Args:
-        strategy: The strategy, not yet configured.
-        space: The space to search.
-        seed: Integer. Defaults to 0.
-        workers: Integer, the most pending individuals. Defaults to 4.
-        trials: Integer, the number of births. Defaults to 40.
-        growth: Dictionary from a number of births to the space from then on.
-            Defaults to `None`, the same space throughout.
+    continues with the same events. `growth` maps a number of births to the
+    space from then on.
     """
 
     def __init__(
@@ -79,8 +73,10 @@ class Rehearsal:
     def run(self, events: int | None = None) -> "Rehearsal":
         """Continues up to a number of recorded events, or to the end."""
         while events is None or len(self.record) < events:
-            if not self._continue():
+            event = self._next()
+            if event is None:
                 break
+            self.record.append(event)
         return self
 
     def replay(self, record: Sequence[_Event]) -> "Rehearsal":
@@ -95,28 +91,24 @@ class Rehearsal:
         self.record = list(record)
         return self
 
-    def _continue(self) -> bool:
-        history, event = self.engine.history, len(self.record)
-        fortune = random.Random(1_000_000 * self._seed + event)
+    def _next(self) -> _Event | None:
+        history = self.engine.history
+        fortune = random.Random(1_000_000 * self._seed + len(self.record))
         space = self._growth.get(history.births)
         if space is not None and space != self.engine.space:
             self.engine.grow(space)
-            self.record.append(space)
-            return True
+            return space
         pending = sorted(history.pending)
-        full = len(pending) >= self._workers
-        if history.births < self._trials and not full:
+        if history.births < self._trials and len(pending) < self._workers:
             born = self.engine.ask()
             if born is not None:
-                self.record.append(born)
-                return True
+                return born
         if not pending:
-            return False
+            return None
         birth = fortune.choice(pending)
         losses = _losses(history.pending[birth], fortune)
         self.engine.tell(birth, losses)
-        self.record.append((birth, losses))
-        return True
+        return birth, losses
 
 
 def _losses(one: Individual, fortune: random.Random) -> _Losses:
@@ -174,24 +166,16 @@ class StrategyConformance:
         self, strategy: Strategy
     ) -> None:
         for space in _TWO_SPACES:
-            ended: dict[int, _Losses] = {}
-            continued: set[int | None] = set()
-            births = {}
-            for event in Rehearsal(strategy, space).run().record:
-                if isinstance(event, tuple):
-                    ended[event[0]] = event[1]
-                    continue
-                assert isinstance(event, Individual)  # The space never grows.
-                births[event.birth] = event
-                if event.continues is None:
-                    assert event.rung == 0
-                    continue
-                (parent,) = event.parents
-                assert _is_sound(ended[parent])
-                assert births[parent].genome == event.genome
-                assert births[parent].rung == event.rung - 1
-                assert parent not in continued
-                continued.add(parent)
+            births = Rehearsal(strategy, space).run().births
+            for one in births:
+                if one.continues is None:
+                    assert one.rung == 0
+                else:
+                    (parent,) = one.parents
+                    assert births[parent].genome == one.genome
+                    assert births[parent].rung == one.rung - 1
+            continued = [one.continues for one in births if one.rung]
+            assert len(set(continued)) == len(continued)
 
     def test_parents_are_evaluated_and_sound(self, strategy: Strategy) -> None:
         for space in _TWO_SPACES:
@@ -243,10 +227,8 @@ class StrategyConformance:
         engine = search.engine
         state = copy.deepcopy(engine.state)
         arguments = engine.state, engine.space, engine.history
-        drafts = [
-            engine.strategy.propose(*arguments, rng_at(7)) for _ in range(2)
-        ]
-        assert drafts[0] == drafts[1]
+        first = engine.strategy.propose(*arguments, rng_at(7))
+        assert engine.strategy.propose(*arguments, rng_at(7)) == first
         assert engine.state == state
 
     def test_absorbing_returns_a_new_state(self, strategy: Strategy) -> None:
@@ -277,18 +259,16 @@ class StrategyConformance:
     def test_learns(self, strategy: Strategy) -> None:
         if not self.learns:
             pytest.skip("the suite says `learns = False`")
-        random_losses = _random_losses()
-        learnt = _best_losses(strategy)
-        assert _exceed(random_losses, learnt), f"{random_losses=} {learnt=}"
+        drawn, learnt = _by_chance(_best_losses), _best_losses(strategy)
+        assert _exceed(drawn, learnt), f"{drawn=} {learnt=}"
 
     def test_heeds_what_trials_tell_of_constraints(
         self, strategy: Strategy
     ) -> None:
         if not self.learns:
             pytest.skip("the suite says `learns = False`")
-        random_count = _random_feasible()
-        learnt = _feasible(strategy)
-        assert _exceed(learnt, random_count), f"{random_count=} {learnt=}"
+        drawn, learnt = _by_chance(_feasible), _feasible(strategy)
+        assert _exceed(learnt, drawn), f"{drawn=} {learnt=}"
 
     @pytest.mark.parametrize("objectives", [1, 2])
     def test_goes_on_while_nothing_is_feasible(
@@ -310,12 +290,12 @@ def _exceed(more: Sequence[float], less: Sequence[float]) -> bool:
     return bool(gain.mean() > 2 * error)
 
 
-@functools.lru_cache(maxsize=1)
-def _random_feasible() -> tuple[int, ...]:
-    return _feasible(random_search())
+@functools.lru_cache(maxsize=2)
+def _by_chance(measure: _Measure) -> tuple[float, ...]:
+    return measure(random_search())
 
 
-def _feasible(strategy: Strategy) -> tuple[int, ...]:
+def _feasible(strategy: Strategy) -> tuple[float, ...]:
     """Counts the feasible ones of the last 20 individuals in 10 searches.
 
     A tenth of the space is feasible, and all losses are better outside of it.
@@ -334,11 +314,6 @@ def _feasible(strategy: Strategy) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-@functools.lru_cache(maxsize=1)
-def _random_losses() -> tuple[float, ...]:
-    return _best_losses(random_search())
-
-
 def _best_losses(strategy: Strategy) -> tuple[float, ...]:
     """Returns the best losses of 30 searches of 40 genomes in the trap."""
     space, loss = conditional_trap(3)
@@ -349,8 +324,8 @@ def _best_losses(strategy: Strategy) -> tuple[float, ...]:
             one = engine.ask()
             assert one is not None  # The space is larger than that.
             engine.tell(one.birth, (loss(one.genome),))
-        best.append(min(o.losses for o in engine.history.ended if o.losses))
-    return tuple(losses[0] for losses in best)
+        best.append(min(o.losses[0] for o in engine.history.ended if o.losses))
+    return tuple(best)
 
 
 def _is_sound(losses: _Losses) -> bool:

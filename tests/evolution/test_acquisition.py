@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from keras_evonas.evolution.acquisition import log_expected_improvement
+from keras_evonas.evolution.surrogate import log_expected_improvement
 
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
