@@ -214,9 +214,11 @@ def check_reported(
         else "Name one of these, compile the model with the metric, or pass "
         "`validation_data` to `search` for those that begin with 'val_'."
     )
+    # keras-tuner's name for the objective of a search without one.
+    given = None if missing[0] == "default_objective" else missing[0]
     raise keras_tuner.errors.FatalValueError(
         f"`{argument}` must name a metric that training reports. Received: "
-        f"{argument}='{missing[0]}', and training reported {sorted(logs)}. "
+        f"{argument}={given!r}, and training reported {sorted(logs)}. "
         f"{way_out}"
     )
 

@@ -126,6 +126,7 @@ def write_weights(model: keras.Model, path: str) -> None:
 
     Raises:
         WriteError: If the disk is full or broken.
+        RuntimeError: If the model's own `save_weights` writes no such file.
     """
     # A name of its own: a process that was given up may still be at it.
     temporary = f"{path}.{os.getpid()}.tmp.weights.h5"
@@ -138,6 +139,7 @@ def write_weights(model: keras.Model, path: str) -> None:
             # networks that it consists of have all weights, as in a GAN.
             model.built = is_built or bool(model.weights)
             model.save_weights(temporary)
+        _check_written(model, temporary)
         os.replace(temporary, path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -145,6 +147,15 @@ def write_weights(model: keras.Model, path: str) -> None:
         raise WriteError.of(path, error) from error
     finally:
         model.built = is_built
+
+
+def _check_written(model: keras.Model, path: str) -> None:
+    if not os.path.exists(path):
+        raise RuntimeError(
+            f"`{type(model).__name__}.save_weights` must write a file at the "
+            f"path that it is called with. Received: {path!r}, where there is "
+            "none. Call `super().save_weights`, or leave it to Keras."
+        )
 
 
 def build_again(

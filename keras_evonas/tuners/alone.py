@@ -19,6 +19,7 @@ import keras_tuner
 import tensorflow as tf
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.oracles import objectives
 from keras_evonas.project.curves import Curves
 from keras_evonas.project.curves import curves_of
@@ -29,6 +30,7 @@ from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.arguments import takes
 from keras_evonas.training.bookkeeping import completed
 from keras_evonas.training.checkpoints import BestWeights
+from keras_evonas.training.eligibility import has_own_fit
 from keras_evonas.training.own_fit import Fitted
 from keras_evonas.training.own_fit import fitted
 from keras_evonas.training.recording import Recorder
@@ -38,6 +40,7 @@ from keras_evonas.tuners.recipe import trial_of
 
 # What a subclass of the tuner may do in its own way when it trains.
 OWN_METHODS = ("run_trial", "_build_and_fit_model")
+_FORGOTTEN = " Did you forget to return it?"
 _OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
 AfterTraining: TypeAlias = Callable[
@@ -116,6 +119,28 @@ def why_alone(
     if own_fit not in (None, keras_tuner.HyperModel.fit):
         return "the hypermodel has its own `fit`"
     return None
+
+
+def why_own_fit(recipe: Recipe) -> str | None:
+    """Returns why networks need the hypermodel's `fit` for their own, if so.
+
+    A network with a `fit` of its own may make its data itself, or take
+    arguments that Keras's does not have.
+    """
+    fit, build = inspect.signature(keras.Model.fit), recipe.builder.build
+    try:
+        given = fit.bind(None, *recipe.args, **recipe.kwargs)
+        if given.arguments.get("x") is not None:
+            return None
+    except TypeError:
+        pass
+    try:
+        is_own = without_allocation(
+            lambda: has_own_fit(build(recipe.space.copy()))
+        )
+    except Exception:  # It is raised again where the default is checked.
+        return None
+    return "they have their own `fit`, with other arguments" * is_own or None
 
 
 def train_alone(
@@ -291,6 +316,7 @@ def results_of(
             f"`{method}` must return a `History`, a dictionary of metrics, a "
             f"number that is the objective '{objective.name}', or a list of "
             f"these. Received: {returned!r} of type {type(returned).__name__}."
+            f"{_FORGOTTEN if returned is None else ''}"
         )
     return [{objective.name: float(returned)}]
 
@@ -304,7 +330,8 @@ def _curves_alone(result: Result) -> Curves:
     if isinstance(result, Mapping):
         return {}
     found = {name: list(values) for name, values in result.history.items()}
-    first = result.epoch[0] if result.epoch else 0
+    # A `History` that the user has made may lack what `fit` gives it.
+    first = next(iter(getattr(result, "epoch", ())), 0)
     return curves_of(found, initial_epoch=first)
 
 

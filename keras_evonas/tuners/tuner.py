@@ -1,5 +1,6 @@
 """`EvoTuner` for any keras-tuner oracle, and its shorthand."""
 
+import dataclasses
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -250,6 +251,9 @@ class EvoTuner(AfterSearch):
 
     def _search(self, recipe: Recipe) -> None:
         progress = self._new_progress(recipe)
+        if recipe.alone is None:
+            own_fit = alone.why_own_fit(recipe)
+            recipe = dataclasses.replace(recipe, alone=own_fit)
         folds = checks.checked_folds(recipe)
         if recipe.alone is None:
             self._tell_shapes(recipe.arguments.x)

@@ -232,3 +232,81 @@ def test_the_tuner_compiles_and_keeps_what_it_does_not_replace(
         assert model.loss == given["loss"]
     if "own" in str(given):
         assert all(trial.metrics.exists("val_own") for trial in trials)
+
+
+class OwnData(keras.Sequential):
+    """Makes its own data, and takes an argument that Keras does not have."""
+
+    def fit(self, *, noise=0.0, epochs=1, callbacks=None, verbose=0):
+        y = Y + noise
+        settings = {"epochs": epochs, "callbacks": callbacks}
+        return super().fit(X, y, verbose=verbose, **settings)
+
+
+def own_data(hp):
+    layers = [keras.Input((4,)), keras.layers.Dense(hp.Int("units", 1, 9))]
+    model = OwnData(layers)
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("given", [{}, {"noise": 100.0}, {"epochs": 2}])
+def test_networks_with_their_own_fit_may_bring_their_own_data(tmp_path, given):
+    arguments = {"objective": "loss", "hypermodel": own_data, "max_trials": 2}
+    tuner = tuner_in(tmp_path / "p", **arguments)
+    tuner.search(**given)
+    best = tuner.oracle.get_best_trials(2)
+    assert [trial.status for trial in best] == ["COMPLETED"] * 2
+    assert (best[0].score > 1000.0) == ("noise" in given)
+    assert tuner.get_best_models()[0].built
+
+
+def test_a_network_of_keras_still_needs_data(tmp_path):
+    tuner = tuner_in(tmp_path / "p")
+    with pytest.raises(ValueError, match="`x` must be data"):
+        tuner.search()
+    assert not tuner.oracle.trials
+
+
+@pytest.mark.parametrize("epoch", [None, [], [0, 1], [3, 4]])
+def test_a_history_may_be_made_by_hand(tmp_path, epoch):
+    def run_trial(self, trial):
+        history = keras.callbacks.History()
+        history.history = {"val_loss": [2.0, 1.0]}
+        if epoch is not None:
+            history.epoch = epoch
+        return history
+
+    cls = type("Own", (EvoTuner,), {"run_trial": run_trial})
+    tuner = tuner_in(tmp_path / "p", cls, max_trials=1)
+    tuner.search()
+    (trial,) = tuner.oracle.get_best_trials()
+    assert trial.score == 1.0
+    assert trial.best_step == (4 if epoch == [3, 4] else 1)
+
+
+class Unsaved(keras.Sequential):
+    """Writes no weights where Keras wants them."""
+
+    def save_weights(self, *args, **kwargs):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["cohort", "HyperModel.fit"])
+def test_weights_that_a_model_does_not_write_cost_no_trial(tmp_path, kind):
+    def unsaved(hp):
+        model = Unsaved([keras.Input((4,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(hp.Float("rate", 0.01, 0.1)), "mse")
+        return model
+
+    hypermodel = unsaved
+    if kind == "HyperModel.fit":
+        own = {"build": lambda _, hp: unsaved(hp)}
+        hypermodel = type("Own", (OwnFit,), own)()
+    tuner = tuner_in(tmp_path / "p", hypermodel=hypermodel, max_trials=2)
+    with pytest.warns(UserWarning, match="`Unsaved.save_weights` must write"):
+        tuner.search(X, Y, **FIT)
+    statuses = [trial.status for trial in tuner.oracle.trials.values()]
+    assert statuses == ["COMPLETED"] * 2
+    with pytest.raises(ValueError, match="were not kept"):
+        tuner.get_best_models()
