@@ -62,8 +62,20 @@ class Events:
     # Events.
 
     def born(self, trial_id: str) -> None:
-        """Records the birth of the individual that the engine proposed."""
-        individual = self.engine.history.pending[int(trial_id)]
+        """Records the birth of the individual that the engine proposed.
+
+        Raises:
+            TypeError: If it has not proposed any.
+        """
+        individual = self.engine.history.pending.get(int(trial_id))
+        if individual is None:
+            raise TypeError(
+                "`populate_space` must return what `super().populate_space` "
+                "returns, with other values if you like, since the strategy "
+                "learns from every trial that it proposed. Received: values "
+                f"of its own for trial '{trial_id}'. Write a `strategy`, or "
+                "derive from `keras_tuner.Oracle`."
+            )
         self._record.birth(trial_id, individual)
         self.trial_ids.append(trial_id)
 

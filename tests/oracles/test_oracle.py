@@ -538,3 +538,48 @@ def test_regularized_evolution_ages(tmp_path: pathlib.Path) -> None:
     search = Search(tmp_path / "search", strategy=strategy).finish()
     ages = [one.birth for one in search.oracle.engine.state.population]
     assert ages == list(range(32, 40))
+
+
+class Bounded(EvoOracle):
+    """Changes a value that the strategy has proposed."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        proposal = super().populate_space(trial_id)
+        if "values" in proposal:
+            proposal["values"]["units"] = 8
+        return proposal
+
+
+class Foreign(EvoOracle):
+    """Proposes values of its own."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        return {"status": "RUNNING", "values": {"units": 8}}
+
+
+def own_oracle(cls: type[EvoOracle], folder: pathlib.Path) -> EvoOracle:
+    oracle = cls("val_loss", 3, hyperparameters=space(), seed=0)
+    oracle.verbose = 0
+    oracle._set_project_dir(folder, "p")
+    return oracle
+
+
+def test_a_strategy_learns_from_the_values_of_a_subclass(
+    tmp_path: pathlib.Path,
+) -> None:
+    oracle = own_oracle(Bounded, tmp_path)
+    trial = oracle.create_trial("tuner0")
+    assert trial.hyperparameters.values["units"] == 8
+    oracle.update_trial(trial.trial_id, {"val_loss": 1.0})
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    (individual,) = oracle.engine.state.population
+    assert individual.genome["units"] == 8
+
+
+def test_values_that_no_strategy_has_proposed_are_refused(
+    tmp_path: pathlib.Path,
+) -> None:
+    oracle = own_oracle(Foreign, tmp_path)
+    with pytest.raises(TypeError, match="Write a `strategy`, or derive from"):
+        oracle.create_trial("tuner0")
