@@ -6,6 +6,7 @@ user's own is involved, an error is confirmed first: by tracing, as `fit` does,
 or with the values of the first batch if the network runs eagerly.
 """
 
+import dataclasses
 import inspect
 import warnings
 from collections.abc import Callable
@@ -30,9 +31,33 @@ Change: TypeAlias = Callable[[Batch], Batch]
 
 _TRAINING = ("fit", "make_train_function", "train_step")
 _VALIDATION = ("fit", "evaluate", "make_test_function", "test_step")
+_METRICS = ("metrics", "compute_metrics", "get_metrics_result")
+# Callbacks of Keras that add no log. A user's own may report anything.
+_SILENT = (
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.CSVLogger,
+    keras.callbacks.TensorBoard,
+    keras.callbacks.TerminateOnNaN,
+)
 
 
-def check_fits_model(build: Build, arguments: FitArguments) -> bool:
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What is known of a network before it is trained.
+
+    Args:
+        is_certain: Boolean, `False` if only a model with values could tell
+            whether it can be trained, or if it cannot be built.
+        logs: The names of what training reports, or `None` if the network,
+            the data or callbacks do not tell.
+    """
+
+    is_certain: bool
+    logs: frozenset[str] | None = None
+
+
+def check_fits_model(build: Build, arguments: FitArguments) -> Verdict:
     """Checks that a network can be trained with the data of `fit`.
 
     Where a network has steps of its own, or data cannot be looked at without
@@ -45,8 +70,7 @@ def check_fits_model(build: Build, arguments: FitArguments) -> bool:
         arguments: The arguments of `fit`, which `check_fit` has passed.
 
     Returns:
-        Boolean, `False` if only a model with values could tell, or if `build`
-        raises.
+        The verdict.
 
     Raises:
         ValueError: If the data suit its inputs, loss or metrics not.
@@ -54,20 +78,35 @@ def check_fits_model(build: Build, arguments: FitArguments) -> bool:
     try:
         model = build()
     except Exception:
-        return False
+        return Verdict(is_certain=False)
     if not model.compiled:
-        return True
-    is_certain = True
+        return Verdict(is_certain=True)
+    is_certain, logs = True, _logs_of_callbacks(arguments.callbacks)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for part in parts_of(arguments):
             steps = _VALIDATION if part.is_validation else _TRAINING
+            found = None
             if not _has_own(model, steps):
                 again = build
                 if part.is_validation:
                     again = _trained(build, parts_of(arguments)[0])
-                is_certain &= _check_part(model, again, part)
-    return is_certain
+                rehearsal = _check_part(model, again, part)
+                is_certain &= rehearsal.is_certain
+                found = rehearsal.logs
+            if logs is not None and found is not None:
+                prefix = "val_" if part.is_validation else ""
+                logs = logs.union(prefix + name for name in found)
+            else:
+                logs = None
+    return Verdict(is_certain, logs)
+
+
+def _logs_of_callbacks(callbacks: Values) -> frozenset[str] | None:
+    """Returns an empty set if callbacks add no logs for certain."""
+    given = keras.tree.flatten(callbacks or [])
+    is_silent = all(type(one) in _SILENT for one in given)
+    return frozenset() if is_silent else None
 
 
 def _has_own(model: keras.Model, names: tuple[str, ...]) -> bool:
@@ -91,25 +130,25 @@ def _trained(build: Build, training: Part) -> Build:
     return build_trained
 
 
-def _check_part(model: keras.Model, build: Build, part: Part) -> bool:
+def _check_part(model: keras.Model, build: Build, part: Part) -> "_Rehearsal":
     x, *_ = part.data
     if isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, tuple):
         check_batch(part, x.element_spec)
     batch = part.batch_spec()
+    rehearsal = _Rehearsal(model, build, part)
     if batch is None:
-        return True
+        return rehearsal
     has_own_loss = _has_own(model, ("compute_loss",))
     mismatch = Mismatch(model, part, batch)
     mismatch.check_strings(of_labels=not has_own_loss)
-    rehearsal = _Rehearsal(model, build, part)
     if has_own_loss:
         if error := rehearsal.error("forward"):
             raise mismatch.of_inputs(error) from error
-        return rehearsal.is_certain
+        return rehearsal
     if rehearsal.error("step") or not rehearsal.is_certain:
         _raise_mismatch(mismatch, rehearsal)
     mismatch.check_labels(rehearsal.outputs)
-    return rehearsal.is_certain
+    return rehearsal
 
 
 def _raise_mismatch(mismatch: Mismatch, rehearsal: "_Rehearsal") -> None:
@@ -155,10 +194,12 @@ class _Steps:
 
     Attributes:
         outputs: The outputs of the model, once it was called.
+        logs: The names of what a step has reported, `None` if not known.
     """
 
     def __init__(self, model: keras.Model, *, training: bool) -> None:
         self.outputs: Values = None
+        self.logs: list[str] | None = None
         self._model = model
         self._training = training
         self._mode = {}
@@ -183,9 +224,11 @@ class _Steps:
     def step(self, x: Values, y: Values, weight: Values) -> Values:
         """Computes the loss and the metrics."""
         loss = self.loss(x, y, weight)
-        self._model.compute_metrics(
+        logs = self._model.compute_metrics(
             x=x, y=y, y_pred=self.outputs, sample_weight=weight
         )
+        if not _has_own(self._model, _METRICS):
+            self.logs = list(logs)
         return loss
 
 
@@ -202,6 +245,7 @@ class _Rehearsal:
         is_certain: Boolean, `False` once there was an error that only the
             values of a model could confirm.
         outputs: Specification of the model's outputs, or `None`.
+        logs: The names of what a whole step reports, `None` if not known.
     """
 
     def __init__(
@@ -213,6 +257,7 @@ class _Rehearsal:
     ) -> None:
         self.is_certain = True
         self.outputs: Values = None
+        self.logs: list[str] | None = None
         self._models = [model]
         self._build = build
         self._part = part
@@ -236,7 +281,7 @@ class _Rehearsal:
         )
         error = _error_of(lambda: self._in_symbols(getattr(steps, name)))
         if steps.outputs is not None:
-            self.outputs = steps.outputs
+            self.outputs, self.logs = steps.outputs, steps.logs
         if error is None or is_certain:
             return error
         model = self._build()

@@ -9,10 +9,13 @@ from keras_evonas.execution import Executor
 from keras_evonas.execution import InProcess
 from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.costs.isolation import without_allocation
+from keras_evonas.oracles import objectives
+from keras_evonas.project.objectives import COSTS
 from keras_evonas.training import FitArguments
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.checks import check_fit
 from keras_evonas.training.folds import folds_of
+from keras_evonas.training.model_checks import Verdict
 from keras_evonas.training.model_checks import check_fits_model
 from keras_evonas.tuners.hooks import TrialHook
 from keras_evonas.tuners.recipe import Recipe
@@ -127,17 +130,17 @@ def checked_folds(recipe: Recipe) -> int:
     if recipe.cv is not None:
         folds = len(folds_of(arguments, recipe.cv, seed=recipe.seed))
     check_fit(arguments)
-    _check_default(recipe, arguments)
     if recipe.objective.name == "default_objective":
         raise ValueError(
             "`objective` must name a metric that `fit` reports. Received: "
             "objective=None. Pass a name such as 'val_loss' to the oracle."
         )
+    _check_default(recipe, arguments)
     return folds
 
 
 def _check_default(recipe: Recipe, arguments: FitArguments) -> None:
-    """Checks that the default network can be trained with the data.
+    """Checks that the default network can be trained, and be scored.
 
     It is built without values where that tells enough, since it may be too
     large for the memory.
@@ -148,11 +151,22 @@ def _check_default(recipe: Recipe, arguments: FitArguments) -> None:
     except Exception:
         return  # The default lacks what other trials may have.
 
-    def check() -> bool:
+    def check() -> Verdict:
         return check_fits_model(
             lambda: recipe.builder.build(space.copy()),
             arguments.with_changes(**changes),
         )
 
-    if not without_allocation(check):
-        isolated(check)
+    verdict = without_allocation(check)
+    if not verdict.is_certain:
+        verdict = isolated(check)
+    if verdict.logs is None or recipe.tuner is not None:
+        return  # Code of the user's own may report anything.
+    names = set(verdict.logs)
+    if recipe.cv is not None or arguments.validation_split:
+        names |= {f"val_{name}" for name in names}
+    if recipe.cv is not None:
+        names |= {f"{name}_std" for name in names}
+    parts = objectives.parts_of(recipe.objective)
+    wanted = [one.name for one in parts if one.name not in COSTS]
+    objectives.check_reported(wanted, dict.fromkeys(names))

@@ -2,6 +2,8 @@
 
 import warnings
 
+import keras
+import keras_tuner
 import pytest
 
 from keras_evonas import EvoOracle
@@ -22,13 +24,13 @@ EVERYDAY = (
 )
 
 
-def tuner_of(tmp_path, build, **options):
+def tuner_of(tmp_path, build, objective="loss", **options):
     def hypermodel(hp):
         hp.Boolean("unused")
         return build()
 
     return EvoTuner(
-        EvoOracle("loss", max_trials=2, seed=0),
+        EvoOracle(objective, max_trials=2, seed=0),
         hypermodel,
         directory=tmp_path,
         **options,
@@ -71,3 +73,93 @@ def test_a_trial_s_own_batch_size_is_that_of_the_check(tmp_path):
     tuner.search(calls.X, calls.Y, verbose=0)
 
     assert len(tuner.oracle.trials) == 2
+
+
+def two_outputs():
+    inputs = keras.Input((3,))
+    outputs = [keras.layers.Dense(1, name=name)(inputs) for name in ("a", "b")]
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", ["mse", "mse"], metrics={"a": ["mae"]})
+    return model
+
+
+class Reports(keras.callbacks.Callback):
+    """Adds a log of its own."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_own"] = 1.0
+
+
+class OwnMetrics(keras.Sequential):
+    """Reports what only its own method knows."""
+
+    def compute_metrics(self, *args, **kwargs):
+        return {**super().compute_metrics(*args, **kwargs), "own": 1.0}
+
+
+def own_metrics():
+    model = OwnMetrics([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+HELD_OUT = {"validation_data": (calls.X, calls.Y)}
+TWICE = [calls.Y, calls.Y]
+UNREPORTED = {
+    "no_validation": ("val_loss", calls.regression, {}, ["loss"]),
+    "no_metric": ("val_accuracy", calls.regression, HELD_OUT, ["val_loss"]),
+    "of_an_output": (
+        "val_mae",
+        two_outputs,
+        {"y": TWICE, "validation_data": (calls.X, TWICE)},
+        ["val_a_mae"],
+    ),
+    "one_of_two": (["loss", "val_loss"], calls.regression, {}, ["loss"]),
+    "folds": ("val_mae", calls.regression, {"cv": 2}, ["val_loss"]),
+    "silent_callbacks": (
+        "val_loss",
+        calls.regression,
+        {"callbacks": [keras.callbacks.EarlyStopping("loss")]},
+        ["loss"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNREPORTED)
+def test_an_objective_that_is_never_reported_costs_no_trial(tmp_path, name):
+    objective, build, call, reported = UNREPORTED[name]
+    call = {"x": calls.X, "y": calls.Y, **call}
+    tuner = tuner_of(tmp_path, build, objective, cv=call.pop("cv", None))
+
+    with pytest.raises(ValueError, match="`objective` must name") as caught:
+        tuner.search(**call, verbose=0)
+
+    assert all(f"'{one}'" in str(caught.value) for one in reported)
+    assert not tuner.oracle.trials
+
+
+REPORTED = {
+    "split": ("val_loss", calls.regression, {"validation_split": 0.5}),
+    "validation": ("val_loss", calls.regression, HELD_OUT),
+    "folds": ("val_loss", calls.regression, {"cv": 2}),
+    "callback": ("val_own", calls.regression, {"callbacks": [Reports()]}),
+    "own_method": ("own", own_metrics, {}),
+    "of_an_output": (
+        "val_a_mae",
+        two_outputs,
+        {"y": TWICE, "validation_data": (calls.X, TWICE)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", everyday("folds", "callback", of=REPORTED))
+def test_an_objective_that_training_reports_is_looked_for(tmp_path, name):
+    objective, build, call = REPORTED[name]
+    call = {"x": calls.X, "y": calls.Y, **call}
+    goal = keras_tuner.Objective(objective, "min")
+    tuner = tuner_of(tmp_path, build, goal, cv=call.pop("cv", None))
+
+    tuner.search(**call, verbose=0)
+
+    statuses = {trial.status for trial in tuner.oracle.trials.values()}
+    assert statuses == {"COMPLETED"}
