@@ -6,7 +6,6 @@ folder, and `HOST_WITH` says what stands in for what:
 
 * `oracle`: `EvoOracle` for `RandomSearchOracle`, in keras-tuner's tuners;
 * `tuner`: `EvoTuner` for `Tuner`, `EvolutionarySearch` for `RandomSearch`;
-* `base`: `EvoOracle` for the class `Oracle` that oracles derive from;
 * nothing: keras-tuner as it is.
 """
 
@@ -63,8 +62,6 @@ def _put_ours_in():
             place.Tuner = keras_evonas.EvoTuner
         for place in (keras_tuner, keras_tuner.tuners, random_search):
             place.RandomSearch = keras_evonas.EvolutionarySearch
-    elif WITH == "base":
-        keras_tuner.engine.oracle.Oracle = keras_evonas.EvoOracle
 
 
 _use_names_of_the_clone()
