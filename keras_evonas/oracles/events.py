@@ -6,6 +6,8 @@ a search is taken up again by telling them the recorded events in their order.
 
 import time
 
+import keras_tuner
+
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
@@ -65,11 +67,11 @@ class Events:
         """Records the birth of the individual that the engine proposed.
 
         Raises:
-            TypeError: If it has not proposed any.
+            keras_tuner.errors.FatalTypeError: If it has not proposed any.
         """
         individual = self.engine.history.pending.get(int(trial_id))
         if individual is None:
-            raise TypeError(
+            raise keras_tuner.errors.FatalTypeError(
                 "`populate_space` must return what `super().populate_space` "
                 "returns, with other values if you like, since the strategy "
                 "learns from every trial that it proposed. Received: values "
