@@ -22,17 +22,23 @@ from keras_evonas.training.recording import Recorder
 Result = TypeVar("Result")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Network:
-    """A network from its building to its outcome."""
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Trained:
+    """A trained network, and what was recorded while it trained."""
 
     execution: Execution
-    arguments: FitArguments
     model: keras.Model
-    own: Sequence[keras.callbacks.Callback]  # the user's, copied
     recorder: Recorder
     keeper: BestWeights | None  # if its weights are wanted
-    alone_because: str | None  # and not in a cohort
+    alone_because: str | None = None  # and not in a cohort
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Network(Trained):
+    """A network from its building to its outcome."""
+
+    arguments: FitArguments
+    own: Sequence[keras.callbacks.Callback]  # the user's, copied
 
     @property
     def recorders(self) -> list[keras.callbacks.Callback]:
@@ -41,7 +47,7 @@ class Network:
 
 
 def completed(
-    network: Network, fitted: Fitted, results: Mapping[str, float]
+    network: Trained, fitted: Fitted, results: Mapping[str, float]
 ) -> Outcome:
     """Writes the best weights of a trained network, and returns its outcome.
 
@@ -85,7 +91,7 @@ def completed(
     )
 
 
-def _write(network: Network, fitted: Fitted) -> bool:
+def _write(network: Trained, fitted: Fitted) -> bool:
     """Writes the best weights, and returns whether it did."""
     path, bar = str(network.execution.checkpoint), network.execution.bar
     keeper = network.keeper

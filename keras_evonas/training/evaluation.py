@@ -279,7 +279,13 @@ class _Evaluation:
             check_compiled(model, execution.name)
         keeper = execution.checkpoint and BestWeights(self._task.objective)
         return Network(
-            execution, arguments, model, own, recorder, keeper or None, reason
+            execution=execution,
+            model=model,
+            recorder=recorder,
+            keeper=keeper or None,
+            alone_because=reason,
+            arguments=arguments,
+            own=own,
         )
 
     def _course(
