@@ -44,11 +44,8 @@ class FitArguments:
     validation_freq: Values = 1
 
     def __post_init__(self) -> None:
-        own = (
-            field.name
-            for field in dataclasses.fields(self)
-            if getattr(self, field.name) is not field.default
-        )
+        fields = dataclasses.fields(self)
+        own = [f.name for f in fields if getattr(self, f.name) is not f.default]
         _note_given(self, 0, frozenset(own))
 
     @classmethod
@@ -60,15 +57,14 @@ class FitArguments:
         Raises:
             TypeError: If `fit` has no such argument.
         """
-        names = [field.name for field in dataclasses.fields(cls)]
-        unknown = sorted(set(kwargs) - set(names))
-        twice = sorted(set(kwargs) & set(names[: len(args)]))
-        if unknown or twice or len(args) > len(names):
+        unknown = sorted(set(kwargs) - set(NAMES))
+        twice = sorted(set(kwargs) & set(NAMES[: len(args)]))
+        if unknown or twice or len(args) > len(NAMES):
             raise TypeError(
                 "The arguments must be those of `keras.Model.fit`. Received: "
                 f"{len(args)} positional ones, and by name {sorted(kwargs)}; "
                 f"unknown: {unknown}, given twice: {twice}. `fit` takes "
-                f"{names}."
+                f"{NAMES}."
             )
         arguments = cls(*args, **kwargs)
         for name in _DATA:
@@ -88,38 +84,31 @@ class FitArguments:
         return arguments
 
     def given(self) -> tuple[tuple[Values, ...], dict[str, Values]]:
-        """Returns the arguments that were given, for a `fit` of any signature.
+        """Returns the arguments that were given, by position and by name.
 
-        Returns:
-            Pair of the positional arguments and of those given by name. None
-            is a default that was left out, so that a `fit` that lacks an
-            argument of `keras.Model.fit` is not called with it.
+        Defaults that were left out are not among them, so that a `fit` that
+        lacks an argument of `keras.Model.fit` is not called with it.
         """
-        names = [field.name for field in dataclasses.fields(self)]
-        first = names[: self.positional]
+        first, rest = NAMES[: self.positional], NAMES[self.positional :]
         return (
             tuple(getattr(self, name) for name in first),
-            {
-                name: getattr(self, name)
-                for name in names
-                if name in self.named and name not in first
-            },
+            {name: getattr(self, name) for name in rest if name in self.named},
         )
 
     def data_and_steps(self) -> dict[str, Values]:
         """Returns the arguments that the members of a cohort must share."""
-        own = ("epochs", "verbose", "callbacks")
-        return {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in own
-        }
+        own = {"epochs", "verbose", "callbacks"}
+        return {n: getattr(self, n) for n in NAMES if n not in own}
 
     def validates_after(self, epoch: int) -> bool:
         """Returns whether a validation follows an epoch, counted from 0."""
         if isinstance(self.validation_freq, int):
             return (epoch + 1) % self.validation_freq == 0
         return (epoch + 1) in self.validation_freq
+
+
+# The arguments of `keras.Model.fit`, in its order.
+NAMES = [field.name for field in dataclasses.fields(FitArguments)]
 
 
 def _note_given(

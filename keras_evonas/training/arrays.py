@@ -8,7 +8,6 @@ call. The values, shapes and orders are those that `keras.Model.fit` (3.10 to
 import dataclasses
 import math
 import threading
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -16,6 +15,8 @@ import tensorflow as tf
 
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.values import Values
+from keras_evonas.training.values import leaves_of
+from keras_evonas.training.values import map_leaves
 
 DEFAULT_BATCH_SIZE = 32
 
@@ -25,11 +26,10 @@ class Arrays:
     """Examples in memory.
 
     Args:
-        tensors: Structure of tensors as a train step takes it: `x`, `(x, y)`
-            or `(x, y, sample_weight)`.
+        tensors: Structure of tensors as a train step takes it: `x`, `(x, y)` or
+            `(x, y, sample_weight)`.
         size: Number of examples.
-        batch_size: Number of examples in a batch; the last one is smaller
-            when it does not divide `size`.
+        batch_size: Number of examples in a batch, but for a smaller last one.
         shuffle: Boolean, whether each epoch has its own order.
     """
 
@@ -50,22 +50,16 @@ class Arrays:
 
     def gather(self, indices: tf.Tensor) -> Values:
         """The examples at some indices."""
-        return _map(lambda tensor: tf.gather(tensor, indices), self.tensors)
-
-    def cut(self, step: tf.Tensor) -> Values:
-        """The batch of a step, in the order of the data."""
-        start = step * self.batch_size
-        return _map(
-            lambda tensor: tensor[start : start + self.batch_size], self.tensors
+        return map_leaves(
+            lambda tensor: tf.gather(tensor, indices), self.tensors
         )
 
-    def indices_spec(self) -> tf.TensorSpec:
-        """Returns the argument of a step: the indices of its examples."""
-        return tf.TensorSpec([self.static_batch_size], tf.int64)
-
-    def example(self) -> Values:
-        """A batch with the first example only."""
-        return _map(lambda tensor: tensor[:1], self.tensors)
+    def cut(self, step: tf.Tensor | int) -> Values:
+        """The batch of a step, in the order of the data."""
+        start = step * self.batch_size
+        return map_leaves(
+            lambda tensor: tensor[start : start + self.batch_size], self.tensors
+        )
 
 
 class Orders:
@@ -73,11 +67,6 @@ class Orders:
 
     After `keras.utils.set_random_seed(seed)`, `fit` shuffles with TensorFlow
     operations whose results depend on the seed alone, whatever the model.
-
-    Args:
-        seed: Integer.
-        size: Number of examples.
-        shuffle: Boolean; without it the order is that of the data.
     """
 
     def __init__(self, seed: int, size: int, *, shuffle: bool) -> None:
@@ -107,16 +96,10 @@ class Orders:
 
 
 def arrays_of(arguments: FitArguments) -> tuple[Arrays, Arrays | None] | None:
-    """Takes training and validation data into memory.
+    """Takes training and validation data (or `None`) into memory.
 
-    Args:
-        arguments: The arguments of `fit`.
-
-    Returns:
-        Pair of the training and the validation data, the latter `None`
-        without validation; or `None` if the data must go through `fit`,
-        because it is no plain arrays, or is not read batch by batch to its
-        end.
+    It returns `None` if they must go through `fit`, since they are no plain
+    arrays or are not read batch by batch to their end.
     """
     if (
         arguments.steps_per_epoch is not None
@@ -132,11 +115,10 @@ def arrays_of(arguments: FitArguments) -> tuple[Arrays, Arrays | None] | None:
         data, validation = _split(data, arguments.validation_split)
     elif validation is not None:
         # Only pairs and triples: anything else is for Keras to understand.
-        if not isinstance(validation, tuple | list) or not in_memory(
-            validation
+        is_tuple = isinstance(validation, tuple | list)
+        if not (
+            is_tuple and in_memory(validation) and len(validation) in (2, 3)
         ):
-            return None
-        if len(validation) not in (2, 3):
             return None
         validation = (*validation, None)[:3]
     if arguments.class_weight is not None:
@@ -146,16 +128,12 @@ def arrays_of(arguments: FitArguments) -> tuple[Arrays, Arrays | None] | None:
         data = (data[0], data[1], weights)
     batch_size = arguments.batch_size or DEFAULT_BATCH_SIZE
     training = _packed(data, batch_size, shuffle=arguments.shuffle)
-    if validation is None or training is None:
-        return None if training is None else (training, None)
-    batch_size = arguments.validation_batch_size or batch_size
-    held_out = _packed(validation, batch_size, shuffle=False)
-    return None if held_out is None else (training, held_out)
-
-
-def is_in_memory(arguments: FitArguments) -> bool:
-    """Returns whether the training data are arrays, which Keras shuffles."""
-    return in_memory((arguments.x, arguments.y, arguments.sample_weight))
+    held_out = None
+    if validation is not None:
+        batch_size = arguments.validation_batch_size or batch_size
+        held_out = _packed(validation, batch_size, shuffle=False)
+    is_whole = (held_out is None) == (validation is None)
+    return (training, held_out) if training and is_whole else None
 
 
 def in_memory(structure: Values) -> bool:
@@ -164,13 +142,10 @@ def in_memory(structure: Values) -> bool:
     def is_array(leaf: Values) -> bool:
         if isinstance(leaf, np.ndarray):
             return leaf.ndim > 0 and leaf.dtype.kind in "fiub"
-        return leaf is None or (
-            isinstance(leaf, tf.Tensor)
-            and hasattr(leaf, "numpy")
-            and leaf.shape.rank != 0
-        )
+        is_tensor = isinstance(leaf, tf.Tensor) and hasattr(leaf, "numpy")
+        return is_tensor and leaf.shape.rank != 0
 
-    return all(is_array(leaf) for leaf in keras.tree.flatten(structure))
+    return all(map(is_array, leaves_of(structure)))
 
 
 def _packed(data: Values, batch_size: int, *, shuffle: bool) -> Arrays | None:
@@ -188,19 +163,11 @@ def _packed(data: Values, batch_size: int, *, shuffle: bool) -> Arrays | None:
 
 
 def _split(data: Values, share: float) -> tuple[Values, Values]:
-    size = next(
-        leaf.shape[0] for leaf in keras.tree.flatten(data) if leaf is not None
-    )
+    size = leaves_of(data)[0].shape[0]
     at = math.floor(size * (1.0 - share))
-    if not 0 < at < size:
-        raise ValueError(
-            "`validation_split` must leave examples for training and for "
-            f"validation. Received: validation_split={share} for {size} "
-            "examples. Choose another share, or pass `validation_data`."
-        )
     return (
-        _map(lambda leaf: leaf[:at], data),
-        _map(lambda leaf: leaf[at:], data),
+        map_leaves(lambda leaf: leaf[:at], data),
+        map_leaves(lambda leaf: leaf[at:], data),
     )
 
 
@@ -221,18 +188,9 @@ def tensor_of(leaf: Values) -> tf.Tensor:
     floatx = keras.config.floatx()
     dtype = keras.backend.standardize_dtype(leaf.dtype)
     if keras.backend.is_float_dtype(dtype) and dtype != floatx:
-        leaf = (
-            leaf.astype(floatx)
-            if isinstance(leaf, np.ndarray)
-            else tf.cast(leaf, floatx)
-        )
+        is_array = isinstance(leaf, np.ndarray)
+        leaf = leaf.astype(floatx) if is_array else tf.cast(leaf, floatx)
     return tf.convert_to_tensor(leaf)
-
-
-def _map(function: Callable[[Values], Values], structure: Values) -> Values:
-    return keras.tree.map_structure(
-        lambda leaf: None if leaf is None else function(leaf), structure
-    )
 
 
 def _tuples(structure: Values) -> Values:

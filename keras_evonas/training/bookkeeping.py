@@ -1,14 +1,17 @@
 """The outcome of a trained network, whatever cannot be recorded of it."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TypeVar
 
 import keras
 
 from keras_evonas.project.files import WriteError
+from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.checkpoints import BestWeights
 from keras_evonas.training.checkpoints import write_weights
 from keras_evonas.training.executions import Execution
@@ -19,41 +22,58 @@ from keras_evonas.training.recording import Recorder
 Result = TypeVar("Result")
 
 
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Trained:
+    """A trained network, and what was recorded while it trained."""
+
+    execution: Execution
+    model: keras.Model
+    recorder: Recorder
+    keeper: BestWeights | None  # if its weights are wanted
+    alone_because: str | None = None  # and not in a cohort
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Network(Trained):
+    """A network from its building to its outcome."""
+
+    arguments: FitArguments
+    own: Sequence[keras.callbacks.Callback]  # the user's, copied
+
+    @property
+    def recorders(self) -> list[keras.callbacks.Callback]:
+        """The callbacks of this package."""
+        return [self.recorder, *([self.keeper] if self.keeper else [])]
+
+
 def completed(
-    execution: Execution,
-    model: keras.Model,
-    fitted: Fitted,
-    *,
-    recorder: Recorder,
-    keeper: BestWeights | None,
-    results: Mapping[str, float],
-    alone_because: str | None,
+    network: Trained, fitted: Fitted, results: Mapping[str, float]
 ) -> Outcome:
-    """Returns the outcome of a training that came to its end.
+    """Writes the best weights of a trained network, and returns its outcome.
 
-    The best weights are written. An error in this costs what it concerns, and
-    leaves a note.
-
-    Args:
-        execution: What was trained.
-        model: The trained model.
-        fitted: The learning curves.
-        recorder: The recorder of the logs.
-        keeper: The keeper of the best weights, or `None`.
-        results: See `Outcome`.
-        alone_because: See `Outcome`.
-
-    Raises:
-        WriteError: If the disk is full or broken.
+    An error in this costs what it concerns, and leaves a note; `WriteError` of
+    a full or broken disk is raised.
     """
-    notes = [*fitted.notes, *_left_out(recorder)]
-    written = keeper is not None and _spared(
-        lambda: _write(execution, model, fitted, keeper),
-        "Its weights cannot be saved",
-        notes,
+    model = network.model
+    notes = [
+        *fitted.notes,
+        *(
+            f"The log '{name}' is left out of the learning curves: it is of "
+            f"type {kind}, where a number or an array of numbers can be kept."
+            for name, kind in network.recorder.left_out.items()
+        ),
+    ]
+
+    def build_config() -> Mapping[str, object] | None:
+        config: Mapping[str, object] | None = model.get_build_config()
+        json.dumps(config)  # It raises what a file cannot hold.
+        return config
+
+    written = _spared(
+        lambda: _write(network, fitted), "Its weights cannot be saved", notes
     )
     return Outcome(
-        name=execution.name,
+        name=network.execution.name,
         status="completed",
         curves=fitted.curves,
         params=_spared(
@@ -63,38 +83,26 @@ def completed(
         ),
         has_checkpoint=bool(written),
         build_config=_spared(
-            lambda: _as_json(model.get_build_config()),
-            "The shape of its inputs cannot be saved",
-            notes,
+            build_config, "The shape of its inputs cannot be saved", notes
         ),
         results=results,
-        alone_because=alone_because,
+        alone_because=network.alone_because,
         notes=tuple(notes),
     )
 
 
-def _write(
-    execution: Execution,
-    model: keras.Model,
-    fitted: Fitted,
-    keeper: BestWeights,
-) -> bool:
+def _write(network: Trained, fitted: Fitted) -> bool:
     """Writes the best weights, and returns whether it did."""
-    path, bar = str(execution.checkpoint), execution.bar
+    path, bar = str(network.execution.checkpoint), network.execution.bar
+    keeper = network.keeper
+    if keeper is None:
+        return False
     if not fitted.is_recorded:
-        write_weights(model, path)
+        write_weights(network.model, path)
         return True
     if bar is not None and not keeper.loss(of_all=fitted.of_all) < bar:
         return False
     return keeper.write(path, of_all=fitted.of_all)
-
-
-def _left_out(recorder: Recorder) -> list[str]:
-    return [
-        f"The log '{name}' is left out of the learning curves: it is of type "
-        f"{kind}, where a number or an array of numbers can be kept."
-        for name, kind in recorder.left_out.items()
-    ]
 
 
 def _spared(
@@ -108,10 +116,3 @@ def _spared(
     except Exception as error:
         notes.append(f"{what}: {type(error).__name__}: {error}")
         return None
-
-
-def _as_json(
-    config: Mapping[str, object] | None,
-) -> Mapping[str, object] | None:
-    json.dumps(config)  # It raises what a file cannot hold.
-    return config

@@ -13,14 +13,9 @@ Callbacks: TypeAlias = (
 )
 
 _STEP_HOOKS = (
-    "on_batch_begin",
-    "on_batch_end",
-    "on_train_batch_begin",
-    "on_train_batch_end",
-    "on_test_batch_begin",
-    "on_test_batch_end",
-    "on_test_begin",
-    "on_test_end",
+    *("on_batch_begin", "on_train_batch_begin", "on_test_batch_begin"),
+    *("on_batch_end", "on_train_batch_end", "on_test_batch_end"),
+    *("on_test_begin", "on_test_end"),
 )
 
 # Where callbacks of Keras write; copies must not write into one file.
@@ -34,9 +29,6 @@ _PATH_OF = {
 
 def copied(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
     """Returns copies for one member.
-
-    Args:
-        callbacks: A callback, a list of them, or `None`.
 
     Raises:
         TypeError: If one of them cannot be copied; the message names it.
@@ -59,33 +51,24 @@ def copied(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
 def placed(
     callbacks: list[keras.callbacks.Callback], folder: str
 ) -> list[keras.callbacks.Callback]:
-    """Lets callbacks write into a folder of their member.
+    """Lets callbacks write into a folder of their member, and returns them.
 
     A path `logs/run.csv` becomes `logs/FOLDER/run.csv`, and a folder `logs`
     becomes `logs/FOLDER`, as keras-tuner does for `TensorBoard`.
-
-    Args:
-        callbacks: Callbacks of one member; changed in place.
-        folder: String, the member's folder, such as `"07/execution0"`.
-
-    Returns:
-        The callbacks.
     """
     for callback in callbacks:
         for kind, attribute in _PATH_OF.items():
-            if isinstance(callback, kind):
-                path = str(getattr(callback, attribute))
-                setattr(callback, attribute, _inside(path, folder, attribute))
+            if not isinstance(callback, kind):
+                continue
+            path = str(getattr(callback, attribute))
+            if attribute.endswith("_dir"):
+                path = os.path.join(path, folder)
+            else:
+                parent, name = os.path.split(path)
+                os.makedirs(os.path.join(parent, folder), exist_ok=True)
+                path = os.path.join(parent, folder, name)
+            setattr(callback, attribute, path)
     return callbacks
-
-
-def _inside(path: str, folder: str, attribute: str) -> str:
-    if attribute.endswith("_dir"):
-        return os.path.join(path, folder)
-    parent, name = os.path.split(path)
-    parent = os.path.join(parent, folder)
-    os.makedirs(parent, exist_ok=True)
-    return os.path.join(parent, name)
 
 
 def needs_steps(callbacks: Iterable[keras.callbacks.Callback]) -> bool:

@@ -21,17 +21,10 @@ _OVERHEAD, _HEADERS = 1.05, 1 << 17
 
 @dataclasses.dataclass
 class _Kept:
-    """The weights of the best epoch of a `fit`.
-
-    Args:
-        loss: Float, infinity if no epoch was finite.
-        is_scored: Boolean, whether an epoch has reported the objective.
-        weights: Pairs of a weight and its value, or `None` before the first
-            epoch that counts.
-    """
+    """The weights of the best epoch of a `fit`, each with its value."""
 
     loss: float = math.inf
-    is_scored: bool = False
+    is_scored: bool = False  # An epoch has reported the objective.
     weights: list[tuple[keras.Variable, np.ndarray]] | None = None
 
 
@@ -39,12 +32,8 @@ class BestWeights(keras.callbacks.Callback):
     """Keeps the weights of the best epoch so far.
 
     Of several `fit` one after another, as a model's own `fit` may consist of,
-    it keeps those of the last and those of the best before it.
-
-    Args:
-        objective: See `loss_of`. As long as no epoch has reported it, each
-            counts as better than those before; afterwards only one that
-            reports it.
+    it keeps those of the last and those of the best before it. As long as no
+    epoch has reported the objective, each counts as better than those before.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -54,12 +43,7 @@ class BestWeights(keras.callbacks.Callback):
         self._before = _Kept()
 
     def loss(self, *, of_all: bool = False) -> float:
-        """Returns the loss of the best epoch, or infinity.
-
-        Args:
-            of_all: Boolean, whether to look at every `fit` instead of the
-                last.
-        """
+        """Returns the loss of the best epoch of the last `fit`, or of all."""
         return self._best(of_all).loss
 
     def on_train_begin(self, logs: Mapping[str, object] | None = None) -> None:
@@ -74,11 +58,8 @@ class BestWeights(keras.callbacks.Callback):
         del epoch
         best = self._last
         loss = loss_of(self._objective, logs or {})
-        if loss is None:
-            is_better = not best.is_scored
-        else:
-            is_better = loss < best.loss
-            best.is_scored = True
+        is_better = not best.is_scored if loss is None else loss < best.loss
+        best.is_scored |= loss is not None
         if not is_better:
             return
         best.loss = math.inf if loss is None else loss
@@ -92,15 +73,8 @@ class BestWeights(keras.callbacks.Callback):
         """Writes the best weights, and returns whether there were any.
 
         The optimizer's are left out: they would make the file up to three
-        times as large. The model is not to be trained again. The file is
-        there as a whole or not at all.
-
-        Args:
-            path: String, ends with `.weights.h5`.
-            of_all: See `loss`.
-
-        Raises:
-            WriteError: If the disk is full or broken.
+        times as large. The model is not to be trained again. See `loss` and
+        `write_weights`.
         """
         weights = self._best(of_all).weights
         if weights is None:
@@ -163,9 +137,7 @@ def build_again(
 ) -> None:
     """Creates the weights of a model that was made without its inputs.
 
-    Args:
-        model: A model from the same hyperparameters, not built yet.
-        config: What `model.get_build_config` of the trained one returned.
+    `config` is what `get_build_config` of the trained one returned.
     """
     model.build_from_config(config)
     # Keras (3.15) makes the weights of a model of the user's own class, but

@@ -19,22 +19,17 @@ from keras_evonas.training.data_checks import check_part
 from keras_evonas.training.parts import Part
 from keras_evonas.training.parts import parts_of
 from keras_evonas.training.values import Values
+from keras_evonas.training.values import leaves_of
 
 
 def check_fit(arguments: FitArguments) -> None:
     """Checks the arguments of `fit` that all networks share.
 
-    It reads one batch of a `PyDataset` and none of other data sets, and
-    nothing from a generator.
-
-    Args:
-        arguments: The arguments of `fit`.
+    It reads one batch of a `PyDataset`, and nothing of other data sets and
+    generators.
 
     Raises:
-        ValueError: If there is no epoch to train, if an argument is of the
-            wrong type, or if arguments do not go together; if the data can be
-            read only once, are of no kind that Keras reads, or differ in
-            length.
+        ValueError: If no network could be trained with them, with the way out.
     """
     parts = parts_of(arguments)
     _check_numbers(arguments, parts)
@@ -49,46 +44,48 @@ def check_fit(arguments: FitArguments) -> None:
 
 
 def _check_numbers(arguments: FitArguments, parts: list[Part]) -> None:
-    _check_integer("epochs", arguments.epochs)
-    _check_integer("initial_epoch", arguments.initial_epoch)
+    validates = len(parts) > 1 or bool(arguments.validation_split)
+    all_examples = "Leave it out to read all examples."
+    by_default = "Leave it out for batches of 32."
+    # Data sets come in batches, and Keras ignores what is said about them.
+    for name, counts, least, way_out in (
+        ("epochs", True, None, "Pass an `int`."),
+        ("initial_epoch", True, None, "Pass an `int`."),
+        ("steps_per_epoch", True, 1, all_examples),
+        ("validation_steps", validates, 1, all_examples),
+        ("batch_size", parts[0].kind is None, 1, by_default),
+        # Keras reads 0 as `None` here: the validation takes `batch_size`.
+        (
+            "validation_batch_size",
+            validates and parts[-1].kind is None,
+            0,
+            by_default,
+        ),
+    ):
+        value = getattr(arguments, name)
+        if counts and not _is_integer(value, least):
+            kind = {None: "an", 0: "a non-negative", 1: "a positive"}[least]
+            raise ValueError(
+                f"`{name}` must be {kind} integer. Received: {name}={value!r} "
+                f"of type {type(value).__name__}. {way_out}"
+            )
     epochs, first = arguments.epochs, arguments.initial_epoch
     if not epochs > first:
         raise ValueError(
             "`epochs` must be greater than `initial_epoch`, or nothing is "
             f"trained. Received: epochs={epochs}, initial_epoch={first}."
         )
-    out = "Leave it out to read all examples."
-    _check_integer("steps_per_epoch", arguments.steps_per_epoch, 1, out)
-    if arguments.validation_data is not None or arguments.validation_split:
-        _check_integer("validation_steps", arguments.validation_steps, 1, out)
-    # Data sets come in batches, and Keras ignores what is said about them.
-    out = "Leave it out for batches of 32."
-    if parts[0].kind is None:
-        _check_integer("batch_size", arguments.batch_size, 1, out)
-    held_out = arguments.validation_split and parts[0].kind is None
-    if held_out or (len(parts) > 1 and parts[1].kind is None):
-        name = "validation_batch_size"
-        # Keras reads 0 as `None` here: the validation takes `batch_size`.
-        _check_integer(name, getattr(arguments, name), 0, out)
 
 
-def _check_integer(
-    name: str, value: Values, least: int | None = None, way_out: str = ""
-) -> None:
-    """Checks that an argument is an integer; `None` if it has a least value."""
-    if value is None and least is not None:
-        return
+def _is_integer(value: Values, least: int | None) -> bool:
+    """Returns whether it is one; `None` is allowed beside a least value."""
+    if value is None:
+        return least is not None
     try:
-        is_good = least is None or operator.index(value) >= least
-        operator.index(value)
+        number = operator.index(value)
     except TypeError:
-        is_good = False
-    if not is_good:
-        kind = {None: "an", 0: "a non-negative", 1: "a positive"}[least]
-        raise ValueError(
-            f"`{name}` must be {kind} integer. Received: {name}={value!r} of "
-            f"type {type(value).__name__}. {way_out or 'Pass an `int`.'}"
-        )
+        return False
+    return least is None or number >= least
 
 
 def _check_callbacks(callbacks: Values) -> None:
@@ -120,13 +117,11 @@ def _check_schedule(arguments: FitArguments) -> None:
             f"shuffle={arguments.shuffle!r}, which Keras would take for "
             "`True`. Pass `True` or `False`."
         )
-    frequency = arguments.validation_freq
     if arguments.validation_data is None and not arguments.validation_split:
         return
-    is_good = isinstance(frequency, list)
-    if isinstance(frequency, int):
-        is_good = frequency > 0
-    if not is_good:
+    frequency = arguments.validation_freq
+    is_number = isinstance(frequency, int) and frequency > 0
+    if not is_number and not isinstance(frequency, list):
         raise ValueError(
             "`validation_freq` must be a positive `int`, the number of epochs "
             "from one validation to the next, or a `list` of epochs counted "
@@ -153,9 +148,7 @@ def _check_split(arguments: FitArguments, training: Part) -> None:
             "`validation_split` must be a number between 0 and 1. Received: "
             f"validation_split={split!r} of type {type(split).__name__}."
         )
-    shapes = [
-        getattr(leaf, "shape", None) for leaf in keras.tree.flatten(arguments.x)
-    ]
+    shapes = [getattr(leaf, "shape", None) for leaf in leaves_of(arguments.x)]
     size = next((int(shape[0]) for shape in shapes if shape), None)
     if size is None:
         return
@@ -168,10 +161,9 @@ def _check_split(arguments: FitArguments, training: Part) -> None:
 
 def _check_class_weight(training: Part) -> None:
     """Checks that class weights are numbers, for the labels of one output."""
-    weights = training.class_weight
+    weights, kind = training.class_weight, training.kind
     if weights is None:
         return
-    _, y, sample_weight = training.data
     if not isinstance(weights, Mapping):
         raise ValueError(
             "`class_weight` must be a dictionary from the number of a class to "
@@ -180,26 +172,28 @@ def _check_class_weight(training: Part) -> None:
             "classes 0, 1, 2 and so on."
         )
     # `1.0` is equal to 1 as a key, but is no index for a data set.
-    is_class = _is_integral if training.kind is None else _is_integer
+    integer = numbers.Real if kind is None else numbers.Integral
     bad = {
         name: weight
         for name, weight in weights.items()
-        if not is_class(name) or not _is_weight(weight)
+        if not (isinstance(name, integer) and float(name).is_integer())
+        or not (isinstance(weight, numbers.Real) and float(weight) >= 0)
     }
-    if bad or (training.kind is not None and not weights):
+    if bad or (kind is not None and not weights):
         raise ValueError(
             "`class_weight` must map classes, which are integers, to weights, "
             f"which are numbers of 0 or more. Received: {bad or weights}. "
             "Number the classes from 0, as in `{0: 1.0, 1: 2.5}`."
         )
+    _, y, sample_weight = training.data
     reason = None
     if sample_weight is not None:
         reason = "`sample_weight` too. Multiply the weights of the examples"
-    elif training.kind == "a generator":
+    elif kind == "a generator":
         reason = "a generator as `x`. Let it return the weights of the examples"
-    elif training.kind is None and y is None:
+    elif kind is None and y is None:
         reason = "no `y`. Pass labels"
-    elif training.kind is None and keras.tree.is_nested(y):
+    elif kind is None and keras.tree.is_nested(y):
         reason = "several outputs in `y`. Pass one `sample_weight` for each"
     if reason is not None:
         raise ValueError(
@@ -207,18 +201,6 @@ def _check_class_weight(training: Part) -> None:
             f"without other weights. Received: class_weight and {reason}, or "
             "leave `class_weight` out."
         )
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, numbers.Integral)
-
-
-def _is_integral(value: object) -> bool:
-    return isinstance(value, numbers.Real) and float(value).is_integer()
-
-
-def _is_weight(value: object) -> bool:
-    return isinstance(value, numbers.Real) and float(value) >= 0
 
 
 def _warn_of_ignored(arguments: FitArguments, training: Part) -> None:
@@ -242,10 +224,10 @@ def _warn_of_ignored(arguments: FitArguments, training: Part) -> None:
 def _warn_of_missing_labels(y: Values) -> None:
     for leaf in keras.tree.flatten(y):
         is_float = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
-        if is_float and np.isnan(leaf).any():
+        if is_float and (missing := int(np.isnan(leaf).sum())):
             warnings.warn(
-                f"`y` holds {int(np.isnan(leaf).sum())} values that are NaN. "
-                "Most losses are NaN, too, once they meet one, and the trial "
-                "fails. Drop those examples, or mask them in the loss.",
+                f"`y` holds {missing} values that are NaN. Most losses are "
+                "NaN, too, once they meet one, and the trial fails. Drop "
+                "those examples, or mask them in the loss.",
                 stacklevel=3,
             )

@@ -1,15 +1,13 @@
 """Several networks trained on data in memory, each exactly as if alone.
 
 Members share the data and the processor, nothing else. Each is traced once,
-into functions of its own, so a member that stops, fails or turns NaN is simply
-not called again: nothing is traced anew, and the others do not notice. An
-epoch of a member is one call; calls of several members run side by side, also
-while the next member is being built and traced.
+into functions of its own, so the others do not notice when it stops or fails.
+An epoch of a member is one call; calls of several members run side by side,
+also while the next member is being built and traced.
 """
 
 import concurrent.futures
-import dataclasses
-import types
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -26,24 +24,13 @@ class ArrayCohort:
 
     Args:
         on_end: Called with each member when it has ended or failed.
-
-    Example:
-
-    ```python
-    with ArrayCohort() as cohort:
-        for model in models:
-            program = Program(model, training, None, orders, arguments)
-            cohort.add(Member(model, epochs=arguments.epochs), program)
-            cohort.advance()
-        cohort.finish()
-    ```
     """
 
-    def __init__(
-        self, on_end: Callable[[Member], Any] = lambda _: None
-    ) -> None:
+    def __init__(self, on_end: Callable[[Member], Any]) -> None:
         self._on_end = on_end
-        self._running: dict[concurrent.futures.Future[Any], _Course] = {}
+        self._running: dict[
+            concurrent.futures.Future[Any], tuple[Member, Program]
+        ] = {}
         self._is_interrupted = False
         self._pool = concurrent.futures.ThreadPoolExecutor(
             num_workers(), thread_name_prefix="cohort"
@@ -52,21 +39,15 @@ class ArrayCohort:
     def __enter__(self) -> "ArrayCohort":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # After an interrupt, members stop at the end of their epoch.
         self._is_interrupted = True
         self._pool.shutdown(cancel_futures=True)
 
     def add(self, member: Member, program: Program) -> None:
         """Begins to train a member, and returns at once."""
-        course = _Course(member, program)
-        self._attempt(course, lambda: member.begin(program.steps))
-        self._go_on(course)
+        _attempt(member, lambda: member.begin(program.steps))
+        self._go_on(member, program)
 
     def advance(self) -> None:
         """Calls the callbacks of all members that have ended an epoch."""
@@ -82,52 +63,41 @@ class ArrayCohort:
             for future in done:
                 self._take(future)
 
-    def _go_on(self, course: "_Course") -> None:
+    def _go_on(self, member: Member, program: Program) -> None:
         """Begins a member's next epoch, or ends its training."""
-        member = course.member
+
+        def run_all() -> None:
+            while not member.is_done and not self._is_interrupted:
+                member.begin_epoch()
+                member.end_epoch(*program.run(member.epoch))
+
         if not member.is_done and member.has_callbacks:
-            self._attempt(course, member.begin_epoch)
+            _attempt(member, member.begin_epoch)
         if member.is_done:
             if member.error is None:
-                self._attempt(course, member.end)
+                _attempt(member, member.end)
             self._on_end(member)
-        elif member.has_callbacks:
-            self._submit(course, lambda: course.program.run(member.epoch))
-        else:
-            # No callback is to be called in this thread between the epochs.
-            self._submit(course, lambda: self._run_all(course))
-
-    def _submit(self, course: "_Course", task: Callable[[], Any]) -> None:
-        self._running[self._pool.submit(task)] = course
+            return
+        task: Callable[[], Any] = run_all  # No callback needs this thread.
+        if member.has_callbacks:
+            task = functools.partial(program.run, member.epoch)
+        self._running[self._pool.submit(task)] = member, program
 
     def _take(self, future: concurrent.futures.Future[Any]) -> None:
-        course = self._running.pop(future)
+        member, program = self._running.pop(future)
 
         def end_epoch() -> None:
             logs = future.result()
             if logs is not None:
-                course.member.end_epoch(*logs)
+                member.end_epoch(*logs)
 
-        self._attempt(course, end_epoch)
-        self._go_on(course)
-
-    def _attempt(self, course: "_Course", action: Callable[[], Any]) -> None:
-        """Runs a member's action; an error ends this member alone."""
-        try:
-            action()
-        except Exception as error:
-            course.member.fail(error)
-
-    def _run_all(self, course: "_Course") -> None:
-        member = course.member
-        while not member.is_done and not self._is_interrupted:
-            member.begin_epoch()
-            member.end_epoch(*course.program.run(member.epoch))
+        _attempt(member, end_epoch)
+        self._go_on(member, program)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Course:
-    """A member on its way."""
-
-    member: Member
-    program: Program
+def _attempt(member: Member, action: Callable[[], Any]) -> None:
+    """Runs a member's action; an error ends this member alone."""
+    try:
+        action()
+    except Exception as error:
+        member.fail(error)

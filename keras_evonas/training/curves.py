@@ -20,12 +20,8 @@ Objective: TypeAlias = Sequence[Sequence[str]]
 def kept(value: object) -> Value | None:
     """Returns a log's value as it is recorded.
 
-    Args:
-        value: What a step or a callback reported.
-
-    Returns:
-        A float, lists of floats for an array, or `None` for what is made of
-        anything but real numbers and cannot be recorded.
+    It is a float, lists of floats for an array, or `None` for what is made of
+    anything but real numbers and cannot be recorded.
     """
     if isinstance(value, float):
         return float(value)
@@ -49,12 +45,7 @@ def kept(value: object) -> Value | None:
 def loss_of(objective: Objective, logs: Mapping[str, object]) -> float | None:
     """Returns the loss in an epoch's logs, lower is better.
 
-    Args:
-        objective: See `Objective`.
-        logs: The epoch's logs.
-
-    Returns:
-        The loss, NaN included, or `None` if a metric is missing or no number.
+    It may be NaN, and is `None` if a metric is missing or no number.
     """
     total = 0.0
     for name, direction in objective:
@@ -67,12 +58,9 @@ def loss_of(objective: Objective, logs: Mapping[str, object]) -> float | None:
 
 @dataclasses.dataclass(frozen=True)
 class Best:
-    """The best epoch of an execution.
+    """The best epoch of an execution, and its logs that are numbers.
 
-    Args:
-        epoch: Integer, counted from 0 as `fit` counts them.
-        loss: Float, finite or `-inf`.
-        logs: The epoch's logs that are numbers.
+    Epochs count from 0, as in `fit`; the loss is finite or `-inf`.
     """
 
     epoch: int
@@ -81,34 +69,20 @@ class Best:
 
 
 def best_of(objective: Objective, curves: Curves) -> Best | None:
-    """Returns the first of the best epochs.
+    """Returns the first of the best epochs in the curves of an execution.
 
-    Args:
-        objective: See `Objective`.
-        curves: The curves of an execution. An epoch that lacks the objective
-            does not take part.
-
-    Returns:
-        The best epoch, or `None` if the loss of each is missing, infinite or
-        NaN.
+    It is `None` if the loss of each is missing, infinite or NaN.
     """
-    best: Best | None = None
+    best, least = None, math.inf
     for epoch, logs in _epochs(curves).items():
         loss = loss_of(objective, logs)
-        if loss is not None and loss < (
-            math.inf if best is None else best.loss
-        ):
-            best = Best(epoch, loss, logs)
+        if loss is not None and loss < least:
+            best, least = Best(epoch, loss, logs), loss
     return best
 
 
 def why_unscored(objective: Objective, curves: Curves) -> str:
-    """Returns why no epoch of an execution has the objective, as a sentence.
-
-    Args:
-        objective: See `Objective`.
-        curves: The curves of an execution for which `best_of` is `None`.
-    """
+    """Returns why `best_of` is `None`, as a sentence."""
     for name, _ in objective:
         if name not in curves:
             return (

@@ -5,22 +5,21 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_evonas.training.arguments import NAMES
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
 from keras_evonas.training.arrays import arrays_of
-from keras_evonas.training.arrays import is_in_memory
+from keras_evonas.training.arrays import in_memory
 from keras_evonas.training.executions import Execution
 from keras_evonas.training.values import Values
 
 # Arguments that do not change what the data are.
-_HARMLESS = frozenset(
-    (
-        *("batch_size", "callbacks", "epochs", "initial_epoch", "verbose"),
-        *("validation_batch_size", "validation_freq"),
-    )
-)
+_HARMLESS = {
+    *("batch_size", "callbacks", "epochs", "initial_epoch", "verbose"),
+    *("validation_batch_size", "validation_freq"),
+}
 
 
 class Data:
@@ -51,11 +50,7 @@ class Data:
     def arrays(
         self, arguments: FitArguments
     ) -> tuple[Arrays, Arrays | None] | None:
-        """The data in memory, or `None`; see `arrays_of`.
-
-        Args:
-            arguments: The arguments of one execution.
-        """
+        """The data of an execution in memory, or `None`; see `arrays_of`."""
         place = self._place(arguments)
         if place is None:
             return arrays_of(arguments)
@@ -65,13 +60,11 @@ class Data:
         if converted is None:
             return None
         training, held_out = converted
-        batch_size = arguments.batch_size or DEFAULT_BATCH_SIZE
-        training = dataclasses.replace(training, batch_size=batch_size)
+        size = arguments.batch_size or DEFAULT_BATCH_SIZE
+        training = dataclasses.replace(training, batch_size=size)
         if held_out is not None:
-            held_out = dataclasses.replace(
-                held_out,
-                batch_size=arguments.validation_batch_size or batch_size,
-            )
+            size = arguments.validation_batch_size or size
+            held_out = dataclasses.replace(held_out, batch_size=size)
         return training, held_out
 
     def orders(self, seed: int, training: Arrays) -> Orders:
@@ -87,27 +80,19 @@ class Data:
         """Equal for executions that can read the same stream of batches."""
         # Keras shuffles arrays and PyDatasets from the seed. A data set or a
         # generator comes in one order for all, and a generator but once.
-        own_order = is_in_memory(arguments) or isinstance(
-            arguments.x, keras.utils.PyDataset
-        )
-        values = arguments.data_and_steps()
+        data = (arguments.x, arguments.y, arguments.sample_weight)
+        is_py_dataset = isinstance(arguments.x, keras.utils.PyDataset)
+        own_order = is_py_dataset or in_memory(data)
+        plain = (int, float, str, type(None))
+        values = arguments.data_and_steps().values()
         return (
             seed if own_order else None,
-            *(
-                value
-                if isinstance(value, int | float | str | None)
-                else id(value)
-                for value in values.values()
-            ),
+            *(x if isinstance(x, plain) else id(x) for x in values),
         )
 
     def _place(self, arguments: FitArguments) -> int | None:
         """Finds the known arguments that have the same data, if any."""
-        names = [
-            field.name
-            for field in dataclasses.fields(arguments)
-            if field.name not in _HARMLESS
-        ]
+        names = [name for name in NAMES if name not in _HARMLESS]
         for place, known in enumerate(self._known):
             if all(getattr(arguments, n) is getattr(known, n) for n in names):
                 return place

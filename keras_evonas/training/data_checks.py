@@ -3,7 +3,6 @@
 import inspect
 import types
 import warnings
-from collections.abc import Generator
 from collections.abc import Sequence
 
 import keras
@@ -15,34 +14,23 @@ from keras_evonas.training.frames import is_frame
 from keras_evonas.training.parts import Part
 from keras_evonas.training.threads import as_if_first
 from keras_evonas.training.values import Values
+from keras_evonas.training.values import leaves_of
+from keras_evonas.training.values import map_leaves
+
+# By the kind of an array's type.
+_WAYS_OUT = {
+    "O": "Rows of unequal length need `keras.utils.pad_sequences`, numbers "
+    '`array.astype("float32")`, and strings an encoding such as '
+    "`keras.layers.StringLookup`.",
+    "US": "Encode strings, for example with `keras.layers.StringLookup`; a "
+    'network with an input of dtype "string" takes them as '
+    "`array.astype(object)`.",
+    "mM": 'Turn dates into numbers: `array.astype("int64")`.',
+}
 
 
 def check_part(part: Part) -> None:
-    """Checks that Keras can read data, and read them for every network.
-
-    Args:
-        part: The training data or the validation data.
-
-    Raises:
-        ValueError: If it cannot.
-    """
-    _check_number_of_parts(part)
-    if part.kind is None:
-        _check_arrays(part)
-        return
-    _check_alone(part)
-    x, *_ = part.data
-    if isinstance(x, types.GeneratorType):
-        _check_generator(part, x)
-    elif isinstance(x, tf.data.Dataset):
-        _check_cardinality(part, int(x.cardinality()), x.element_spec)
-    elif isinstance(x, keras.utils.PyDataset):
-        _check_py_dataset(part, x)
-    if part.kind == "a tf.data.Dataset":
-        _ask_keras(part)
-
-
-def _check_number_of_parts(part: Part) -> None:
+    """Checks that Keras can read data, and read them for every network."""
     if part.is_validation and len(part.given) not in (1, 2, 3):
         raise ValueError(
             "`validation_data` must be a pair `(x_val, y_val)`, a triple with "
@@ -54,14 +42,58 @@ def _check_number_of_parts(part: Part) -> None:
             f"`{part.name}` must be data. Received: {part.given}. Pass arrays, "
             "a tf.data.Dataset or a keras.utils.PyDataset."
         )
+    if part.kind is None:
+        _check_lengths(part)
+        _ask_keras(part)
+        return
+    _check_alone(part)
+    x, *_ = part.data
+    if isinstance(x, types.GeneratorType):
+        _check_generator(part)
+    elif isinstance(x, tf.data.Dataset):
+        _check_cardinality(part, int(x.cardinality()), x.element_spec)
+        _ask_keras(part)
+    elif isinstance(x, keras.utils.PyDataset):
+        _check_py_dataset(part, x)
+
+
+def check_batch(part: Part, batch: Sequence[Values]) -> None:
+    """Checks that a batch, or its specification, is a triple at most."""
+    if len(batch) not in (1, 2, 3):
+        raise ValueError(
+            f"`{part.name}` must give `x`, `(x, y)` or `(x, y, sample_weight)` "
+            f"in each batch. Received: {part.kind} that gives {len(batch)} "
+            "parts. Put several inputs into one tuple or dictionary: "
+            "`((x1, x2), y)`."
+        )
+
+
+def _check_lengths(part: Part) -> None:
+    """Checks that arrays have examples, equally many of each."""
+    if not in_memory(tuple(part.given.values())):
+        return
+    lengths = {
+        name: [len(leaf) for leaf in leaves_of(structure)]
+        for name, structure in part.given.items()
+        if structure is not None
+    }
+    several = {length for found in lengths.values() for length in found}
+    if len(several) > 1:
+        raise ValueError(
+            f"`{part.name}` and what belongs to it must have equally many "
+            f"examples. Received: {lengths}."
+        )
+    if several == {0}:
+        raise ValueError(
+            f"`{part.name}` must have examples. Received: arrays of length 0. "
+            "If a filter or a split has left none, loosen it."
+        )
 
 
 def _check_alone(part: Part) -> None:
     """Checks that data sets have their labels and weights in them."""
-    if part.kind == "a function":
-        return
     for name, value in zip(part.names[1:], part.data[1:], strict=True):
-        if value is not None:
+        if value is not None and part.kind != "a function":
             raise ValueError(
                 f"`{name}` must be left out if `{part.names[0]}` is "
                 f"{part.kind}, which gives `(x, y)` or `(x, y, sample_weight)` "
@@ -70,10 +102,8 @@ def _check_alone(part: Part) -> None:
             )
 
 
-def _check_generator(
-    part: Part, data: Generator[Values, Values, Values]
-) -> None:
-    if inspect.getgeneratorstate(data) == inspect.GEN_CLOSED:
+def _check_generator(part: Part) -> None:
+    if inspect.getgeneratorstate(part.data[0]) == inspect.GEN_CLOSED:
         raise ValueError(
             f"`{part.name}` must have batches to read. Received: a generator "
             "that has ended. Call the function that makes it again."
@@ -81,8 +111,8 @@ def _check_generator(
     if part.steps is None:
         raise ValueError(
             f"`{part.name}` must be data that can be read again for every "
-            "network. Received: a generator, which the first network "
-            "would read to its end. Pass arrays, a tf.data.Dataset or a "
+            "network. Received: a generator, which the first network would "
+            "read to its end. Pass arrays, a tf.data.Dataset or a "
             f"keras.utils.PyDataset, or `{part.steps_name}` too if it never "
             "ends."
         )
@@ -133,62 +163,11 @@ def _check_py_dataset(part: Part, data: keras.utils.PyDataset) -> None:
         check_batch(part, batch)
 
 
-def check_batch(part: Part, batch: Sequence[Values]) -> None:
-    """Checks that a batch has inputs, targets and sample weights at most.
-
-    Args:
-        part: The data that it is of.
-        batch: The batch, or its specification.
-
-    Raises:
-        ValueError: If it has not.
-    """
-    if len(batch) not in (1, 2, 3):
-        raise ValueError(
-            f"`{part.name}` must give `x`, `(x, y)` or `(x, y, sample_weight)` "
-            f"in each batch. Received: {part.kind} that gives {len(batch)} "
-            "parts. Put several inputs into one tuple or dictionary: "
-            "`((x1, x2), y)`."
-        )
-
-
-def _check_arrays(part: Part) -> None:
-    if in_memory(tuple(part.given.values())):
-        lengths = {
-            name: [
-                len(leaf)
-                for leaf in keras.tree.flatten(structure)
-                if leaf is not None
-            ]
-            for name, structure in part.given.items()
-            if structure is not None
-        }
-        several = {length for found in lengths.values() for length in found}
-        if len(several) > 1:
-            raise ValueError(
-                f"`{part.name}` and what belongs to it must have equally many "
-                f"examples. Received: {lengths}."
-            )
-        if several == {0}:
-            raise ValueError(
-                f"`{part.name}` must have examples. Received: arrays of "
-                "length 0. If a filter or a split has left none, loosen it."
-            )
-    _ask_keras(part)
-
-
 def _ask_keras(part: Part) -> None:
-    """Lets Keras look at data without training.
-
-    Plain arrays are cut to their first example, since only their types and
-    their structure are in question.
-    """
-    x, y, sample_weight = part.data
-    if in_memory((x, y, sample_weight)):
-        x, y, sample_weight = keras.tree.map_structure(
-            lambda leaf: None if leaf is None else leaf[:1],
-            (x, y, sample_weight),
-        )
+    """Lets Keras look at data, of arrays at the first example."""
+    x, y, weight = data = part.data
+    if in_memory(data):
+        x, y, weight = map_leaves(lambda leaf: leaf[:1], data)
 
     def read() -> None:
         reader = keras.Model()
@@ -196,7 +175,7 @@ def _ask_keras(part: Part) -> None:
         reader.fit(
             x,
             y,
-            sample_weight=sample_weight,
+            sample_weight=weight,
             class_weight=part.class_weight,
             epochs=0,
             shuffle=False,
@@ -214,11 +193,11 @@ def _ask_keras(part: Part) -> None:
                 f"{part.kind}, of which Keras says: {error}"
             ) from error
         kinds = {name: _words_of(value) for name, value in part.given.items()}
+        way_out = _way_out(part) or f"Keras says: {error}"
         raise ValueError(
             f"`{part.name}` and what belongs to it must be arrays of numbers "
             "with equally many examples, structures of them, a tf.data.Dataset "
-            f"or a keras.utils.PyDataset. Received: {kinds}. "
-            f"{_way_out(part, error)}"
+            f"or a keras.utils.PyDataset. Received: {kinds}. {way_out}"
         ) from error
 
 
@@ -228,34 +207,22 @@ def _words_of(value: Values) -> str:
         dtypes = value.dtypes.unique() if value.ndim == 2 else [value.dtype]
         return f"{name} of {', '.join(map(str, dtypes))}"
     if isinstance(value, np.ndarray):
-        return f"{name} of {value.dtype}" + "scalar" * (value.ndim == 0)
+        return f"{name} of {value.dtype}" + " scalar" * (value.ndim == 0)
     return name
 
 
-def _way_out(part: Part, error: Exception) -> str:
-    """Returns how to mend data that Keras does not read."""
-    leaves = keras.tree.flatten(tuple(part.given.values()))
-    arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
-    kinds = {array.dtype.kind for array in arrays}
+def _way_out(part: Part) -> str | None:
+    """Returns how to mend data that Keras does not read, if that is known."""
+    leaves = leaves_of(tuple(part.given.values()))
+    kinds = {x.dtype.kind for x in leaves if isinstance(x, np.ndarray)}
     if any(is_frame(leaf) for leaf in leaves):
         return (
             "Encode columns of categories and strings, and fill in what is "
             'missing: `frame.astype("float32")` must succeed.'
         )
-    if "O" in kinds:
-        return (
-            "Rows of unequal length need `keras.utils.pad_sequences`, numbers "
-            '`array.astype("float32")`, and strings an encoding such as '
-            "`keras.layers.StringLookup`."
-        )
-    if kinds & set("US"):
-        return (
-            "Encode strings, for example with `keras.layers.StringLookup`; a "
-            'network with an input of dtype "string" takes them as '
-            "`array.astype(object)`."
-        )
-    if kinds & set("mM"):
-        return 'Turn dates into numbers: `array.astype("int64")`.'
+    for letters, way_out in _WAYS_OUT.items():
+        if kinds & set(letters):
+            return way_out
     if any(isinstance(leaf, int | float | str) for leaf in leaves):
         return "Turn lists into arrays with `numpy.array`."
-    return f"Keras says: {error}"
+    return None

@@ -18,29 +18,22 @@ from keras_evonas.training.callbacks import needs_steps
 # What a cohort calls as `fit` does, asks as `fit` does, or what `fit` does not
 # call at all, of all that Keras's trainers (3.15) define. A model may override
 # these; overriding another, also one of a later Keras, is a reason.
-_HARMLESS = frozenset(
-    (
-        # Called by a cohort, too.
-        *("train_step", "test_step", "compute_loss", "compute_metrics"),
-        *("metrics", "jit_compile", "run_eagerly"),
-        # Called before the training.
-        *("__init__", "compile", "compile_from_config", "get_compile_config"),
-        # Not called by `fit`.
-        *("predict", "predict_step", "predict_on_batch", "train_on_batch"),
-        *("test_on_batch", "make_predict_function", "metrics_names"),
-        *("stateless_compute_loss", "compiled_loss", "compiled_metrics"),
-        *("loss", "distribute_reduction_method"),
-    )
-)
-# What both call, by way of the above.
-_HELPERS = frozenset(
-    (
-        *("_compute_loss", "_aggregate_additional_loss", "_get_own_metrics"),
-        *("_resolve_auto_jit_compile", "_compiled_metrics_update_state"),
-        *("_flatten_metrics_in_order", "_warn_if_trainable_state_changed"),
-    )
-)
-_FUNCTIONS = ("train_function", "test_function")
+_HARMLESS = {
+    # Called by a cohort, too.
+    *("train_step", "test_step", "compute_loss", "compute_metrics"),
+    *("metrics", "jit_compile", "run_eagerly"),
+    # Called before the training.
+    *("__init__", "compile", "compile_from_config", "get_compile_config"),
+    # Not called by `fit`.
+    *("predict", "predict_step", "predict_on_batch", "train_on_batch"),
+    *("test_on_batch", "make_predict_function", "metrics_names"),
+    *("stateless_compute_loss", "compiled_loss", "compiled_metrics"),
+    *("loss", "distribute_reduction_method"),
+    # What both call, by way of the above.
+    *("_compute_loss", "_aggregate_additional_loss", "_get_own_metrics"),
+    *("_resolve_auto_jit_compile", "_compiled_metrics_update_state"),
+    *("_flatten_metrics_in_order", "_warn_if_trainable_state_changed"),
+}
 
 
 class NotInCohortError(Exception):
@@ -68,17 +61,13 @@ def why_not_in_cohort(
 ) -> str | None:
     """Returns why a model must be trained by its own `fit`, or `None`.
 
-    Args:
-        model: The model, as it was built.
-        callbacks: The callbacks that it is trained with.
-
-    Returns:
-        The end of a sentence that begins with "because".
+    The end of a sentence that begins with "because". The model is as it was
+    built; the callbacks are those that it is trained with.
     """
     for name in _trainer_names():
-        if name not in _HARMLESS | _HELPERS and _is_own(model, name):
+        if name not in _HARMLESS and _is_own(model, name):
             return f"the model has its own `{name}`"
-    for name in _FUNCTIONS:
+    for name in ("train_function", "test_function"):
         if getattr(model, name, None) is not None:
             return f"the model's `{name}` was made before its training"
     if model.run_eagerly:
@@ -90,22 +79,14 @@ def why_not_in_cohort(
     return why_no_cohorts()
 
 
-def has_keras_steps(model: keras.Model) -> bool:
-    """Returns whether a model trains and tests as `keras.Model` does."""
-    return not any(
-        _is_own(model, name)
-        for name in ("train_step", "test_step", "compute_metrics")
-    )
+def has_own(model: keras.Model, *names: str) -> bool:
+    """Returns whether a method or property of a model is not that of Keras."""
+    return any(_is_own(model, name) for name in names)
 
 
-def has_own_fit(model: keras.Model) -> bool:
-    """Returns whether a model brings its own `fit`."""
-    return _is_own(model, "fit")
-
-
-def has_own_loss(model: keras.Model) -> bool:
-    """Returns whether a model brings its own `compute_loss`."""
-    return _is_own(model, "compute_loss")
+def is_made_of_layers(model: keras.Model) -> bool:
+    """Returns whether a model has known inputs and Keras's own `call`."""
+    return bool(getattr(model, "inputs", None)) and not has_own(model, "call")
 
 
 def _trainer_names() -> Iterator[str]:
@@ -118,10 +99,6 @@ def _trainer_names() -> Iterator[str]:
 
 
 def _is_own(model: keras.Model, name: str) -> bool:
-    """Returns whether a model's method or property is not that of Keras.
-
-    It may be overridden in a class, set on the model, or set on Keras's class.
-    """
     try:
         value = inspect.getattr_static(model, name)
     except AttributeError:

@@ -18,6 +18,7 @@ from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
+from keras_evonas.training.bookkeeping import Network
 from keras_evonas.training.bookkeeping import completed
 from keras_evonas.training.checkpoints import BestWeights
 from keras_evonas.training.checkpoints import read_weights
@@ -25,15 +26,15 @@ from keras_evonas.training.cohort import ArrayCohort
 from keras_evonas.training.curves import Objective
 from keras_evonas.training.data import Data
 from keras_evonas.training.eligibility import NotInCohortError
-from keras_evonas.training.eligibility import has_own_fit
+from keras_evonas.training.eligibility import has_own
 from keras_evonas.training.eligibility import why_not_in_cohort
 from keras_evonas.training.executions import Execution
 from keras_evonas.training.executions import Outcome
+from keras_evonas.training.executions import cohorts_of
 from keras_evonas.training.garbage import collected_at_the_end
-from keras_evonas.training.gradients import forgotten_custom_gradients
+from keras_evonas.training.garbage import forgotten_custom_gradients
 from keras_evonas.training.member import Member
 from keras_evonas.training.member import check_compiled
-from keras_evonas.training.memory import cohorts_of
 from keras_evonas.training.own_fit import Fitted
 from keras_evonas.training.own_fit import fit_alone
 from keras_evonas.training.programs import Program
@@ -111,19 +112,22 @@ def evaluate(
             "`cohort_size` must be a positive integer. Received: "
             f"cohort_size={cohort_size}. Pass 1 to train one after another."
         )
-    size = cohort_size or max(len(executions), 1)
     limit = None
-    outcomes: dict[str, Outcome] = {}
     cohorts, oversized = cohorts_of(
-        executions, task.training_bytes, task.memory, size
+        executions,
+        task.training_bytes,
+        task.memory,
+        cohort_size or max(len(executions), 1),
     )
-    for execution, needed in oversized:
-        outcomes[execution.name] = _infeasible(
+    outcomes = {
+        execution.name: _infeasible(
             execution.name,
             "It does not fit into the memory: training needs about "
             f"{needed / 1e9:.1f} GB, and {(task.memory or 0) / 1e9:.1f} GB "
             "are free.",
         )
+        for execution, needed in oversized
+    }
     while cohorts:
         cohort = cohorts.pop(0)
         evaluation = _Evaluation(task, cohort)
@@ -141,9 +145,9 @@ def evaluate(
         elif exhausted:
             limit = len(cohort) // 2
             cohorts = [
-                part
+                rest[i : i + limit]
                 for rest in [exhausted, *cohorts]
-                for part in _chunks(rest, limit)
+                for i in range(0, len(rest), limit)
             ]
         del evaluation
     return [
@@ -157,40 +161,8 @@ def evaluate(
     ]
 
 
-def _chunks(executions: list[Execution], size: int) -> list[list[Execution]]:
-    return [executions[i : i + size] for i in range(0, len(executions), size)]
-
-
 def _infeasible(name: str, reason: str) -> Outcome:
     return Outcome(name=name, status="infeasible", message=reason)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Network:
-    """A network from its building to its outcome.
-
-    Args:
-        execution: What is to be trained.
-        arguments: The arguments of `fit`.
-        model: The model, as it was built.
-        own: The user's callbacks, copied for this network.
-        recorder: Records the logs.
-        keeper: Keeps the best weights, or `None` if none are wanted.
-        alone_because: Why it is trained by its own `fit`, or `None`.
-    """
-
-    execution: Execution
-    arguments: FitArguments
-    model: keras.Model
-    own: Sequence[keras.callbacks.Callback]
-    recorder: Recorder
-    keeper: BestWeights | None
-    alone_because: str | None
-
-    @property
-    def recorders(self) -> list[keras.callbacks.Callback]:
-        """The callbacks of this package."""
-        return [self.recorder, *([self.keeper] if self.keeper else [])]
 
 
 _Streamed: TypeAlias = dict[Hashable, tuple[list[Member], FitArguments]]
@@ -204,7 +176,7 @@ class _Evaluation:
         self.exhausted: dict[str, str] = {}
         self._task = task
         self._executions = executions
-        self._networks: dict[str, _Network] = {}
+        self._networks: dict[str, Network] = {}
         # Programs that must not run while another network is built.
         self._waiting: list[tuple[Member, Program]] = []
         # Executions that turned out to need their own `fit`, with the reason.
@@ -251,7 +223,7 @@ class _Evaluation:
             arrays = data.arrays(arguments)
             orders = arrays and data.orders(execution.seed, arrays[0])
 
-            def begin() -> tuple[_Network, Fitted | Program | None]:
+            def begin() -> tuple[Network, Fitted | Program | None]:
                 network = self._network(
                     execution, arguments, recorder, alone_because
                 )
@@ -291,7 +263,7 @@ class _Evaluation:
         arguments: FitArguments,
         recorder: Recorder,
         alone_because: str | None,
-    ) -> _Network:
+    ) -> Network:
         """Builds a network."""
         keras.utils.set_random_seed(execution.seed)
         model = self._task.build(execution)
@@ -303,25 +275,22 @@ class _Evaluation:
         else:
             own = self._task.adapt_callbacks(execution, own)
         reason = alone_because or why_not_in_cohort(model, own)
-        if not (reason and has_own_fit(model)):
+        if not (reason and has_own(model, "fit")):
             check_compiled(model, execution.name)
-        return _Network(
+        keeper = execution.checkpoint and BestWeights(self._task.objective)
+        return Network(
             execution=execution,
-            arguments=arguments,
             model=model,
-            own=own,
             recorder=recorder,
-            keeper=(
-                None
-                if execution.checkpoint is None
-                else BestWeights(self._task.objective)
-            ),
+            keeper=keeper or None,
             alone_because=reason,
+            arguments=arguments,
+            own=own,
         )
 
     def _course(
         self,
-        network: _Network,
+        network: Network,
         arrays: tuple[Arrays, Arrays | None] | None,
         orders: Orders | None,
     ) -> Fitted | Program | None:
@@ -334,9 +303,7 @@ class _Evaluation:
                 network.recorder,
                 self._task.objective,
             )
-        if arrays is None or orders is None:
-            return None
-        if callback_lib.needs_steps(network.own):
+        if not (arrays and orders) or callback_lib.needs_steps(network.own):
             return None
         return Program(network.model, *arrays, orders, network.arguments)
 
@@ -348,7 +315,7 @@ class _Evaluation:
         else:
             self._finish(network, Fitted(curves=network.recorder.curves()))
 
-    def _finish(self, network: _Network, fitted: Fitted) -> None:
+    def _finish(self, network: Network, fitted: Fitted) -> None:
         """Notes the outcome of a network that has been trained."""
         execution = network.execution
         try:
@@ -360,15 +327,7 @@ class _Evaluation:
         except Exception as error:
             self._fail(execution, error)
             return
-        self.outcomes[execution.name] = completed(
-            execution,
-            network.model,
-            fitted,
-            recorder=network.recorder,
-            keeper=network.keeper,
-            results=results,
-            alone_because=network.alone_because,
-        )
+        self.outcomes[execution.name] = completed(network, fitted, results)
 
     def _fail(self, execution: Execution, error: BaseException) -> None:
         name = execution.name

@@ -5,15 +5,19 @@ They can be written as JSON and sent to another process.
 
 import dataclasses
 import warnings
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import Literal
+from typing import TypeVar
 
 from keras_evonas.project.curves import Curves
 from keras_evonas.project.curves import Value
 from keras_evonas.project.curves import history_of
 
+Item = TypeVar("Item")
 Status = Literal["completed", "failed", "infeasible"]
 
 
@@ -62,8 +66,7 @@ class Outcome:
             that does not fit into the memory even alone.
         message: What went wrong, or `None`.
         curves: Mapping from the names of logs to pairs of epoch and value,
-            the epoch counted from 0 as `fit` counts them; empty if the
-            execution reported none.
+            the epoch counted from 0 as `fit` counts them.
         metrics: Mapping, what it reported once at its end instead of curves.
         params: Number of parameters, or `None` if there was no model.
         seconds: Time of the training: its own, or a share of the cohort's.
@@ -75,9 +78,9 @@ class Outcome:
         hyperparameters: Those of the execution, with what the model asked for
             when it was built.
         fold: The fold of the execution, or `None`.
-        alone_because: String, why the network was trained by its own `fit`
-            and not in a cohort: the end of a sentence that begins with
-            "because". `None` for a member of a cohort.
+        alone_because: String, why the network was trained by its own `fit`:
+            the end of a sentence that begins with "because". `None` for a
+            member of a cohort.
         notes: Sentences for the user about what was left out of the outcome.
     """
 
@@ -111,6 +114,38 @@ class Outcome:
     def history(self) -> dict[str, list[Value]]:
         """The curves as `keras.callbacks.History` has them."""
         return history_of(self.curves)
+
+
+def cohorts_of(
+    items: Sequence[Item],
+    bytes_of: Callable[[Item], int | None] | None,
+    memory: int | None,
+    size: int,
+) -> tuple[list[list[Item]], list[tuple[Item, int]]]:
+    """Divides items into cohorts of a size that fit into the memory.
+
+    `bytes_of` returns the bytes that an item takes, or `None` if they are
+    unknown.
+
+    Returns:
+        Pair of the cohorts, which keep the order, and of the items that do not
+        fit even alone with what they take.
+    """
+    cohorts: list[list[Item]] = []
+    oversized: list[tuple[Item, int]] = []
+    taken = 0
+    for item in items:
+        needed = (bytes_of and memory is not None and bytes_of(item)) or 0
+        if memory is not None and needed > memory:
+            oversized.append((item, needed))
+            continue
+        is_full = not cohorts or len(cohorts[-1]) == size
+        if is_full or (memory is not None and taken + needed > memory):
+            cohorts.append([])
+            taken = 0
+        cohorts[-1].append(item)
+        taken += needed
+    return cohorts, oversized
 
 
 class Notices:

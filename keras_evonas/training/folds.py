@@ -9,15 +9,14 @@ import tensorflow as tf
 
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.values import Values
+from keras_evonas.training.values import leaves_of
+from keras_evonas.training.values import map_leaves
 
 Split = tuple[np.ndarray, ...]
 
 
 def check_cv(cv: Values) -> Values:
-    """Checks that it is a number of folds, a splitter or a list of splits.
-
-    Returns:
-        What can be read more than once.
+    """Returns a number of folds, a splitter or a list of splits, to keep.
 
     Raises:
         ValueError: If it is none of these.
@@ -42,30 +41,28 @@ def folds_of(
     """Splits the data of `fit` into training and validation data.
 
     Args:
-        arguments: The arguments of `fit`. `x`, `y` and `sample_weight` must
-            be arrays, or structures of arrays, with one row an example.
-        cv: What `check_cv` returns. A number shuffles the examples and
-            cuts them into so many parts, which differ in size by one at most.
+        arguments: The arguments of `fit`, whose data are structures of arrays
+            with one row an example.
+        cv: What `check_cv` returns. A number shuffles the examples and cuts
+            them into so many parts, which differ in size by one at most.
         seed: Integer, from which a number draws its order.
-
-    Returns:
-        The arguments of each fold.
 
     Raises:
         ValueError: If the data cannot be split, if there are validation data
             already, or if the splits are none.
     """
     if arguments.validation_data is not None or arguments.validation_split:
+        given = "validation_data"
+        if arguments.validation_data is None:
+            given = f"validation_split={arguments.validation_split}"
         raise ValueError(
-            "`cv` splits the data itself. Received: cv and "
-            f"{_named(arguments)}. Pass all data as `x` and `y`, or leave "
-            "`cv` out."
+            f"`cv` splits the data itself. Received: cv and {given}. Pass all "
+            "data as `x` and `y`, or leave `cv` out."
         )
     data = (arguments.x, arguments.y, arguments.sample_weight)
     size = _size(data)
     splits = _splits(cv, size, arguments.y, seed)
-    again = _splits(cv, size, arguments.y, seed)
-    if not _are_equal(splits, again):
+    if not _are_equal(splits, _splits(cv, size, arguments.y, seed)):
         raise ValueError(
             "`cv` must split the same data in the same way each time, or "
             "networks would not be compared on equal terms. Received: "
@@ -87,15 +84,8 @@ def folds_of(
     return folds
 
 
-def _named(arguments: FitArguments) -> str:
-    if arguments.validation_data is not None:
-        return "validation_data"
-    return f"validation_split={arguments.validation_split}"
-
-
 def _size(data: Values) -> int:
-    leaves = [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
-    bad = [leaf for leaf in leaves if not _is_table(leaf)]
+    bad = [leaf for leaf in leaves_of(data) if not _is_table(leaf)]
     if bad or data[0] is None or data[1] is None:
         found = type(bad[0]).__name__ if bad else "no `x` or no `y`"
         raise ValueError(
@@ -188,12 +178,10 @@ def _check(splits: list[Split], size: int) -> None:
 
 def _take(data: Values, indices: np.ndarray) -> Values:
     def rows(leaf: Values) -> Values:
-        if leaf is None:
-            return None
         if hasattr(leaf, "iloc"):
             return leaf.iloc[indices]
         if isinstance(leaf, tf.Tensor):
             return tf.gather(leaf, indices)
         return leaf[indices]
 
-    return keras.tree.map_structure(rows, data)
+    return map_leaves(rows, data)

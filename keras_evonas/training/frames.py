@@ -4,6 +4,7 @@ Keras cuts every batch out of a pandas object anew, and `fit` reads it through
 Python. An array with the same values is converted once for all networks.
 """
 
+import operator
 import sys
 
 import keras
@@ -22,16 +23,10 @@ def as_arrays(data: Values) -> Values:
     columns of strings, categories, dates or missing integers stays as it is,
     and so does a frame that Keras (3.15) feeds in another float type than
     `keras.config.floatx()`, which an array would not keep.
-
-    Args:
-        data: Structure of what `keras.Model.fit` reads.
-
-    Returns:
-        The structure with arrays; `data` itself if nothing is converted.
     """
     leaves = keras.tree.flatten(data)
     arrays = [_array_of(leaf) for leaf in leaves]
-    if all(new is old for new, old in zip(arrays, leaves, strict=True)):
+    if all(map(operator.is_, arrays, leaves)):
         return data
     return keras.tree.pack_sequence_as(data, arrays)
 

@@ -12,11 +12,7 @@ Logs = Mapping[str, object]
 
 
 def check_compiled(model: keras.Model, name: str = "") -> None:
-    """Checks that a model can be trained.
-
-    Raises:
-        ValueError: If it is not compiled.
-    """
+    """Raises a `ValueError` unless a model is compiled."""
     if not model.compiled:
         raise ValueError(
             "`model` must be compiled. Received: the model "
@@ -39,16 +35,13 @@ class Member:
     Args:
         model: A compiled `keras.Model`.
         callbacks: List of callbacks that belong to this member alone.
-        recorders: List of callbacks that neither touch Keras's global state
-            nor stop the training, such as a keeper of the best weights. They
-            may be called in another thread.
+        recorders: List of callbacks that neither touch Keras's global state nor
+            stop the training, such as a keeper of the best weights. They may be
+            called in another thread.
         epochs: Integer, the epoch to train to, as in `fit`.
         initial_epoch: Integer, the epoch to begin with, as in `fit`.
         seed: Integer, from which the order of the examples is drawn.
         name: String, for messages.
-
-    Attributes:
-        error: The exception that ended the training, or `None`.
     """
 
     def __init__(
@@ -120,9 +113,8 @@ class Member:
 
     def end_epoch(self, logs: Logs, validation: Logs | None) -> None:
         """Calls the hooks for the end of an epoch."""
-        self._logs = dict(logs)
-        for name, value in (validation or {}).items():
-            self._logs[f"val_{name}"] = value
+        held_out = {f"val_{name}": x for name, x in (validation or {}).items()}
+        self._logs = {**logs, **held_out}
         self.callbacks.on_epoch_end(self.epoch, self._logs)
         self.epoch += 1
 

@@ -6,9 +6,12 @@ import re
 import keras
 import numpy as np
 
+from keras_evonas.training.eligibility import is_made_of_layers
 from keras_evonas.training.parts import Batch
 from keras_evonas.training.parts import Part
 from keras_evonas.training.values import Values
+from keras_evonas.training.values import leaves_of
+from keras_evonas.training.values import map_leaves
 
 # What Keras's messages have beside the message.
 _NOISE = re.compile(
@@ -20,32 +23,8 @@ _NOISE = re.compile(
 )
 
 
-def is_made_of_layers(model: keras.Model) -> bool:
-    """Returns whether a model has known inputs and a `call` of Keras's own."""
-    is_of_keras = type(model).__module__.startswith("keras.")
-    return is_of_keras and bool(getattr(model, "inputs", None))
-
-
-def has_keras_loss(model: keras.Model) -> bool:
-    """Returns whether all losses of a model are Keras's own."""
-
-    def is_of_keras(loss: Values) -> bool:
-        if loss is None or isinstance(loss, str):
-            return True
-        owner = loss if hasattr(loss, "__name__") else type(loss)
-        return str(owner.__module__).startswith("keras.")
-
-    return all(is_of_keras(loss) for loss in keras.tree.flatten(model.loss))
-
-
 class Mismatch:
-    """Says how data and a network do not go together.
-
-    Args:
-        model: A compiled model.
-        part: The data.
-        batch: Specification of their first batch.
-    """
+    """Says how the first batch of data and a compiled network do not fit."""
 
     def __init__(self, model: keras.Model, part: Part, batch: Batch) -> None:
         self._model = model
@@ -67,15 +46,9 @@ class Mismatch:
         )
 
     def check_strings(self, *, of_labels: bool) -> None:
-        """Checks that strings meet an input for strings.
+        """Raises a `ValueError` if strings meet inputs or losses for numbers.
 
         Shapes do not show it: a conversion to numbers fails when it is run.
-
-        Args:
-            of_labels: Boolean, whether to check the labels, too.
-
-        Raises:
-            ValueError: If they do not.
         """
         takes_numbers = self._inputs and not _has_strings(self._inputs)
         if takes_numbers and _has_strings(self._x):
@@ -85,7 +58,8 @@ class Mismatch:
                 'networks with `keras.Input(shape, dtype="string")` and '
                 "`keras.layers.StringLookup` or `TextVectorization`."
             )
-        if of_labels and has_keras_loss(self._model) and _has_strings(self._y):
+        losses = keras.tree.flatten(self._model.loss)
+        if of_labels and _has_strings(self._y) and all(map(_is_keras, losses)):
             raise ValueError(
                 f"{self._name(1)} must hold numbers for the loss "
                 f"{self._loss()}. Received: strings. Number the classes, for "
@@ -93,18 +67,15 @@ class Mismatch:
             )
 
     def check_labels(self, outputs: Values) -> None:
-        """Checks that integer labels are numbers of classes.
-
-        Args:
-            outputs: Specification of the outputs, or `None` if unknown.
-
-        Raises:
-            ValueError: If a label is none.
-        """
+        """Raises a `ValueError` unless integer labels number the classes."""
         _, y, _ = self._part.data
+        loss = self._model.loss
         is_read = self._part.kind is None and self._part.steps is None
         is_array = isinstance(y, np.ndarray) and y.dtype.kind in "iuf"
-        if not (is_read and is_array and _takes_all_classes(self._model.loss)):
+        is_sparse = _name_of(loss) == "sparse_categorical_crossentropy"
+        if not (is_read and is_array and is_sparse):
+            return
+        if getattr(loss, "ignore_class", None) is not None:
             return
         classes = getattr(outputs, "shape", (None,))[-1]
         if classes is None or not np.isfinite(y).all():
@@ -128,10 +99,9 @@ class Mismatch:
 
     def of_inputs(self, error: Exception) -> ValueError:
         """Returns the error for data that do not suit the inputs."""
-        if self._x is None:
-            received, way_out = "None", "Pass the examples."
-        else:
-            received, way_out = self._received(self._x), self._input_way_out()
+        received, way_out = "None", "Pass the examples."
+        if self._x is not None:
+            received, way_out = _received(self._x), self._input_way_out()
         expected = ""
         if self._inputs:
             expected = f" Expected: {self._input_shapes()} for each example."
@@ -141,12 +111,7 @@ class Mismatch:
         )
 
     def of_labels(self, error: Exception, outputs: Values) -> ValueError:
-        """Returns the error for data that do not suit the loss.
-
-        Args:
-            error: What Keras raises.
-            outputs: Specification of the outputs, or `None` if unknown.
-        """
+        """Returns the error for data that do not suit the loss."""
         if self._y is None:
             return self._of_missing_labels()
         special = self._of_classes(outputs)
@@ -161,7 +126,7 @@ class Mismatch:
         return ValueError(
             f"{self._name(1)} must suit the outputs and the loss "
             f"{self._loss()} of the networks.{expected} Received: "
-            f"{self._received(self._y)}. Reshape the targets, or change the "
+            f"{_received(self._y)}. Reshape the targets, or change the "
             f"last layer or the loss. {_said(error)}"
         )
 
@@ -169,7 +134,7 @@ class Mismatch:
         """Returns the error for weights that do not suit the losses."""
         return ValueError(
             f"{self._name(2)} must hold factors of the losses of the examples. "
-            f"Received: {self._received(self._weight)}. Pass one number for "
+            f"Received: {_received(self._weight)}. Pass one number for "
             f"each example, as an array of shape `(n,)`. {_said(error)}"
         )
 
@@ -177,20 +142,19 @@ class Mismatch:
         """Returns the error for data that do not suit the metrics."""
         return ValueError(
             f"{self._name(1)} must suit the metrics of the networks. Received: "
-            f"{self._received(self._y)}. Change the metrics that `compile` is "
+            f"{_received(self._y)}. Change the metrics that `compile` is "
             f"given. {_said(error)}"
         )
 
     def _of_missing_labels(self) -> ValueError:
-        given = self._part.given
+        part, received = self._part, "none"
         expected = f"{self._name(1)} must be given"
-        received = "none"
-        if self._part.kind is not None:
-            received = f"{self._part.kind} that gives inputs alone"
-        elif self._part.is_validation:
+        if part.kind is not None:
+            received = f"{part.kind} that gives inputs alone"
+        elif part.is_validation:
             expected = "`validation_data` must be a pair `(x_val, y_val)`"
-            if len(given) == 1:
-                received = f"one {type(next(iter(given.values()))).__name__}"
+            if len(part.given) == 1:
+                received = f"one {type(part.data[0]).__name__}"
         return ValueError(
             f"{expected}, since the loss {self._loss()} compares outputs with "
             f"targets. Received: {received}. Pass targets, or compile the "
@@ -208,7 +172,7 @@ class Mismatch:
             return ValueError(
                 f"{self._name(1)} must hold one-hot labels, rows of {classes} "
                 f"numbers, for the loss {self._loss()}. Received: integer "
-                f"labels, {self._received(self._y)}. Compile with the loss "
+                f"labels, {_received(self._y)}. Compile with the loss "
                 '"sparse_categorical_crossentropy", or pass '
                 f"`keras.utils.to_categorical(y, {classes})`."
             )
@@ -216,7 +180,7 @@ class Mismatch:
             return ValueError(
                 f"{self._name(1)} must hold integer labels for the loss "
                 f"{self._loss()}. Received: one-hot labels, "
-                f"{self._received(self._y)}. Compile with the loss "
+                f"{_received(self._y)}. Compile with the loss "
                 '"categorical_crossentropy", or pass `y.argmax(axis=-1)`.'
             )
         return None
@@ -231,10 +195,6 @@ class Mismatch:
     def _loss(self) -> str:
         return f"{_name_of(self._model.loss)!r}"
 
-    def _received(self, spec: Values) -> str:
-        """Describes data by the shapes of their first batch."""
-        return f"a first batch of shape {_shapes(spec)}"
-
     def _input_shapes(self) -> Values:
         """Returns the shapes of the inputs in a structure like the data's."""
         shapes = [tuple(one.shape)[1:] for one in self._inputs]
@@ -247,43 +207,41 @@ class Mismatch:
         if not self._inputs:
             return "Reshape the data, or change the first layer."
         names = [tensor.name for tensor in self._inputs]
-        if isinstance(self._x, dict):
-            missing = sorted(set(names) - set(self._x))
-            if missing:
-                return (
-                    f"Nothing is given for {missing}: name the arrays as the "
-                    "`name` of each `keras.Input`."
-                )
-        given = len(keras.tree.flatten(self._x))
-        if given != len(names):
+        if isinstance(self._x, dict) and set(names) - set(self._x):
             return (
-                f"Pass a list of {len(names)} arrays or a dictionary with the "
-                f"keys {names}."
-                if len(names) > 1
-                else "Join the arrays, or give the networks more inputs."
+                f"Nothing is given for {sorted(set(names) - set(self._x))}: "
+                "name the arrays as the `name` of each `keras.Input`."
             )
-        return "Reshape the data, or change the shape of `keras.Input`."
+        if len(keras.tree.flatten(self._x)) == len(names):
+            return "Reshape the data, or change the shape of `keras.Input`."
+        if len(names) == 1:
+            return "Join the arrays, or give the networks more inputs."
+        return (
+            f"Pass a list of {len(names)} arrays or a dictionary with the keys "
+            f"{names}."
+        )
 
 
 def _has_strings(spec: Values) -> bool:
-    return any(
-        leaf is not None and leaf.dtype == "string"
-        for leaf in keras.tree.flatten(spec)
-    )
+    return any(leaf.dtype == "string" for leaf in leaves_of(spec))
+
+
+def _received(spec: Values) -> str:
+    """Describes data by the shapes of their first batch."""
+    return f"a first batch of shape {_shapes(spec)}"
 
 
 def _shapes(spec: Values, axis: int = 0) -> Values:
     """Returns the structure of shapes, from an axis on."""
-    return keras.tree.map_structure(
-        lambda leaf: None if leaf is None else tuple(leaf.shape)[axis:], spec
-    )
+    return map_leaves(lambda leaf: tuple(leaf.shape)[axis:], spec)
 
 
-def _takes_all_classes(loss: Values) -> bool:
-    """Returns whether a loss reads labels and ignores none of them."""
-    config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
-    is_sparse = _name_of(loss) == "sparse_categorical_crossentropy"
-    return is_sparse and config.get("ignore_class") is None
+def _is_keras(loss: Values) -> bool:
+    """Returns whether a loss is one of Keras's own, or none."""
+    if loss is None or isinstance(loss, str):
+        return True
+    owner = loss if hasattr(loss, "__name__") else type(loss)
+    return str(owner.__module__).startswith("keras.")
 
 
 def _name_of(loss: Values) -> str:

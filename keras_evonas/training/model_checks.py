@@ -1,9 +1,7 @@
 """Checks that a network can be trained with data, before any is trained.
 
-The verdict is Keras's own: it computes the loss of the first batch in symbols,
-from the shapes alone. Where that is not what `fit` does, because code of the
-user's own is involved, an error is confirmed first: by tracing, as `fit` does,
-or with the values of the first batch if the network runs eagerly.
+The verdict is TensorFlow's own: it traces the loss of the first batch from the
+shapes alone, as `fit` does. A network that runs eagerly may need the values.
 """
 
 import dataclasses
@@ -17,16 +15,15 @@ import tensorflow as tf
 
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.data_checks import check_batch
+from keras_evonas.training.eligibility import has_own
 from keras_evonas.training.mismatches import Mismatch
-from keras_evonas.training.mismatches import has_keras_loss
-from keras_evonas.training.mismatches import is_made_of_layers
 from keras_evonas.training.parts import Batch
 from keras_evonas.training.parts import Part
 from keras_evonas.training.parts import parts_of
 from keras_evonas.training.values import Values
 
 Build: TypeAlias = Callable[[], keras.Model]
-Step: TypeAlias = Callable[[Values, Values, Values], Values]
+Step: TypeAlias = Callable[[Values, Values, Values], None]
 Change: TypeAlias = Callable[[Batch], Batch]
 
 _TRAINING = ("fit", "make_train_function", "train_step")
@@ -82,17 +79,18 @@ def check_fits_model(build: Build, arguments: FitArguments) -> Verdict:
     if not model.compiled:
         return Verdict(is_certain=True)
     is_certain, logs = True, _logs_of_callbacks(arguments.callbacks)
+    parts = parts_of(arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for part in parts_of(arguments):
-            steps = _VALIDATION if part.is_validation else _TRAINING
+        for part in parts:
             found = None
-            if not _has_own(model, steps):
+            steps = _VALIDATION if part.is_validation else _TRAINING
+            if not has_own(model, *steps):
                 again = build
                 if part.is_validation:
-                    again = _trained(build, parts_of(arguments)[0])
-                rehearsal = _check_part(model, again, part)
-                is_certain &= rehearsal.is_certain
+                    again = _trained(build, parts[0])
+                rehearsal = _Rehearsal(model, again, part)
+                is_certain &= _check_part(rehearsal)
                 found = rehearsal.logs
             if logs is not None and found is not None:
                 prefix = "val_" if part.is_validation else ""
@@ -109,54 +107,140 @@ def _logs_of_callbacks(callbacks: Values) -> frozenset[str] | None:
     return frozenset() if is_silent else None
 
 
-def _has_own(model: keras.Model, names: tuple[str, ...]) -> bool:
-    """Returns whether a model has one of some methods of its own."""
-    return any(
-        name in vars(model)
-        or getattr(type(model), name) is not getattr(keras.Model, name)
-        for name in names
-    )
-
-
 def _trained(build: Build, training: Part) -> Build:
     """Returns `build` for models that have seen the training data."""
 
     def build_trained() -> keras.Model:
         model = build()
-        if not _has_own(model, _TRAINING):
+        if not has_own(model, *_TRAINING):
             _Rehearsal(model, build, training).error("loss")
         return model
 
     return build_trained
 
 
-def _check_part(model: keras.Model, build: Build, part: Part) -> "_Rehearsal":
+class _Rehearsal:
+    """Takes a step with the first batch, but for the gradients.
+
+    Attributes:
+        is_certain: Boolean, `False` once there was an error that only the
+            values of a model could confirm.
+        outputs: Specification of the model's outputs, or `None`.
+        logs: The names of what a whole step reports, `None` if not known.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        build: Build,
+        part: Part,
+        change: Change = lambda batch: batch,
+    ) -> None:
+        self.model = model
+        self.part = part
+        self.is_certain = True
+        self.outputs: Values = None
+        self.logs: list[str] | None = None
+        self._is_fresh = True
+        self._build = build
+        self._change = change
+
+    def succeeds_with(self, change: Change) -> bool:
+        """Returns whether the loss can be computed of a changed batch."""
+        changed = _Rehearsal(self._build(), self._build, self.part, change)
+        return changed.error("loss") is None and changed.is_certain
+
+    def error(self, last: str) -> Exception | None:
+        """Returns why a step fails, or `None` unless it certainly does.
+
+        It ends with the `"outputs"`, the `"loss"` or the `"metrics"`.
+        """
+        model = self.model if self._is_fresh else self._build()
+        self._is_fresh = False
+        error = self._error_of(self._trace, model, last)
+        if error is None or not (
+            model.run_eagerly or tf.config.functions_run_eagerly()
+        ):
+            return error
+        if tf.executing_eagerly():
+            return self._error_of(self._with_values, self._build(), last)
+        self.is_certain = False
+        return None
+
+    def _error_of(
+        self, run: Callable[[Step], None], model: keras.Model, last: str
+    ) -> Exception | None:
+        training = not self.part.is_validation
+        takes_mode = "training" in inspect.signature(model.call).parameters
+        mode = {"training": training} if takes_mode else {}
+
+        def step(x: Values, y: Values, weight: Values) -> None:
+            self.outputs = outputs = model(x, **mode)
+            data = {"x": x, "y": y, "y_pred": outputs, "sample_weight": weight}
+            if last != "outputs":
+                model.compute_loss(**data, training=training)
+            if last == "metrics":
+                logs = model.compute_metrics(**data)
+                if not has_own(model, *_METRICS):
+                    self.logs = list(logs)
+
+        try:
+            run(step)
+        except Exception as error:
+            return error
+        return None
+
+    def _trace(self, step: Step) -> None:
+        def spec_of(leaf: Values) -> Values:
+            if leaf is None:
+                return None
+            kind = tf.SparseTensorSpec if leaf.sparse else tf.TensorSpec
+            return kind(leaf.shape, leaf.dtype)
+
+        spec = self.part.batch_spec()
+        if spec is not None:
+            function = tf.autograph.experimental.do_not_convert(step)
+            tf.function(function).get_concrete_function(
+                *keras.tree.map_structure(spec_of, self._change(spec))
+            )
+
+    def _with_values(self, step: Step) -> None:
+        try:
+            batch = self.part.batch()
+        except Exception:
+            return  # Such as sparse matrices, of which Keras cuts batches.
+        if batch is not None:
+            step(*self._change(batch))
+
+
+def _check_part(rehearsal: _Rehearsal) -> bool:
+    """Checks one part of the data, and returns whether that was certain."""
+    model, part = rehearsal.model, rehearsal.part
     x, *_ = part.data
     if isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, tuple):
         check_batch(part, x.element_spec)
     batch = part.batch_spec()
-    rehearsal = _Rehearsal(model, build, part)
     if batch is None:
-        return rehearsal
-    has_own_loss = _has_own(model, ("compute_loss",))
+        return True
+    has_own_loss = has_own(model, "compute_loss")
     mismatch = Mismatch(model, part, batch)
     mismatch.check_strings(of_labels=not has_own_loss)
     if has_own_loss:
-        if error := rehearsal.error("forward"):
+        if error := rehearsal.error("outputs"):
             raise mismatch.of_inputs(error) from error
-        return rehearsal
-    if rehearsal.error("step") or not rehearsal.is_certain:
+        return rehearsal.is_certain
+    if rehearsal.error("metrics") or not rehearsal.is_certain:
         _raise_mismatch(mismatch, rehearsal)
     mismatch.check_labels(rehearsal.outputs)
-    return rehearsal
+    return rehearsal.is_certain
 
 
-def _raise_mismatch(mismatch: Mismatch, rehearsal: "_Rehearsal") -> None:
+def _raise_mismatch(mismatch: Mismatch, rehearsal: _Rehearsal) -> None:
     """Finds out which of the data a network cannot be trained with."""
-    of_inputs = rehearsal.error("forward")
+    of_inputs = rehearsal.error("outputs")
     of_loss = of_inputs or rehearsal.error("loss")
     if of_loss is None:
-        if error := rehearsal.error("step"):
+        if error := rehearsal.error("metrics"):
             raise mismatch.of_metrics(error) from error
         return
     if mismatch.may_lack_batches and rehearsal.succeeds_with(_batched):
@@ -183,177 +267,3 @@ def _batched(batch: Batch) -> Batch:
 def _unweighted(batch: Batch) -> Batch:
     x, y, _ = batch
     return x, y, None
-
-
-class _Steps:
-    """The steps of `fit` with a batch, but for the gradients.
-
-    Args:
-        model: A compiled model.
-        training: Boolean, whether it trains or validates.
-
-    Attributes:
-        outputs: The outputs of the model, once it was called.
-        logs: The names of what a step has reported, `None` if not known.
-    """
-
-    def __init__(self, model: keras.Model, *, training: bool) -> None:
-        self.outputs: Values = None
-        self.logs: list[str] | None = None
-        self._model = model
-        self._training = training
-        self._mode = {}
-        if "training" in inspect.signature(model.call).parameters:
-            self._mode = {"training": training}
-
-    def forward(self, x: Values, _y: Values, _weight: Values) -> Values:
-        """Calls the model."""
-        self.outputs = self._model(x, **self._mode)
-        return self.outputs
-
-    def loss(self, x: Values, y: Values, weight: Values) -> Values:
-        """Computes the loss."""
-        return self._model.compute_loss(
-            x=x,
-            y=y,
-            y_pred=self.forward(x, y, weight),
-            sample_weight=weight,
-            training=self._training,
-        )
-
-    def step(self, x: Values, y: Values, weight: Values) -> Values:
-        """Computes the loss and the metrics."""
-        loss = self.loss(x, y, weight)
-        logs = self._model.compute_metrics(
-            x=x, y=y, y_pred=self.outputs, sample_weight=weight
-        )
-        if not _has_own(self._model, _METRICS):
-            self.logs = list(logs)
-        return loss
-
-
-class _Rehearsal:
-    """Takes a step with the first batch, in symbols as long as that suffices.
-
-    Args:
-        model: A compiled model, for the first step.
-        build: Returns the same model anew, for the following ones.
-        part: The data.
-        change: Changes the batch. Defaults to not changing it.
-
-    Attributes:
-        is_certain: Boolean, `False` once there was an error that only the
-            values of a model could confirm.
-        outputs: Specification of the model's outputs, or `None`.
-        logs: The names of what a whole step reports, `None` if not known.
-    """
-
-    def __init__(
-        self,
-        model: keras.Model,
-        build: Build,
-        part: Part,
-        change: Change = lambda batch: batch,
-    ) -> None:
-        self.is_certain = True
-        self.outputs: Values = None
-        self.logs: list[str] | None = None
-        self._models = [model]
-        self._build = build
-        self._part = part
-        self._change = change
-
-    def succeeds_with(self, change: Change) -> bool:
-        """Returns whether the loss can be computed of a changed batch."""
-        changed = _Rehearsal(self._build(), self._build, self._part, change)
-        return changed.error("loss") is None and changed.is_certain
-
-    def error(self, name: str) -> Exception | None:
-        """Returns why a step fails, or `None` unless it certainly does.
-
-        Args:
-            name: String, `"forward"`, `"loss"` or `"step"`.
-        """
-        model = self._models.pop() if self._models else self._build()
-        steps = self._steps_of(model)
-        is_certain = is_made_of_layers(model) and (
-            name == "forward" or (name == "loss" and has_keras_loss(model))
-        )
-        error = _error_of(lambda: self._in_symbols(getattr(steps, name)))
-        if steps.outputs is not None:
-            self.outputs, self.logs = steps.outputs, steps.logs
-        if error is None or is_certain:
-            return error
-        model = self._build()
-        step = getattr(self._steps_of(model), name)
-        if not (model.run_eagerly or tf.config.functions_run_eagerly()):
-            return _error_of(lambda: self._trace(step))
-        if tf.executing_eagerly():
-            return _error_of(lambda: self._with_values(step))
-        self.is_certain = False
-        return None
-
-    def _steps_of(self, model: keras.Model) -> _Steps:
-        return _Steps(model, training=not self._part.is_validation)
-
-    def _in_symbols(self, step: Step) -> None:
-        spec = self._part.batch_spec()
-        if spec is not None:
-            _Operation(step).raise_error(self._change(spec))
-
-    def _trace(self, step: Step) -> None:
-        def spec_of(leaf: Values) -> Values:
-            if leaf is None:
-                return None
-            kind = tf.SparseTensorSpec if leaf.sparse else tf.TensorSpec
-            return kind(leaf.shape, leaf.dtype)
-
-        spec = self._part.batch_spec()
-        if spec is not None:
-            function = tf.autograph.experimental.do_not_convert(step)
-            tf.function(function).get_concrete_function(
-                *keras.tree.map_structure(spec_of, self._change(spec))
-            )
-
-    def _with_values(self, step: Step) -> None:
-        try:
-            batch = self._part.batch()
-        except Exception:
-            return  # Such as sparse matrices, of which Keras cuts batches.
-        if batch is not None:
-            step(*self._change(batch))
-
-
-class _Operation(keras.Operation):
-    """Lets Keras compute a step from specifications."""
-
-    def __init__(self, step: Step) -> None:
-        super().__init__()
-        self._step = step
-        self._errors: list[Exception] = []
-
-    def call(self, x: Values, y: Values, weight: Values) -> Values:
-        """Takes the step, and notes its error before Keras wraps it."""
-        try:
-            return self._step(x, y, weight)
-        except Exception as error:
-            self._errors.append(error)
-            raise
-
-    def raise_error(self, batch: Batch) -> None:
-        """Raises what the step raises, and nothing else.
-
-        Args:
-            batch: Specification of a batch.
-        """
-        _error_of(lambda: self.compute_output_spec(*batch))
-        if self._errors:
-            raise self._errors[0]
-
-
-def _error_of(task: Callable[[], object]) -> Exception | None:
-    try:
-        task()
-    except Exception as error:
-        return error
-    return None

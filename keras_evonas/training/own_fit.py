@@ -10,6 +10,7 @@ import keras
 from keras_evonas.project.curves import Curves
 from keras_evonas.project.curves import Value
 from keras_evonas.project.curves import curves_of
+from keras_evonas.training.arguments import NAMES
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arguments import takes
 from keras_evonas.training.curves import Objective
@@ -17,20 +18,17 @@ from keras_evonas.training.curves import best_of
 from keras_evonas.training.curves import kept
 from keras_evonas.training.recording import Recorder
 
-# The order of `keras.Model.fit`, for arguments that are given by position.
-_NAMES = [field.name for field in dataclasses.fields(FitArguments)]
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """The logs of a training by `fit`.
+    """The learning curves of a training by `fit`.
 
     Args:
         curves: The learning curves.
         of_all: Boolean, whether they are those of every `fit` that the
             model's own consists of, or of the last.
-        is_recorded: Boolean, whether callbacks were called in the epochs of
-            the curves. Otherwise only the weights at the end are known.
+        is_recorded: Boolean, whether callbacks were called in their epochs.
+            Otherwise only the weights at the end are known.
         notes: Sentences for the user.
     """
 
@@ -50,27 +48,17 @@ def fit_alone(
     """Trains a network by its own `fit`.
 
     It is called with the arguments that the user gave, and with the callbacks.
-
-    Args:
-        model: The model.
-        arguments: The arguments of `fit`.
-        callbacks: All callbacks, `recorder` among them.
-        recorder: Records the logs.
-        objective: See `training.curves.Objective`.
-
-    Raises:
-        TypeError: If the own `fit` returns neither a `History`, nor a
-            dictionary of logs, nor a number.
+    `recorder` is one of them. See `fitted`.
     """
     positional, named = arguments.given()
     changes: dict[str, object] = {"callbacks": list(callbacks)}
-    if "verbose" in _NAMES[: len(positional)] or takes(model.fit, "verbose"):
+    if "verbose" in NAMES[: len(positional)] or takes(model.fit, "verbose"):
         changes["verbose"] = 0
     else:
         named.pop("verbose", None)
     values = [
         changes.pop(name, value)
-        for name, value in zip(_NAMES, positional, strict=False)
+        for name, value in zip(NAMES, positional, strict=False)
     ]
     returned = model.fit(*values, **{**named, **changes})
     return fitted(returned, model, recorder, objective)
@@ -85,9 +73,8 @@ def fitted(
     """Returns the curves of a training from what a `fit` returned.
 
     Args:
-        returned: What the `fit` of a model or of a hypermodel returned: a
-            `History`, a dictionary of logs, the objective as a number, or
-            `None` for the history of the model.
+        returned: A `History`, a dictionary of logs, the objective as a number,
+            or `None` for the history of the model.
         model: The trained model.
         recorder: One of the callbacks that the `fit` was called with.
         objective: See `training.curves.Objective`.
@@ -117,9 +104,9 @@ def fitted(
     notes: tuple[str, ...] = ()
     if best is not None and (known is None or known.epoch != best.epoch):
         notes = (
-            "An own `fit` returns other logs than it reported to "
-            "its callbacks, so that the weights that are kept are not those "
-            "of the best epoch.",
+            "An own `fit` returns other logs than it reported to its "
+            "callbacks, so that the weights that are kept are not those of the "
+            "best epoch.",
         )
     return Fitted(curves=curves, of_all=of_all, notes=notes)
 
@@ -145,12 +132,9 @@ def _logs_of(
         )
     logs = {}
     for name, values in returned.items():
-        if not isinstance(values, list | tuple):
-            values = [values]
-        found = [kept(value) for value in values]
-        logs[str(name)] = tuple(
-            math.nan if value is None else value for value in found
-        )
+        is_curve = isinstance(values, list | tuple)
+        found = map(kept, values if is_curve else [values])
+        logs[str(name)] = tuple(math.nan if x is None else x for x in found)
     return logs
 
 
@@ -159,19 +143,13 @@ def _is_of(
 ) -> bool:
     """Returns whether logs are those of recorded epochs.
 
-    Args:
-        candidate: The curves of the recorded epochs.
-        logs: What `fit` returned.
-        is_known: Boolean, whether it returned the history of these epochs,
-            whose values it may have changed.
+    If `is_known`, they were returned as the history of these epochs, whose
+    values may have been changed.
     """
     shared = [name for name in logs if name in candidate]
-    same_length = [
-        name for name in shared if len(logs[name]) == len(candidate[name])
-    ]
-    if not shared or same_length != shared:
+    if any(len(logs[name]) != len(candidate[name]) for name in shared):
         return False
-    return is_known or any(
+    return bool(shared and is_known) or any(
         list(logs[name]) == [value for _, value in candidate[name]]
         for name in shared
     )
@@ -179,21 +157,18 @@ def _is_of(
 
 def _unrecorded(logs: Mapping[str, Sequence[Value]]) -> Fitted:
     last = max(map(len, logs.values()), default=1) - 1
-    curves = {
-        # A log that is there once is that of the end.
-        **curves_of(logs),
-        **{
-            name: ((last, values[0]),)
-            for name, values in logs.items()
-            if len(values) == 1
-        },
+    # A log that is there once is that of the end.
+    single = {
+        name: ((last, values[0]),)
+        for name, values in logs.items()
+        if len(values) == 1
     }
     return Fitted(
-        curves=curves,
+        curves={**curves_of(logs), **single},
         is_recorded=False,
         notes=(
-            "An own `fit` returns logs of epochs in which it called "
-            "no callbacks, so that the weights that are kept are those at the "
-            "end of the training.",
+            "An own `fit` returns logs of epochs in which it called no "
+            "callbacks, so that the weights that are kept are those at the end "
+            "of the training.",
         ),
     )

@@ -18,6 +18,8 @@ from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
 from keras_evonas.training.arrays import tensor_of
 from keras_evonas.training.frames import is_frame
 from keras_evonas.training.values import Values
+from keras_evonas.training.values import leaves_of
+from keras_evonas.training.values import map_leaves
 
 # Of `x`, `y` and `sample_weight`: structures of tensors or specifications.
 Batch: TypeAlias = tuple[Values, Values, Values]
@@ -71,33 +73,26 @@ class Part:
         return "validation_steps" if self.is_validation else "steps_per_epoch"
 
     def batch(self) -> Batch | None:
-        """Reads the first batch.
-
-        Returns:
-            Triple of `x`, `y` and `sample_weight`, each a structure of
-            tensors or `None`; or `None` if it cannot be read again.
-        """
+        """Reads the first batch, or returns `None` if that would use it up."""
         x, *_ = self.data
         if isinstance(x, keras.utils.PyDataset):
-            batch = _map(tf.convert_to_tensor, _unpacked(x[0]))
+            batch = map_leaves(tf.convert_to_tensor, _unpacked(x[0]))
         elif isinstance(x, tf.data.Dataset):
             batch = _unpacked(next(iter(x)))
         elif self.kind is None:
             rows = self._rows()
-            batch = _map(lambda leaf: _tensor_of(leaf[:rows]), self.data)
+            batch = map_leaves(lambda leaf: _tensor_of(leaf[:rows]), self.data)
         else:
             return None
         return self._weighted(batch)
 
     def batch_spec(self) -> Batch | None:
-        """Returns what the first batch looks like.
+        """Returns what the first batch looks like, in `keras.KerasTensor`.
 
-        Returns:
-            Triple of `x`, `y` and `sample_weight`, each a structure of
-            `keras.KerasTensor` or `None`. Or `None` if that is unknown until
-            a data set or a generator is read.
+        It is `None` if that is unknown until a data set or a generator is read.
         """
         x, *_ = self.data
+        rows = None if self.kind else self._rows()
         if isinstance(x, tf.data.Dataset):
             batch = _unpacked(x.element_spec)
         elif isinstance(x, keras.utils.PyDataset):
@@ -106,21 +101,19 @@ class Part:
             batch = self.data
         else:
             return None
-        rows = None if self.kind else self._rows()
         try:
-            spec = _map(lambda leaf: _spec_of(leaf, rows), batch)
+            spec = map_leaves(lambda leaf: _spec_of(leaf, rows), batch)
         except (TypeError, ValueError):
             return None
         return self._weighted(spec)
 
     def _rows(self) -> int:
-        leaves = keras.tree.flatten(self.data)
+        """Returns how many rows Keras cuts out of arrays."""
+        leaves = leaves_of(self.data)
         shapes = [getattr(leaf, "shape", None) for leaf in leaves]
         size = next((int(shape[0]) for shape in shapes if shape), 0)
-        default = DEFAULT_BATCH_SIZE
-        if self.steps:
-            default = math.ceil(size / self.steps)
-        return min(self.batch_size or default, size)
+        share = math.ceil(size / self.steps) if self.steps else None
+        return min(self.batch_size or share or DEFAULT_BATCH_SIZE, size)
 
     def _weighted(self, batch: Batch) -> Batch:
         """Gives a batch the weights that Keras makes of those of `fit`."""
@@ -141,48 +134,34 @@ class Part:
 
 
 def parts_of(arguments: FitArguments) -> list[Part]:
-    """Returns the training data and, if there are any, the validation data.
-
-    Validation data that `validation_split` cuts off are not listed.
-
-    Args:
-        arguments: The arguments of `fit`.
-    """
-    names = ("x", "y", "sample_weight")
-    parts = [
-        Part(
-            name="x",
-            given={name: getattr(arguments, name) for name in names},
-            batch_size=arguments.batch_size,
-            steps=arguments.steps_per_epoch,
-            class_weight=arguments.class_weight,
-        )
-    ]
-    held_out = arguments.validation_data
-    if held_out is not None:
-        if not isinstance(held_out, tuple | list):
-            held_out = (held_out,)
-        parts.append(
-            Part(
-                name="validation_data",
-                given={
-                    f"validation_data[{place}]": value
-                    for place, value in enumerate(held_out)
-                },
-                batch_size=arguments.validation_batch_size
-                or arguments.batch_size,
-                steps=arguments.validation_steps,
-            )
-        )
-    return parts
+    """Returns the training data and, if they are given, the validation data."""
+    training = Part(
+        name="x",
+        given={
+            "x": arguments.x,
+            "y": arguments.y,
+            "sample_weight": arguments.sample_weight,
+        },
+        batch_size=arguments.batch_size,
+        steps=arguments.steps_per_epoch,
+        class_weight=arguments.class_weight,
+    )
+    values = arguments.validation_data
+    if values is None:
+        return [training]
+    if not isinstance(values, tuple | list):
+        values = (values,)
+    held_out = Part(
+        name="validation_data",
+        given={f"validation_data[{i}]": each for i, each in enumerate(values)},
+        batch_size=arguments.validation_batch_size or arguments.batch_size,
+        steps=arguments.validation_steps,
+    )
+    return [training, held_out]
 
 
 def kind_of(data: Values) -> str | None:
-    """Names the kind of data that come in batches of their own.
-
-    Returns:
-        A noun with its article, or `None` for arrays and all else.
-    """
+    """Names the kind of data that come in batches of their own, or `None`."""
     kinds = {
         "a tf.data.Dataset": tf.data.Dataset,
         "a keras.utils.PyDataset": keras.utils.PyDataset,
@@ -204,12 +183,6 @@ def _unpacked(batch: Values) -> Batch:
     return x, y, weight
 
 
-def _map(function: Values, structure: Values) -> Values:
-    return keras.tree.map_structure(
-        lambda leaf: None if leaf is None else function(leaf), structure
-    )
-
-
 def _is_object(leaf: Values) -> bool:
     return isinstance(leaf, np.ndarray) and leaf.dtype == object
 
@@ -222,32 +195,25 @@ def _tensor_of(leaf: Values) -> tf.Tensor:
 
 
 def _spec_of(leaf: Values, rows: int | None) -> keras.KerasTensor:
-    """Returns what Keras makes of an array, a tensor or its specification.
-
-    Args:
-        leaf: The array, tensor or specification.
-        rows: Integer, how many rows a batch has that Keras cuts out of it, or
-            `None` if it is a batch.
+    """Returns what Keras makes of a leaf, or of some rows of an array.
 
     Raises:
-        TypeError: If that is unknown.
+        TypeError: If its shape is unknown.
         ValueError: If Keras has no such type of numbers.
     """
-    if isinstance(leaf, tf.RaggedTensor | tf.RaggedTensorSpec) or is_frame(
-        leaf
-    ):
-        raise TypeError(f"The shape of {type(leaf).__name__} varies.")
-    shape = getattr(leaf, "shape", None)
-    if shape is None or getattr(shape, "rank", 0) is None:
+    shape: Values = getattr(leaf, "shape", None)
+    is_ragged = isinstance(leaf, tf.RaggedTensor | tf.RaggedTensorSpec)
+    is_unknown = shape is None or getattr(shape, "rank", 0) is None
+    if is_ragged or is_unknown or is_frame(leaf):
         raise TypeError(f"{type(leaf).__name__} has no known shape.")
     shape = tuple(shape)
-    if rows is not None:
-        shape = (rows, *shape[1:])
     dtype = "string"
     if not _is_object(leaf):
         dtype = keras.backend.standardize_dtype(leaf.dtype)
-    if rows is not None and keras.backend.is_float_dtype(dtype):
-        dtype = keras.config.floatx()
+    if rows is not None:
+        shape = (rows, *shape[1:])
+        if keras.backend.is_float_dtype(dtype):
+            dtype = keras.config.floatx()
     is_sparse = isinstance(leaf, tf.SparseTensor | tf.SparseTensorSpec)
     is_sparse |= type(leaf).__module__.startswith("scipy.sparse")
     return keras.KerasTensor(shape, dtype, sparse=is_sparse)

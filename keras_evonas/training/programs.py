@@ -17,23 +17,15 @@ from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
 from keras_evonas.training.eligibility import NotInCohortError
-from keras_evonas.training.eligibility import has_keras_steps
-from keras_evonas.training.eligibility import has_own_loss
+from keras_evonas.training.eligibility import has_own
+from keras_evonas.training.eligibility import is_made_of_layers
+from keras_evonas.training.values import leaves_of
+from keras_evonas.training.values import map_leaves
 
 # A structure of tensors, as a train step takes it.
 Batch: TypeAlias = Any
 Logs: TypeAlias = dict[str, Any]
 Step: TypeAlias = Callable[[Batch], Logs]
-
-
-class Function(Protocol):
-    """A function of TensorFlow; `Pass` is a traced one."""
-
-    def __call__(self, batch: Batch) -> Logs:
-        """Runs a step."""
-
-    def get_concrete_function(self, batch: Batch) -> object:
-        """Traces it for batches of some type."""
 
 
 class Pass(Protocol):
@@ -46,12 +38,13 @@ class Pass(Protocol):
         """Runs it, and returns the logs."""
 
 
+_STEPS = ("train_step", "test_step", "compute_metrics")
 _WITHOUT_AUTOGRAPH = tf.autograph.experimental.do_not_convert
 
 
-def step_function(model: keras.Model, step: Step) -> Function:
+def step_function(model: keras.Model, step: Step) -> Step:
     """Returns a train or test step as `fit` would run it."""
-    function: Function = tf.function(
+    function: Step = tf.function(
         _WITHOUT_AUTOGRAPH(step),
         reduce_retracing=True,
         jit_compile=model.jit_compile,
@@ -60,15 +53,7 @@ def step_function(model: keras.Model, step: Step) -> Function:
 
 
 def train_epoch(model: keras.Model, data: Arrays) -> Pass:
-    """Returns an epoch over data in memory as one call.
-
-    Args:
-        model: A compiled model.
-        data: The training data.
-
-    Returns:
-        Function from the epoch's order, a vector of indices, to its logs.
-    """
+    """Returns an epoch as a function of its order, a vector of indices."""
 
     def batch(index: tf.Tensor, order: tf.Tensor) -> Batch:
         start = tf.cast(index, tf.int64) * data.batch_size
@@ -80,20 +65,14 @@ def train_epoch(model: keras.Model, data: Arrays) -> Pass:
 
 
 def validation(model: keras.Model, data: Arrays) -> Pass:
-    """Returns a validation with data in memory as one call without arguments.
+    """Returns a validation as a function without arguments."""
 
-    Args:
-        model: A compiled model.
-        data: The validation data.
-    """
+    def sized(tensor: tf.Tensor) -> tf.Tensor:
+        shape = [data.static_batch_size, *tensor.shape[1:]]
+        return tf.ensure_shape(tensor, shape)
 
     def batch(index: tf.Tensor) -> Batch:
-        return keras.tree.map_structure(
-            lambda tensor: tf.ensure_shape(
-                tensor, [data.static_batch_size, *tensor.shape[1:]]
-            ),
-            data.cut(index),
-        )
+        return keras.tree.map_structure(sized, data.cut(index))
 
     return _pass(model, model.test_step, data.steps, batch)
 
@@ -107,93 +86,48 @@ def _pass(
 ) -> Pass:
     """Runs a step on all batches and returns what `fit` would report.
 
-    Args:
-        model: A compiled model.
-        step: The model's train or test step.
-        steps: Integer, number of batches.
-        batch_of: Function from the number of a batch and the arguments of the
-            returned function to the batch.
-        *specs: What the returned function takes.
+    That is the metrics, or the logs of the last batch if a step of the user's
+    own reports other logs than those of their names. `batch_of` makes the batch
+    of its number and of the arguments of the returned function, which takes
+    `specs`.
     """
     if model.jit_compile:
         step = step_function(model, step)
-    if not has_keras_steps(model):
-        return _pass_of_own_steps(model, step, steps, batch_of, *specs)
+
+    def take(index: tf.Tensor, *arguments: tf.Tensor) -> Logs:
+        return step(batch_of(index, *arguments))
+
+    take_step: Callable[..., Logs] = take
+    reported = None
+    if has_own(model, *_STEPS):
+        # Traced first and alone: the step may create variables, and the loop
+        # must be given the types of what it carries along.
+        take_step = one = _concrete(take, tf.TensorSpec([], tf.int32), *specs)
+        reported = one.structured_outputs
+        if isinstance(reported, dict) and set(reported) == set(
+            model.get_metrics_result()
+        ):
+            reported = None
+    carried = leaves_of(reported)
+    if not all(isinstance(x, tf.Tensor | tf.TensorSpec) for x in carried):
+        raise NotInCohortError("the model's step reports other than tensors")
 
     def run(*arguments: tf.Tensor) -> Logs:
         model.reset_metrics()
 
-        def body(index: tf.Tensor) -> tuple[tf.Tensor]:
-            step(batch_of(index, *arguments))
-            return (index + 1,)
+        def body(index: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            logs = leaves_of(take_step(index, *arguments))
+            return (index + 1, *(logs if carried else ()))
 
-        _loop(steps, body)
-        logs: Logs = model.get_metrics_result()
+        _, *last = _loop(steps, body, *carried)
+        if reported is None:
+            logs: Logs = model.get_metrics_result()
+        else:
+            values = iter(last)
+            logs = map_leaves(lambda _: next(values), reported)
         return logs
 
     return _concrete(run, *specs)
-
-
-def _pass_of_own_steps(
-    model: keras.Model,
-    step: Step,
-    steps: int,
-    batch_of: Callable[..., Batch],
-    *specs: tf.TensorSpec,
-) -> Pass:
-    """Does the same with a step of the user's own; see `_pass`.
-
-    As in `fit`, the metrics are reported if the step reports logs of their
-    names, and otherwise the logs of the last batch.
-    """
-    # Traced first and alone: the step may create variables, and the loop must
-    # be given the types of what it carries along.
-    one_step = _concrete(
-        lambda index, *arguments: step(batch_of(index, *arguments)),
-        tf.TensorSpec([], tf.int32),
-        *specs,
-    )
-    reported = one_step.structured_outputs
-    if isinstance(reported, dict) and set(reported) == set(
-        model.get_metrics_result()
-    ):
-
-        def run(*arguments: tf.Tensor) -> Logs:
-            model.reset_metrics()
-
-            def body(index: tf.Tensor) -> tuple[tf.Tensor]:
-                one_step(index, *arguments)
-                return (index + 1,)
-
-            _loop(steps, body)
-            logs: Logs = model.get_metrics_result()
-            return logs
-
-        return _concrete(run, *specs)
-
-    leaves = keras.tree.flatten(reported)
-    specs_of_logs = [leaf for leaf in leaves if leaf is not None]
-    if not all(
-        isinstance(leaf, tf.Tensor | tf.TensorSpec) for leaf in specs_of_logs
-    ):
-        raise NotInCohortError("the model's step reports other than tensors")
-
-    def run_with_logs(*arguments: tf.Tensor) -> Logs:
-        model.reset_metrics()
-
-        def body(index: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            logs = keras.tree.flatten(one_step(index, *arguments))
-            return (index + 1, *(log for log in logs if log is not None))
-
-        _, *last = _loop(steps, body, *specs_of_logs)
-        values = iter(last)
-        logs: Logs = keras.tree.pack_sequence_as(
-            reported,
-            [None if leaf is None else next(values) for leaf in leaves],
-        )
-        return logs
-
-    return _concrete(run_with_logs, *specs)
 
 
 def _concrete(function: Callable[..., Logs], *specs: tf.TensorSpec) -> Pass:
@@ -209,24 +143,18 @@ def _loop(
 ) -> tuple[tf.Tensor, ...]:
     """Runs a body for each number of a batch.
 
-    Args:
-        steps: Integer, number of batches.
-        body: Function from the number and what the last call returned beside
-            it to the next number and the same.
-        *carried: What the body returns beside the number.
+    It returns the next number and what is `carried` to its next call.
     """
     begin = [
         tf.zeros([size or 0 for size in spec.shape], spec.dtype)
         for spec in carried
     ]
+    shapes = [tf.TensorShape(spec.shape) for spec in carried]
     results: tuple[tf.Tensor, ...] = tf.while_loop(
         lambda index, *_: index < steps,
         body,
         (tf.constant(0), *begin),
-        shape_invariants=(
-            tf.TensorShape([]),
-            *(tf.TensorShape(spec.shape) for spec in carried),
-        ),
+        shape_invariants=(tf.TensorShape([]), *shapes),
         # One at a time: a step begins with the weights of the one before.
         parallel_iterations=1,
     )
@@ -244,73 +172,68 @@ def _draws_from_tensorflow(function: Pass) -> bool:
     return any("seed2" in node.attr for part in nodes for node in part)
 
 
-def prepare(model: keras.Model, example: Batch) -> None:
+def prepare(model: keras.Model, batch: Batch, rows: int | None) -> None:
     """Creates the variables of optimizer and metrics before any tracing.
 
-    TensorFlow traces a function twice if variables appear in it, and tracing
-    is the largest cost of a small network.
+    TensorFlow traces a function twice if variables appear in it, and tracing is
+    the largest cost of a small network.
 
     Args:
         model: A compiled model.
-        example: A batch of one example, as a train step takes it.
+        batch: The first batch, as a train step takes it.
+        rows: Integer, the number of examples that all batches have, or `None`
+            if it varies. Layers may depend on it, such as a stateful LSTM.
     """
-    if not has_keras_steps(model):
+    if has_own(model, *_STEPS):
         return  # Its steps may need other variables, or none of these.
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(example)
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
     if not model.built:
-        _build(model, x)
+        model(keras.tree.map_structure(lambda leaf: _symbol(leaf, rows), x))
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     if y is None:
         return
-    outputs = _outputs_of(model, x, y)
+    outputs = _outputs_of(model, x)
+    if outputs is None:
+        return
     model.compute_metrics(x, y, outputs, sample_weight)
-    has_loss = model.loss is not None and not has_own_loss(model)
+    has_loss = model.loss is not None and not has_own(model, "compute_loss")
     if keras.tree.is_nested(outputs) and has_loss:
         model.compute_loss(x, y, outputs, sample_weight, training=False)
     model.reset_metrics()
 
 
-def _build(model: keras.Model, x: Batch) -> None:
-    model(
-        keras.tree.map_structure(
-            lambda tensor: keras.KerasTensor(
-                (None, *tensor.shape[1:]),
-                keras.backend.standardize_dtype(tensor.dtype),
-            ),
-            x,
-        )
+def _symbol(tensor: tf.Tensor, rows: int | None) -> keras.KerasTensor:
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    return keras.KerasTensor((rows, *tensor.shape[1:]), dtype)
+
+
+def _outputs_of(model: keras.Model, x: Batch) -> Batch:
+    """Returns outputs of the right shapes, or `None` if they are unknown.
+
+    The model is not run: a stateful layer would go on from this batch.
+    """
+    rows = leaves_of(x)[0].shape[0]
+    outputs = None
+    if is_made_of_layers(model):
+        outputs = model.compute_output_spec(model.inputs)
+    if outputs is None or not _has_known_shapes(outputs):
+        call = tf.function(_WITHOUT_AUTOGRAPH(lambda x: model(x)))
+        outputs = call.get_concrete_function(x).structured_outputs
+    if not _has_known_shapes(outputs):
+        return None
+    return keras.tree.map_structure(
+        lambda leaf: tf.zeros((rows, *leaf.shape[1:]), leaf.dtype), outputs
     )
 
 
-def _outputs_of(model: keras.Model, x: Batch, y: Batch) -> Batch:
-    """Returns outputs of the right shapes; their values do not matter."""
-    outputs = getattr(model, "outputs", None) or []
-    if (
-        not keras.tree.is_nested(y)
-        and len(outputs) == 1
-        and None not in outputs[0].shape[1:]
-    ):
-        return tf.zeros((1, *outputs[0].shape[1:]), outputs[0].dtype)
-    # A layer may draw random numbers even here.
-    state = [
-        (weight, weight.numpy()) for weight in model.non_trainable_variables
-    ]
-    outputs = model(x)
-    for weight, value in state:
-        weight.assign(value)
-    return outputs
+def _has_known_shapes(outputs: Batch) -> bool:
+    leaves = keras.tree.flatten(outputs)
+    return all(None not in tuple(leaf.shape)[1:] for leaf in leaves)
 
 
 class Program:
     """An epoch of one member with data in memory, traced when it is made.
-
-    Args:
-        model: A compiled model.
-        training: The training data.
-        held_out: The validation data, or `None`.
-        orders: The order of the examples in each epoch.
-        arguments: The arguments of `fit`.
 
     Attributes:
         steps: Integer, number of batches in an epoch.
@@ -326,25 +249,19 @@ class Program:
         orders: Orders,
         arguments: FitArguments,
     ) -> None:
-        prepare(model, training.example())
+        prepare(model, training.cut(0), training.static_batch_size)
         self.steps = training.steps
         self._orders = orders
         self._arguments = arguments
         self._train = train_epoch(model, training)
-        self._validate = (
-            None if held_out is None else validation(model, held_out)
-        )
-        self.draws_from_tensorflow = any(
-            _draws_from_tensorflow(function)
-            for function in (self._train, self._validate)
-            if function is not None
-        )
+        self._validate: Pass | None = None
+        if held_out is not None:
+            self._validate = validation(model, held_out)
+        passes = filter(None, (self._train, self._validate))
+        self.draws_from_tensorflow = any(map(_draws_from_tensorflow, passes))
 
     def run(self, epoch: int) -> tuple[Logs, Logs | None]:
-        """Runs an epoch.
-
-        Args:
-            epoch: Integer, as `fit` counts them.
+        """Runs an epoch, counted as in `fit`.
 
         Returns:
             The logs of the training and, if there was one, of the validation.

@@ -12,12 +12,7 @@ from keras_evonas.training.curves import kept
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Fit:
-    """One `fit`, of which there may be several in a row.
-
-    Args:
-        history: The history that Keras writes for it, if it does.
-        curves: What was recorded.
-    """
+    """What was recorded of one `fit`, beside the history that Keras writes."""
 
     history: keras.callbacks.History | None
     curves: dict[str, list[tuple[int, Value]]] = dataclasses.field(
@@ -28,12 +23,12 @@ class _Fit:
 class Recorder(keras.callbacks.Callback):
     """Records every log that a file can hold, with its epoch.
 
-    `keras.callbacks.History` has the values alone, so that the epochs of a
-    log that is not there in every epoch are lost.
+    `keras.callbacks.History` has the values alone, without the epochs of a log
+    that is not there in every epoch.
 
     Attributes:
         left_out: Mapping from the names of logs that cannot be recorded to
-            what they were, such as `"str"`.
+            their types, such as `"str"`.
     """
 
     def __init__(self) -> None:
@@ -43,11 +38,6 @@ class Recorder(keras.callbacks.Callback):
         self._last_epoch = -1
         self._offset = 0
         self._is_interrupted = False
-
-    @property
-    def is_empty(self) -> bool:
-        """True if no epoch was recorded."""
-        return self._last_epoch < 0
 
     def curves(self, *, of_all: bool = False) -> dict[str, Curve]:
         """Returns the curves of the last `fit`, or of every one.

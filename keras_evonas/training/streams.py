@@ -9,6 +9,7 @@ import concurrent.futures
 import functools
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -25,12 +26,9 @@ from keras_evonas.training.threads import num_workers
 
 
 def fit_stream(members: Sequence[Member], arguments: FitArguments) -> None:
-    """Trains members to their end with the same batches.
+    """Trains members that begin with the same epoch with the same batches.
 
-    Args:
-        members: Members that begin with the same epoch. The order of the
-            batches is the one that Keras draws from the first one's seed.
-        arguments: The arguments of `fit` that they share.
+    Their order is the one that Keras draws from the first one's seed.
     """
     followers = [_Follower(member) for member in members]
     with concurrent.futures.ThreadPoolExecutor(
@@ -40,16 +38,14 @@ def fit_stream(members: Sequence[Member], arguments: FitArguments) -> None:
         conductor.compile(run_eagerly=True)
         # From here on Keras draws what it draws in each member's own `fit`.
         keras.utils.set_random_seed(members[0].seed)
+        changes = {
+            "initial_epoch": members[0].epoch,
+            "epochs": max(member.epochs for member in members),
+            "callbacks": [_Relay(followers, arguments)],
+            "verbose": 0,
+        }
         try:
-            conductor.fit(
-                **{
-                    **arguments.data_and_steps(),
-                    "initial_epoch": members[0].epoch,
-                    "epochs": max(member.epochs for member in members),
-                    "callbacks": [_Relay(followers, arguments)],
-                    "verbose": 0,
-                }
-            )
+            conductor.fit(**{**arguments.data_and_steps(), **changes})
         except Exception as error:
             # What goes wrong in reading the data concerns all members.
             for follower in followers:
@@ -64,16 +60,15 @@ class _Follower:
         self.is_present = False  # takes part in the current epoch
         self.is_training = False  # and has not stopped in its middle
         self.is_over = False
-        self._train: Step | None = None
-        self._test: Step | None = None
         self.logs: Logs = {}
+        self._steps: dict[bool, Step] = {}  # traced, to train or not
         self._training_logs: Logs | None = None
         self._validation_logs: Logs | None = None
 
-    def attempt(self, action: Callable[[], object]) -> None:
+    def attempt(self, action: Callable[["_Follower"], object]) -> None:
         """Runs an action of this member, whose error ends it alone."""
         try:
-            action()
+            action(self)
         except Exception as error:
             self.fail(error)
 
@@ -84,64 +79,57 @@ class _Follower:
         self.is_over, self.is_present, self.is_training = True, False, False
 
     def begin(self, steps: int | None) -> None:
-        """Begins the member's training."""
         self.member.begin(steps)
         self._end_if_done()
 
     def begin_epoch(self) -> None:
-        """Begins an epoch, unless the member has ended."""
         self.is_present = self.is_training = not self.is_over
         self.logs, self._training_logs, self._validation_logs = {}, None, None
         if self.is_present:
             self.member.model.reset_metrics()
             self.member.begin_epoch()
 
-    def trace(self, batch: Batch, *, training: bool) -> None:
-        """Traces the step for batches like this one."""
+    def trace(self, batch: Batch, spec: Batch, *, training: bool) -> None:
+        """Traces the step for batches of a specification, such as this one."""
         model = self.member.model
-        if training:
-            if _is_dense(batch):
-                example = keras.tree.map_structure(lambda x: x[:1], batch)
-                prepare(model, example)
-            self._train = _traced(model, model.train_step, batch)
-        else:
-            self._test = _traced(model, model.test_step, batch)
+        step = model.train_step if training else model.test_step
+        leaves = keras.tree.flatten(batch)
+        if all(isinstance(x, tf.Tensor) and x.shape.rank for x in leaves):
+            if training:
+                shape = keras.tree.flatten(spec)[0].shape
+                prepare(model, batch, shape[0] if shape.rank else None)
+            batch = spec
+        function: Any = step_function(model, step)
+        function.get_concrete_function(batch)
+        self._steps[training] = function
+
+    def is_traced(self, *, training: bool) -> bool:
+        """Returns whether the step is ready to be run."""
+        return training in self._steps
 
     def run(self, batch: Batch, *, training: bool) -> None:
-        """Trains or evaluates on a batch."""
-        step = self._train if training else self._test
-        if step is None:
-            raise RuntimeError("The step has not been traced.")
-        self.logs = step(batch)
+        self.logs = self._steps[training](batch)
 
     def end_batch(self, number: int) -> None:
-        """Calls the hooks for the end of a batch."""
         self.member.callbacks.on_train_batch_end(number, self.logs)
         self.is_training = not self.member.model.stop_training
 
     def begin_test(self) -> None:
-        """Begins a validation."""
         self._training_logs = self._results()
         self.logs = {}
         self.member.callbacks.on_test_begin()
         self.member.model.reset_metrics()
 
     def end_test(self) -> None:
-        """Ends a validation."""
         self._validation_logs = self._results()
         self.member.callbacks.on_test_end(self._validation_logs)
 
     def end_epoch(self) -> None:
-        """Ends an epoch and, if it was the last one, the training."""
         logs = self._training_logs
         self.member.end_epoch(
             self._results() if logs is None else logs, self._validation_logs
         )
         self._end_if_done()
-
-    def is_traced(self, *, training: bool) -> bool:
-        """Returns whether the step is ready to be run."""
-        return (self._train if training else self._test) is not None
 
     def _end_if_done(self) -> None:
         if self.member.is_done:
@@ -154,22 +142,11 @@ class _Follower:
         return results if set(results) == set(self.logs) else self.logs
 
 
-def _traced(model: keras.Model, step: Step, batch: Batch) -> Step:
-    function = step_function(model, step)
-    if _is_dense(batch):
-        # For batches of any size, so that the last one is not traced anew.
-        batch = keras.tree.map_structure(
-            lambda tensor: tf.TensorSpec(
-                (None, *tensor.shape[1:]), tensor.dtype
-            ),
-            batch,
-        )
-    function.get_concrete_function(batch)
-    return function
-
-
 class _Conductor(keras.Model):
     """Hands batches to members."""
+
+    train_function: Any
+    test_function: Any
 
     def __init__(
         self,
@@ -183,43 +160,61 @@ class _Conductor(keras.Model):
             followers
         )
         self._pool = pool
-
         # Setting it once more would let TensorFlow forget the state of random
         # operations, so it is only set to trace a member of another seed.
         self._global_seed = seed
+        self._batches: tf.data.Iterator = None  # that are being read
+
+    def make_train_function(self, force: bool = False) -> None:
+        if self.train_function is None or force:
+            super().make_train_function(force)
+            self.train_function = self._noting(self.train_function)
+
+    def make_test_function(self, force: bool = False) -> None:
+        if self.test_function is None or force:
+            super().make_test_function(force)
+            self.test_function = self._noting(self.test_function)
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
-        """Lets members train on a batch."""
         followers = [one for one in self._followers_of() if one.is_training]
         return self._run(followers, data, training=True)
 
     def test_step(self, data: Batch) -> dict[str, tf.Tensor]:
-        """Lets members evaluate on a batch."""
         followers = [one for one in self._followers_of() if one.is_present]
         return self._run(followers, data, training=False)
+
+    def _noting(self, function: Step) -> Step:
+        """Has a function note the iterator that it reads from."""
+
+        def noting(batches: tf.data.Iterator) -> dict[str, Any]:
+            self._batches = batches
+            return function(batches)
+
+        return noting
 
     def _run(
         self, followers: Sequence[_Follower], data: Batch, *, training: bool
     ) -> dict[str, tf.Tensor]:
-        for follower in followers:
-            if follower.is_traced(training=training):
+        spec = self._batches.element_spec
+
+        def trace(one: _Follower) -> None:
+            one.trace(data, spec, training=training)
+
+        def run(one: _Follower) -> None:
+            one.run(data, training=training)
+
+        for one in followers:
+            if one.is_traced(training=training):
                 continue
-            seed = follower.member.seed
-            if seed != self._global_seed:
-                tf.random.set_seed(seed)
-                self._global_seed = seed
-            trace = functools.partial(follower.trace, data, training=training)
+            if one.member.seed != self._global_seed:
+                self._global_seed = one.member.seed
+                tf.random.set_seed(self._global_seed)
             # Under the conditions of training alone.
-            as_if_first(functools.partial(follower.attempt, trace))
-        ready = [one for one in followers if one.is_traced(training=training)]
+            as_if_first(functools.partial(one.attempt, trace))
         concurrent.futures.wait(
-            [
-                self._pool.submit(
-                    one.attempt,
-                    functools.partial(one.run, data, training=training),
-                )
-                for one in ready
-            ]
+            self._pool.submit(one.attempt, run)
+            for one in followers
+            if one.is_traced(training=training)
         )
         return {"loss": tf.zeros(())}
 
@@ -232,94 +227,66 @@ class _Relay(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._followers = followers
-        self._steps_wanted = arguments.steps_per_epoch
+        self._steps_wanted = arguments.steps_per_epoch or 1
         self._steps_seen = 0
 
-    def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Begins all members."""
-        for follower in self._followers:
-            steps = self.params["steps"]
-            follower.attempt(functools.partial(follower.begin, steps))
+    def on_train_begin(self, logs: object = None) -> None:  # noqa: ARG002
+        self._each(None, lambda one: one.begin(self.params["steps"]))
         self._stop_if_over()
 
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Begins an epoch."""
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002
         self._steps_seen = 0
-        for follower in self._followers:
-            follower.attempt(follower.begin_epoch)
+        self._each(None, _Follower.begin_epoch)
 
-    def on_train_batch_begin(
-        self,
-        batch: int,
-        logs: Logs | None = None,  # noqa: ARG002
-    ) -> None:
-        """Begins a batch."""
-        self._tell("on_train_batch_begin", "is_training", batch)
+    def on_train_batch_begin(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
+        def begin(one: _Follower) -> None:
+            one.member.callbacks.on_train_batch_begin(batch)
 
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Ends a batch."""
+        self._each("is_training", begin)
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
         self._steps_seen += 1
-        for follower in self._followers:
-            if follower.is_training:
-                follower.attempt(functools.partial(follower.end_batch, batch))
+        self._each("is_training", lambda one: one.end_batch(batch))
         if not any(follower.is_training for follower in self._followers):
             self.model.stop_training = True
 
-    def on_test_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Begins a validation."""
-        for follower in self._followers:
-            if follower.is_present:
-                follower.attempt(follower.begin_test)
+    def on_test_begin(self, logs: object = None) -> None:  # noqa: ARG002
+        self._each("is_present", _Follower.begin_test)
 
-    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Begins a batch of a validation."""
-        self._tell("on_test_batch_begin", "is_present", batch)
+    def on_test_batch_begin(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
+        def begin(one: _Follower) -> None:
+            one.member.callbacks.on_test_batch_begin(batch)
 
-    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Ends a batch of a validation."""
-        for follower in self._followers:
-            if follower.is_present:
-                hook = follower.member.callbacks.on_test_batch_end
-                follower.attempt(functools.partial(hook, batch, follower.logs))
+        self._each("is_present", begin)
 
-    def on_test_end(self, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Ends a validation."""
-        for follower in self._followers:
-            if follower.is_present:
-                follower.attempt(follower.end_test)
+    def on_test_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
+        def end(one: _Follower) -> None:
+            one.member.callbacks.on_test_batch_end(batch, one.logs)
 
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
-        """Ends an epoch."""
-        for follower in self._followers:
-            if follower.is_present:
-                if follower.is_training:
-                    follower.attempt(functools.partial(self._check_data, epoch))
-                if follower.is_present:
-                    follower.attempt(follower.end_epoch)
+        self._each("is_present", end)
+
+    def on_test_end(self, logs: object = None) -> None:  # noqa: ARG002
+        self._each("is_present", _Follower.end_test)
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002
+        if self._steps_seen < self._steps_wanted:
+            error = ValueError(
+                f"`x` must give {self._steps_wanted} batches or more in every "
+                f"epoch. Received: {self._steps_seen} in epoch {epoch + 1}. "
+                "Lower `steps_per_epoch`, or let the data repeat."
+            )
+            self._each("is_training", lambda one: one.fail(error))
+        self._each("is_present", _Follower.end_epoch)
         self._stop_if_over()
 
-    def _check_data(self, epoch: int) -> None:
-        wanted = self._steps_wanted or 1
-        if self._steps_seen < wanted:
-            raise ValueError(
-                f"`x` must give {wanted} batches or more in every epoch. "
-                f"Received: {self._steps_seen} in epoch {epoch + 1}. Lower "
-                "`steps_per_epoch`, or let the data repeat."
-            )
+    def _each(
+        self, who: str | None, action: Callable[[_Follower], object]
+    ) -> None:
+        """Runs an action of all followers, or of those of whom it holds."""
+        for follower in self._followers:
+            if who is None or getattr(follower, who):
+                follower.attempt(action)
 
     def _stop_if_over(self) -> None:
         if all(follower.is_over for follower in self._followers):
             self.model.stop_training = True
-
-    def _tell(self, hook: str, who: str, batch: int) -> None:
-        for follower in self._followers:
-            if getattr(follower, who):
-                call = getattr(follower.member.callbacks, hook)
-                follower.attempt(functools.partial(call, batch))
-
-
-def _is_dense(batch: Batch) -> bool:
-    return all(
-        isinstance(leaf, tf.Tensor) and leaf.shape.rank
-        for leaf in keras.tree.flatten(batch)
-    )

@@ -20,17 +20,11 @@ def as_if_first(
     task: Callable[[], Result],
     on_interrupt: Callable[[], object] = lambda: None,
 ) -> Result:
-    """Runs a task in a fresh thread, and waits for it.
+    """Runs a task in a fresh thread, and returns what it returns.
 
     Keras keeps the names that it has given to layers, and the generator for
     layers without a seed, per thread. So a model that is built in here has the
-    names and the random numbers that it has in a fresh process.
-
-    Args:
-        task: What to run.
-        on_interrupt: Called at the first Ctrl-C, to let the task end soon.
-
-    Returns:
-        What `task` returns.
+    names and the random numbers that it has in a fresh process. `on_interrupt`
+    is called at the first Ctrl-C, to let the task end soon.
     """
     return with_fresh_keras(task, "member", on_interrupt)

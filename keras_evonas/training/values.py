@@ -1,8 +1,23 @@
-"""The types of what `keras.Model.fit` takes."""
+"""What `keras.Model.fit` takes as data, and its leaves."""
 
+from collections.abc import Callable
 from typing import Any
 from typing import TypeAlias
+
+import keras
 
 # Data in any form that Keras reads: arrays, tensors, frames, nested structures
 # of them, data sets and generators. Keras decides by what they can do.
 Values: TypeAlias = Any
+
+
+def map_leaves(function: Callable[..., Values], structure: Values) -> Values:
+    """Applies a function to the leaves of a structure that are not `None`."""
+    return keras.tree.map_structure(
+        lambda leaf: None if leaf is None else function(leaf), structure
+    )
+
+
+def leaves_of(structure: Values) -> list[Values]:
+    """Returns the leaves of a structure that are not `None`."""
+    return [x for x in keras.tree.flatten(structure) if x is not None]

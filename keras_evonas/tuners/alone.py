@@ -28,9 +28,10 @@ from keras_evonas.training import Execution
 from keras_evonas.training import Outcome
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.arguments import takes
+from keras_evonas.training.bookkeeping import Trained
 from keras_evonas.training.bookkeeping import completed
 from keras_evonas.training.checkpoints import BestWeights
-from keras_evonas.training.eligibility import has_own_fit
+from keras_evonas.training.eligibility import has_own
 from keras_evonas.training.own_fit import Fitted
 from keras_evonas.training.own_fit import fitted
 from keras_evonas.training.recording import Recorder
@@ -136,7 +137,7 @@ def why_own_fit(recipe: Recipe) -> str | None:
         pass
     try:
         is_own = without_allocation(
-            lambda: has_own_fit(build(recipe.space.copy()))
+            lambda: has_own(build(recipe.space.copy()), "fit")
         )
     except Exception:  # It is raised again where the default is checked.
         return None
@@ -208,15 +209,13 @@ def _train(
     if not math.isfinite(keeper.loss(of_all=last.of_all)):
         # A `fit` of the user's own may report an objective that no epoch has.
         execution = dataclasses.replace(execution, bar=None)
-    whole = completed(
-        execution,
-        model,
-        last,
+    network = Trained(
+        execution=execution,
+        model=model,
         recorder=recorder,
         keeper=None if execution.checkpoint is None else keeper,
-        results=after_training(execution, model),
-        alone_because=None,
     )
+    whole = completed(network, last, after_training(execution, model))
     return [
         dataclasses.replace(whole, curves=fit.curves, metrics=_metrics(one))
         for fit, one in zip(fits, results, strict=True)

@@ -12,7 +12,7 @@ from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Task
 from keras_evonas.training import evaluate
-from keras_evonas.training.memory import cohorts_of
+from keras_evonas.training.executions import cohorts_of
 
 pytestmark = pytest.mark.keras
 
