@@ -17,18 +17,12 @@ _SAME_PLACE = 0.5
 def aligned(parent: Graph, child: Graph) -> dict[int, int]:
     """Pairs the layers with weights of two graphs, in order.
 
-    The pairs are those of the best alignment of the two sequences, found as
-    Needleman and Wunsch (1970) do. Only layers of one kind pair; equal sizes,
-    equal names and the same place at the end of the network are preferred.
-
-    Args:
-        parent: The parent's graph.
-        child: The child's graph.
-
-    Returns:
-        Dictionary from indices of the child's nodes to the parent's.
+    The pairs, indices of the child's nodes with those of the parent's, are
+    those of the best alignment of the two sequences, found as Needleman and
+    Wunsch (1970) do. Only layers of one kind pair; equal sizes, equal names
+    and the same place at the end of the network are preferred.
     """
-    old, new = _with_weights(parent), _with_weights(child)
+    old, new = with_weights(parent), with_weights(child)
     gains = np.array([[_gain(parent, i, child, j) for j in new] for i in old])
     gains = gains.reshape(len(old), len(new))
     best = np.zeros((len(old) + 1, len(new) + 1))
@@ -50,14 +44,13 @@ def aligned(parent: Graph, child: Graph) -> dict[int, int]:
     return pairs
 
 
-def _with_weights(graph: Graph) -> list[int]:
-    seen: set[int] = set()
-    found = []
+def with_weights(graph: Graph) -> list[int]:
+    """Returns the nodes whose layers have weights, each layer's first."""
+    found: dict[int, int] = {}
     for index, node in enumerate(graph.nodes):
-        if getattr(node.layer, "weights", ()) and id(node.layer) not in seen:
-            found.append(index)
-        seen.add(id(node.layer))
-    return found
+        if getattr(node.layer, "weights", ()):
+            found.setdefault(id(node.layer), index)
+    return [*found.values()]
 
 
 def _gain(parent: Graph, i: int, child: Graph, j: int) -> float:

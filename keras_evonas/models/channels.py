@@ -58,13 +58,7 @@ def are_same(entries: Sequence[Entry]) -> bool:
 
 
 def passed_on(graph: Graph, node: Node, entries: Sequence[Entry]) -> Entry:
-    """Returns the channels after a layer without weights, if known.
-
-    Args:
-        graph: The child's graph.
-        node: A node of it.
-        entries: The channels of its inputs, `None` where they are not known.
-    """
+    """Returns the channels after a layer of a child without weights."""
     kind = type(node.layer)
     known = [entry for entry in entries if entry is not None]
     if not entries or len(known) < len(entries):

@@ -183,7 +183,7 @@ def _width_genes(
 ) -> Iterator[ModelGene]:
     low, high = bounds.widths
     factors = {f for f in _FACTORS if low <= f <= high}
-    for makers in widths.free_groups().values():
+    for makers in widths.free_groups():
         if set(makers) & set(fixed):
             continue
         layer = graph.nodes[makers[0]].layer

@@ -29,6 +29,15 @@ REPEATABLE = (*CONVOLUTIONS, *SEPARABLE, L.Dense)
 # Layers with an argument `activation` that may be another.
 WITH_ACTIVATION = (*REPEATABLE, *TRANSPOSED, *DEPTHWISE)
 
+# The kernels of layers, each with whether it mixes the channels.
+KERNELS = {
+    **dict.fromkeys((L.Dense, *CONVOLUTIONS), (("kernel", True),)),
+    **dict.fromkeys(DEPTHWISE, (("kernel", False),)),
+    **dict.fromkeys(
+        SEPARABLE, (("depthwise_kernel", False), ("pointwise_kernel", True))
+    ),
+}
+
 # Layers that make a width of their own, and the argument that sets it.
 WIDTH_ARGUMENT = {
     **dict.fromkeys((*CONVOLUTIONS, *TRANSPOSED, *SEPARABLE), "filters"),
@@ -38,6 +47,7 @@ WIDTH_ARGUMENT = {
 # Layers whose output is as wide as their input, whatever that width is.
 KEEPING_WIDTH = (
     *(*ACTIVATIONS, L.PReLU, L.Softmax, *DROPOUTS, L.GaussianNoise),
+    *DEPTHWISE,
     *(L.ActivityRegularization, L.Identity, L.Masking, L.RepeatVector),
     *(L.AveragePooling1D, L.AveragePooling2D, L.AveragePooling3D),
     *(L.MaxPooling1D, L.MaxPooling2D, L.MaxPooling3D),

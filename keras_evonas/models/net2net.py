@@ -17,7 +17,7 @@ keeps its own initial values elsewhere.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -26,6 +26,7 @@ import numpy as np
 
 from keras_evonas.models import kinds
 from keras_evonas.models.alignment import aligned
+from keras_evonas.models.alignment import with_weights
 from keras_evonas.models.channels import Channels
 from keras_evonas.models.channels import Entry
 from keras_evonas.models.channels import are_same
@@ -36,10 +37,6 @@ from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import Node
 from keras_evonas.models.layer_graph import graph_of
-from keras_evonas.models.slices import array_of
-from keras_evonas.models.slices import copies_of
-from keras_evonas.models.slices import overlaid
-from keras_evonas.models.slices import resized
 
 L = keras.layers
 Layer: TypeAlias = keras.Layer
@@ -94,16 +91,9 @@ def inherit_weights(
             lambda: (graph_of(parent, "parent"), graph_of(child, "child"))
         )
     except ValueError:  # The model is subclassed.
-        return _in_order(parent, child)
+        _overlay(parent.weights, child.weights)
+        return Inheritance(layers=len(child.layers), preserved=0)
     return _Heir(*graphs, np.random.default_rng(seed)).inherit()
-
-
-def _in_order(parent: keras.Model, child: keras.Model) -> Inheritance:
-    pairs = list(zip(child.weights, parent.weights, strict=False))
-    for weight, known in pairs:
-        if len(weight.shape) == len(known.shape):
-            weight.assign(overlaid(array_of(weight), array_of(known)))
-    return Inheritance(layers=len(child.layers), preserved=0)
 
 
 class _Heir:
@@ -116,115 +106,69 @@ class _Heir:
         self._parent = parent
         self._parent_of = aligned(parent, child)
         self._rng = rng
-        self._channels: dict[int, Entry] = {}
         self._preserved = 0
 
     def inherit(self) -> Inheritance:
         child = self._child
-        for number in child.input_numbers:
-            width = child.shape(number)[-1] or 0
-            self._channels[number] = same_channels(width)
-        seen: set[int] = set()
-        layers = 0
+        channels: dict[int, Entry] = {
+            number: same_channels(child.shape(number)[-1] or 0)
+            for number in child.input_numbers
+        }
+        heirs = set(with_weights(child))
         for index, node in enumerate(child.nodes):
-            entries = [self._channels[number] for number in node.data]
-            if (
-                getattr(node.layer, "weights", ())
-                and id(node.layer) not in seen
-            ):
-                layers += 1
+            entries = [channels[number] for number in node.data]
+            if index in heirs:
                 result = self._visit(index, node, entries)
             else:
                 result = passed_on(child, node, entries)
-            seen.add(id(node.layer))
-            self._channels.update(dict.fromkeys(node.outputs, result))
-        return Inheritance(layers=layers, preserved=self._preserved)
+            channels.update(dict.fromkeys(node.outputs, result))
+        return Inheritance(layers=len(heirs), preserved=self._preserved)
 
     def _visit(self, index: int, node: Node, entries: Sequence[Entry]) -> Entry:
         """Gives a layer its weights; returns the channels of its output."""
         source = self._parent_of.get(index)
         if source is None:
             return self._identity(node, entries)
-        old = self._parent.nodes[source].layer
-        layer, kind = node.layer, type(node.layer)
+        old, layer = self._parent.nodes[source].layer, node.layer
         if len(entries) == 1 and len(node.outputs) == 1:
-            (entry,) = entries
-            if kind is L.Dense:
-                return self._dense(layer, old, entry)
-            if kind in kinds.CONVOLUTIONS and layer.groups == old.groups == 1:
-                return self._convolution(layer, old, entry)
-            if kind in kinds.SEPARABLE and _has_one_multiplier(layer, old):
-                return self._separable(layer, old, entry)
-            if kind in kinds.DEPTHWISE and _has_one_multiplier(layer, old):
-                return self._depthwise(layer, old, entry)
-            if kind is L.BatchNormalization:
-                return self._per_channel(layer, old, entry)
-            if kind is L.LayerNormalization:
-                # Its statistics change with the width.
-                same = _same_shapes(layer, old)
-                return self._per_channel(layer, old, entry, exact=same)
+            if (
+                type(layer) in kinds.KERNELS
+                and kinds.has_free_width(layer)
+                and kinds.has_free_width(old)
+            ):
+                return self._kernels(layer, old, entries[0])
+            if type(layer) in kinds.NORMALIZATIONS:
+                return self._normalization(layer, old, entries[0])
         return self._matching(layer, old, entries)
 
-    # Layers with a kernel.
-
-    def _dense(self, layer: Layer, old: Layer, entry: Entry) -> Entry:
-        kernel = self._widened(array_of(old.kernel), entry, layer.units)
-        return self._assigned(layer, old, {"kernel": kernel}, entry)
-
-    def _convolution(self, layer: Layer, old: Layer, entry: Entry) -> Entry:
-        kernel = self._widened(array_of(old.kernel), entry, layer.filters)
-        if kernel is not None:
-            kernel = resized(kernel, layer.kernel_size)
-        return self._assigned(layer, old, {"kernel": kernel}, entry)
-
-    def _separable(self, layer: Layer, old: Layer, entry: Entry) -> Entry:
-        depthwise = array_of(old.depthwise_kernel)
-        if not fits(entry, depthwise.shape[-2]):
-            return self._matching(layer, old, [entry])
-        kernels = {
-            "depthwise_kernel": resized(
-                depthwise[..., entry.parents, :], layer.kernel_size
-            ),
-            "pointwise_kernel": self._widened(
-                array_of(old.pointwise_kernel), entry, layer.filters
-            ),
-        }
-        return self._assigned(layer, old, kernels, entry)
-
-    def _assigned(
-        self,
-        layer: Layer,
-        old: Layer,
-        kernels: Mapping[str, np.ndarray | None],
-        entry: Entry,
-    ) -> Entry:
+    def _kernels(self, layer: Layer, old: Layer, entry: Entry) -> Entry:
         """Gives a layer its kernels, and a bias for its output channels."""
-        if entry is None or any(x is None for x in kernels.values()):
+        kernels = [
+            (getattr(layer, name), _array(getattr(old, name)), mixes)
+            for name, mixes in kinds.KERNELS[type(layer)]
+        ]
+        if entry is None or any(
+            kernel.shape[-2] != entry.total for _, kernel, _ in kernels
+        ):
             return self._matching(layer, old, [entry])
-        width = kinds.width_of(layer) or 0
-        total = kinds.width_of(old) or 0
-        parents = copies_of(total, width)
-        for name, kernel in kernels.items():
-            getattr(layer, name).assign(kernel)
+        result = entry
+        for weight, kernel, mixes in kernels:
+            widened = kernel[..., entry.parents, :]
+            if mixes:
+                total = kernel.shape[-1]
+                result = Channels(_copies(total, weight.shape[-1]), total)
+                widened = widened * self._shares(entry.parents)[:, None]
+                widened = widened[..., result.parents]
+            zeros = np.zeros(weight.shape, kernel.dtype)
+            weight.assign(_overlaid(zeros, widened))
         if layer.bias is not None:
-            bias = np.zeros(width, "float32")
+            bias = np.zeros(layer.bias.shape, "float32")
             if old.bias is not None:
-                bias = array_of(old.bias)[parents]
+                bias = _array(old.bias)[result.parents]
             layer.bias.assign(bias)
         same_bias = layer.bias is not None or old.bias is None
-        self._preserved += _is_exact(layer, old, entry, width) and same_bias
-        return Channels(parents, total, kinds.is_relu(layer))
-
-    def _widened(
-        self, kernel: np.ndarray, entry: Entry, width: int
-    ) -> np.ndarray | None:
-        """Returns a kernel `(..., in, out)` for other channels, if known."""
-        if not fits(entry, kernel.shape[-2]):
-            return None
-        shares = self._shares(entry.parents)
-        kernel = kernel[..., entry.parents, :] * shares[:, None]
-        widened: np.ndarray = kernel[..., copies_of(kernel.shape[-1], width)]
-        return widened
+        self._preserved += same_bias and _is_exact(layer, old, entry)
+        return result.with_positive(kinds.is_relu(layer))
 
     def _shares(self, parents: np.ndarray) -> np.ndarray:
         """Draws uneven shares for the copies of a unit, which add up to 1."""
@@ -233,39 +177,25 @@ class _Heir:
         totals = np.bincount(parents, raw)[parents]
         return np.where(counts == 1, 1.0, raw / totals).astype("float32")
 
-    # Layers with a weight for each channel.
-
-    def _depthwise(self, layer: Layer, old: Layer, entry: Entry) -> Entry:
-        kernel = array_of(old.kernel)
-        if not fits(entry, kernel.shape[-2]):
-            return self._matching(layer, old, [entry])
-        kernel = resized(kernel[..., entry.parents, :], layer.kernel_size)
-        layer.kernel.assign(kernel)
-        if layer.bias is not None and old.bias is not None:
-            layer.bias.assign(array_of(old.bias)[entry.parents])
-        exact = _is_exact(layer, old, entry, len(entry.parents))
-        self._preserved += exact and (layer.bias is None) == (old.bias is None)
-        return entry.with_positive(kinds.is_relu(layer))
-
-    def _per_channel(
-        self, layer: Layer, old: Layer, entry: Entry, *, exact: bool = True
-    ) -> Entry:
+    def _normalization(self, layer: Layer, old: Layer, entry: Entry) -> Entry:
+        """Gives a layer its weights, one for each channel."""
+        # The statistics of the other kind change with the width.
+        is_batch = type(layer) is L.BatchNormalization
+        exact = is_batch or _same_shapes(layer, old)
         named = {weight.name: weight for weight in old.weights}
         for weight in layer.weights:
             known = named.get(weight.name)
             if known is None or len(known.shape) != 1:
                 exact = False
             elif fits(entry, known.shape[0]):
-                weight.assign(array_of(known)[entry.parents])
+                weight.assign(_array(known)[entry.parents])
             else:
                 return self._matching(layer, old, [entry])
         self._preserved += exact and len(named) == len(layer.weights)
         return entry and entry.with_positive(False)
 
-    # Layers that the parent lacks.
-
     def _identity(self, node: Node, entries: Sequence[Entry]) -> Entry:
-        """Makes a layer pass on its input, if it can."""
+        """Makes a layer that the parent lacks pass on its input, if it can."""
         layer = node.layer
         if len(entries) != 1 or len(node.outputs) != 1:
             return None
@@ -281,7 +211,7 @@ class _Heir:
         width = kinds.width_of(layer)
         if entry is None or width is None or not _can_pass_on(layer, entry):
             return None
-        parents = copies_of(entry.total, width)
+        parents = _copies(entry.total, width)
         first = {p: i for i, p in reversed([*enumerate(entry.parents)])}
         if width < entry.total or not set(parents.tolist()) <= set(first):
             return None
@@ -293,8 +223,6 @@ class _Heir:
         self._preserved += 1
         return Channels(parents, entry.total, entry.positive)
 
-    # Everything else.
-
     def _matching(
         self, layer: Layer, old: Layer, entries: Sequence[Entry]
     ) -> Entry:
@@ -302,9 +230,7 @@ class _Heir:
         exact = _same_shapes(layer, old)
         if type(layer) in kinds.GATED and not exact:
             return None  # The gates lie side by side in one kernel.
-        for weight, known in zip(layer.weights, old.weights, strict=False):
-            if len(weight.shape) == len(known.shape):
-                weight.assign(overlaid(array_of(weight), array_of(known)))
+        _overlay(old.weights, layer.weights)
         self._preserved += exact and are_same(entries)
         width = kinds.width_of(layer)
         if width is None or width != kinds.width_of(old):
@@ -325,32 +251,56 @@ def _can_pass_on(layer: Layer, entry: Channels) -> bool:
     )
 
 
-def _is_exact(layer: Layer, old: Layer, entry: Channels, width: int) -> bool:
+def _is_exact(layer: Layer, old: Layer, entry: Channels) -> bool:
     """Returns whether a layer with the weights of another is equivalent."""
     kernel = getattr(layer, "kernel_size", (1,))
     old_kernel = getattr(old, "kernel_size", (1,))
-    grown = all(a >= b for a, b in zip(kernel, old_kernel, strict=True))
     padded = kernel == old_kernel or (
-        layer.padding != "valid"
-        and old.padding == layer.padding
-        and getattr(layer, "dilation_rate", 1)
-        == getattr(old, "dilation_rate", 1)
+        layer.padding == old.padding != "valid"
+        and layer.dilation_rate == old.dilation_rate
     )
     return bool(
-        grown
-        and padded
-        and width >= (kinds.width_of(old) or width)
+        padded
+        and all(a >= b for a, b in zip(kernel, old_kernel, strict=True))
+        and (kinds.width_of(layer) or 0) >= (kinds.width_of(old) or 0)
         and set(range(entry.total)) <= set(entry.parents.tolist())
         and getattr(layer, "strides", 1) == getattr(old, "strides", 1)
         and kinds.activation_name(layer) == kinds.activation_name(old)
     )
 
 
-def _has_one_multiplier(layer: Layer, old: Layer) -> bool:
-    return bool(layer.depth_multiplier == old.depth_multiplier == 1)
-
-
 def _same_shapes(layer: Layer, old: Layer) -> bool:
-    return [tuple(w.shape) for w in layer.weights] == [
-        tuple(w.shape) for w in old.weights
-    ]
+    shapes = [[tuple(w.shape) for w in one.weights] for one in (layer, old)]
+    return shapes[0] == shapes[1]
+
+
+def _array(weight: keras.Variable) -> np.ndarray:
+    return np.array(keras.ops.convert_to_numpy(weight))
+
+
+def _copies(total: int, width: int) -> np.ndarray:
+    """Returns the indices of the parent's units in turn, as many as wanted."""
+    return np.arange(width) % total
+
+
+def _overlay(
+    sources: Iterable[keras.Variable], targets: Iterable[keras.Variable]
+) -> None:
+    """Puts weights over others with as many axes, in order."""
+    for source, target in zip(sources, targets, strict=False):
+        if len(source.shape) == len(target.shape):
+            target.assign(_overlaid(_array(target), _array(source)))
+
+
+def _overlaid(target: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """Puts a source over a target, centred along the sides of a kernel."""
+    sizes = np.minimum(target.shape, source.shape)
+    is_centred = np.arange(target.ndim) < target.ndim - 2
+
+    def middle(shape: tuple[int, ...]) -> tuple[slice, ...]:
+        starts = (np.array(shape) - sizes) // 2 * is_centred
+        return tuple(map(slice, starts, starts + sizes))
+
+    result = np.array(target)
+    result[middle(target.shape)] = source[middle(source.shape)]
+    return result

@@ -28,48 +28,54 @@ class Widths:
 
     def __init__(self, graph: Graph, fixed: Collection[int]) -> None:
         self._graph = graph
-        self._parent: list[int] = list(range(len(graph.specs)))
-        self._pinned: set[int] = set()
+        self._parent = list(range(len(graph.specs)))
+        self._pinned = set(graph.input_numbers | graph.output_numbers)
         self._merged: set[int] = set()
         # Widths that follow from others, such as those of a concatenation.
-        self._follows: dict[int, set[int]] = {}
-        self._makers: dict[int, list[int]] = {}
-        for number in graph.input_numbers | graph.output_numbers:
-            self._pin(number)
+        self._follows: list[tuple[int, int]] = []
+        self._makers: list[tuple[int, int]] = []
         for index, node in enumerate(graph.nodes):
             if index in fixed or not self._follow_through(index, node):
-                for number in (*node.inputs, *node.outputs):
-                    self._pin(number)
+                self._pinned.update(node.inputs, node.outputs)
+        self._pinned_groups = self._find_pinned_groups()
 
-    def group(self, number: int) -> int:
-        """Returns the group of a tensor's width."""
+    def is_alone(self, number: int) -> bool:
+        """Returns whether it may change without that of another tensor."""
+        group = self._group(number)
+        makers = [n for n, _ in self._makers if self._group(n) == group]
+        return len(
+            makers
+        ) == 1 and group not in self._pinned_groups | self._groups(self._merged)
+
+    def free_groups(self) -> list[list[int]]:
+        """Returns the nodes that make the width of each that may change."""
+        makers: dict[int, list[int]] = {}
+        for number, index in self._makers:
+            makers.setdefault(self._group(number), []).append(index)
+        bound = self._groups(number for number, _ in self._follows)
+        bound |= self._pinned_groups
+        return [makers[group] for group in makers if group not in bound]
+
+    def _find_pinned_groups(self) -> set[int]:
+        """Returns the groups that stay, and with them what they follow."""
+        merged, pinned = self._groups(self._merged), self._groups(self._pinned)
+        follows = [(self._group(a), self._group(b)) for a, b in self._follows]
+        pinned |= {group for group, _ in follows if group in merged}
+        for group, other in reversed(follows):  # They follow earlier ones.
+            if group in pinned:
+                pinned.add(other)
+        return pinned
+
+    def _groups(self, numbers: Iterable[int]) -> set[int]:
+        return {self._group(number) for number in numbers}
+
+    def _group(self, number: int) -> int:
         while self._parent[number] != number:
             number = self._parent[number]
         return number
 
-    def is_free(self, number: int) -> bool:
-        """Returns whether the width of a tensor may change."""
-        return self.group(number) not in self._pinned
-
-    def is_alone(self, number: int) -> bool:
-        """Returns whether it may change without that of another tensor."""
-        group = self.group(number)
-        return (
-            group not in self._pinned | self._merged
-            and len(self.makers(number)) == 1
-        )
-
-    def makers(self, number: int) -> list[int]:
-        """Returns the indices of the nodes that make a tensor's width."""
-        return self._makers.get(self.group(number), [])
-
-    def free_groups(self) -> dict[int, list[int]]:
-        """Returns the makers of each group that may change."""
-        return {
-            group: sorted(makers)
-            for group, makers in self._makers.items()
-            if group not in self._pinned and group not in self._follows
-        }
+    def _unite(self, one: int, other: int) -> None:
+        self._parent[self._group(other)] = self._group(one)
 
     def _follow_through(self, index: int, node: Node) -> bool:
         """Enters a node into the groups; returns whether that is possible."""
@@ -85,16 +91,11 @@ class Widths:
             return False
         (entry,) = node.data
         if kind in kinds.WIDTH_ARGUMENT:
-            self._makers.setdefault(self.group(output), []).append(index)
+            self._makers.append((output, index))
             return kinds.has_free_width(layer)
-        if kind is L.Flatten:
-            if len(self._graph.shape(entry)) == 2:
-                self._unite(entry, output)
-            else:
-                self._follow(output, [entry])
-            return True
-        if kind in kinds.DEPTHWISE and layer.depth_multiplier != 1:
-            self._follow(output, [entry])
+        is_flattened = kind is L.Flatten and len(self._graph.shape(entry)) > 2
+        if is_flattened or getattr(layer, "depth_multiplier", 1) != 1:
+            self._follows.append((output, entry))
             return True
         if self._keeps_width(node):
             self._unite(entry, output)
@@ -109,7 +110,7 @@ class Widths:
             return not hasattr(layer.scale, "__len__")
         if kind is L.Reshape:
             return self._is_width_alone(node)
-        return kind in kinds.KEEPING_WIDTH or kind in kinds.DEPTHWISE
+        return kind in kinds.KEEPING_WIDTH
 
     def _merge(self, node: Node) -> bool:
         sizes = {self._graph.shape(n)[-1] for n in node.data}
@@ -120,67 +121,30 @@ class Widths:
         widest = self._graph.shape(output)[-1]
         for number in node.data:
             if self._graph.shape(number)[-1] == widest:
-                self._unite(number, output, merge=True)
+                self._unite(number, output)
             else:  # A width of 1 is broadcast.
-                self._pin(number)
+                self._pinned.add(number)
+        self._merged.add(output)
         return True
 
     def _concatenate(self, node: Node) -> bool:
         (output,) = node.outputs
         rank = len(self._graph.shape(output))
         if node.layer.axis in (-1, rank - 1):
-            self._follow(output, node.data)
+            self._follows += [(output, number) for number in node.data]
             return True
         for number in node.data:
-            self._unite(number, output, merge=True)
+            self._unite(number, output)
+        self._merged.add(output)
         return True
 
     def _is_width_alone(self, node: Node) -> bool:
         """Returns whether a `Reshape` only adds or drops dimensions of 1."""
         before = self._graph.shape(node.data[0])[1:]
         after = self._graph.shape(node.outputs[0])[1:]
-        sizes = [size for size in before if size is not None]
         return (
-            len(sizes) == len(before)
-            and math.prod(sizes) == before[-1] == after[-1]
+            None not in before
+            and math.prod(size or 0 for size in before) == before[-1]
+            and before[-1] == after[-1]
             and -1 not in node.layer.target_shape
         )
-
-    # Sets of tensors.
-
-    def _unite(self, one: int, other: int, *, merge: bool = False) -> None:
-        first, second = self.group(one), self.group(other)
-        if first != second:
-            derived = first in self._follows or second in self._follows
-            self._parent[second] = first
-            self._makers.setdefault(first, []).extend(
-                self._makers.pop(second, [])
-            )
-            self._follows.setdefault(first, set()).update(
-                self._follows.pop(second, set())
-            )
-            if not self._follows[first]:
-                del self._follows[first]
-            if second in self._pinned:
-                self._pinned.discard(second)
-                self._pin(first)
-            elif first in self._pinned or (merge and derived):
-                self._pin(first)
-            if second in self._merged:
-                self._merged.add(first)
-        if merge:
-            self._merged.add(first)
-            if first in self._follows:
-                self._pin(first)
-
-    def _follow(self, number: int, others: Iterable[int]) -> None:
-        self._follows.setdefault(self.group(number), set()).update(others)
-        if self.group(number) in self._pinned:
-            self._pin(number)
-
-    def _pin(self, number: int) -> None:
-        group = self.group(number)
-        self._pinned.add(group)
-        for other in self._follows.get(group, ()):
-            if self.group(other) not in self._pinned:
-                self._pin(other)
