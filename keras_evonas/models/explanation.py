@@ -11,8 +11,8 @@ from keras_tuner.engine.hyperparameters import HyperParameter
 
 from keras_evonas.hyperparameters import SharedHyperParameters
 from keras_evonas.hyperparameters import to_space
-from keras_evonas.models.costs.hypermodel import Hypermodel
-from keras_evonas.models.costs.hypermodel import builder_of
+from keras_evonas.models.costs.estimates import Hypermodel
+from keras_evonas.models.costs.estimates import builder_of
 from keras_evonas.models.costs.isolation import without_allocation
 
 # Keras-tuner explores without a bound, and for ever where a scope cannot be

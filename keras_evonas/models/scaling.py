@@ -14,8 +14,8 @@ import keras_tuner
 from keras_evonas.hyperparameters import to_space
 from keras_evonas.models import asking
 from keras_evonas.models import checks
-from keras_evonas.models.costs.hypermodel import Hypermodel
-from keras_evonas.models.costs.hypermodel import builder_of
+from keras_evonas.models.costs.estimates import Hypermodel
+from keras_evonas.models.costs.estimates import builder_of
 from keras_evonas.models.explanation import explored
 
 _DIVISOR = 8

@@ -1,11 +1,11 @@
 """Parameters, FLOPs, memory and latency of models, mostly before training."""
 
 from keras_evonas.models.costs.estimates import Costs
+from keras_evonas.models.costs.estimates import HypermodelCosts
 from keras_evonas.models.costs.estimates import costs_of
 from keras_evonas.models.costs.estimates import costs_of_build
-from keras_evonas.models.costs.hypermodel import HypermodelCosts
-from keras_evonas.models.costs.latency import latency_ms
 from keras_evonas.models.costs.measured import ModelCosts
+from keras_evonas.models.costs.measured import latency_ms
 
 __all__ = [
     "Costs",

@@ -10,113 +10,78 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Operations for one element of the output.
+_ONE = _names("""
+    Abs Add AddV2 Ceil ClipByValue Cumsum Div DivNoNan Equal Floor FloorDiv
+    FloorMod Greater GreaterEqual Inv IsFinite IsInf IsNan Less LessEqual Log
+    Maximum Minimum Mod Mul MulNoNan Neg NotEqual Pow RealDiv Reciprocal Rint
+    Round Sign Sqrt Square StatelessRandomNormalV2 StatelessRandomUniformV2
+    StatelessTruncatedNormalV2 Sub TruncateDiv Xdivy Xlogy
+""")
+# Activation functions count nothing, as in the profiler and in papers.
+_NONE = _names("""
+    Acosh Asinh Atan Atan2 Atanh Cos Cosh Elu Erf Erfc Exp Expm1 LeakyRelu Log1p
+    Relu Relu6 Selu Sigmoid Sin Sinh Softplus Softsign Tan Tanh
+""")
 _PER_OUTPUT = {
-    **dict.fromkeys(
-        (
-            *("Abs", "Add", "AddV2", "Ceil", "ClipByValue", "Cumsum", "Div"),
-            *("DivNoNan", "Equal", "Floor", "FloorDiv", "FloorMod", "Greater"),
-            *("GreaterEqual", "Inv", "IsFinite", "IsInf", "IsNan", "Less"),
-            *("LessEqual", "Log", "Maximum", "Minimum", "Mod", "Mul"),
-            *("MulNoNan", "Neg", "NotEqual", "Pow", "RealDiv", "Reciprocal"),
-            *("Rint", "Round", "Sign", "Sqrt", "Square", "Sub", "TruncateDiv"),
-            *("StatelessRandomNormalV2", "StatelessRandomUniformV2"),
-            *("StatelessTruncatedNormalV2", "Xdivy", "Xlogy"),
-        ),
-        1,
-    ),
-    # Activation functions count nothing, as in the profiler and in papers.
-    **dict.fromkeys(
-        (
-            *("Acosh", "Asinh", "Atan", "Atan2", "Atanh", "Cos", "Cosh"),
-            *("Elu", "Erf", "Erfc", "Exp", "Expm1", "LeakyRelu", "Log1p"),
-            *("Relu", "Relu6", "Selu", "Sigmoid", "Sin", "Sinh", "Softplus"),
-            *("Softsign", "Tan", "Tanh"),
-        ),
-        0,
-    ),
-    "Rsqrt": 2,
-    "SquaredDifference": 2,
-    "LogSoftmax": 5,
-    "Softmax": 5,
-    "LRN": 5,
-    "FusedBatchNormV3": 2,
+    **dict.fromkeys(_ONE, 1),
+    **dict.fromkeys(_NONE, 0),
+    **dict.fromkeys(("FusedBatchNormV3", "Rsqrt", "SquaredDifference"), 2),
+    **dict.fromkeys(("LRN", "LogSoftmax", "Softmax"), 5),
     # Two interpolations along one axis and one along the other.
     "ResizeBilinear": 6,
+    "ImageProjectiveTransformV3": 6,
     "ScaleAndTranslate": 8,
     "ResizeBicubic": 30,
-    "ImageProjectiveTransformV3": 6,
 }
-
-_REDUCTIONS = frozenset(
-    (
-        *("All", "Any", "ArgMax", "ArgMin", "EuclideanNorm", "Max", "Mean"),
-        *("Min", "Prod", "SegmentSumV2", "Sum", "UnsortedSegmentSum"),
-    )
-)
-
+_REDUCTIONS = _names("""
+    All Any ArgMax ArgMin EuclideanNorm Max Mean Min Prod SegmentSumV2 Sum
+    UnsortedSegmentSum
+""")
+_POOLS = _names("AvgPool AvgPool3D MaxPool MaxPool3D")
 # They move, name, cast or create values and compute nothing.
-_FREE = frozenset(
-    (
-        *(
-            "Assert",
-            "AssignVariableOp",
-            "AssignAddVariableOp",
-            "BatchToSpaceND",
-        ),
-        *("AssignSubVariableOp", "Bitcast", "BroadcastArgs", "BroadcastTo"),
-        *("Bucketize", "Cast", "CheckNumerics", "Concat", "ConcatV2", "Const"),
-        *("DepthToSpace", "DynamicStitch", "DynamicPartition", "EnsureShape"),
-        *("Empty", "ExpandDims", "Fill", "Gather", "GatherNd", "GatherV2"),
-        *("Identity", "IdentityN", "InvertPermutation", "LogicalAnd"),
-        *("LogicalNot", "LogicalOr", "MatrixBandPart", "MatrixDiagV3"),
-        *("MirrorPad", "NoOp", "OneHot", "OnesLike", "Pack", "Pad", "PadV2"),
-        *("Placeholder", "PlaceholderWithDefault", "PreventGradient", "Range"),
-        *("Rank", "ReadVariableOp", "RefSwitch", "Reshape", "ResourceGather"),
-        *("ResizeNearestNeighbor", "Reverse", "ReverseV2", "ReverseSequence"),
-        *("Roll", "ScatterNd", "Select", "SelectV2", "Shape", "ShapeN", "Size"),
-        *("Slice", "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV"),
-        *("Squeeze", "StopGradient", "StridedSlice", "TensorListConcatV2"),
-        *("TensorListElementShape", "TensorListFromTensor", "TensorListGather"),
-        *("TensorListGetItem", "TensorListLength", "TensorListPushBack"),
-        *("TensorListReserve", "TensorListSetItem", "TensorListStack"),
-        *("TensorScatterUpdate", "Tile", "TopKV2", "Transpose", "Unpack"),
-        *("Unique", "VarHandleOp", "Where", "ZerosLike", "EmptyTensorList"),
-        *("LookupTableFindV2", "HashTableV2", "StaticRegexReplace"),
-        *("TensorScatterAdd", "ResourceScatterAdd", "Sort"),
-        *("StatelessRandomGetKeyCounter", "StatelessRandomGetAlg"),
-    )
-)
-
-_POOLS = frozenset(("AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D"))
+_FREE = _names("""
+    Assert AssignAddVariableOp AssignSubVariableOp AssignVariableOp
+    BatchToSpaceND Bitcast BroadcastArgs BroadcastTo Bucketize Cast
+    CheckNumerics Concat ConcatV2 Const DepthToSpace DynamicPartition
+    DynamicStitch Empty EmptyTensorList EnsureShape ExpandDims Fill Gather
+    GatherNd GatherV2 HashTableV2 Identity IdentityN InvertPermutation
+    LogicalAnd LogicalNot LogicalOr LookupTableFindV2 MatrixBandPart
+    MatrixDiagV3 MirrorPad NoOp OneHot OnesLike Pack Pad PadV2 Placeholder
+    PlaceholderWithDefault PreventGradient Range Rank ReadVariableOp RefSwitch
+    Reshape ResizeNearestNeighbor ResourceGather ResourceScatterAdd Reverse
+    ReverseSequence ReverseV2 Roll ScatterNd Select SelectV2 Shape ShapeN Size
+    Slice Sort SpaceToBatchND SpaceToDepth Split SplitV Squeeze
+    StatelessRandomGetAlg StatelessRandomGetKeyCounter StaticRegexReplace
+    StopGradient StridedSlice TensorListConcatV2 TensorListElementShape
+    TensorListFromTensor TensorListGather TensorListGetItem TensorListLength
+    TensorListPushBack TensorListReserve TensorListSetItem TensorListStack
+    TensorScatterAdd TensorScatterUpdate Tile TopKV2 Transpose Unique Unpack
+    VarHandleOp Where ZerosLike
+""")
 
 # The gradients of these operations need their inputs ...
-KEEPS_INPUTS = frozenset(
-    (
-        *("Abs", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Conv2D"),
-        *("Conv2DBackpropInput", "Conv3D", "Conv3DBackpropInputV2", "Cos"),
-        *("CudnnRNNV3", "DepthwiseConv2dNative", "Div", "Einsum", "Erf"),
-        *("FusedBatchNormV3", "LeakyRelu", "Log", "Log1p", "MatMul"),
-        *("MaxPool", "MaxPool3D", "Maximum", "Minimum", "Mul", "Pow"),
-        *("RealDiv", "Sin", "Softplus", "Softsign", "Square"),
-        *("SquaredDifference", "Max", "Min", "LRN"),
-    )
-)
+KEEPS_INPUTS = _names("""
+    Abs BatchMatMul BatchMatMulV2 BatchMatMulV3 Conv2D Conv2DBackpropInput
+    Conv3D Conv3DBackpropInputV2 Cos CudnnRNNV3 DepthwiseConv2dNative Div Einsum
+    Erf FusedBatchNormV3 LRN LeakyRelu Log Log1p MatMul Max MaxPool MaxPool3D
+    Maximum Min Minimum Mul Pow RealDiv Sin Softplus Softsign Square
+    SquaredDifference
+""")
 # ... and those of these their outputs.
-KEEPS_OUTPUTS = frozenset(
-    (
-        *("CudnnRNNV3", "Elu", "Exp", "Expm1", "LogSoftmax", "MaxPool"),
-        *("MaxPool3D", "Reciprocal", "Relu", "Relu6", "Rsqrt", "Selu"),
-        *("Sigmoid", "Softmax", "Sqrt", "Tanh"),
-    )
-)
+KEEPS_OUTPUTS = _names("""
+    CudnnRNNV3 Elu Exp Expm1 LogSoftmax MaxPool MaxPool3D Reciprocal Relu Relu6
+    Rsqrt Selu Sigmoid Softmax Sqrt Tanh
+""")
 # These share the memory of their input.
-VIEWS = frozenset(
-    (
-        *("EnsureShape", "ExpandDims", "Identity", "PreventGradient"),
-        *("Reshape", "Squeeze", "StopGradient"),
-    )
-)
+VIEWS = _names("""
+    EnsureShape ExpandDims Identity PreventGradient Reshape Squeeze StopGradient
+""")
 
 
 def size_of(tensor: tf.Tensor) -> int:
@@ -134,22 +99,24 @@ def bytes_of(tensor: tf.Tensor) -> int:
     return size_of(tensor) * int(tensor.dtype.size)
 
 
-def _convolution(operation: tf.Operation) -> int:
+def _window(operation: tf.Operation, axes: int) -> int:
     # A kernel is (*window, channels of one group, filters).
     kernel: list[int] = operation.inputs[1].shape.as_list()
-    return size_of(operation.outputs[0]) * math.prod(kernel[:-1])
+    return math.prod(kernel[:axes])
+
+
+def _convolution(operation: tf.Operation) -> int:
+    return size_of(operation.outputs[0]) * _window(operation, -1)
 
 
 def _depthwise_convolution(operation: tf.Operation) -> int:
-    kernel: list[int] = operation.inputs[1].shape.as_list()
-    return size_of(operation.outputs[0]) * math.prod(kernel[:2])
+    return size_of(operation.outputs[0]) * _window(operation, 2)
 
 
 def _transposed_convolution(operation: tf.Operation) -> int:
     # Each element that comes in is spread by the kernel of its channel. The
     # profiler divides by the strides instead: the same but for the border.
-    kernel: list[int] = operation.inputs[1].shape.as_list()
-    return size_of(operation.inputs[2]) * math.prod(kernel[:-1])
+    return size_of(operation.inputs[2]) * _window(operation, -1)
 
 
 def _matrix_product(operation: tf.Operation) -> int:

@@ -1,4 +1,7 @@
-"""The memory of this machine, of its container and of its GPUs."""
+"""The memory of this machine, of its container and of its GPUs.
+
+`root` is where the system's files are.
+"""
 
 import pathlib
 import subprocess
@@ -12,10 +15,8 @@ import tensorflow as tf
 _CONTROL_GROUPS = (
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
     (
-        "memory/memory.limit_in_bytes",
-        "memory/memory.usage_in_bytes",
-        "memory/memory.stat",
-        "total_inactive_file",
+        *("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+        *("memory/memory.stat", "total_inactive_file"),
     ),
 )
 _NVIDIA_SMI = ("nvidia-smi", "--query-gpu=memory.total")
@@ -31,40 +32,27 @@ _USABLE = 0.7
 
 
 def total_bytes(root: str | pathlib.Path = "/") -> int:
-    """Returns the main memory of this machine or, if less, of its container.
-
-    Args:
-        root: Where the system's files are. Defaults to `"/"`.
-    """
+    """Returns the main memory of this machine or, if less, of its container."""
     limits = [limit for limit, _ in _containers(pathlib.Path(root))]
     return min([int(psutil.virtual_memory().total), *limits])
 
 
 def available_bytes(root: str | pathlib.Path = "/") -> int:
-    """Returns the memory that machine and container can still give.
-
-    Args:
-        root: Where the system's files are. Defaults to `"/"`.
-    """
+    """Returns the memory that machine and container can still give."""
     left = [max(0, n - used) for n, used in _containers(pathlib.Path(root))]
     return min([int(psutil.virtual_memory().available), *left])
 
 
 def usable_bytes(root: str | pathlib.Path = "/") -> int:
-    """Returns the available memory that training may take.
-
-    Args:
-        root: Where the system's files are. Defaults to `"/"`.
-    """
+    """Returns the available memory that training may take."""
     return int(_USABLE * available_bytes(root))
 
 
 def memory_for_training() -> int | None:
     """Returns the bytes that the training of one network may take.
 
-    Returns:
-        A quarter of the smallest GPU, or `None` if its size is not known;
-        without a GPU a sixteenth of the main memory.
+    They are a quarter of the smallest GPU, or `None` if its size is not known;
+    without a GPU a sixteenth of the main memory.
     """
     if not tf.config.list_physical_devices("GPU"):
         return total_bytes() // _SHARE_OF_HOST

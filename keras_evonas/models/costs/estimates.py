@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 import keras
+import keras_tuner
 import tensorflow as tf
 
 from keras_evonas.models.costs.inputs import InputShapes
@@ -32,6 +33,9 @@ _GRADIENTS = 4
 
 # A function makes an optimizer in the graph of the model.
 _Optimizer: TypeAlias = keras.Optimizer | str | Callable[[], keras.Optimizer]
+
+Builder: TypeAlias = Callable[[keras_tuner.HyperParameters], keras.Model]
+Hypermodel: TypeAlias = keras_tuner.HyperModel | Builder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -165,6 +169,48 @@ def costs_of_build(
     return without_allocation(build_and_count)
 
 
+def builder_of(hypermodel: Hypermodel) -> Builder:
+    """Returns the function that builds a hypermodel's networks."""
+    build: Builder = getattr(hypermodel, "build", hypermodel)
+    return build
+
+
+@dataclasses.dataclass(frozen=True)
+class HypermodelCosts:
+    """Returns the costs of a hypermodel's networks before they are trained.
+
+    Args:
+        hypermodel: A `keras_tuner.HyperModel`, or a function that takes
+            hyperparameters and returns a model.
+        batch_size: Integer, the batch size of the training. Defaults to 32,
+            as in Keras.
+        input_shapes: As in `costs_of_build`.
+
+    Example:
+
+    ```python
+    oracle = EvoOracle(
+        ["val_accuracy", "params"],
+        max_trials=60,
+        constraints=[at_most("multiply_adds", 50e6)],
+        costs=HypermodelCosts(build_model),
+    )
+    ```
+    """
+
+    hypermodel: Hypermodel
+    batch_size: int = 32
+    input_shapes: InputShapes | None = None
+
+    def __call__(self, hp: keras_tuner.HyperParameters) -> Costs:
+        """Returns the costs of the network for these hyperparameters."""
+        return costs_of_build(
+            lambda: builder_of(self.hypermodel)(hp),
+            batch_size=self.batch_size,
+            input_shapes=self.input_shapes,
+        )
+
+
 def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise ValueError(
@@ -179,8 +225,7 @@ def _count(weights: Iterable[keras.Variable]) -> int:
 
 def _bytes_of(weights: Iterable[keras.Variable]) -> int:
     return sum(
-        math.prod(weight.shape) * tf.as_dtype(weight.dtype).size
-        for weight in weights
+        math.prod(one.shape) * tf.as_dtype(one.dtype).size for one in weights
     )
 
 

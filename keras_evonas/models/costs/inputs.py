@@ -40,14 +40,11 @@ def inputs_of(
     known = keras.tree.flatten(own)
     shapes = [tuple(tensor.shape) for tensor in known]
     if input_shapes is not None:
-        batch_sizes = (shape[0] or batch_size for shape in shapes)
-        dtypes = (tensor.dtype for tensor in known)
+        heads = ((x.shape[0] or batch_size, x.dtype) for x in known)
 
         def of_shape(shape: InputShapes) -> keras.KerasTensor:
-            first = next(batch_sizes, batch_size)
-            return keras.Input(
-                batch_shape=(first, *shape), dtype=next(dtypes, None)
-            )
+            first, dtype = next(heads, (batch_size, None))
+            return keras.Input(batch_shape=(first, *shape), dtype=dtype)
 
         return _mapped(of_shape, input_shapes)
     if not shapes or any(None in shape[1:] for shape in shapes):
@@ -119,9 +116,8 @@ def layers_within(model: keras.Model) -> list[keras.Layer]:
 
 def _own_inputs(model: keras.Model) -> Structure:
     """Returns the inputs of a built model, in the structure that it takes."""
-    structure = getattr(model, "input", None)
-    if structure is not None:
-        return structure
+    if getattr(model, "input", None) is not None:
+        return model.input
     # A `Sequential` has no `input` (Keras 3.15), a subclassed model neither.
     inputs = getattr(model, "inputs", None) or []
     return inputs[0] if len(inputs) == 1 else inputs

@@ -15,13 +15,8 @@ Result = TypeVar("Result")
 def without_allocation(task: Callable[[], Result]) -> Result:
     """Runs a task in a graph of its own, in which weights have no values.
 
-    It leaves no trace; see `isolated`.
-
-    Args:
-        task: Function that may build and compile models, but not run them.
-
-    Returns:
-        What `task` returns. It must not hold tensors or layers.
+    It leaves no trace; see `isolated`. The task may build and compile models,
+    but not run them, and what it returns must not hold tensors or layers.
     """
 
     def run() -> Result:
@@ -37,12 +32,6 @@ def isolated(task: Callable[[], Result]) -> Result:
     The task runs in a thread of its own, with layer names and seeds of its
     own; see `with_fresh_keras`. The global random generators, from which
     Keras draws seeds, are put back.
-
-    Args:
-        task: Function to run.
-
-    Returns:
-        What `task` returns.
     """
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:

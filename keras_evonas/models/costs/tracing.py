@@ -9,9 +9,11 @@ import tensorflow as tf
 
 from keras_evonas.models.costs import arithmetic
 
-_CALLS = frozenset(("PartitionedCall", "StatefulPartitionedCall"))
-_LOOPS = frozenset(("StatelessWhile", "While"))
-_BRANCHES = frozenset(("If", "StatelessIf"))
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+_LOOPS = ("StatelessWhile", "While")
+# What counts as often as the body of a loop runs.
+_REPEATED = ("multiply_adds", "other_flops", "kept_bytes", "fixed_bytes")
+_BRANCHES = ("If", "StatelessIf")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,22 +48,22 @@ def forward_pass_of(
 ) -> ForwardPass:
     """Adds up the operations of a traced forward pass.
 
+    The body of a loop counts as often as it runs; of two branches the dearer
+    one counts.
+
     Args:
         graph: The graph of a concrete function.
         batch_size: Integer, the number of examples that it was traced with.
             What depends on the input counts by example. Defaults to 1.
         states: Names of the tensors in the graph that refer to variables with
             a value for each example, as stateful recurrences have.
-
-    Returns:
-        The costs of the whole graph. The body of a loop counts as often as it
-        runs; of two branches the dearer one counts.
     """
     operations = _needed(graph)
     parts = [_costs_of(operation) for operation in operations]
     varying = _varying(operations, batch_size, states)
     kept = _kept(operations)
-    own = [arithmetic.bytes_of(kept[name]) for name in kept if name in varying]
+    sizes = {name: arithmetic.bytes_of(kept[name]) for name in kept}
+    own = [sizes[name] for name in sizes if name in varying]
     shares = [
         batch_size if any(x.name in varying for x in one.outputs) else 1
         for one in operations
@@ -78,16 +80,12 @@ def forward_pass_of(
         kept_bytes=round(sum(own) / batch_size)
         + by_example(part.kept_bytes for part in parts),
         fixed_bytes=sum(part.fixed_bytes for part in parts)
-        + sum(
-            arithmetic.bytes_of(kept[name])
-            for name in kept
-            if name not in varying
-        ),
+        + (sum(sizes.values()) - sum(own)),
         largest_bytes=round(
             max([*own, *(part.largest_bytes for part in parts), 0]) / batch_size
         ),
         operations=len(operations) + sum(part.operations for part in parts),
-        unknown=_union(part.unknown for part in parts),
+        unknown=tuple(dict.fromkeys(x for one in parts for x in one.unknown)),
     )
 
 
@@ -97,8 +95,7 @@ def _needed(graph: tf.Graph) -> list[tf.Operation]:
     Keras (3.15) leaves some that do not: before the loop of a recurrence it
     traces a step for the shapes that a step returns.
     """
-    outputs = [tensor.op for tensor in graph.outputs]
-    waiting = [*outputs, *graph.control_outputs]
+    waiting = [*(x.op for x in graph.outputs), *graph.control_outputs]
     needed: set[str] = set()
     while waiting:
         operation = waiting.pop()
@@ -114,9 +111,8 @@ def _costs_of(operation: tf.Operation) -> ForwardPass:
     if kind in _CALLS:
         return _inside(operation, "f")
     if kind in _BRANCHES:
-        branches = [
-            _inside(operation, name) for name in ("then_branch", "else_branch")
-        ]
+        names = ("then_branch", "else_branch")
+        branches = [_inside(operation, name) for name in names]
         return max(branches, key=lambda part: part.multiply_adds)
     if kind in _LOOPS:
         return _repeated(operation)
@@ -147,14 +143,8 @@ def _repeated(operation: tf.Operation) -> ForwardPass:
         count = 1
         if body.multiply_adds or body.other_flops:
             unknown += (_named(operation),)
-    return dataclasses.replace(
-        body,
-        multiply_adds=body.multiply_adds * count,
-        other_flops=body.other_flops * count,
-        kept_bytes=body.kept_bytes * count,
-        fixed_bytes=body.fixed_bytes * count,
-        unknown=unknown,
-    )
+    repeated = {name: getattr(body, name) * count for name in _REPEATED}
+    return dataclasses.replace(body, unknown=unknown, **repeated)
 
 
 def _known_integer(tensor: tf.Tensor) -> int | None:
@@ -168,10 +158,6 @@ def _known_integer(tensor: tf.Tensor) -> int | None:
 def _named(operation: tf.Operation) -> str:
     layer = operation.name.rpartition("/")[0] or "model"
     return f"{layer} ({operation.type})"
-
-
-def _union(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for some in names for name in some))
 
 
 def _longest_path(
@@ -204,8 +190,7 @@ def _varying(
                 continue
             is_long = (
                 batch_size > 1
-                and tensor.shape.rank is not None
-                and tensor.shape.rank > 1
+                and (tensor.shape.rank or 0) > 1
                 and tensor.shape[0] == batch_size
             )
             if is_input or not inputs.isdisjoint(varying):
