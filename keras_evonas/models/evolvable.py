@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.costs.isolation import without_allocation
-from keras_evonas.models.genetics import checked_bounds
+from keras_evonas.models.genetics import Bounds
 from keras_evonas.models.genetics import genetics_of
 from keras_evonas.models.growing import Blueprint
 from keras_evonas.models.growing import is_shared
@@ -114,7 +114,7 @@ the last Dense layers |
     tuner = EvolutionarySearch(hypermodel, "val_accuracy", max_trials=60)
     ```
     """
-    bounds = checked_bounds(
+    bounds = Bounds(
         widths=widths,
         kernels=kernels,
         repeats=repeats,
@@ -125,18 +125,10 @@ the last Dense layers |
     graph = isolated(lambda: graph_of(model))
     fixed_nodes = _fixed_nodes(graph, _names(graph, fixed))
     without_allocation(lambda: _check_layers(graph, fixed_nodes))
-    widths_of = Widths(graph, fixed_nodes)
-    blueprint = Blueprint(
-        graph=graph,
-        genetics=genetics_of(
-            graph,
-            widths_of,
-            regions_of(graph, widths_of, fixed_nodes),
-            fixed_nodes,
-            bounds,
-        ),
-        fixed=fixed_nodes,
-    )
+    free_widths = Widths(graph, fixed_nodes)
+    regions = regions_of(graph, free_widths, fixed_nodes)
+    genetics = genetics_of(graph, free_widths, regions, fixed_nodes, bounds)
+    blueprint = Blueprint(graph=graph, genetics=genetics, fixed=fixed_nodes)
     hypermodel = EvolvableModel(
         blueprint,
         compile_model=compile_model or _compiled_as(model),
@@ -204,15 +196,13 @@ class EvolvableModel(keras_tuner.HyperModel):
             self._blueprint,
             genetics=dataclasses.replace(genetics, repeats=tuple(repeats)),
         )
-        return ScaledNetwork(
-            EvolvableModel(
-                blueprint,
-                compile_model=self._compile,
-                weights=self._weights,
-                name=self.name,
-            ),
-            grown,
+        larger = EvolvableModel(
+            blueprint,
+            compile_model=self._compile,
+            weights=self._weights,
+            name=self.name,
         )
+        return ScaledNetwork(larger, grown)
 
     def _set_weights(self, placed: Mapping[int, keras.Operation]) -> None:
         nodes = self._blueprint.graph.nodes
@@ -315,22 +305,13 @@ def _check_free(layer: keras.Layer, calls: int) -> None:
         ) from error
 
 
-def _leave_uncompiled(
-    child: keras.Model, hp: keras_tuner.HyperParameters
-) -> None:
-    del child, hp
-
-
 def _compiled_as(model: keras.Model) -> Compile:
     """Compiles children as a model is compiled, or not at all."""
     if not model.compiled:
-        return _leave_uncompiled
+        return lambda *_: None
     config = model.get_compile_config()
 
-    def compile_model(
-        child: keras.Model, hp: keras_tuner.HyperParameters
-    ) -> None:
-        del hp
+    def compile_model(child: keras.Model, _: object) -> None:
         # `compile_from_config` would build the optimizer's variables as well,
         # which takes as long as all the rest and is left to training.
         settings = copy.deepcopy(config)

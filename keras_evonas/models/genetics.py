@@ -1,10 +1,10 @@
 """The genes of a model's graph, each with its values and its default."""
 
+import contextlib
 import dataclasses
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,14 +29,44 @@ NORMALIZATION = "normalization"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """The bounds of the genes; see `evolvable`."""
+    """The bounds of the genes; see `evolvable`.
+
+    Raises:
+        ValueError: If a bound is out of its range.
+    """
 
     widths: tuple[float, float]
     kernels: tuple[int, int]
     repeats: tuple[int, int]
-    activations: tuple[str, ...]
-    normalizations: tuple[str, ...]
-    dropouts: tuple[float, ...]
+    activations: Sequence[str]
+    normalizations: Sequence[str]
+    dropouts: Sequence[float]
+
+    def __post_init__(self) -> None:
+        """Checks the bounds; an empty choice keeps what the model has."""
+        widths = self.widths
+        is_pair = isinstance(widths, tuple | list) and len(widths) == 2
+        if not is_pair or not 0 < widths[0] <= 1 <= widths[1]:
+            raise ValueError(
+                "`widths` must be a pair of factors (low, high) with low at "
+                f"most 1 and high at least 1. Received: widths={widths!r}. "
+                "Pass (1, 1) to keep all widths."
+            )
+        low, high = checks.check_bounds("repeats", self.repeats, 0)
+        if not low <= 1 <= high:
+            raise ValueError(
+                "`repeats` must be a pair of integers around 1, the number in "
+                f"the model itself. Received: repeats={self.repeats!r}. Pass "
+                "(1, 1) to keep all layers."
+            )
+        checks.check_bounds("kernels", self.kernels, 1)
+        if tuple(self.activations):
+            checks.check_choices("activations", self.activations)
+        if tuple(self.normalizations):
+            allowed = ("none", "batch", "layer")
+            checks.check_choices("normalizations", self.normalizations, allowed)
+        if tuple(self.dropouts):
+            checks.check_rates("dropouts", self.dropouts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,41 +108,21 @@ class Genetics:
             Dictionary from names of genes to values; `None` for absent parts.
         """
         values: dict[str, Any] = {}
-        asked: list[tuple[Region, ModelGene]] = []
-        for region, gene in self.repeats:
-            self._ask(hp, gene, _around(region.nodes, asked), values)
-            asked.append((region, gene))
-        for gene in self.others:
-            self._ask(hp, gene, _around(gene.nodes, asked), values)
+        removable: list[ModelGene] = []
+        genes = [gene for _, gene in self.repeats]
+        for gene in [*genes, *self.others]:
+            with contextlib.ExitStack() as scopes:
+                for part in removable:
+                    if set(part.nodes).issuperset(gene.nodes):
+                        present = [number for number in part.values if number]
+                        scope = hp.conditional_scope(part.name, present)
+                        scopes.enter_context(scope)
+                values[gene.name] = hp.Choice(
+                    gene.name, list(gene.values), default=gene.default
+                )
+            if gene in genes and 0 in gene.values:
+                removable.append(gene)
         return values
-
-    def _ask(
-        self,
-        hp: keras_tuner.HyperParameters,
-        gene: ModelGene,
-        around: Sequence[ModelGene],
-        values: dict[str, Any],
-    ) -> None:
-        if around:
-            first, *rest = around
-            present = [number for number in first.values if number]
-            with hp.conditional_scope(first.name, present):
-                self._ask(hp, gene, rest, values)
-            return
-        values[gene.name] = hp.Choice(
-            gene.name, list(gene.values), default=gene.default
-        )
-
-
-def _around(
-    nodes: Collection[int], regions: Sequence[tuple[Region, ModelGene]]
-) -> list[ModelGene]:
-    """Returns the genes of the removable regions around some nodes."""
-    return [
-        gene
-        for region, gene in regions
-        if 0 in gene.values and set(region.nodes).issuperset(nodes)
-    ]
 
 
 def genetics_of(
@@ -153,9 +163,8 @@ def _several(genes: Iterable[ModelGene]) -> list[ModelGene]:
 
 def activation_of(graph: Graph, index: int) -> str | None:
     """Returns the name of the activation of a node, if it may change."""
-    node = graph.nodes[index]
-    layer, kind = node.layer, type(node.layer)
-    if set(node.outputs) & graph.output_numbers:
+    layer, kind = graph.nodes[index].layer, type(graph.nodes[index].layer)
+    if set(graph.nodes[index].outputs) & graph.output_numbers:
         return None
     if kind is L.ReLU:
         if layer.negative_slope or layer.threshold:
@@ -164,18 +173,15 @@ def activation_of(graph: Graph, index: int) -> str | None:
     if kind is not L.Activation and kind not in kinds.WITH_ACTIVATION:
         return None
     name = kinds.activation_name(layer)
-    if not isinstance(name, str) or name in _KEPT_ACTIVATIONS:
-        return None
-    return name
+    is_kept = not isinstance(name, str) or name in _KEPT_ACTIVATIONS
+    return None if is_kept else str(name)
 
 
 def normalization_of(layer: keras.Operation) -> str | None:
     """Returns the kind of a normalization over channels, if it is one."""
-    if type(layer) not in kinds.NORMALIZATIONS or not kinds.is_over_channels(
-        layer
-    ):
-        return None
-    return "batch" if type(layer) is L.BatchNormalization else "layer"
+    if type(layer) in kinds.NORMALIZATIONS and kinds.is_over_channels(layer):
+        return "batch" if type(layer) is L.BatchNormalization else "layer"
+    return None
 
 
 def _width_genes(
@@ -217,35 +223,30 @@ def _kernel_genes(
 def _activation_genes(
     graph: Graph, free: Sequence[int], bounds: Bounds
 ) -> Iterator[ModelGene]:
-    nodes_of: dict[str, list[int]] = {}
-    for index in free:
-        name = activation_of(graph, index)
-        if name is not None:
-            nodes_of.setdefault(name, []).append(index)
-    return _shared_genes("activation", nodes_of, bounds.activations)
+    names = {index: activation_of(graph, index) for index in free}
+    return _shared_genes("activation", names, bounds.activations)
 
 
 def _normalization_genes(
     graph: Graph, free: Sequence[int], bounds: Bounds
 ) -> Iterator[ModelGene]:
-    nodes_of: dict[str, list[int]] = {}
-    for index in free:
-        kind = normalization_of(graph.nodes[index].layer)
-        if kind is not None:
-            nodes_of.setdefault(kind, []).append(index)
+    names = {
+        index: normalization_of(graph.nodes[index].layer) for index in free
+    }
     if not any(type(n.layer) in kinds.NORMALIZATIONS for n in graph.nodes):
-        bare = [i for i in free if takes_normalization(graph, i)]
-        nodes_of |= {"none": bare} if bare else {}
-    return _shared_genes(NORMALIZATION, nodes_of, bounds.normalizations)
+        bare = [index for index in free if takes_normalization(graph, index)]
+        names |= dict.fromkeys(bare, "none")
+    return _shared_genes(NORMALIZATION, names, bounds.normalizations)
 
 
 def _shared_genes(
-    kind: str, nodes_of: Mapping[str, Sequence[int]], values: Sequence[str]
+    kind: str, names: dict[int, str | None], values: Sequence[str]
 ) -> Iterator[ModelGene]:
     """Makes one gene for all nodes that have the same default."""
-    for name, nodes in nodes_of.items():
+    for name in dict.fromkeys(one for one in names.values() if one):
         choices = (name, *(value for value in values if value != name))
-        yield ModelGene(f"{kind}/{name}", choices, name, tuple(nodes))
+        nodes = tuple(index for index in names if names[index] == name)
+        yield ModelGene(f"{kind}/{name}", choices, name, nodes)
 
 
 def takes_normalization(graph: Graph, index: int) -> bool:
@@ -275,7 +276,7 @@ def _dropout_genes(
             default = 0.0
         else:
             continue
-        rates = tuple(sorted({default, *bounds.dropouts}))
+        rates = tuple(sorted({default, *map(float, bounds.dropouts)}))
         name = f"{node.layer.name}/dropout"
         yield ModelGene(name, rates, default, (index,))
 
@@ -304,45 +305,3 @@ def _only_shapes_output(graph: Graph, index: int) -> bool:
             return False
         (number,) = node.outputs
     return True
-
-
-def checked_bounds(
-    *,
-    widths: Sequence[float],
-    kernels: Sequence[int],
-    repeats: Sequence[int],
-    activations: Sequence[str],
-    normalizations: Sequence[str],
-    dropouts: Sequence[float],
-) -> Bounds:
-    """Returns the bounds of `evolvable`.
-
-    Raises:
-        ValueError: If a bound is out of its range.
-    """
-    is_pair = isinstance(widths, tuple | list) and len(widths) == 2
-    if not is_pair or not 0 < widths[0] <= 1 <= widths[1]:
-        raise ValueError(
-            "`widths` must be a pair of factors (low, high) with low at most "
-            f"1 and high at least 1. Received: widths={widths!r}. Pass (1, 1) "
-            "to keep all widths."
-        )
-    low, high = checks.check_bounds("repeats", repeats, 0)
-    if not low <= 1 <= high:
-        raise ValueError(
-            "`repeats` must be a pair of integers around 1, the number in the "
-            f"model itself. Received: repeats={repeats!r}. Pass (1, 1) to "
-            "keep all layers."
-        )
-    return Bounds(
-        widths=(float(widths[0]), float(widths[1])),
-        kernels=checks.check_bounds("kernels", kernels, 1),
-        repeats=(low, high),
-        activations=tuple(activations)
-        and checks.check_choices("activations", activations),
-        normalizations=tuple(normalizations)
-        and checks.check_choices(
-            "normalizations", normalizations, ("none", "batch", "layer")
-        ),
-        dropouts=tuple(dropouts) and checks.check_rates("dropouts", dropouts),
-    )

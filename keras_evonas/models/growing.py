@@ -17,7 +17,6 @@ from keras_evonas.models.genetics import takes_dropout
 from keras_evonas.models.genetics import takes_normalization
 from keras_evonas.models.kinds import WIDTH_ARGUMENT
 from keras_evonas.models.layer_graph import Graph
-from keras_evonas.models.layer_graph import Node
 from keras_evonas.models.regions import Region
 
 L = keras.layers
@@ -48,11 +47,7 @@ class Blueprint:
     def grow(
         self, values: Mapping[str, Any], name: str | None
     ) -> tuple[keras.Model, dict[int, keras.Operation]]:
-        """Builds a child.
-
-        Args:
-            values: Values of the genes.
-            name: String, the name of the child, or `None`.
+        """Builds a child from the values of the genes.
 
         Returns:
             Pair of the child and a dictionary from indices of nodes to the
@@ -60,14 +55,8 @@ class Blueprint:
         """
         growth = _Growth(self, values)
         inputs = self.graph.fresh_inputs()
-        tensors = {
-            ref.number: tensor
-            for ref, tensor in zip(
-                keras.tree.flatten(self.graph.inputs),
-                keras.tree.flatten(inputs),
-                strict=True,
-            )
-        }
+        numbers = [ref.number for ref in keras.tree.flatten(self.graph.inputs)]
+        tensors = dict(zip(numbers, keras.tree.flatten(inputs), strict=True))
         regions = [region for region, _ in self.genetics.repeats]
         growth.emit(range(len(self.graph.nodes)), regions, tensors, "")
         outputs = keras.tree.map_structure(
@@ -120,13 +109,9 @@ class _Growth:
     ) -> None:
         """Calls nodes, and regions as often as their genes demand.
 
-        Args:
-            nodes: Indices of the nodes.
-            regions: The regions among them, larger ones first.
-            tensors: Mapping from numbers to tensors, which is filled.
-            suffix: String, added to the names of layers.
-            copied: Index of the node whose output must have the shape of its
-                input, as this is a copy of a unit.
+        The mapping of `tensors` is filled, and `suffix` added to the names of
+        layers. The output of the node `copied` must have the shape of its
+        input, as this is a copy of a unit.
         """
         inner = {
             one.nodes[-1]: one
@@ -164,18 +149,23 @@ class _Growth:
     ) -> None:
         node = self._graph.nodes[index]
         if index in self._blueprint.fixed:
-            tensors.update(node.call(self._fixed(index, suffix), tensors))
+            layer = node.layer
+            fixed = self._once(
+                index,
+                suffix,
+                lambda: layer if is_shared(layer) else remade(layer),
+            )
+            tensors.update(node.call(fixed, tensors))
             return
         kind = normalization_of(node.layer)
-        if kind is not None:
-            wanted = self._values.get(f"{NORMALIZATION}/{kind}", kind)
-            if wanted is None or wanted == "none":
-                tensors[node.outputs[0]] = tensors[node.data[0]]
-                return
-            if wanted != kind:
-                layer = _normalization(wanted, self._name(node.layer, suffix))
-                tensors[node.outputs[0]] = layer(tensors[node.data[0]])
-                return
+        wanted = kind and self._values.get(f"{NORMALIZATION}/{kind}", kind)
+        if wanted != kind:
+            tensor = tensors[node.data[0]]
+            if wanted not in (None, "none"):
+                name = self._name(node.layer, suffix)
+                tensor = _NORMALIZATION_LAYERS[wanted](name=name)(tensor)
+            tensors[node.outputs[0]] = tensor
+            return
         entries = tensors
         rate = self._values.get(f"{node.layer.name}/dropout")
         if rate is not None and takes_dropout(self._graph, index):
@@ -207,7 +197,7 @@ class _Growth:
         layer = self._placed(index, suffix, config)
         (tensor,) = node.call(layer, tensors).values()
         name = self._name(node.layer, f"_normalization{suffix}")
-        tensor = _normalization(wanted, name)(tensor)
+        tensor = _NORMALIZATION_LAYERS[wanted](name=name)(tensor)
         if activation != "linear":
             name = self._name(node.layer, f"_activation{suffix}")
             tensor = L.Activation(activation, name=name)(tensor)
@@ -218,8 +208,7 @@ class _Growth:
     ) -> dict[str, Any]:
         node = self._graph.nodes[index]
         layer = node.layer
-        config = dict(layer.get_config())
-        config["name"] = self._name(layer, suffix)
+        config = {**layer.get_config(), "name": self._name(layer, suffix)}
         gene = self._blueprint.genetics.width_of.get(index)
         width = None if gene is None else self._values.get(gene)
         if width is not None:
@@ -241,15 +230,12 @@ class _Growth:
                 config = {"name": config["name"], "dtype": config["dtype"]}
             config["activation"] = wanted
         if type(layer) is L.Reshape:
-            config["target_shape"] = self._reshaped(node, tensors)
+            number = node.data[0]
+            width = tensors[number].shape[-1]
+            if width != self._graph.shape(number)[-1]:
+                target = (*layer.target_shape[:-1], width)
+                config["target_shape"] = target
         return config
-
-    def _reshaped(self, node: Node, tensors: Tensors) -> tuple[int, ...]:
-        """Returns the target of a `Reshape`, as wide as its input."""
-        target = tuple(node.layer.target_shape)
-        before = self._graph.shape(node.data[0])[-1]
-        width = tensors[node.data[0]].shape[-1]
-        return target if width == before else (*target[:-1], width)
 
     def _name(self, layer: keras.Operation, suffix: str) -> str:
         """Returns the name of a layer, or one that the model lacks."""
@@ -265,12 +251,6 @@ class _Growth:
         if kind is L.ReLU and "activation" in config:
             kind = L.Activation
         return self._once(index, suffix, lambda: kind.from_config(config))
-
-    def _fixed(self, index: int, suffix: str) -> keras.Operation:
-        layer = self._graph.nodes[index].layer
-        return self._once(
-            index, suffix, lambda: layer if is_shared(layer) else remade(layer)
-        )
 
     def _once(
         self, index: int, suffix: str, make: Callable[[], keras.Operation]
@@ -294,7 +274,3 @@ def is_shared(layer: keras.Operation) -> bool:
     except Exception:  # Whatever a user's `get_config` and `__init__` raise.
         return True
     return False
-
-
-def _normalization(kind: str, name: str) -> keras.Layer:
-    return _NORMALIZATION_LAYERS[kind](name=name)

@@ -45,21 +45,11 @@ class Node:
     def call(
         self, layer: keras.Operation, tensors: Mapping[int, keras.KerasTensor]
     ) -> dict[int, keras.KerasTensor]:
-        """Calls a layer in place of the node's own.
-
-        Args:
-            layer: The layer or operation to call.
-            tensors: Mapping that holds the tensors of `inputs`.
-
-        Returns:
-            Mapping from the numbers of `outputs` to tensors.
-        """
-
-        def tensor_of(leaf: object) -> object:
-            return tensors[leaf.number] if isinstance(leaf, Ref) else leaf
-
-        args = keras.tree.map_structure(tensor_of, self.args)
-        kwargs = keras.tree.map_structure(tensor_of, self.kwargs)
+        """Calls a layer in place of the node's own; returns its outputs."""
+        args, kwargs = keras.tree.map_structure(
+            lambda x: tensors[x.number] if isinstance(x, Ref) else x,
+            (self.args, self.kwargs),
+        )
         results = keras.tree.flatten(layer(*args, **kwargs))
         return dict(zip(self.outputs, results, strict=True))
 
@@ -116,27 +106,23 @@ class Graph:
 
     def fresh_inputs(self) -> Structure:
         """Returns new inputs in the structure that the model takes."""
+        return keras.tree.map_structure(
+            lambda ref: _like(self.specs[ref.number]), self.inputs
+        )
 
-        def fresh(ref: Ref) -> keras.KerasTensor:
-            spec = self.specs[ref.number]
-            return keras.Input(
-                batch_shape=spec.shape, dtype=spec.dtype, name=spec.name
-            )
 
-        return keras.tree.map_structure(fresh, self.inputs)
+def _like(spec: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=spec.name)
 
 
 def graph_of(model: keras.Model, argument: str = "model") -> Graph:
     """Reads the graph of a Sequential or functional model.
 
-    The model is not changed.
+    The model is not changed. A model inside of the model is one node.
 
     Args:
         model: A built `keras.Model`.
         argument: String, the name of the user's argument, for the error.
-
-    Returns:
-        The graph. A model inside of the model is one node.
 
     Raises:
         TypeError: If it is no Keras model.
@@ -149,26 +135,17 @@ def graph_of(model: keras.Model, argument: str = "model") -> Graph:
         )
     bare = _bare(model, argument)
     reader = _Reader()
-    inputs = keras.tree.map_structure(reader.add, bare.input)
-    # The walk begins at new inputs, which stand for the model's own.
-    copies = keras.tree.map_structure(
-        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name),
-        bare.input,
-    )
-    for spec, copy in zip(
-        keras.tree.flatten(bare.input), keras.tree.flatten(copies), strict=True
-    ):
-        reader.alias(copy, spec)
+    inputs = keras.tree.map_structure(_like, bare.input)
+    numbered = keras.tree.map_structure(reader.add, inputs)
     walked = keras.models.clone_model(
         bare,
-        input_tensors=copies,
+        input_tensors=inputs,
         clone_function=lambda layer: layer,
         call_function=reader.call,
     )
-    outputs = keras.tree.map_structure(reader.ref, walked.output)
     return Graph(
-        inputs=inputs,
-        outputs=outputs,
+        inputs=numbered,
+        outputs=keras.tree.map_structure(reader.ref, walked.output),
         nodes=tuple(reader.nodes),
         specs=tuple(reader.specs),
         name=model.name,
@@ -213,19 +190,12 @@ class _Reader:
         self.nodes: list[Node] = []
         self.specs: list[keras.KerasTensor] = []
         self._number_of: dict[int, int] = {}
-        self._kept: list[object] = []  # An id is unique while its owner lives.
 
     def add(self, tensor: keras.KerasTensor) -> Ref:
+        # It is kept, as an id is unique while its owner lives.
         self.specs.append(tensor)
-        self._kept.append(tensor)
         self._number_of[id(tensor)] = len(self.specs) - 1
         return Ref(len(self.specs) - 1)
-
-    def alias(
-        self, tensor: keras.KerasTensor, known: keras.KerasTensor
-    ) -> None:
-        self._kept.append(tensor)
-        self._number_of[id(tensor)] = self._number_of[id(known)]
 
     def ref(self, leaf: Structure) -> Structure:
         if isinstance(leaf, keras.KerasTensor):
@@ -244,7 +214,7 @@ class _Reader:
         results = _StandIn(layer, arguments)(tensors)
         outputs = [self.add(one).number for one in keras.tree.flatten(results)]
         args, kwargs = keras.tree.map_structure(self.ref, arguments)
-        inputs = [self.ref(tensor).number for tensor in tensors]
+        inputs = tuple(self.ref(tensor).number for tensor in tensors)
         masks = {
             leaf.number
             for leaf in keras.tree.flatten(kwargs.get("mask"))
@@ -255,7 +225,7 @@ class _Reader:
                 layer=layer,
                 args=args,
                 kwargs=kwargs,
-                inputs=tuple(inputs),
+                inputs=inputs,
                 data=tuple(n for n in inputs if n not in masks),
                 outputs=tuple(outputs),
             )

@@ -42,19 +42,10 @@ def regions_of(
     that tensor ends, with the activation that follows. Blocks are disjoint or
     one inside of another. A unit is a layer outside of blocks, with the
     normalization and activation after it.
-
-    Args:
-        graph: The graph.
-        widths: Its widths.
-        fixed: Indices of the nodes that stay as they are.
-
-    Returns:
-        List of regions.
     """
     blocks: list[Region] = []
-    for block in sorted(
-        _blocks(graph, fixed), key=lambda one: (len(one.nodes), one.nodes)
-    ):
+    found = _blocks(graph, fixed)
+    for block in sorted(found, key=lambda one: (len(one.nodes), one.nodes)):
         inside = set(block.nodes)
         if all(
             set(other.nodes) < inside or not inside & set(other.nodes)
@@ -71,28 +62,23 @@ def regions_of(
     return sorted([*blocks, *units], key=lambda one: one.nodes[0])
 
 
-def chain_after(
+def _chain_after(
     graph: Graph,
     index: int,
-    kinds: Collection[type[keras.Layer]],
+    allowed: Collection[type[keras.Layer]],
     fixed: Collection[int],
 ) -> list[int]:
     """Returns the nodes of some kinds that follow a node in a chain."""
     chain: list[int] = []
-    consumers = graph.consumers
-    outputs = graph.output_numbers
     while True:
         (number,) = graph.nodes[index].outputs
-        following = consumers[number]
-        if number in outputs or len(following) != 1:
+        following = graph.consumers[number]
+        if number in graph.output_numbers or len(following) != 1:
             return chain
         (index,) = following
         node = graph.nodes[index]
-        if (
-            index in fixed
-            or type(node.layer) not in kinds
-            or len(node.outputs) != 1
-        ):
+        is_allowed = type(node.layer) in allowed and len(node.outputs) == 1
+        if index in fixed or not is_allowed:
             return chain
         chain.append(index)
 
@@ -138,16 +124,15 @@ def _between(
     }
     made = {n for index in inside for n in graph.nodes[index].outputs}
     enters = {n for i in inside for n in graph.nodes[i].inputs} - made
-    consumers, outputs = graph.consumers, graph.output_numbers
+    outputs = graph.output_numbers
     leaks = any(
-        number in outputs or not inside.issuperset(consumers[number])
+        number in outputs or not inside.issuperset(graph.consumers[number])
         for number in made - {exit_}
     )
-    if enters != {entry} or leaks or inside & set(fixed):
+    same_shape = graph.shape(entry) == graph.shape(exit_)
+    if enters != {entry} or leaks or inside & set(fixed) or not same_shape:
         return None
-    if graph.shape(entry) != graph.shape(exit_):
-        return None
-    tail = chain_after(graph, end, kinds.ACTIVATIONS, fixed)[:1]
+    tail = _chain_after(graph, end, kinds.ACTIVATIONS, fixed)[:1]
     if tail:
         inside |= set(tail)
         (exit_,) = graph.nodes[tail[0]].outputs
@@ -175,17 +160,15 @@ def _unit(
         or kinds.has_channels_first(layer)
     ):
         return []
-    chain = chain_after(
-        graph, index, (*kinds.NORMALIZATIONS, *kinds.ACTIVATIONS), fixed
-    )
-    last = chain[-1] if chain else index
-    (entry,), (exit_,) = node.data, graph.nodes[last].outputs
+    allowed = (*kinds.NORMALIZATIONS, *kinds.ACTIVATIONS)
+    nodes = (index, *_chain_after(graph, index, allowed, fixed))
+    (entry,), (exit_,) = node.data, graph.nodes[nodes[-1]].outputs
     if exit_ in graph.output_numbers:
         return []
     return [
         Region(
             name=layer.name,
-            nodes=(index, *chain),
+            nodes=nodes,
             entry=entry,
             exit=exit_,
             removable=widths.is_alone(exit_)
