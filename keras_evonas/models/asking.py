@@ -1,5 +1,6 @@
 """Hyperparameters as the hypermodels of this package ask for them."""
 
+import contextlib
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import TypeVar
@@ -45,31 +46,35 @@ def repeated(
     bounds: tuple[int, int],
     ask: Callable[[int], Asked],
     *,
+    prefix: str,
     default: int,
+    absent: bool = True,
 ) -> list[Asked]:
     """Asks for a number of parts, and for the hyperparameters of each.
-
-    Those of absent parts are in the search space from the first build on, but
-    not active.
 
     Args:
         hp: The hyperparameters to ask.
         name: String, the name of the number.
         bounds: Pair of integers, the smallest and the largest number.
-        ask: Function that asks for the hyperparameters of part `i`. It is
-            called for absent parts too, where every answer is `None`.
+        ask: Function that asks for the hyperparameters of part `i`.
+        prefix: String. Those of part `i` are named `prefix` and `i`, `/...`.
         default: Integer, the default number, if within the bounds.
+        absent: Boolean, whether `ask` is called for absent parts too, where
+            every answer is `None`: so their hyperparameters are in the search
+            space from the first build on, but not active. Defaults to `True`.
 
     Returns:
         List of the results of `ask` for the parts that are present.
     """
     low, high = bounds
-    count = choice(hp, name, range(low, high + 1), near=default)
+    count = choice(hp, name, range(low, high + 1), near=default) or 0
     asked = []
     for index in range(high):
-        if index < low:
-            asked.append(ask(index))
-            continue
-        with hp.conditional_scope(name, list(range(index + 1, high + 1))):
-            asked.append(ask(index))
-    return asked[: count or 0]
+        with contextlib.ExitStack() as scopes:
+            if index >= low:
+                numbers = list(range(index + 1, high + 1))
+                scopes.enter_context(hp.conditional_scope(name, numbers))
+            scopes.enter_context(hp.name_scope(f"{prefix}{index}"))
+            if absent or index < count:
+                asked.append(ask(index))
+    return asked[:count]

@@ -9,10 +9,10 @@ import keras_tuner
 from keras_evonas.models import asking
 from keras_evonas.models import checks
 from keras_evonas.models.heads import Head
-from keras_evonas.models.layers import Tensor
 from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.ready_made import ReadyMade
+from keras_evonas.models.ready_made import Tensor
 
 L = keras.layers
 
@@ -22,7 +22,8 @@ _POOLINGS = {
     "average_pool_3x3": L.AveragePooling2D,
     "max_pool_3x3": L.MaxPooling2D,
 }
-OPERATIONS = ("none", "skip", *_CONVOLUTIONS, *_SEPARABLE, *_POOLINGS)
+_OPERATIONS = ("none", "skip", *_CONVOLUTIONS, *_SEPARABLE, *_POOLINGS)
+_NAS_BENCH_201 = ("none", "skip", "conv_1x1", "conv_3x3", "average_pool_3x3")
 _REDUCTIONS = ("block", "cell")
 
 
@@ -91,9 +92,7 @@ class CellNetwork(ReadyMade):
         head: Head,
         *,
         nodes: int = 4,
-        operations: Sequence[str] = (
-            *("none", "skip", "conv_1x1", "conv_3x3", "average_pool_3x3"),
-        ),
+        operations: Sequence[str] = _NAS_BENCH_201,
         stages: int = 3,
         cells: tuple[int, int] = (1, 3),
         filters: tuple[int, int] = (16, 16),
@@ -103,11 +102,11 @@ class CellNetwork(ReadyMade):
         tunable: bool = True,
     ) -> None:
         super().__init__(input_shape, 3, head, optimizer, name, tunable)
-        self.nodes, _ = checks.check_bounds("nodes", (nodes, nodes), 2)
+        self.nodes = checks.check_count("nodes", nodes, 2)
         self.operations = checks.check_choices(
-            "operations", operations, OPERATIONS
+            "operations", operations, _OPERATIONS
         )
-        self.stages, _ = checks.check_bounds("stages", (stages, stages), 1)
+        self.stages = checks.check_count("stages", stages, 1)
         self.cells = checks.check_bounds("cells", cells, 1)
         self.filters = checks.powers_of_two("filters", filters)
         if reduction not in _REDUCTIONS:
@@ -132,11 +131,10 @@ class CellNetwork(ReadyMade):
         for stage in range(self.stages):
             if stage > 0:
                 filters *= 2
-                tensor = (
-                    _reduction_block(tensor, filters)
-                    if reduction is None
-                    else self._cell(tensor, reduction, filters, strides=2)
-                )
+                if reduction is None:
+                    tensor = _reduction_block(tensor, filters)
+                else:
+                    tensor = self._cell(tensor, reduction, filters, strides=2)
             for _ in range(cells):
                 tensor = self._cell(tensor, cell, filters)
         tensor = L.BatchNormalization()(tensor)
@@ -156,7 +154,7 @@ class CellNetwork(ReadyMade):
     def _cell(
         self,
         tensor: Tensor,
-        operation_of: dict[tuple[int, int], str],
+        chosen: dict[tuple[int, int], str],
         filters: int,
         strides: int = 1,
     ) -> Tensor:
@@ -164,14 +162,9 @@ class CellNetwork(ReadyMade):
         nodes: list[Any] = [tensor]
         for j in range(1, self.nodes):
             terms = [
-                _operation(
-                    operation_of[i, j],
-                    nodes[i],
-                    filters,
-                    strides if i == 0 else 1,
-                )
-                for i in range(j)
-                if nodes[i] is not None and operation_of[i, j] != "none"
+                _operation(chosen[i, j], node, filters, 1 if i else strides)
+                for i, node in enumerate(nodes)
+                if node is not None and chosen[i, j] != "none"
             ]
             nodes.append(
                 L.Add()(terms) if len(terms) > 1 else next(iter(terms), None)
@@ -182,35 +175,31 @@ class CellNetwork(ReadyMade):
 
 
 def _operation(name: str, tensor: Tensor, filters: int, strides: int) -> Tensor:
-    changes = strides != 1 or tensor.shape[-1] != filters
-    if name == "skip" and not changes:
-        return tensor
     if name == "skip":
+        if strides == 1 and tensor.shape[-1] == filters:
+            return tensor
         return _normal_convolution(tensor, filters, 1, strides)
     if name in _POOLINGS:
         if tensor.shape[-1] != filters:
             tensor = _normal_convolution(tensor, filters, 1, 1)
         return _POOLINGS[name](3, strides=strides, padding="same")(tensor)
-    if name in _SEPARABLE:
-        tensor = L.SeparableConv2D(
-            filters,
-            _SEPARABLE[name],
-            strides=strides,
-            padding="same",
-            use_bias=False,
-        )(L.ReLU()(tensor))
-        return L.BatchNormalization()(tensor)
-    return _normal_convolution(tensor, filters, _CONVOLUTIONS[name], strides)
+    kind = L.SeparableConv2D if name in _SEPARABLE else L.Conv2D
+    side = _CONVOLUTIONS.get(name) or _SEPARABLE[name]
+    return _normal_convolution(tensor, filters, side, strides, kind)
 
 
 def _normal_convolution(
-    tensor: Tensor, filters: int, kernel: int, strides: int
+    tensor: Tensor,
+    filters: int,
+    kernel: int,
+    strides: int,
+    kind: type[keras.Layer] = L.Conv2D,
 ) -> Tensor:
     """Applies ReLU, convolution and batch normalization."""
-    tensor = L.Conv2D(
+    layer = kind(
         filters, kernel, strides=strides, padding="same", use_bias=False
-    )(L.ReLU()(tensor))
-    return L.BatchNormalization()(tensor)
+    )
+    return L.BatchNormalization()(layer(L.ReLU()(tensor)))
 
 
 def _reduction_block(tensor: Tensor, filters: int) -> Tensor:

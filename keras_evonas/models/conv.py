@@ -8,15 +8,20 @@ import keras_tuner
 
 from keras_evonas.models import asking
 from keras_evonas.models import checks
-from keras_evonas.models import layers
+from keras_evonas.models import ready_made
 from keras_evonas.models.heads import Head
-from keras_evonas.models.layers import Tensor
 from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
-from keras_evonas.models.ready_made import ReadyMade
+from keras_evonas.models.ready_made import Tensor
 
-_CONVOLUTIONS = ("plain", "separable")
-_POOLINGS = ("max", "average", "strided")
+_CONVOLUTIONS = {
+    "plain": keras.layers.Conv2D,
+    "separable": keras.layers.SeparableConv2D,
+}
+_POOLINGS = {
+    "max": keras.layers.MaxPooling2D,
+    "average": keras.layers.AveragePooling2D,
+}
 _FEATURES = ("global_average", "flatten")
 
 
@@ -31,14 +36,7 @@ class _Stage:
     dropout: float
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Top:
-    features: str
-    units: int
-    dropout: float
-
-
-class ConvNetwork(ReadyMade):
+class ConvNetwork(ready_made.ReadyMade):
     """Convolutional networks in stages, each at half the resolution before.
 
     A stage is a few blocks of convolution, normalization and activation, with
@@ -133,7 +131,7 @@ class ConvNetwork(ReadyMade):
         self.units = checks.powers_of_two("units", units)
         self.activations = checks.check_choices("activations", activations)
         self.normalizations = checks.check_choices(
-            "normalizations", normalizations, layers.NORMALIZATIONS
+            "normalizations", normalizations, ready_made.NORMALIZATIONS
         )
         self.dropouts = checks.check_rates("dropouts", dropouts)
 
@@ -143,28 +141,30 @@ class ConvNetwork(ReadyMade):
         normalization = asking.choice(hp, "normalization", self.normalizations)
         inputs = keras.Input(self.input_shape)
         tensor = inputs
-        for stage in self._ask_for_stages(hp):
+        stages = asking.repeated(
+            hp,
+            "stages",
+            self.stages,
+            lambda _: self._ask_for_stage(hp),
+            prefix="stage_",
+            default=2,
+        )
+        for stage in stages:
             tensor = _staged(tensor, stage, activation, normalization)
-        top = self._ask_for_top(hp)
-        if top.features == "flatten":
+        if self._ask_for_features(hp) == "flatten":
             tensor = keras.layers.Flatten()(tensor)
         else:
             tensor = keras.layers.GlobalAveragePooling2D()(tensor)
-        if top.units:
-            tensor = layers.dense_block(
-                tensor,
-                units=top.units,
-                activation=activation,
-                dropout=top.dropout,
+        with hp.name_scope("top"):
+            dense = hp.Boolean("dense")
+            with hp.conditional_scope("dense", [True]):
+                units = asking.choice(hp, "units", self.units, near=64)
+                dropout = asking.choice(hp, "dropout", self.dropouts)
+        if dense:
+            tensor = ready_made.dense_block(
+                tensor, units, activation, dropout=dropout
             )
         return self.compiled(hp, inputs, tensor)
-
-    def _ask_for_stages(self, hp: keras_tuner.HyperParameters) -> list[_Stage]:
-        def ask(index: int) -> _Stage:
-            with hp.name_scope(f"stage_{index}"):
-                return self._ask_for_stage(hp)
-
-        return asking.repeated(hp, "stages", self.stages, ask, default=2)
 
     def _ask_for_stage(self, hp: keras_tuner.HyperParameters) -> _Stage:
         low, high = self.blocks
@@ -175,30 +175,16 @@ class ConvNetwork(ReadyMade):
         elif high > 1:
             with hp.conditional_scope("blocks", list(range(2, high + 1))):
                 residual = hp.Boolean("residual")
-        pixels = max(self.input_shape[:2])
+        one_pixel = max(self.input_shape[:2]) == 1
+        poolings = ["strided"] if one_pixel else [*_POOLINGS, "strided"]
         return _Stage(
             filters=asking.choice(hp, "filters", self.filters, near=32),
             kernel=asking.choice(hp, "kernel", self.kernels, near=3),
-            convolution=asking.choice(hp, "convolution", _CONVOLUTIONS),
+            convolution=asking.choice(hp, "convolution", [*_CONVOLUTIONS]),
             blocks=blocks,
             residual=bool(residual),
-            pooling=asking.choice(
-                hp, "pooling", _POOLINGS if pixels > 1 else ("strided",)
-            ),
+            pooling=asking.choice(hp, "pooling", poolings),
             dropout=asking.choice(hp, "dropout", self.dropouts),
-        )
-
-    def _ask_for_top(self, hp: keras_tuner.HyperParameters) -> _Top:
-        features = self._ask_for_features(hp)
-        with hp.name_scope("top"):
-            dense = hp.Boolean("dense")
-            with hp.conditional_scope("dense", [True]):
-                units = asking.choice(hp, "units", self.units, near=64)
-                dropout = asking.choice(hp, "dropout", self.dropouts)
-        return _Top(
-            features=features,
-            units=units if dense else 0,
-            dropout=dropout if dense else 0.0,
         )
 
     def _ask_for_features(self, hp: keras_tuner.HyperParameters) -> str:
@@ -235,31 +221,25 @@ def _staged(
 ) -> Tensor:
     """Applies a stage: blocks, a shortcut if wanted, pooling, dropout."""
     entry = tensor
+    strided = stage.pooling == "strided"
     for index in range(stage.blocks):
         last = index == stage.blocks - 1
-        strides = _window(tensor) if last and stage.pooling == "strided" else 1
-        tensor = _convolution(stage, strides, normalization)(tensor)
-        tensor = layers.normalized(tensor, normalization)
+        tensor = _CONVOLUTIONS[stage.convolution](
+            stage.filters,
+            stage.kernel,
+            strides=_window(tensor) if last and strided else 1,
+            padding="same",
+            use_bias=normalization == "none",
+        )(tensor)
+        tensor = ready_made.normalized(tensor, normalization)
         if last and stage.residual:
             tensor = keras.layers.Add()([tensor, _shortcut(entry, tensor)])
         tensor = keras.layers.Activation(activation)(tensor)
-    return layers.dropped_out(_pooled(tensor, stage.pooling), stage.dropout)
-
-
-def _convolution(
-    stage: _Stage, strides: int | tuple[int, int], normalization: str
-) -> keras.layers.Layer:
-    kind = {
-        "plain": keras.layers.Conv2D,
-        "separable": keras.layers.SeparableConv2D,
-    }[stage.convolution]
-    return kind(
-        stage.filters,
-        stage.kernel,
-        strides=strides,
-        padding="same",
-        use_bias=normalization == "none",
-    )
+    if not strided and _window(tensor) != (1, 1):
+        # With padding an odd side keeps its last pixel, as with strides.
+        pooling = _POOLINGS[stage.pooling]
+        tensor = pooling(_window(tensor), padding="same")(tensor)
+    return ready_made.dropped_out(tensor, stage.dropout)
 
 
 def _shortcut(entry: Tensor, exit_: Tensor) -> Tensor:
@@ -268,20 +248,9 @@ def _shortcut(entry: Tensor, exit_: Tensor) -> Tensor:
         return entry
     same_size = entry.shape[1:3] == exit_.shape[1:3]
     strides = 1 if same_size else _window(entry)
-    return keras.layers.Conv2D(
-        exit_.shape[-1], 1, strides=strides, padding="same"
-    )(entry)
-
-
-def _pooled(tensor: Tensor, pooling: str) -> Tensor:
-    if pooling == "strided" or _window(tensor) == (1, 1):
-        return tensor
-    kind = {
-        "max": keras.layers.MaxPooling2D,
-        "average": keras.layers.AveragePooling2D,
-    }[pooling]
-    # With padding an odd side keeps its last pixel, as with strides.
-    return kind(_window(tensor), padding="same")(tensor)
+    filters = exit_.shape[-1]
+    layer = keras.layers.Conv2D(filters, 1, strides=strides, padding="same")
+    return layer(entry)
 
 
 def _window(tensor: Tensor) -> tuple[int, int]:

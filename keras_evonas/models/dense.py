@@ -1,6 +1,5 @@
 """`DenseNetwork`: a search space of fully connected networks."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,22 +8,15 @@ import keras_tuner
 
 from keras_evonas.models import asking
 from keras_evonas.models import checks
-from keras_evonas.models import layers
+from keras_evonas.models import ready_made
 from keras_evonas.models.heads import Head
 from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
-from keras_evonas.models.ready_made import ReadyMade
 from keras_evonas.models.scaling import Scale
 from keras_evonas.models.scaling import ScaledNetwork
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Layer:
-    units: int
-    dropout: float
-
-
-class DenseNetwork(ReadyMade):
+class DenseNetwork(ready_made.ReadyMade):
     """Fully connected networks.
 
     | hyperparameter | values | active |
@@ -81,7 +73,7 @@ class DenseNetwork(ReadyMade):
         units: tuple[int, int] = (16, 1024),
         depth: tuple[int, int] = (1, 4),
         activations: Sequence[str] = ("relu", "gelu", "tanh"),
-        normalizations: Sequence[str] = layers.NORMALIZATIONS,
+        normalizations: Sequence[str] = ready_made.NORMALIZATIONS,
         dropouts: Sequence[float] = (0.0, 0.1, 0.2, 0.3, 0.5),
         optimizer: TunedOptimizer = tuned_sgd,
         name: str | None = None,
@@ -92,7 +84,7 @@ class DenseNetwork(ReadyMade):
         self.depth = checks.check_bounds("depth", depth, 1)
         self.activations = checks.check_choices("activations", activations)
         self.normalizations = checks.check_choices(
-            "normalizations", normalizations, layers.NORMALIZATIONS
+            "normalizations", normalizations, ready_made.NORMALIZATIONS
         )
         self.dropouts = checks.check_rates("dropouts", dropouts)
 
@@ -100,15 +92,23 @@ class DenseNetwork(ReadyMade):
         """Builds and compiles a network; see `keras_tuner.HyperModel`."""
         activation = asking.choice(hp, "activation", self.activations)
         normalization = asking.choice(hp, "normalization", self.normalizations)
+
+        def ask(_: int) -> tuple[int, float]:
+            units = asking.choice(hp, "units", self.units, near=64)
+            return units, asking.choice(hp, "dropout", self.dropouts)
+
+        layers = asking.repeated(
+            hp, "depth", self.depth, ask, prefix="layer_", default=2
+        )
         inputs = keras.Input(self.input_shape)
         tensor = keras.layers.Flatten()(inputs)
-        for layer in self._ask_for_layers(hp):
-            tensor = layers.dense_block(
+        for units, dropout in layers:
+            tensor = ready_made.dense_block(
                 tensor,
-                units=layer.units,
-                activation=activation,
+                units,
+                activation,
                 normalization=normalization,
-                dropout=layer.dropout,
+                dropout=dropout,
             )
         return self.compiled(hp, inputs, tensor)
 
@@ -123,13 +123,3 @@ class DenseNetwork(ReadyMade):
             if f"layer_{count - 1}/{gene}" in values
         }
         return super().scaled(values | added, scale)
-
-    def _ask_for_layers(self, hp: keras_tuner.HyperParameters) -> list[_Layer]:
-        def ask(index: int) -> _Layer:
-            with hp.name_scope(f"layer_{index}"):
-                return _Layer(
-                    units=asking.choice(hp, "units", self.units, near=64),
-                    dropout=asking.choice(hp, "dropout", self.dropouts),
-                )
-
-        return asking.repeated(hp, "depth", self.depth, ask, default=2)

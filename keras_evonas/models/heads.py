@@ -11,6 +11,8 @@ from typing import Protocol
 
 import keras
 
+from keras_evonas.models.checks import check_count
+
 _LABELS = ("one_hot", "integer")
 
 
@@ -47,7 +49,7 @@ class Classification:
     labels: str = "one_hot"
 
     def __post_init__(self) -> None:
-        _check_count("classes", self.classes, 2, "Use Binary() for one output.")
+        check_count("classes", self.classes, 2, "Use Binary() for one output.")
         if self.labels not in _LABELS:
             raise ValueError(
                 f"`labels` must be one of {_LABELS}. Received: "
@@ -102,7 +104,7 @@ class MultiLabel:
     loss: ClassVar[str] = "binary_crossentropy"
 
     def __post_init__(self) -> None:
-        _check_count("labels", self.labels, 1, "")
+        check_count("labels", self.labels, 1)
 
     @property
     def metrics(self) -> list[Any]:
@@ -131,7 +133,7 @@ class Regression:
     loss: keras.losses.Loss | str = "mean_squared_error"
 
     def __post_init__(self) -> None:
-        _check_count("outputs", self.outputs, 1, "")
+        check_count("outputs", self.outputs, 1)
 
     @property
     def metrics(self) -> list[Any]:
@@ -148,12 +150,3 @@ def _dense(units: int, activation: str | None) -> keras.layers.Dense:
     return keras.layers.Dense(
         units, activation=activation, dtype="float32", name="head"
     )
-
-
-def _check_count(name: str, value: object, lowest: int, hint: str) -> None:
-    if type(value) is not int or value < lowest:
-        message = (
-            f"`{name}` must be an integer of at least {lowest}. Received: "
-            f"{name}={value!r}. {hint}"
-        )
-        raise ValueError(message.rstrip())

@@ -8,12 +8,12 @@ import keras_tuner
 
 from keras_evonas.models import asking
 from keras_evonas.models import checks
-from keras_evonas.models import layers
 from keras_evonas.models.heads import Head
-from keras_evonas.models.layers import Tensor
 from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.ready_made import ReadyMade
+from keras_evonas.models.ready_made import Tensor
+from keras_evonas.models.ready_made import dropped_out
 
 L = keras.layers
 
@@ -124,31 +124,30 @@ class MobileNetwork(ReadyMade):
         top = 4 * tensor.shape[-1]
         tensor = _normal_convolution(tensor, top, 1, activation)
         tensor = L.GlobalAveragePooling2D()(tensor)
-        tensor = layers.dropped_out(tensor, dropout)
+        tensor = dropped_out(tensor, dropout)
         return self.compiled(hp, inputs, tensor)
 
     def _ask_for_stages(self, hp: keras_tuner.HyperParameters) -> list[_Stage]:
         low, high = self.blocks
+        shares = self.squeeze_excites
 
         def ask(index: int) -> _Stage:
-            with hp.name_scope(f"stage_{index}"):
-                return _Stage(
-                    filters=asking.choice(
-                        hp, "filters", self.filters, near=16 * 2**index
-                    ),
-                    blocks=asking.choice(
-                        hp, "blocks", range(low, high + 1), near=2
-                    ),
-                    expansion=asking.choice(
-                        hp, "expansion", self.expansions, near=3
-                    ),
-                    kernel=asking.choice(hp, "kernel", self.kernels, near=3),
-                    squeeze_excite=asking.choice(
-                        hp, "squeeze_excite", self.squeeze_excites
-                    ),
-                )
+            near = 16 * 2**index
+            return _Stage(
+                filters=asking.choice(hp, "filters", self.filters, near=near),
+                blocks=asking.choice(
+                    hp, "blocks", range(low, high + 1), near=2
+                ),
+                expansion=asking.choice(
+                    hp, "expansion", self.expansions, near=3
+                ),
+                kernel=asking.choice(hp, "kernel", self.kernels, near=3),
+                squeeze_excite=asking.choice(hp, "squeeze_excite", shares),
+            )
 
-        return asking.repeated(hp, "stages", self.stages, ask, default=3)
+        return asking.repeated(
+            hp, "stages", self.stages, ask, prefix="stage_", default=3
+        )
 
 
 def _inverted_residual(

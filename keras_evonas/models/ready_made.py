@@ -1,9 +1,10 @@
-"""The part that the ready-made hypermodels share: ends, and scaling."""
+"""The parts that the ready-made hypermodels share."""
 
 import copy
 from collections.abc import Sequence
 from typing import Any
 from typing import ClassVar
+from typing import TypeAlias
 from typing import TypeVar
 
 import keras
@@ -15,7 +16,10 @@ from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.scaling import Scale
 from keras_evonas.models.scaling import ScaledNetwork
 
+Tensor: TypeAlias = keras.KerasTensor
 Self = TypeVar("Self", bound="ReadyMade")
+
+NORMALIZATIONS = ("none", "batch", "layer")
 
 
 class ReadyMade(keras_tuner.HyperModel):
@@ -50,19 +54,11 @@ class ReadyMade(keras_tuner.HyperModel):
         self.optimizer = optimizer
 
     def compiled(
-        self,
-        hp: keras_tuner.HyperParameters,
-        inputs: keras.KerasTensor,
-        features: keras.KerasTensor,
+        self, hp: keras_tuner.HyperParameters, inputs: Tensor, features: Tensor
     ) -> keras.Model:
         """Puts the head on features, and compiles the network."""
         model = keras.Model(inputs, self.head(features), name=self.name)
-        model.compile(
-            optimizer=self.optimizer(hp),
-            loss=self.head.loss,
-            metrics=self.head.metrics,
-        )
-        return model
+        return _compiled(model, self.optimizer(hp), self.head)
 
     def scaled(self, values: dict[str, Any], scale: Scale) -> ScaledNetwork:
         """Returns a network of another size; see `compound_scale`."""
@@ -108,12 +104,45 @@ class _Resizing(keras_tuner.HyperModel):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds a network; see `keras_tuner.HyperModel`."""
         model = self._hypermodel.build(hp)
-        head = self._hypermodel.head
         height, width, _ = self._hypermodel.input_shape
         inputs = keras.Input(self._image_shape)
         outputs = model(keras.layers.Resizing(height, width)(inputs))
         resized = keras.Model(inputs, outputs, name=model.name)
-        resized.compile(
-            optimizer=model.optimizer, loss=head.loss, metrics=head.metrics
-        )
-        return resized
+        return _compiled(resized, model.optimizer, self._hypermodel.head)
+
+
+def _compiled(
+    model: keras.Model, optimizer: keras.Optimizer, head: Head
+) -> keras.Model:
+    model.compile(optimizer, loss=head.loss, metrics=head.metrics)
+    return model
+
+
+def normalized(tensor: Tensor, kind: str) -> Tensor:
+    """Applies one of `NORMALIZATIONS`."""
+    if kind == "batch":
+        return keras.layers.BatchNormalization()(tensor)
+    if kind == "layer":
+        return keras.layers.LayerNormalization()(tensor)
+    return tensor
+
+
+def dropped_out(tensor: Tensor, rate: float) -> Tensor:
+    """Applies dropout, or nothing at a rate of 0."""
+    return keras.layers.Dropout(rate)(tensor) if rate else tensor
+
+
+def dense_block(
+    tensor: Tensor,
+    units: int,
+    activation: str,
+    *,
+    normalization: str = "none",
+    dropout: float = 0.0,
+) -> Tensor:
+    """Applies a Dense layer, a normalization, an activation and dropout."""
+    # A normalization subtracts the bias again, and has an offset of its own.
+    tensor = keras.layers.Dense(units, use_bias=normalization == "none")(tensor)
+    tensor = normalized(tensor, normalization)
+    tensor = keras.layers.Activation(activation)(tensor)
+    return dropped_out(tensor, dropout)

@@ -114,22 +114,18 @@ def repeated(
         x = layer(x)
     ```
     """
-    low, high = checks.check_bounds(
+    bounds = checks.check_bounds(
         "(min_value, max_value)", (min_value, max_value), 0
     )
-
-    def build(index: int) -> Made:
-        with hp.name_scope(name), hp.name_scope(str(index)):
-            return make(index)
-
-    start = low if default is None else default
-    count = asking.choice(hp, name, range(low, high + 1), near=start)
-    made = [build(index) for index in range(min(low, count or 0))]
-    for index in range(low, high):
-        with hp.conditional_scope(name, list(range(index + 1, high + 1))):
-            if count is not None and index < count:
-                made.append(build(index))
-    return made
+    return asking.repeated(
+        hp,
+        name,
+        bounds,
+        make,
+        prefix=f"{name}/",
+        default=bounds[0] if default is None else default,
+        absent=False,
+    )
 
 
 def block(
