@@ -16,7 +16,7 @@ from tests.searches import Search
 
 pytestmark = pytest.mark.keras
 
-TRIALS = 6
+TRIALS = 5
 
 
 def data():
@@ -109,8 +109,8 @@ def test_a_cohort_inherits_as_one_alone_does(tmp_path):
 
 
 def test_a_search_that_was_cut_goes_on_inheriting(alone, tmp_path):
-    short = searched(tmp_path, cohort_size=1, max_trials=4)
-    assert len(results(short)) == 4
+    short = searched(tmp_path, cohort_size=1, max_trials=3)
+    assert len(results(short)) == 3
     longer = searched(tmp_path, cohort_size=1)
     assert results(longer) == results(alone)
 

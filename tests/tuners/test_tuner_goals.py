@@ -18,7 +18,10 @@ from keras_evonas.project import curves
 pytestmark = pytest.mark.keras
 
 SPACE = DenseNetwork(
-    (6,), Classification(classes=3, labels="integer"), units=(16, 256)
+    (6,),
+    Classification(classes=3, labels="integer"),
+    units=(16, 256),
+    depth=(1, 2),
 )
 
 
@@ -46,7 +49,7 @@ def test_a_front_of_small_and_good_networks_within_a_limit(tmp_path, capsys):
         tmp_path,
         objective=["val_loss", keras_tuner.Objective("params", "min")],
         constraints=[at_most("multiply_adds", limit)],
-        max_trials=6,
+        max_trials=5,
     )
     oracle = tuner.oracle
     trials = [oracle.trials[trial_id] for trial_id in oracle.end_order]
@@ -181,23 +184,50 @@ def test_limits_hold_for_models_that_learn_their_shape(tmp_path):
     assert max(found) <= 200
 
 
+def the_larger_the_better(hp):
+    """Learns one bias, which begins the nearer to zero the more units."""
+    units = hp.Int("units", 1, 4)
+    bias = 5.0 - units + 9.0 * hp.Boolean("spoiled")
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(units, kernel_initializer="zeros"),
+            keras.layers.Dense(
+                1,
+                kernel_initializer="zeros",
+                bias_initializer=keras.initializers.Constant(bias),
+            ),
+        ]
+    )
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    return model
+
+
 def test_the_whole_front_keeps_its_weights(tmp_path):
-    tuner = searched(
-        tmp_path,
-        objective=["val_loss", "train_seconds", "params"],
-        strategy=random_search(),
-        max_trials=8,
+    front = [{"units": units, "spoiled": False} for units in (1, 2, 3)]
+    beaten = {"units": 3, "spoiled": True}
+    tuner = EvolutionarySearch(
+        the_larger_the_better,
+        ["val_loss", "params"],
+        4,
+        initial_population=[front[0], beaten, *front[1:]],
         top_k=2,
         cohort_size=1,
+        directory=tmp_path,
+        project_name="p",
+        verbose=0,
     )
-    front = tuner.oracle.get_pareto_trials()
-    assert len(front) > 2
-    for model, trial in zip(tuner.get_pareto_models(), front, strict=True):
-        loss, _ = model.evaluate(*VALIDATION, verbose=0)
+    data = (X, np.zeros((96, 1)))
+    tuner.search(*data, validation_data=data, epochs=2)
+    trials = tuner.oracle.get_pareto_trials()
+    assert {trial.trial_id for trial in trials} == {"0", "2", "3"}
+    for model, trial in zip(tuner.get_pareto_models(), trials, strict=True):
+        loss = model.evaluate(*data, verbose=0)
         assert loss == pytest.approx(trial.score)
+        units = trial.hyperparameters.get("units")
+        assert loss < 0.99 * (5.0 - units) ** 2
     kept = {p.parent.name for p in tmp_path.glob("p/trial_*/checkpoint*")}
-    best = tuner.oracle.get_best_trials(2)
-    assert kept == {f"trial_{trial.trial_id}" for trial in [*front, *best]}
+    assert kept == {"trial_0", "trial_2", "trial_3"}
 
 
 @pytest.mark.parametrize("place", ["gs://bucket/search", "ram://search"])
