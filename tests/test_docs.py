@@ -18,7 +18,7 @@ PAGES = [
 ]
 # Numbers that are made small, so that a page takes seconds.
 SMALL = {
-    r"max_trials=\d+": "max_trials=2",
+    r"max_trials=\d+": "max_trials=1",
     r"max_epochs=\d+": "max_epochs=1",
     r"\bepochs=\d+": "epochs=1",
     r"population_size=\d+": "population_size=8",
