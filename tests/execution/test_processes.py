@@ -26,7 +26,7 @@ def test_one_worker_makes_the_same_search_killed_or_not(
     made = {
         "data": (networks.make_dataset,),
         "fit": {"validation_data": networks.make_validation, "shuffle": False},
-        "oracle": {"max_trials": 4},
+        "oracle": {"max_trials": 3},
     }
     there = search(
         tmp_path / "there", killer, executor=Processes(workers=1), **made
@@ -36,7 +36,7 @@ def test_one_worker_makes_the_same_search_killed_or_not(
     given = {
         "data": (networks.make_dataset(),),
         "fit": {"shuffle": False},
-        "oracle": {"max_trials": 4},
+        "oracle": {"max_trials": 3},
     }
     here = search(tmp_path / "here", executor=InProcess(), **given)
     assert record_of(tmp_path / "here") == record_of(tmp_path / "there")

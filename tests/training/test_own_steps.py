@@ -128,7 +128,7 @@ def test_steps_of_every_kind_give_what_fit_gives(kind, data):
     assert same_as_alone(KINDS[kind], **FITS[data]) is None
 
 
-@pytest.mark.parametrize("epochs", [1, 3])
+@pytest.mark.parametrize("epochs", everyday(3, of=[1, 3]))
 def test_two_optimizers_and_no_targets(epochs):
     fit = {"x": X, "batch_size": 20, "epochs": epochs}
     assert same_as_alone(generative, **fit) is None

@@ -12,6 +12,7 @@ from keras_evonas import EvoTuner
 from keras_evonas import at_most
 from keras_evonas.execution import Processes
 from tests.execution.networks import record_of
+from tests.marks import everyday
 from tests.tuners.own_methods import Batched
 from tests.tuners.own_methods import Hooked
 from tests.tuners.own_methods import OwnFit
@@ -33,7 +34,7 @@ WAYS = {
 
 
 @pytest.mark.filterwarnings("ignore:The use case of calling")
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", everyday("fit", "super", of=list(WAYS)))
 def test_a_worker_process_makes_the_same_search(tmp_path, way):
     options, fit = WAYS[way]
     here = tuner_in(tmp_path / "here", **options)

@@ -64,10 +64,10 @@ def _tuner(
 def test_fact_1_a_plain_tuner_trains(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tuner = _tuner(tmp_path)
+    tuner = _tuner(tmp_path, max_trials=3)
     tuner.search(**_data())
     trials = list(tuner.oracle.trials.values())
-    assert [trial.status for trial in trials] == ["COMPLETED"] * 4
+    assert [trial.status for trial in trials] == ["COMPLETED"] * 3
     tuner.results_summary()
     assert "Showing 10 best trials" in capsys.readouterr().out
     best = tuner.oracle.get_best_trials(4)
@@ -82,17 +82,17 @@ def test_fact_1_a_plain_tuner_trains(
         assert loss == pytest.approx(trial.score, rel=1e-5)
 
     # The same program again has nothing to do; a longer one goes on.
-    again = _tuner(tmp_path)
+    again = _tuner(tmp_path, max_trials=3)
     again.search(**_data())
-    assert again.oracle.stop_reason == "max_trials=4 reached"
+    assert again.oracle.stop_reason == "max_trials=3 reached"
     assert (
         again.get_best_hyperparameters()[0].values
         == best[0].hyperparameters.values
     )
-    longer = _tuner(tmp_path, max_trials=5)
+    longer = _tuner(tmp_path, max_trials=4)
     longer.search(**_data())
-    assert list(longer.oracle.trials) == ["0", "1", "2", "3", "4"]
-    assert [t.score for t in longer.oracle.trials.values()][:4] == [
+    assert list(longer.oracle.trials) == ["0", "1", "2", "3"]
+    assert [t.score for t in longer.oracle.trials.values()][:3] == [
         trial.score for trial in trials
     ]
 
@@ -105,7 +105,7 @@ def test_fact_1_a_plain_tuner_trains(
     with pytest.raises(ValueError, match="'rate' was Float") as caught:
         changed.search(**_data())
     assert "overwrite=True" in str(caught.value)
-    assert len(_tuner(tmp_path, max_trials=6).oracle.end_order) == 5
+    assert len(_tuner(tmp_path, max_trials=6).oracle.end_order) == 4
     anew = _tuner(tmp_path, other, max_trials=1, overwrite=True)
     anew.search(**_data())
     assert list(anew.oracle.trials) == ["0"]
