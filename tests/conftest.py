@@ -15,6 +15,21 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 gc.set_threshold(50_000, 20, 50)
 
 _CORE = pathlib.Path(__file__).parent / "evolution"
+# The longest files, begun first: at the end, each would keep one process busy
+# while the others have nothing left.
+_LONGEST = (
+    "test_tutorials.py",
+    "test_examples.py",
+    "test_tuner.py",
+    "test_tuner_goals.py",
+    "test_cohort.py",
+    "test_own_methods.py",
+)
+
+
+def pytest_configure(config):
+    """Lets pytest-xdist keep the order of files, as from 3.7 on it can."""
+    config.option.loadscopereorder = False
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -38,7 +53,8 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(items):
-    """Marks the tests of the pure core, but for the thorough ones."""
+    """Begins with the longest files, and marks the tests of the pure core."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
     for item in items:
         if _CORE in item.path.parents and not any(
             item.iter_markers("thorough")
