@@ -49,9 +49,8 @@ def to_space(hyperparameters: keras_tuner.HyperParameters) -> SearchSpace:
     Raises:
         ValueError: If a hyperparameter is of an unknown type.
     """
-    ordered, orphans = space_lib.parents_first(
-        map(_gene, hyperparameters.space)
-    )
+    genes = map(_gene, hyperparameters.space)
+    ordered, orphans = space_lib.parents_first(genes)
     return SearchSpace(ordered + orphans)  # It names an orphan in its error.
 
 
@@ -321,11 +320,8 @@ def _canonical(domains: Iterable[Domain], value: Value) -> Value:
             if abs(float(near) - value) <= 1e-9 * max(1.0, abs(value)):
                 return near
         whole = isinstance(value, float) and value.is_integer()
-        if (
-            isinstance(domain, Interval)
-            and whole
-            and domain.contains(int(value))
-        ):
+        is_interval = isinstance(domain, Interval)
+        if is_interval and whole and domain.contains(int(value)):
             return int(value)
     return value
 

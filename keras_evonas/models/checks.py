@@ -20,11 +20,8 @@ def check_bounds(
 ) -> tuple[int, int]:
     """Returns a pair of integers in order, or raises an error."""
     is_pair = isinstance(bounds, tuple | list) and len(bounds) == 2
-    if not (
-        is_pair
-        and all(type(bound) is int for bound in bounds)
-        and lowest <= bounds[0] <= bounds[1]
-    ):
+    are_integers = is_pair and all(type(bound) is int for bound in bounds)
+    if not (are_integers and lowest <= bounds[0] <= bounds[1]):
         raise ValueError(
             f"`{name}` must be a pair of integers (low, high), at least "
             f"{lowest} and in order. Received: {name}={bounds!r}."

@@ -123,15 +123,12 @@ def explain_space(
     space = to_space(hp)
     seen = [(space.complete(genome), asked) for genome, asked in drawn]
     inactive = [set(genome) - asked for genome, asked in seen]
+    unasked = set().union(*inactive)
     names = dict.fromkeys(gene.name for gene in space.genes)
     explanation = SpaceExplanation(
         genes=tuple(_described(gene) for gene in space.genes),
         size=space.size,
-        unscoped=tuple(
-            _unscoped(name, seen)
-            for name in names
-            if any(name in some for some in inactive)
-        ),
+        unscoped=tuple(_unscoped(n, seen) for n in names if n in unasked),
         wasted=sum(map(bool, inactive)) / max(1, samples),
         samples=samples,
     )
@@ -153,11 +150,7 @@ def explored(hypermodel: Hypermodel) -> keras_tuner.HyperParameters:
     for _ in range(_EXPLORATIONS):
         _build(hypermodel, hp)
         opened += map(_identity, hp.active_scopes)
-        closed = [
-            scope
-            for scope in hp.inactive_scopes
-            if _identity(scope) not in opened
-        ]
+        closed = [s for s in hp.inactive_scopes if _identity(s) not in opened]
         hp = SharedHyperParameters(hp)
         hp.inactive_scopes = closed
         if not closed:
@@ -233,9 +226,6 @@ def _unscoped(
         used = {g[parent] for g, asked in active if asked and parent in g}
         idle = {g[parent] for g, asked in active if not asked and parent in g}
         if used and idle and len(idle) + len(used) <= 20 and not used & idle:
-            return Unscoped(
-                name=name,
-                parent=parent,
-                values=tuple(sorted(used, key=lambda v: (str(type(v)), v))),
-            )
+            values = sorted(used, key=lambda v: (str(type(v)), v))
+            return Unscoped(name=name, parent=parent, values=tuple(values))
     return Unscoped(name=name, parent=None, values=())

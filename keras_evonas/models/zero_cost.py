@@ -86,12 +86,8 @@ def gradient_norm(model: keras.Model, x: Structure, y: Structure) -> float:
         predictions = model(x, training=False)
         loss = model.compute_loss(x=x, y=y, y_pred=predictions, training=False)
     weights = [weight.value for weight in model.trainable_variables]
-    gradients = tape.gradient(loss, weights)
-    return float(
-        sum(
-            tf.norm(tf.convert_to_tensor(g)) for g in gradients if g is not None
-        )
-    )
+    gradients = [g for g in tape.gradient(loss, weights) if g is not None]
+    return float(sum(tf.norm(tf.convert_to_tensor(g)) for g in gradients))
 
 
 def synflow(model: keras.Model, x: Structure) -> float:
@@ -116,27 +112,17 @@ def synflow(model: keras.Model, x: Structure) -> float:
     if not model.built:
         model(ones, training=False)
     layers = layers_within(model)
-    squashing = [
-        one
-        for one in layers
-        if isinstance(one, (keras.layers.Softmax, *SIGN_KEEPING_LAYERS))
-    ]
-    before = [np.array(weight) for weight in model.trainable_variables]
+    kinds = (keras.layers.Softmax, *SIGN_KEEPING_LAYERS)
+    squashing = [one for one in layers if isinstance(one, kinds)]
+    before = [(w, np.array(w)) for w in model.trainable_variables]
+    linear, passed = _linear(layers), _calls_replaced(squashing, _identity)
     try:
-        for weight, value in zip(
-            model.trainable_variables, before, strict=True
-        ):
+        for weight, value in before:
             weight.assign(np.abs(value))
-        with (
-            _linear(layers),
-            _calls_replaced(squashing, _identity),
-            states_kept(model),
-        ):
+        with linear, passed, states_kept(model):
             return _flow(model, ones) / examples
     finally:
-        for weight, value in zip(
-            model.trainable_variables, before, strict=True
-        ):
+        for weight, value in before:
             weight.assign(value)
 
 
