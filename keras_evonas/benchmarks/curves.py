@@ -35,7 +35,7 @@ from keras_evonas.benchmarks.runs import run_tasks
 from keras_evonas.oracles.blas import one_blas_thread
 
 # `regrets` has flags of some of these names. Only one of the two is run.
-FLAGS = flags.FlagValues()
+FLAGS = flags.FlagValues()  # type: ignore[no-untyped-call]  # absl has no type.
 _TABLES = flags.DEFINE_list(
     "tables",
     [],

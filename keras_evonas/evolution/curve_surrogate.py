@@ -68,7 +68,7 @@ class CurveSurrogate(Surrogate):
         order = np.argsort(self.expected, kind="stable")
         order = order[sound[order]]
         _, first = np.unique(self.networks[order], return_index=True)
-        return order[np.sort(first)[:count]]
+        return np.asarray(order[np.sort(first)[:count]])
 
     def is_stuck(self, ended: int) -> bool:
         """Returns `False`: to begin a network in a new region costs little."""
@@ -99,7 +99,7 @@ class CurveSurrogate(Surrogate):
         means, revealed, costs = [], [], []
         rungs = np.array([self.individuals[i].rung for i in self.open], int)
         for lowest in range(len(self.costs)):
-            begun = [self.open[i] for i in np.flatnonzero(rungs + 1 == lowest)]
+            begun = np.array(self.open, int)[rungs + 1 == lowest]
             codes, active = self.codes[begun], self.active[begun]
             networks = self.networks[begun]
             group: list[Individual | None] = [
