@@ -30,6 +30,11 @@ from keras_evonas.evolution.surrogate import LEAST_DATA
 _THAWED = labels.define("thawed", "its parent, trained for longer")
 # Individuals from which on parents are chosen on a rung; see `rungs`.
 _FEW = 4
+# No training goes on before this many times the initial networks are begun. As
+# long as nothing is finished, whatever goes on is an improvement, and the first
+# good network would be finished at the cost of many others: figures are in
+# docs/benchmarks.md.
+_LOOKED_AT = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,12 +51,13 @@ class FreezeThaw:
     (`keras_evonas.evolution.pursuit`).
 
     The first networks are those of `screening`, each trained up to the lowest
-    rung. Of new genomes the one of the largest expected improvement on the
-    highest rung competes with the trainings that can go on; every
-    `unscreened`-th new one is a child of the evolution instead, in case the
-    model is wrong. Failed individuals count as the worst and are left; so are
-    those that violate a constraint, once others violate none. Pending
-    individuals count with their predicted loss, and a proposal never waits.
+    rung, and as many again are begun before any training goes on. Of new
+    genomes the one of the largest expected improvement on the highest rung
+    competes with the trainings that can go on; every `unscreened`-th new one is
+    a child of the evolution instead, in case the model is wrong. Failed
+    individuals count as the worst and are left; so are those that violate a
+    constraint, once others violate none. Pending individuals count with their
+    predicted loss, and a proposal never waits.
 
     Of several losses only the first is predicted and extrapolated. Individuals
     are compared by their rung first, as in `SuccessiveHalving`, so that no
@@ -144,6 +150,8 @@ class FreezeThaw:
         surrogate = curve_surrogate_of(space, history, self.epochs)
         new = most_promising(surrogate, breed, space, history, rng)
         is_new = not history.seen(space.key(new.genome))
+        if is_new and begun < _LOOKED_AT * first:
+            return new
         one = surrogate.to_go_on_with(new.genome if is_new else None)
         if one is not None:
             return Draft(
