@@ -13,16 +13,13 @@ python -m keras_evonas.benchmarks curves --tables=FOLDER --seeds=20 \
 import contextlib
 import functools
 import itertools
-import os
 import pathlib
 from collections.abc import Iterable
 from collections.abc import Sequence
 
-from absl import flags
+import numpy as np
 
-from keras_evonas.benchmarks.command import publish
-from keras_evonas.benchmarks.command import usage_errors
-from keras_evonas.benchmarks.comparison import Comparison
+from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks.curve_methods import curve_method
 from keras_evonas.benchmarks.curve_methods import curve_method_names
 from keras_evonas.benchmarks.curve_tables import BudgetSpentError
@@ -32,54 +29,36 @@ from keras_evonas.benchmarks.curve_tables import read_curve_table
 from keras_evonas.benchmarks.runs import Curve
 from keras_evonas.benchmarks.runs import Task
 from keras_evonas.benchmarks.runs import run_tasks
-from keras_evonas.oracles.blas import one_blas_thread
+from keras_evonas.benchmarks.summaries import bold
+from keras_evonas.benchmarks.summaries import compared
+from keras_evonas.benchmarks.summaries import row
+from keras_evonas.benchmarks.summaries import summary
+from keras_evonas.blas import one_blas_thread
 
-# `regrets` has flags of some of these names. Only one of the two is run.
-FLAGS = flags.FlagValues()  # type: ignore[no-untyped-call]  # absl has no type.
-_TABLES = flags.DEFINE_list(
+# A method that always finds the optimum would make a geometric mean zero.
+_FLOOR = 1e-4
+_FLAGS = command.Flags()
+FLAGS = _FLAGS.values
+_TABLES = _FLAGS.list(
     "tables",
     [],
     "Tables with curves to search: `.npz` files, or folders of them.",
-    flag_values=FLAGS,
 )
-_METHODS = flags.DEFINE_list(
+_METHODS = _FLAGS.list(
     "methods",
     ["freeze_thaw", "halving", "asha", "hyperband", "default", "random"],
     f"Methods to compare, among {', '.join(curve_method_names())}.",
-    flag_values=FLAGS,
 )
-_SEEDS = flags.DEFINE_integer(
-    "seeds",
-    20,
-    "Number of seeds, from 0 on.",
-    lower_bound=1,
-    flag_values=FLAGS,
+_SEEDS = _FLAGS.positive("seeds", 20, "Number of seeds, from 0 on.")
+_TRAININGS = _FLAGS.positive(
+    "trainings", 40, "Epochs of each search, in whole trainings."
 )
-_TRAININGS = flags.DEFINE_integer(
-    "trainings",
-    40,
-    "Epochs of each search, in whole trainings.",
-    lower_bound=1,
-    flag_values=FLAGS,
+_JOBS = _FLAGS.positive("jobs", 1, "Number of processes.")
+_AT = _FLAGS.list(
+    "at", ["3", "5", "10", "20", "40"], "Numbers of whole trainings to show."
 )
-_JOBS = flags.DEFINE_integer(
-    "jobs",
-    1,
-    "Number of processes, 0 for one a core.",
-    lower_bound=0,
-    flag_values=FLAGS,
-)
-_AT = flags.DEFINE_list(
-    "at",
-    ["3", "5", "10", "20", "40"],
-    "Numbers of whole trainings to show.",
-    flag_values=FLAGS,
-)
-_MARKDOWN = flags.DEFINE_string(
-    "markdown",
-    None,
-    "File to write the tables to, beside printing them.",
-    flag_values=FLAGS,
+_MARKDOWN = _FLAGS.string(
+    "markdown", None, "File to write the tables to, beside printing them."
 )
 
 
@@ -87,21 +66,74 @@ def main(argv: Sequence[str]) -> None:
     """Runs the benchmark and prints its tables."""
     del argv
     trainings = _TRAININGS.value
-    with usage_errors():
+    with command.usage_errors():
         shown = sorted({int(at) for at in _AT.value if int(at) <= trainings})
         curves = run_curves(
             _sources(),
             _METHODS.value,
             range(_SEEDS.value),
             trainings=trainings,
-            jobs=_JOBS.value or os.cpu_count() or 1,
+            jobs=_JOBS.value,
         )
-    comparison = Comparison(curves, unit="whole trainings")
     settings = (
         f"{_SEEDS.value} seeds, the epochs of {trainings} whole trainings "
-        "each. The incumbent is the network with the best score at any epoch."
+        "each. The incumbent is the network with the best score at any epoch. "
+        "Mean normalised regret ± standard error; **best** of the column; "
+        "lost: worse than it by more than two standard errors of the "
+        "difference."
     )
-    publish(f"{settings}\n\n{comparison.markdown(shown)}\n", _MARKDOWN.value)
+    command.publish(
+        f"{settings}\n\n{tabulated(curves, shown)}\n", _MARKDOWN.value
+    )
+
+
+def tabulated(curves: Iterable[Curve], shown: Sequence[int]) -> str:
+    """Returns Markdown with a table for each problem and one for them all.
+
+    Args:
+        curves: The regrets after each whole training.
+        shown: The numbers of whole trainings, the columns.
+    """
+    regrets: dict[str, dict[str, list[np.ndarray]]] = {}
+    for curve in curves:
+        of_problem = regrets.setdefault(curve.problem, {})
+        of_problem.setdefault(curve.method, []).append(curve.regrets)
+    at = np.array(shown) - 1
+    tables, logs = [], []
+    for problem, of_method in regrets.items():
+        found = [summary(searches) for searches in of_method.values()]
+        columns = [
+            compared(
+                [(means[i], errors[i]) for means, errors in found],
+                digits=3,
+                best="min",
+            )
+            for i in at
+        ]
+        tables.append(_table(problem, shown, list(of_method), columns))
+        logs.append(
+            np.log([np.maximum(means[at], _FLOOR) for means, _ in found])
+        )
+    geometric = np.exp(np.mean(logs, axis=0)).T
+    columns = [
+        [bold(f"{value:.3f}", value == column.min()) for value in column]
+        for column in geometric
+    ]
+    methods = list(next(iter(regrets.values())))
+    tables.append(_table("geometric mean", shown, methods, columns))
+    return "\n\n".join(tables)
+
+
+def _table(
+    name: str,
+    shown: Sequence[int],
+    methods: Sequence[str],
+    columns: Sequence[Sequence[str]],
+) -> str:
+    lines = [[name, *map(str, shown)], ["---"] * (len(shown) + 1)]
+    for method, *cells in zip(methods, *columns, strict=True):
+        lines.append([method, *cells])
+    return "\n".join(map(row, lines))
 
 
 def run_curves(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_evonas.evolution.acquisition import log_expected_improvement
 from keras_evonas.evolution.curve_process import CurveData
 from keras_evonas.evolution.curve_process import CurvePosterior
 from keras_evonas.evolution.curve_process import CurveProcess
@@ -19,6 +18,7 @@ from keras_evonas.evolution.pursuit import fairest
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.surrogate import Surrogate
 from keras_evonas.evolution.surrogate import encoding_of
+from keras_evonas.evolution.surrogate import log_expected_improvement
 
 # Most individuals that a prediction and a fit are based on, and most
 # computations of a fit; see the same numbers of `surrogate`.

@@ -10,7 +10,7 @@ candidate with the highest fair price is the one to go on with.
 
 import numpy as np
 
-from keras_evonas.evolution.acquisition import log_expected_improvement
+from keras_evonas.evolution.surrogate import log_expected_improvement
 
 # Points of the grid of expected losses, in deviations around the present one,
 # and points of the quadrature over what a rung will reveal.

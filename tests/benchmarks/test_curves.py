@@ -13,6 +13,8 @@ from keras_evonas.benchmarks.curve_tables import BudgetSpentError
 from keras_evonas.benchmarks.curve_tables import Trainer
 from keras_evonas.benchmarks.curve_tables import read_curve_table
 from keras_evonas.benchmarks.curves import run_curves
+from keras_evonas.benchmarks.curves import tabulated
+from keras_evonas.benchmarks.runs import Curve
 
 
 def _write(path, **changes):
@@ -115,6 +117,29 @@ def test_unknown_methods_are_refused():
         curve_method("magic")
 
 
+def test_tables_of_means_and_their_geometric_mean():
+    curves = [
+        Curve(problem, method, seed, np.array([start, end]))
+        for problem, method, seed, start, end in (
+            ("a", "x", 0, 0.4, 0.1),
+            ("a", "x", 1, 0.6, 0.3),  # means 0.5 and 0.2, errors 0.1 and 0.1
+            ("a", "y", 0, 0.9, 0.2),
+            ("a", "y", 1, 0.9, 0.2),
+            ("b", "x", 0, 0.02, 0.0),
+            ("b", "x", 1, 0.02, 0.0),
+            ("b", "y", 0, 0.1, 0.8),
+            ("b", "y", 1, 0.1, 0.8),
+        )
+    ]
+    lines = tabulated(curves, [1, 2]).splitlines()
+    assert lines[0] == "| a | 1 | 2 |"
+    assert lines[2] == "| x | **0.500 ± 0.100** | **0.200 ± 0.100** |"
+    assert lines[3].startswith("| y | 0.900 ± 0.000 lost | ")
+    # The roots of 0.5 * 0.02, 0.2 * 0.0001, 0.9 * 0.1 and 0.2 * 0.8.
+    assert lines[-2] == "| x | **0.100** | **0.004** |"
+    assert lines[-1] == "| y | 0.300 | 0.400 |"
+
+
 def test_the_command_prints_its_tables(table):
     run = subprocess.run(
         [
@@ -126,7 +151,6 @@ def test_the_command_prints_its_tables(table):
         text=True,
         check=True,
     )
-    assert "after 1 whole trainings" in run.stdout
-    assert "after 3 whole trainings" in run.stdout
-    assert "after 5" not in run.stdout
-    assert "| small |" in run.stdout
+    assert "| small | 1 | 3 |" in run.stdout
+    assert "| geometric mean | 1 | 3 |" in run.stdout
+    assert run.stdout.count("| asha | ") == run.stdout.count("| random | ") == 2

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_evonas.evolution.acquisition import log_expected_improvement
 from keras_evonas.evolution.pursuit import fairest
+from keras_evonas.evolution.surrogate import log_expected_improvement
 
 
 def _fair_price(mean, revealed, costs, best):
