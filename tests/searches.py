@@ -9,6 +9,7 @@ import keras_tuner
 
 from keras_evonas.evolution import Evolution
 from keras_evonas.evolution import ProgressiveSearch
+from keras_evonas.evolution import freeze_thaw
 from keras_evonas.evolution import generational_genetic_algorithm
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import local_search
@@ -33,6 +34,7 @@ STRATEGIES = {
     "successive_halving": successive_halving(
         genetic_algorithm(population_size=6), max_epochs=9
     ),
+    "freeze_thaw": freeze_thaw(max_epochs=9),
     "screened_evolution": screened_evolution(),
 }
 

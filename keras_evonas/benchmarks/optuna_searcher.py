@@ -42,10 +42,7 @@ class OptunaSearcher:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             trial = self._study.ask()
-            genome: dict[str, Value] = {}
-            for index, gene in enumerate(self._space.genes):
-                if gene.name not in genome and gene.is_active(genome):
-                    genome[gene.name] = _suggest(trial, gene, index)
+            genome = suggested(trial, self._space)
         return Question(genome, functools.partial(self._tell, trial))
 
     def _tell(self, trial: optuna.trial.Trial, losses: Losses | None) -> None:
@@ -53,6 +50,17 @@ class OptunaSearcher:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
             self._study.tell(trial, losses)
+
+
+def suggested(
+    trial: optuna.trial.Trial, space: SearchSpace
+) -> dict[str, Value]:
+    """Returns the genome that a trial suggests."""
+    genome: dict[str, Value] = {}
+    for index, gene in enumerate(space.genes):
+        if gene.name not in genome and gene.is_active(genome):
+            genome[gene.name] = _suggest(trial, gene, index)
+    return genome
 
 
 def _suggest(trial: optuna.trial.Trial, gene: Gene, index: int) -> Value:

@@ -16,6 +16,8 @@ from keras_evonas.evolution.crossover import BlockCrossover
 from keras_evonas.evolution.crossover import PointCrossover
 from keras_evonas.evolution.crossover import UniformCrossover
 from keras_evonas.evolution.engine import Engine
+from keras_evonas.evolution.freeze_thaw import FreezeThaw
+from keras_evonas.evolution.freeze_thaw import freeze_thaw
 from keras_evonas.evolution.genes import Categorical
 from keras_evonas.evolution.genes import Condition
 from keras_evonas.evolution.genes import Gene
@@ -58,14 +60,15 @@ from keras_evonas.evolution.strategies import nsga2
 from keras_evonas.evolution.strategies import regularized_evolution
 
 __all__ = ["BlockCrossover", "Capability", "Categorical", "Condition", "Draft"]
-__all__ += ["Engine", "Evolution", "Gene", "Generational", "Grid", "History"]
-__all__ += ["Individual", "Interval", "LocalSearch", "OldestDies"]
+__all__ += ["Engine", "Evolution", "FreezeThaw", "Gene", "Generational"]
+__all__ += ["Grid", "History", "Individual", "Interval", "LocalSearch"]
+__all__ += ["OldestDies"]
 __all__ += ["PointCrossover", "PolicyGradient", "ProgressiveSearch"]
 __all__ += ["RandomSearch", "RandomSelection", "RankRoulette", "Resample"]
 __all__ += ["ResampleOne", "ScreenedEvolution", "ScreenedParetoEvolution"]
 __all__ += ["SearchSpace", "SelfAdaptive", "Step", "Strategy"]
 __all__ += ["SuccessiveHalving", "Tournament", "Truncation", "UniformCrossover"]
-__all__ += ["WorstDies", "best_first", "describe_operator"]
+__all__ += ["WorstDies", "best_first", "describe_operator", "freeze_thaw"]
 __all__ += ["generational_genetic_algorithm", "genetic_algorithm"]
 __all__ += ["local_search", "nsga2", "policy_gradient", "progressive_search"]
 __all__ += ["random_search", "regularized_evolution", "rng_at"]

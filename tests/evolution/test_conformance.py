@@ -34,6 +34,7 @@ from keras_evonas.testing import MutationConformance
 from keras_evonas.testing import ReplacementConformance
 from keras_evonas.testing import SelectionConformance
 from keras_evonas.testing import StrategyConformance
+from tests.evolution import test_freeze_thaw
 from tests.evolution import test_pareto_screening
 from tests.evolution import test_progressive
 from tests.evolution import test_screening
@@ -201,6 +202,7 @@ def test_every_public_operator_is_enrolled(kind):
 # Strategies with a suite of their own, where they have settings of their own.
 OWN_SUITES = (
     TestRandomSearch,
+    test_freeze_thaw.TestFreezeThaw,
     test_pareto_screening.TestScreenedNsga2,
     test_progressive.TestProgressiveSearch,
     test_screening.TestScreenedEvolution,
@@ -230,8 +232,8 @@ def test_every_public_strategy_is_enrolled(name):
     if inspect.isclass(piece):
         assert piece in own | {type(one) for one in enrolled}
     else:
-        settings = {"max_epochs": 9} if piece is successive_halving else {}
-        made = piece(**settings)
+        has_rungs = piece in (evolution.freeze_thaw, successive_halving)
+        made = piece(**({"max_epochs": 9} if has_rungs else {}))
         assert made in enrolled or type(made) in own
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from keras_evonas import EvoOracle
 from keras_evonas import MultiFidelityTuner
+from keras_evonas.evolution import Strategy
+from keras_evonas.evolution import freeze_thaw
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import successive_halving
 from keras_evonas.hyperparameters import to_space
@@ -226,16 +228,19 @@ def _data() -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        successive_halving(random_search(), max_epochs=4, factor=2),
+        freeze_thaw(max_epochs=4, factor=2, initial_size=3),
+    ],
+    ids=["successive_halving", "freeze_thaw"],
+)
 @pytest.mark.parametrize("build", [_build, _build_late])
 def test_a_promoted_trial_goes_on_from_its_weights(
-    build: Any, tmp_path: pathlib.Path
+    build: Any, strategy: Strategy, tmp_path: pathlib.Path
 ) -> None:
-    oracle = EvoOracle(
-        "val_loss",
-        max_trials=8,
-        strategy=successive_halving(random_search(), max_epochs=4, factor=2),
-        seed=0,
-    )
+    oracle = EvoOracle("val_loss", max_trials=8, strategy=strategy, seed=0)
     tuner = Watched(oracle, build, directory=tmp_path, project_name="search")
     tuner.search(**_data())
     promoted = 0

@@ -6,6 +6,7 @@ import pytest
 
 from keras_evonas import EvoOracle
 from keras_evonas import testing
+from keras_evonas.evolution import freeze_thaw
 from keras_evonas.evolution import generational_genetic_algorithm
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import local_search
@@ -16,6 +17,7 @@ from keras_evonas.evolution import successive_halving
 pytestmark = pytest.mark.keras
 
 STRATEGIES = {
+    "freeze_thaw": freeze_thaw(max_epochs=4, factor=2, initial_size=4),
     "genetic_algorithm": genetic_algorithm(population_size=4),
     "generational": generational_genetic_algorithm(population_size=4),
     "local_search": local_search(initial_size=3),

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_evonas import EvolutionarySearch
 from keras_evonas import at_most
+from keras_evonas.evolution import freeze_thaw
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import successive_halving
 from keras_evonas.models import Classification
@@ -128,12 +129,17 @@ def test_a_model_of_unknown_arithmetic_still_counts_its_parameters(tmp_path):
         assert not trial.metrics.exists("flops")
 
 
-def test_promoted_trials_go_on_from_their_weights(tmp_path):
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        successive_halving(random_search(), max_epochs=4, factor=2),
+        freeze_thaw(max_epochs=4, factor=2, initial_size=3),
+    ],
+    ids=["successive_halving", "freeze_thaw"],
+)
+def test_promoted_trials_go_on_from_their_weights(tmp_path, strategy):
     tuner = searched(
-        tmp_path,
-        objective="val_loss",
-        max_trials=7,
-        strategy=successive_halving(random_search(), max_epochs=4, factor=2),
+        tmp_path, objective="val_loss", max_trials=7, strategy=strategy
     )
     oracle = tuner.oracle
     promoted = [

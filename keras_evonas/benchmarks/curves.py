@@ -1,0 +1,202 @@
+"""Epochs that a search needs, on tables with learning curves.
+
+Prints the regret of each method against the epochs that it spent, in units of
+whole trainings. No network is trained: the tables hold the score of every
+network after every epoch; see `keras_evonas.benchmarks.curve_tables`.
+
+```sh
+python -m keras_evonas.benchmarks curves --tables=FOLDER --seeds=20 \
+    --methods=freeze_thaw,halving,asha,hyperband,optuna_tpe_hyperband
+```
+"""
+
+import contextlib
+import functools
+import itertools
+import pathlib
+from collections.abc import Iterable
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_evonas.benchmarks import command
+from keras_evonas.benchmarks.curve_methods import curve_method
+from keras_evonas.benchmarks.curve_methods import curve_method_names
+from keras_evonas.benchmarks.curve_tables import BudgetSpentError
+from keras_evonas.benchmarks.curve_tables import CurveTable
+from keras_evonas.benchmarks.curve_tables import Trainer
+from keras_evonas.benchmarks.curve_tables import read_curve_table
+from keras_evonas.benchmarks.runs import Curve
+from keras_evonas.benchmarks.runs import Task
+from keras_evonas.benchmarks.runs import run_tasks
+from keras_evonas.benchmarks.summaries import bold
+from keras_evonas.benchmarks.summaries import compared
+from keras_evonas.benchmarks.summaries import row
+from keras_evonas.benchmarks.summaries import summary
+from keras_evonas.blas import one_blas_thread
+
+# A method that always finds the optimum would make a geometric mean zero.
+_FLOOR = 1e-4
+_FLAGS = command.Flags()
+FLAGS = _FLAGS.values
+_TABLES = _FLAGS.list(
+    "tables",
+    [],
+    "Tables with curves to search: `.npz` files, or folders of them.",
+)
+_METHODS = _FLAGS.list(
+    "methods",
+    ["freeze_thaw", "halving", "asha", "hyperband", "default", "random"],
+    f"Methods to compare, among {', '.join(curve_method_names())}.",
+)
+_SEEDS = _FLAGS.positive("seeds", 20, "Number of seeds, from 0 on.")
+_TRAININGS = _FLAGS.positive(
+    "trainings", 40, "Epochs of each search, in whole trainings."
+)
+_JOBS = _FLAGS.positive("jobs", 1, "Number of processes.")
+_AT = _FLAGS.list(
+    "at", ["3", "5", "10", "20", "40"], "Numbers of whole trainings to show."
+)
+_MARKDOWN = _FLAGS.string(
+    "markdown", None, "File to write the tables to, beside printing them."
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs the benchmark and prints its tables."""
+    del argv
+    trainings = _TRAININGS.value
+    with command.usage_errors():
+        shown = sorted({int(at) for at in _AT.value if int(at) <= trainings})
+        curves = run_curves(
+            _sources(),
+            _METHODS.value,
+            range(_SEEDS.value),
+            trainings=trainings,
+            jobs=_JOBS.value,
+        )
+    settings = (
+        f"{_SEEDS.value} seeds, the epochs of {trainings} whole trainings "
+        "each. The incumbent is the network with the best score at any epoch. "
+        "Mean normalised regret ± standard error; **best** of the column; "
+        "lost: worse than it by more than two standard errors of the "
+        "difference."
+    )
+    command.publish(
+        f"{settings}\n\n{tabulated(curves, shown)}\n", _MARKDOWN.value
+    )
+
+
+def tabulated(curves: Iterable[Curve], shown: Sequence[int]) -> str:
+    """Returns Markdown with a table for each problem and one for them all.
+
+    Args:
+        curves: The regrets after each whole training.
+        shown: The numbers of whole trainings, the columns.
+    """
+    regrets: dict[str, dict[str, list[np.ndarray]]] = {}
+    for curve in curves:
+        of_problem = regrets.setdefault(curve.problem, {})
+        of_problem.setdefault(curve.method, []).append(curve.regrets)
+    at = np.array(shown) - 1
+    tables, logs = [], []
+    for problem, of_method in regrets.items():
+        found = [summary(searches) for searches in of_method.values()]
+        columns = [
+            compared(
+                [(means[i], errors[i]) for means, errors in found],
+                digits=3,
+                best="min",
+            )
+            for i in at
+        ]
+        tables.append(_table(problem, shown, list(of_method), columns))
+        logs.append(
+            np.log([np.maximum(means[at], _FLOOR) for means, _ in found])
+        )
+    geometric = np.exp(np.mean(logs, axis=0)).T
+    columns = [
+        [bold(f"{value:.3f}", value == column.min()) for value in column]
+        for column in geometric
+    ]
+    methods = list(next(iter(regrets.values())))
+    tables.append(_table("geometric mean", shown, methods, columns))
+    return "\n\n".join(tables)
+
+
+def _table(
+    name: str,
+    shown: Sequence[int],
+    methods: Sequence[str],
+    columns: Sequence[Sequence[str]],
+) -> str:
+    lines = [[name, *map(str, shown)], ["---"] * (len(shown) + 1)]
+    for method, *cells in zip(methods, *columns, strict=True):
+        lines.append([method, *cells])
+    return "\n".join(map(row, lines))
+
+
+def run_curves(
+    sources: Sequence[str],
+    methods: Sequence[str],
+    seeds: Iterable[int],
+    *,
+    trainings: int,
+    jobs: int = 1,
+) -> list[Curve]:
+    """Runs every method on every table with every seed.
+
+    Args:
+        sources: Paths of tables with curves.
+        methods: Names of methods.
+        seeds: The seeds.
+        trainings: Integer, the epochs of each search in whole trainings.
+        jobs: Integer, number of processes. Defaults to 1.
+
+    Returns:
+        The regrets after each whole training, in the order of tables, methods
+        and seeds.
+
+    Raises:
+        ValueError: If there is no method of a name, or a table must be mended.
+        ImportError: If the package of a peer is not installed.
+    """
+    for name in methods:
+        curve_method(name)
+    for source in sources:
+        _opened(source)
+    run = functools.partial(_run_task, trainings=trainings)
+    return run_tasks(run, itertools.product(sources, methods, seeds), jobs)
+
+
+@functools.cache
+def _opened(source: str) -> CurveTable:
+    return read_curve_table(source)
+
+
+def _run_task(task: Task, *, trainings: int) -> Curve:
+    source, name, seed = task
+    problem = _opened(source)
+    epochs, space = problem.epochs, problem.table.space
+    trainer = Trainer(problem, epochs * trainings)
+    with one_blas_thread(), contextlib.suppress(BudgetSpentError):
+        curve_method(name)(space, epochs, trainings, seed, trainer)
+    regrets = trainer.regrets[epochs - 1 :: epochs]
+    return Curve(problem.table.name, name, seed, regrets)
+
+
+def _sources() -> list[str]:
+    sources: list[str] = []
+    for given in map(pathlib.Path, _TABLES.value):
+        paths = sorted(given.glob("*.npz")) if given.is_dir() else [given]
+        if not paths:
+            raise ValueError(
+                "`--tables` must name `.npz` files or folders that hold some. "
+                f"Received: '{given}', which holds none."
+            )
+        sources += map(str, paths)
+    if not sources:
+        raise ValueError(
+            "`--tables` must name tables with curves. Received: none."
+        )
+    return sources

@@ -1,0 +1,303 @@
+"""Surrogates of learning curves: what networks will reach, begun or not."""
+
+import dataclasses
+import weakref
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_evonas.evolution.curve_process import CurveData
+from keras_evonas.evolution.curve_process import CurvePosterior
+from keras_evonas.evolution.curve_process import CurveProcess
+from keras_evonas.evolution.encoding import Encoding
+from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.history import History
+from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.history import single_losses
+from keras_evonas.evolution.pursuit import fairest
+from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.evolution.surrogate import Surrogate
+from keras_evonas.evolution.surrogate import encoding_of
+from keras_evonas.evolution.surrogate import log_expected_improvement
+
+# Most individuals that a prediction and a fit are based on, and most
+# computations of a fit; see the same numbers of `surrogate`.
+MAX_DATA = 300
+MAX_FIT_DATA = 100
+FIT_EVALUATIONS = 16
+# Number of ended individuals up to which parameters are fitted again after each
+# one, and beyond which only after each 10 % more.
+_FIT_ALWAYS = 20
+_FIT_AGAIN = 10
+# Share of the spread of losses below which differences from the best one fade
+# on the logarithmic scale.
+_SOFT = 0.3
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class CurveSurrogate(Surrogate):
+    """Predicts the first loss of networks on the highest rung.
+
+    Its `trust` is not measured, and is NaN.
+
+    Args:
+        process: The Gaussian process, with the pending individuals as it
+            predicts them.
+        best: Float, the least loss that an individual has, on the scale of the
+            process.
+        costs: `(rungs,)` array, the epochs from each rung to the next.
+        open: Indices of the individuals whose training can go on.
+        networks: `(n,)` array of integers, the network of each individual.
+    """
+
+    process: CurveProcess
+    best: float
+    costs: np.ndarray
+    open: Sequence[int]
+    networks: np.ndarray
+
+    def elites(self, count: int) -> np.ndarray:
+        """Returns the indices of the individuals that are expected best.
+
+        They are feasible, or viable as long as no individual is feasible, and
+        each of another network.
+        """
+        sound = np.array([one.feasible for one in self.individuals])
+        if not sound.any():
+            sound = np.array([one.viable for one in self.individuals])
+        order = np.argsort(self.expected, kind="stable")
+        order = order[sound[order]]
+        _, first = np.unique(self.networks[order], return_index=True)
+        return np.asarray(order[np.sort(first)[:count]])
+
+    def is_stuck(self, ended: int) -> bool:
+        """Returns `False`: to begin a network in a new region costs little."""
+        del ended
+        return False
+
+    def worth(self, codes: np.ndarray) -> np.ndarray:
+        """Returns the log of the expected improvement; see `Surrogate`."""
+        count, highest = len(codes), len(self.costs) - 1
+        mean, variance = self.process.predict(
+            self.features(codes), np.full(count, -1), np.full(count, highest)
+        )
+        return log_expected_improvement(mean, variance, self.best)
+
+    def to_go_on_with(self, genome: Genome | None) -> Individual | None:
+        """Returns the individual whose training is the best to go on with.
+
+        Args:
+            genome: The best new genome, which is to be begun if it promises
+                more for each epoch than all that were begun, or `None` if there
+                is none.
+
+        Returns:
+            The individual, or `None` if the new genome is better, or if nothing
+            can go on.
+        """
+        chosen: list[Individual | None] = []
+        means, revealed, costs = [], [], []
+        rungs = np.array([self.individuals[i].rung for i in self.open], int)
+        for lowest in range(len(self.costs)):
+            begun = np.array(self.open, int)[rungs + 1 == lowest]
+            codes, active = self.codes[begun], self.active[begun]
+            networks = self.networks[begun]
+            group: list[Individual | None] = [
+                self.individuals[index] for index in begun
+            ]
+            if lowest == 0 and genome is not None:
+                codes, active = self.encoding.encode([genome])
+                networks, group = np.array([-1]), [None]
+            if not group:
+                continue
+            features = self.encoding.features(codes, active)
+            mean, steps = self.process.stages(features, networks, lowest)
+            passed = np.zeros((len(group), lowest))
+            means.append(mean)
+            revealed.append(np.concatenate([passed, steps], axis=1))
+            cost = np.tile(self.costs[lowest:], (len(group), 1))
+            costs.append(np.concatenate([passed, cost], axis=1))
+            chosen += group
+        if not chosen:
+            return None
+        return chosen[
+            fairest(
+                np.concatenate(means),
+                np.concatenate(revealed),
+                np.concatenate(costs),
+                self.best,
+            )
+        ]
+
+
+def curve_surrogate_of(
+    space: SearchSpace, history: History, epochs: Sequence[int]
+) -> CurveSurrogate:
+    """Makes a surrogate of a history.
+
+    Failures count as the worst loss, and individuals that violate a constraint
+    as worse than all others. Of several losses only the first counts.
+
+    Args:
+        space: The space.
+        history: The history, with at least one viable individual.
+        epochs: The epochs of each rung.
+
+    Returns:
+        The surrogate. It depends on its arguments only.
+    """
+    encoding = encoding_of(space.genes)
+    kept = _kept(history.ended, MAX_DATA)
+    codes, active = encoding.encode([one.genome for one in kept])
+    features = encoding.features(codes, active)
+    data = _data(encoding, features, kept, history, len(epochs) - 1)
+    parameters = _fitted(space, encoding, history, len(epochs) - 1)
+    process = CurveProcess(data, parameters)
+    expected, _ = process.predict(
+        features, data.networks, np.full(len(kept), data.highest)
+    )
+    busy = list(history.pending.values())
+    process = process.believing(
+        encoding.features(*encoding.encode([one.genome for one in busy])),
+        np.array([_network(one, history) for one in busy], int),
+        np.array([one.rung for one in busy], int),
+    )
+    return CurveSurrogate(
+        encoding=encoding,
+        codes=codes,
+        active=active,
+        expected=expected,
+        individuals=kept,
+        trust=float("nan"),
+        process=process,
+        best=float(data.losses.min()),
+        costs=np.diff(epochs, prepend=0).astype(float),
+        open=_open(kept, space, history, len(epochs) - 1),
+        networks=data.networks,
+    )
+
+
+def _open(
+    kept: Sequence[Individual],
+    space: SearchSpace,
+    history: History,
+    highest: int,
+) -> list[int]:
+    """Returns the indices of individuals whose training can go on."""
+    sound = [one.feasible for one in kept]
+    if not any(sound):
+        sound = [one.viable for one in kept]
+    return [
+        index
+        for index, one in enumerate(kept)
+        if sound[index]
+        and one.rung < highest
+        and one.birth not in history.continued
+        # Genomes may have become equal when the space grew.
+        and not history.seen(
+            space.key(space.complete(one.genome)), one.rung + 1
+        )
+    ]
+
+
+# The last fit of each history. It follows from the history alone and is kept
+# only to save time.
+_FITS: weakref.WeakKeyDictionary[History, tuple[object, np.ndarray]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _fitted(
+    space: SearchSpace, encoding: Encoding, history: History, highest: int
+) -> np.ndarray:
+    number = _fitted_number(len(history.ended))
+    key = (number, space.genes, highest)
+    known = _FITS.get(history)
+    if known is not None and known[0] == key:
+        return known[1]
+    kept = _kept(history.ended[:number], MAX_FIT_DATA)
+    features = encoding.features(*encoding.encode([one.genome for one in kept]))
+    data = _data(encoding, features, kept, history, highest)
+    parameters = CurvePosterior(data).fit(FIT_EVALUATIONS)
+    _FITS[history] = (key, parameters)
+    return parameters
+
+
+def _fitted_number(ended: int) -> int:
+    """Returns the number of individuals to fit to: all of few, else in steps.
+
+    The steps start from the beginning, so that they are the same after a
+    resume.
+    """
+    number = min(ended, _FIT_ALWAYS)
+    while (following := number + max(1, number // _FIT_AGAIN)) <= ended:
+        number = following
+    return number
+
+
+def _kept(ended: Sequence[Individual], limit: int) -> list[Individual]:
+    """Keeps the best individuals and an even sample of the others, in order."""
+    if len(ended) <= limit:
+        return list(ended)
+    order = np.argsort(single_losses(ended), kind="stable")
+    best = limit // 2
+    others = np.linspace(best, len(ended) - 1, limit - best).round()
+    chosen = np.concatenate([order[:best], order[others.astype(int)]])
+    return [ended[index] for index in np.sort(chosen)]
+
+
+def _network(one: Individual, history: History) -> int:
+    """Returns the birth with which the training of an individual began."""
+    while one.continues is not None:
+        one = history.individual(one.continues)
+    return one.birth
+
+
+def _data(
+    encoding: Encoding,
+    features: np.ndarray,
+    kept: Sequence[Individual],
+    history: History,
+    highest: int,
+) -> CurveData:
+    losses = single_losses(kept)
+    networks = np.array([_network(one, history) for one in kept], int)
+    least: dict[int, float] = {}
+    for index in np.argsort([one.rung for one in kept], kind="stable"):
+        if kept[index].feasible:  # The best epoch of a training counts.
+            network = int(networks[index])
+            losses[index] = min(losses[index], least.get(network, np.inf))
+            least[network] = float(losses[index])
+    return CurveData(
+        features=features,
+        networks=networks,
+        rungs=np.array([one.rung for one in kept], int),
+        losses=softly_logarithmic(losses),
+        gene_of_feature=encoding.gene_of_feature,
+        genes=encoding.size,
+        highest=highest,
+    )
+
+
+def softly_logarithmic(losses: np.ndarray) -> np.ndarray:
+    """Spreads the losses near the best one, and compresses the bad ones.
+
+    It is the logarithm of the distance from the best loss, in units of that of
+    the median, plus 0.3: what an error rate needs to be halved again and
+    again, and what losses that diverged cannot flatten.
+
+    Args:
+        losses: `(n,)` array.
+
+    Returns:
+        `(n,)` array with mean 0 and, unless all are equal, variance 1.
+    """
+    best = losses.min()
+    spread = np.median(losses) - best
+    if spread <= 0:  # More than half are the best: the mean tells them apart.
+        spread = losses.mean() - best
+    if spread <= 0:
+        return np.zeros_like(losses)
+    values = np.log((losses - best) / spread + _SOFT)
+    centred = values - values.mean()
+    return np.asarray(centred / centred.std())
