@@ -232,7 +232,7 @@ def _data() -> dict[str, Any]:
     "strategy",
     [
         successive_halving(random_search(), max_epochs=4, factor=2),
-        freeze_thaw(max_epochs=4, factor=2, initial_size=3),
+        freeze_thaw(max_epochs=4, factor=2, initial_size=1),
     ],
     ids=["successive_halving", "freeze_thaw"],
 )
