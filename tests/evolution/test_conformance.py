@@ -213,7 +213,7 @@ def _is_strategy(piece: object) -> bool:
     """Returns whether it is the class of a strategy or makes a strategy."""
     if inspect.isfunction(piece):
         piece = get_type_hints(piece)["return"]
-    return hasattr(piece, "propose") and piece is not evolution.Strategy
+    return hasattr(piece, "absorb") and piece is not evolution.Strategy
 
 
 PUBLIC_STRATEGIES = [
