@@ -30,13 +30,18 @@ class TestFreezeThaw(StrategyConformance):
     def strategy(self):
         return freeze_thaw(max_epochs=9)
 
-    test_learns = pytest.mark.thorough(StrategyConformance.test_learns)
-    test_heeds_what_trials_tell_of_constraints = pytest.mark.thorough(
-        StrategyConformance.test_heeds_what_trials_tell_of_constraints
-    )
-    test_a_cut_search_goes_on_as_if_uncut = pytest.mark.thorough(
-        StrategyConformance.test_a_cut_search_goes_on_as_if_uncut
-    )
+    # Marks of an inherited function would be those of all suites.
+    @pytest.mark.slow
+    def test_learns(self, strategy):
+        super().test_learns(strategy)
+
+    @pytest.mark.thorough
+    def test_heeds_what_trials_tell_of_constraints(self, strategy):
+        super().test_heeds_what_trials_tell_of_constraints(strategy)
+
+    @pytest.mark.thorough
+    def test_a_cut_search_goes_on_as_if_uncut(self, strategy):
+        super().test_a_cut_search_goes_on_as_if_uncut(strategy)
 
 
 def _loss(genome, rung, best=5):

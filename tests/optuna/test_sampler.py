@@ -141,11 +141,11 @@ def test_inactive_parameters_are_no_part_of_a_trial():
 def test_it_is_better_than_random_search(strategy):
     def best(sampler):
         study = study_of(sampler)
-        study.optimize(network, n_trials=50)
+        study.optimize(network, n_trials=40)
         return study.best_value
 
-    ours = [best(EvoSampler(strategy, seed=seed)) for seed in range(5)]
-    theirs = [best(EvoSampler(random_search(), seed=s)) for s in range(5)]
+    ours = [best(EvoSampler(strategy, seed=seed)) for seed in range(3)]
+    theirs = [best(EvoSampler(random_search(), seed=s)) for s in range(3)]
     assert np.mean(ours) < np.mean(theirs), (ours, theirs)
 
 

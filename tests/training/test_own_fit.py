@@ -476,7 +476,11 @@ class Unfreeze(keras.callbacks.Callback):
             self.model.make_train_function()
 
 
-@pytest.mark.parametrize("fit", [FIT, STREAM], ids=["arrays", "stream"])
+@pytest.mark.parametrize(
+    "fit",
+    [pytest.param(FIT, marks=pytest.mark.slow), STREAM],
+    ids=["arrays", "stream"],
+)
 def test_callbacks_that_compile_the_model_are_seen(fit):
     reason = same_as_alone(network, lambda: [Unfreeze()], **fit)
     assert "`train_function`" in reason

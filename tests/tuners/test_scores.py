@@ -192,7 +192,7 @@ def values_of(model, x, y):
 
 @pytest.mark.filterwarnings("ignore:Early stopping conditioned on metric")
 @pytest.mark.parametrize(
-    "name", everyday("executions_every_second", "folds", of=list(CASES))
+    "name", everyday("executions_every_second", of=list(CASES))
 )
 def test_a_best_model_scores_what_its_trial_says(name, tmp_path):
     case = CASES[name]
