@@ -191,6 +191,8 @@ def values_of(model, x, y):
 
 
 @pytest.mark.filterwarnings("ignore:Early stopping conditioned on metric")
+# Keras 3.15 warns of its own default when it is given a data set.
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 @pytest.mark.parametrize(
     "name", everyday("executions_every_second", of=list(CASES))
 )
