@@ -37,7 +37,7 @@ STRATEGIES = {
 
 
 def loss(genome: Mapping[str, Any]) -> float:
-    """What is minimised; the best genome has a loss of 0."""
+    """Returns the loss of a genome; that of the best is 0."""
     x, y = genome["x"], genome["y"]
     ripples = 2 - np.cos(3 * x) - np.cos(3 * y)
     tuned = abs(genome["momentum"] - 0.9) if "momentum" in genome else 0.2

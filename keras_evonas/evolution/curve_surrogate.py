@@ -19,6 +19,7 @@ from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.surrogate import Surrogate
 from keras_evonas.evolution.surrogate import encoding_of
 from keras_evonas.evolution.surrogate import log_expected_improvement
+from keras_evonas.evolution.surrogate import thinned
 
 # Most individuals that a prediction and a fit are based on, and most
 # computations of a fit; see the same numbers of `surrogate`.
@@ -147,7 +148,7 @@ def curve_surrogate_of(
         The surrogate. It depends on its arguments only.
     """
     encoding = encoding_of(space.genes)
-    kept = _kept(history.ended, MAX_DATA)
+    kept = thinned(history.ended, MAX_DATA)
     codes, active = encoding.encode([one.genome for one in kept])
     features = encoding.features(codes, active)
     data = _data(encoding, features, kept, history, len(epochs) - 1)
@@ -215,7 +216,7 @@ def _fitted(
     known = _FITS.get(history)
     if known is not None and known[0] == key:
         return known[1]
-    kept = _kept(history.ended[:number], MAX_FIT_DATA)
+    kept = thinned(history.ended[:number], MAX_FIT_DATA)
     features = encoding.features(*encoding.encode([one.genome for one in kept]))
     data = _data(encoding, features, kept, history, highest)
     parameters = CurvePosterior(data).fit(FIT_EVALUATIONS)
@@ -233,17 +234,6 @@ def _fitted_number(ended: int) -> int:
     while (following := number + max(1, number // _FIT_AGAIN)) <= ended:
         number = following
     return number
-
-
-def _kept(ended: Sequence[Individual], limit: int) -> list[Individual]:
-    """Keeps the best individuals and an even sample of the others, in order."""
-    if len(ended) <= limit:
-        return list(ended)
-    order = np.argsort(single_losses(ended), kind="stable")
-    best = limit // 2
-    others = np.linspace(best, len(ended) - 1, limit - best).round()
-    chosen = np.concatenate([order[:best], order[others.astype(int)]])
-    return [ended[index] for index in np.sort(chosen)]
 
 
 def _network(one: Individual, history: History) -> int:

@@ -137,7 +137,7 @@ def surrogate_of(
     views = views or (half_ranked, capped)
     encoding = encoding_of(space.genes)
     fits = _fitted(encoding, space.genes, history, tuple(views))
-    kept = _kept(history.ended, MAX_DATA)
+    kept = thinned(history.ended, MAX_DATA)
     codes, active = _encoded(encoding, kept, history)
     pending = [one.genome for one in history.pending.values()]
     busy = encoding.features(*encoding.encode(pending))
@@ -199,7 +199,7 @@ def _fitted(
     known = _FITS.get(history)
     if known is not None and known[0] == key:
         return known[1]
-    kept = _kept(history.ended[:number], MAX_FIT_DATA)
+    kept = thinned(history.ended[:number], MAX_FIT_DATA)
     codes, active = _encoded(encoding, kept, history)
     count = next((c for limit, c in SAMPLES if number <= limit), 1)
     count = max(1, count // len(views))
@@ -233,7 +233,7 @@ def _fitted_number(ended: int) -> int:
     return number
 
 
-def _kept(ended: Sequence[Individual], limit: int) -> list[Individual]:
+def thinned(ended: Sequence[Individual], limit: int) -> list[Individual]:
     """Keeps the best individuals and an even sample of the others, in order."""
     if len(ended) <= limit:
         return list(ended)

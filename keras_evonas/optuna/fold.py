@@ -34,7 +34,7 @@ _WHOLE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 @dataclasses.dataclass(frozen=True)
 class Proposal:
-    """What a trial is to try.
+    """The values that a trial is to try, and their origin.
 
     Args:
         values: The parameters by name.

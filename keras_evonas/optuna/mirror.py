@@ -67,8 +67,12 @@ class OptunaMirror:
         self._waiting: set[str] = set()
 
     def on_search_begin(self, folder: str | os.PathLike[str]) -> None:
-        """Writes the trials of a project folder that the study lacks."""
+        """Writes the trials of a project folder that the study lacks.
+
+        A storage that cannot be opened is found out here, before any trial.
+        """
         self._folder = folder
+        optuna.storages.get_storage(self._storage)
         try:
             search = load(folder)
         except (FileNotFoundError, ValueError):

@@ -41,7 +41,7 @@ _SILENT = (
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What is known of a network before it is trained.
+    """The result of checking a network before it is trained.
 
     Args:
         is_certain: Boolean, `False` if only a model with values could tell

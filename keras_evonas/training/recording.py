@@ -12,7 +12,7 @@ from keras_evonas.training.curves import kept
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Fit:
-    """What was recorded of one `fit`, beside the history that Keras writes."""
+    """The record of one `fit`, beside the history that Keras writes."""
 
     history: keras.callbacks.History | None
     curves: dict[str, list[tuple[int, Value]]] = dataclasses.field(

@@ -1,4 +1,4 @@
-"""What `keras.Model.fit` takes as data, and its leaves."""
+"""The data that `keras.Model.fit` takes, and their leaves."""
 
 from collections.abc import Callable
 from typing import Any
