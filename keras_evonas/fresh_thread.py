@@ -42,21 +42,13 @@ def in_fresh_thread(
     name: str,
     on_interrupt: Callable[[], object] = lambda: None,
 ) -> Result:
-    """Runs a task in a new thread, and waits for it.
+    """Runs a task in a new thread, and waits for it; see `with_fresh_keras`.
 
     After Ctrl-C the task is waited for before `KeyboardInterrupt` is raised;
     a second Ctrl-C raises it at once. A thread that is left behind would go
     on to change global state, and would end with the interpreter in the middle
     of a call of TensorFlow: Python (3.11) does not join a thread at exit if
     the wait for it was interrupted.
-
-    Args:
-        task: Function to run.
-        name: String, the name of the thread.
-        on_interrupt: Called at the first Ctrl-C, to let the task end soon.
-
-    Returns:
-        What `task` returns. An error that it raises is raised here.
     """
     results: list[Result] = []
     errors: list[BaseException] = []

@@ -3,9 +3,7 @@
 The one place that knows keras-tuner's types of hyperparameters.
 """
 
-import dataclasses
 import json
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
@@ -25,6 +23,8 @@ from keras_evonas.project import spaces as space_lib
 from keras_evonas.project.files import WAY_OUT
 
 HyperParameter: TypeAlias = hp_types.HyperParameter
+# What a model asked for before, with the values that it got.
+Asked: TypeAlias = Mapping[str, object]
 
 _KINDS = (
     *(hp_types.Boolean, hp_types.Choice, hp_types.Fixed),
@@ -115,55 +115,18 @@ def describe_changes(
 
 
 class Watch(Protocol):
-    """Is told what models ask for."""
+    """Judges what models ask for; see `Definitions` of the oracles."""
 
     def elsewhere(self) -> "Watch | None":
         """Returns the watch for another process, `None` if it needs none."""
 
     def differs(
-        self,
-        known: HyperParameter,
-        requested: HyperParameter,
-        asked: Mapping[str, object],
+        self, known: HyperParameter, requested: HyperParameter, asked: Asked
     ) -> None:
-        """A model asks for another definition than the known one."""
+        """Judges another definition than the known one."""
 
-    def is_new(
-        self, requested: HyperParameter, asked: Mapping[str, object]
-    ) -> None:
-        """A model asks for a hyperparameter that is not known."""
-
-
-@dataclasses.dataclass(frozen=True)
-class StrictWatch:
-    """Calls a function for every definition that is not the known one.
-
-    Args:
-        on_change: Called with a line about both.
-        settled: Hyperparameters whose definitions are not compared.
-    """
-
-    on_change: Callable[[str], None]
-    settled: tuple[HyperParameter, ...] = ()
-
-    def elsewhere(self) -> None:
-        """Returns `None`: the function belongs to this process."""
-
-    def differs(
-        self,
-        known: HyperParameter,
-        requested: HyperParameter,
-        asked: Mapping[str, object],
-    ) -> None:
-        """Calls the function unless the hyperparameter is settled."""
-        del asked
-        if identity(known) not in map(identity, self.settled):
-            self.on_change(describe_change(known, requested))
-
-    def is_new(
-        self, requested: HyperParameter, asked: Mapping[str, object]
-    ) -> None:
-        """Does nothing."""
+    def is_new(self, requested: HyperParameter, asked: Asked) -> None:
+        """Judges a hyperparameter that is not known."""
 
 
 class SharedHyperParameters(keras_tuner.HyperParameters):
@@ -179,12 +142,7 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
 
     Args:
         source: The hyperparameters to start from, with their values.
-        on_change: Called with a line about what was known and what is
-            requested when they differ. Defaults to `None`.
-        overridden: Hyperparameters that stand in for what the model asks for,
-            so that differences are meant. Defaults to none.
-        watch: Is told of differences in the place of `on_change`. Defaults to
-            `None`.
+        watch: Judges differences. Defaults to `None`.
 
     Attributes:
         asked: Names that the model has asked for, in their order.
@@ -193,8 +151,6 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
     def __init__(
         self,
         source: keras_tuner.HyperParameters,
-        on_change: Callable[[str], None] | None = None,
-        overridden: Iterable[HyperParameter] = (),
         *,
         watch: Watch | None = None,
     ) -> None:
@@ -203,8 +159,6 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
             self._hps[hp.name].append(hp)
             self._space.append(hp)
         self.values = dict(source.values)
-        if on_change is not None:
-            watch = StrictWatch(on_change, tuple(overridden))
         self._watch = watch
         self._looked_at: set[str] = set()
         self.asked: dict[str, None] = {}
@@ -278,11 +232,7 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
 
 
 def refuse_change(change: str) -> None:
-    """Ends the search because a model asks for another range than before.
-
-    Raises:
-        keras_tuner.errors.FatalValueError: Always.
-    """
+    """Raises the error that ends a search, about a change."""
     raise keras_tuner.errors.FatalValueError(
         "The project folder holds a search that differs from this one: "
         f"{change}. {WAY_OUT}"

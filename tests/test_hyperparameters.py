@@ -19,6 +19,7 @@ from keras_evonas.evolution import Grid
 from keras_evonas.evolution import Interval
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import rng_at
+from keras_evonas.oracles.definitions import Definitions
 from tests.searches import space as example_space
 
 pytestmark = pytest.mark.keras
@@ -355,11 +356,27 @@ def test_shared_copies_are_independent() -> None:
 )
 def test_shared_hyperparameters_can_be_duplicated(duplicate: Any) -> None:
     # The host copies callbacks deeply, and they may hold hyperparameters.
-    hp = hp_lib.SharedHyperParameters(example_space(), print)
+    hp = hp_lib.SharedHyperParameters(example_space(), watch=_Noticing())
     assert duplicate(hp).get_config() == hp.get_config()
 
 
 # Spaces that change.
+
+
+class _Noticing:
+    """A watch that notes every definition that is not the known one."""
+
+    def __init__(self) -> None:
+        self.changes: list[str] = []
+
+    def elsewhere(self) -> None:
+        return None
+
+    def differs(self, known: Any, requested: Any, asked: Any) -> None:
+        self.changes.append(hp_lib.describe_change(known, requested))
+
+    def is_new(self, requested: Any, asked: Any) -> None:
+        pass
 
 
 @pytest.mark.parametrize(
@@ -385,27 +402,29 @@ def test_fact_7_changes_are_noticed(
     changes = hp_lib.describe_changes(saved, current)
     assert bool(changes) == differs
     assert all("'x' was" in change for change in changes)
-    noticed: list[str] = []
-    watched = hp_lib.SharedHyperParameters(saved, noticed.append).copy()
+    watch = _Noticing()
+    watched = hp_lib.SharedHyperParameters(saved, watch=watch).copy()
     getattr(watched, after[0])("x", *after[1:])
-    assert noticed == changes
+    assert watch.changes == changes
 
 
 def test_what_a_model_asks_for_first_counts() -> None:
     saved = keras_tuner.HyperParameters()
     saved.Int("units", 1, 5)
-    watched = hp_lib.SharedHyperParameters(saved, pytest.fail).copy()
+    watch = _Noticing()
+    watched = hp_lib.SharedHyperParameters(saved, watch=watch).copy()
     watched.Int("units", 1, 5)
     watched.Int("units", 1, 9)  # the host ignores it, in every run alike
+    assert not watch.changes
 
 
 def test_what_the_user_overrides_may_differ() -> None:
     registered = keras_tuner.HyperParameters()
     registered.Fixed("rate", 0.1)
-    watched = hp_lib.SharedHyperParameters(
-        registered, pytest.fail, registered.space
-    ).copy()
+    watch = Definitions(registered.space)
+    watched = hp_lib.SharedHyperParameters(registered, watch=watch).copy()
     assert watched.Float("rate", 0.0, 1.0) == 0.1
+    assert not any(watch.news().values())
 
 
 # Any space at all.

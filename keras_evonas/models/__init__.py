@@ -28,32 +28,10 @@ from keras_evonas.models.scopes import block
 from keras_evonas.models.scopes import layer_choice
 from keras_evonas.models.scopes import repeated
 
-__all__ = [
-    "Binary",
-    "CellNetwork",
-    "Classification",
-    "CompoundSpace",
-    "ConvNetwork",
-    "DenseNetwork",
-    "EvolvableModel",
-    "Head",
-    "Inheritance",
-    "MobileNetwork",
-    "MultiLabel",
-    "Regression",
-    "Scalable",
-    "Scale",
-    "ScaledNetwork",
-    "SpaceExplanation",
-    "block",
-    "compound_scale",
-    "compound_space",
-    "evolvable",
-    "explain_space",
-    "inherit_weights",
-    "layer_choice",
-    "repeated",
-    "tuned_adam",
-    "tuned_sgd",
-    "tuned_sgd_or_adam",
-]
+__all__ = ["Binary", "CellNetwork", "Classification", "CompoundSpace"]
+__all__ += ["ConvNetwork", "DenseNetwork", "EvolvableModel", "Head"]
+__all__ += ["Inheritance", "MobileNetwork", "MultiLabel", "Regression"]
+__all__ += ["Scalable", "Scale", "ScaledNetwork", "SpaceExplanation", "block"]
+__all__ += ["compound_scale", "compound_space", "evolvable", "explain_space"]
+__all__ += ["inherit_weights", "layer_choice", "repeated", "tuned_adam"]
+__all__ += ["tuned_sgd", "tuned_sgd_or_adam"]

@@ -17,20 +17,21 @@ _SAME_PLACE = 0.5
 def aligned(parent: Graph, child: Graph) -> dict[int, int]:
     """Pairs the layers with weights of two graphs, in order.
 
-    The pairs, indices of the child's nodes with those of the parent's, are
-    those of the best alignment of the two sequences, found as Needleman and
-    Wunsch (1970) do. Only layers of one kind pair; equal sizes, equal names
-    and the same place at the end of the network are preferred.
+    The pairs are those of the best alignment of the two sequences, found as
+    Needleman and Wunsch (1970) do. Only layers of one kind pair; equal sizes,
+    equal names and the same place at the end of the network are preferred.
+
+    Returns:
+        Dictionary from indices of the child's nodes to the parent's.
     """
-    old, new = with_weights(parent), with_weights(child)
+    old, new = parent.weighted, child.weighted
     gains = np.array([[_gain(parent, i, child, j) for j in new] for i in old])
     gains = gains.reshape(len(old), len(new))
     best = np.zeros((len(old) + 1, len(new) + 1))
     for i in range(len(old)):
         for j in range(len(new)):
-            best[i + 1, j + 1] = max(
-                best[i, j] + gains[i, j], best[i, j + 1], best[i + 1, j]
-            )
+            both = best[i, j] + gains[i, j]
+            best[i + 1, j + 1] = max(both, best[i, j + 1], best[i + 1, j])
     pairs: dict[int, int] = {}
     i, j = len(old), len(new)
     while i and j:
@@ -44,39 +45,17 @@ def aligned(parent: Graph, child: Graph) -> dict[int, int]:
     return pairs
 
 
-def with_weights(graph: Graph) -> list[int]:
-    """Returns the nodes whose layers have weights, each layer's first."""
-    found: dict[int, int] = {}
-    for index, node in enumerate(graph.nodes):
-        if getattr(node.layer, "weights", ()):
-            found.setdefault(id(node.layer), index)
-    return [*found.values()]
-
-
 def _gain(parent: Graph, i: int, child: Graph, j: int) -> float:
-    old, new = parent.nodes[i], child.nodes[j]
-    if type(old.layer) is not type(new.layer):
+    old, new = parent.nodes[i].layer, child.nodes[j].layer
+    if type(old) is not type(new):
         return -math.inf
-    gain = 1.0
-    if _is_last(parent, i) == _is_last(child, j):
-        gain += _SAME_PLACE
-    gain += _SAME_NAME * (_named(old.layer) == _named(new.layer) != "")
-    return gain + _SAME_SIZE * _likeness(old.layer, new.layer)
-
-
-def _is_last(graph: Graph, index: int) -> bool:
-    """Returns whether no layer with weights comes after a node."""
-    waiting = list(graph.nodes[index].outputs)
-    seen: set[int] = set()
-    while waiting:
-        number = waiting.pop()
-        for other in graph.consumers[number]:
-            if other not in seen:
-                seen.add(other)
-                if getattr(graph.nodes[other].layer, "weights", ()):
-                    return False
-                waiting.extend(graph.nodes[other].outputs)
-    return True
+    return (
+        1.0
+        + _SAME_PLACE
+        * ((i in parent.last_weighted) == (j in child.last_weighted))
+        + _SAME_NAME * (_named(old) == _named(new) != "")
+        + _SAME_SIZE * _likeness(old, new)
+    )
 
 
 def _named(layer: keras.Layer) -> str:

@@ -22,7 +22,6 @@ from keras_evonas.models.growing import is_shared
 from keras_evonas.models.growing import remade
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import graph_of
-from keras_evonas.models.layer_graph import layers_of
 from keras_evonas.models.regions import regions_of
 from keras_evonas.models.scaling import Scale
 from keras_evonas.models.scaling import ScaledNetwork
@@ -236,7 +235,7 @@ def _weights_of(
 
 
 def _names(graph: Graph, fixed: Iterable[str | keras.Layer]) -> set[str]:
-    known = {layer.name for layer in layers_of(graph.nodes)}
+    known = {node.layer.name for node in graph.nodes}
     if isinstance(fixed, str | keras.Layer):
         raise ValueError(
             "`fixed` must be a list of layers or of their names. Received: "

@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 import keras_tuner
 import numpy as np
-from keras_tuner.engine.hyperparameters import HyperParameter
 
 from keras_evonas.hyperparameters import SharedHyperParameters
 from keras_evonas.hyperparameters import to_space
@@ -21,6 +20,8 @@ _EXPLORATIONS = 1000
 
 # A gene of `keras_evonas.evolution`, on which models do not depend.
 _Gene: TypeAlias = Any
+# The values of a network, and the names that it asked for.
+_Drawn: TypeAlias = tuple[dict[str, Any], set[str]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,16 +109,17 @@ def explain_space(
     """
     hp = explored(hypermodel)
     rng = np.random.default_rng(seed)
-    drawn: list[tuple[dict[str, Any], frozenset[str]]] = []
+    drawn: list[_Drawn] = []
     # From a small space the same network is drawn again and again.
-    asked_of: dict[tuple[Any, ...], frozenset[str]] = {}
+    asked_of: dict[tuple[Any, ...], set[str]] = {}
     for _ in range(samples):
         genome = to_space(hp).sample(rng)
         key = tuple(genome.items())
         if key not in asked_of:
-            hp = _Listening(hp, genome)
+            hp = SharedHyperParameters(hp)
+            hp.values = dict(genome)
             _build(hypermodel, hp)
-            asked_of[key] = frozenset(hp.asked)
+            asked_of[key] = set(hp.asked)
         drawn.append((genome, asked_of[key]))
     # By now `hp` has also what only some networks ask for.
     space = to_space(hp)
@@ -166,29 +168,6 @@ def explored(hypermodel: Hypermodel) -> keras_tuner.HyperParameters:
     )
 
 
-class _Listening(keras_tuner.HyperParameters):
-    """Hyperparameters that record the names that are asked for."""
-
-    def __init__(
-        self, source: keras_tuner.HyperParameters, values: dict[str, Any]
-    ) -> None:
-        super().__init__()
-        for hp in source.space:
-            self._hps[hp.name].append(hp)
-            self._space.append(hp)
-        self.values = dict(values)
-        self.asked: set[str] = set()
-
-    def _retrieve(self, hp: HyperParameter) -> object:
-        self.asked.add(hp.name)
-        return super()._retrieve(hp)
-
-    def get(self, name: str) -> object:
-        """Returns a value; see `keras_tuner.HyperParameters`."""
-        self.asked.add(self._get_name(name))
-        return super().get(name)
-
-
 def _build(hypermodel: Hypermodel, hp: keras_tuner.HyperParameters) -> None:
     build = builder_of(hypermodel)
     without_allocation(lambda: build(hp) and None)
@@ -216,9 +195,7 @@ def _described(gene: _Gene) -> str:
     return f"{gene.name}: {text}{when and f', if {when}'}"
 
 
-def _unscoped(
-    name: str, seen: list[tuple[dict[str, Any], frozenset[str]]]
-) -> Unscoped:
+def _unscoped(name: str, seen: list[_Drawn]) -> Unscoped:
     """Finds the hyperparameter that decides whether another is asked for."""
     active = [(g, name in asked) for g, asked in seen if name in g]
     parents = {parent for genome, _ in active for parent in genome}

@@ -1,7 +1,6 @@
 """The children of a model's graph, built from the values of its genes."""
 
 import dataclasses
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +8,7 @@ from typing import TypeAlias
 
 import keras
 
-from keras_evonas.models.genetics import NORMALIZATION
-from keras_evonas.models.genetics import Genetics
-from keras_evonas.models.genetics import activation_of
-from keras_evonas.models.genetics import normalization_of
-from keras_evonas.models.genetics import takes_dropout
-from keras_evonas.models.genetics import takes_normalization
+from keras_evonas.models import genetics
 from keras_evonas.models.kinds import WIDTH_ARGUMENT
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.regions import Region
@@ -24,7 +18,7 @@ L = keras.layers
 # Tensors by their numbers in a graph.
 Tensors: TypeAlias = dict[int, keras.KerasTensor]
 
-_NORMALIZATION_LAYERS = {
+_NORMALIZATIONS = {
     "batch": L.BatchNormalization,
     "layer": L.LayerNormalization,
 }
@@ -41,28 +35,34 @@ class Blueprint:
     """
 
     graph: Graph
-    genetics: Genetics
+    genetics: genetics.Genetics
     fixed: frozenset[int]
 
     def grow(
         self, values: Mapping[str, Any], name: str | None
     ) -> tuple[keras.Model, dict[int, keras.Operation]]:
-        """Builds a child from the values of the genes.
+        """Builds a child.
+
+        Args:
+            values: Values of the genes.
+            name: String, the name of the child, or `None`.
 
         Returns:
             Pair of the child and a dictionary from indices of nodes to the
             layers of the child in their place.
         """
+        graph = self.graph
         growth = _Growth(self, values)
-        inputs = self.graph.fresh_inputs()
-        numbers = [ref.number for ref in keras.tree.flatten(self.graph.inputs)]
-        tensors = dict(zip(numbers, keras.tree.flatten(inputs), strict=True))
+        inputs = graph.fresh_inputs()
+        refs = keras.tree.flatten(graph.inputs)
+        fresh = zip(refs, keras.tree.flatten(inputs), strict=True)
+        tensors = {ref.number: tensor for ref, tensor in fresh}
         regions = [region for region, _ in self.genetics.repeats]
-        growth.emit(range(len(self.graph.nodes)), regions, tensors, "")
+        growth.emit(range(len(graph.nodes)), regions, tensors, "")
         outputs = keras.tree.map_structure(
-            lambda ref: tensors[ref.number], self.graph.outputs
+            lambda ref: tensors[ref.number], graph.outputs
         )
-        child = keras.Model(inputs, outputs, name=name or self.graph.name)
+        child = keras.Model(inputs, outputs, name=name or graph.name)
         return child, growth.placed
 
 
@@ -88,6 +88,18 @@ def _copy_trainability(model: keras.Model, copy: keras.Model) -> None:
             _copy_trainability(layer, other)
 
 
+def is_shared(layer: keras.Operation) -> bool:
+    """Returns whether children share a fixed layer, as it has no copies."""
+    if type(layer) is L.Lambda or not isinstance(layer, keras.Layer):
+        return True
+    try:
+        if not isinstance(layer, keras.Model):
+            remade(layer)
+    except Exception:  # Whatever a user's `get_config` and `__init__` raise.
+        return True
+    return False
+
+
 class _Growth:
     """A child while it is built."""
 
@@ -109,9 +121,13 @@ class _Growth:
     ) -> None:
         """Calls nodes, and regions as often as their genes demand.
 
-        The mapping of `tensors` is filled, and `suffix` added to the names of
-        layers. The output of the node `copied` must have the shape of its
-        input, as this is a copy of a unit.
+        Args:
+            nodes: Indices of the nodes.
+            regions: The regions among them, larger ones first.
+            tensors: Mapping from numbers to tensors, which is filled.
+            suffix: String, added to the names of layers.
+            copied: Index of the node whose output must have the shape of its
+                input, as this is a copy of a unit.
         """
         inner = {
             one.nodes[-1]: one
@@ -123,7 +139,8 @@ class _Growth:
             if index in inner:
                 self._emit_region(inner[index], regions, tensors, suffix)
             elif index not in hidden:
-                self._emit_node(index, tensors, suffix, index == copied)
+                is_copy = index == copied
+                tensors |= self._called(index, tensors, suffix, is_copy)
 
     def _emit_region(
         self,
@@ -144,60 +161,52 @@ class _Growth:
             tensor = local[region.exit]
         tensors[region.exit] = tensor
 
-    def _emit_node(
+    def _called(
         self, index: int, tensors: Tensors, suffix: str, is_copy: bool
-    ) -> None:
+    ) -> Tensors:
+        """Calls a node's layer, changed or left out as its genes demand."""
         node = self._graph.nodes[index]
+        layer = node.layer
         if index in self._blueprint.fixed:
-            layer = node.layer
-            fixed = self._once(
-                index,
-                suffix,
-                lambda: layer if is_shared(layer) else remade(layer),
-            )
-            tensors.update(node.call(fixed, tensors))
-            return
-        kind = normalization_of(node.layer)
-        wanted = kind and self._values.get(f"{NORMALIZATION}/{kind}", kind)
-        if wanted != kind:
+            return node.call(self._layer(index, suffix, None), tensors)
+        kind = genetics.normalization_of(layer)
+        if kind is not None:
+            wanted = self._values.get(f"{genetics.NORMALIZATION}/{kind}", kind)
             tensor = tensors[node.data[0]]
-            if wanted not in (None, "none"):
-                name = self._name(node.layer, suffix)
-                tensor = _NORMALIZATION_LAYERS[wanted](name=name)(tensor)
-            tensors[node.outputs[0]] = tensor
-            return
-        entries = tensors
-        rate = self._values.get(f"{node.layer.name}/dropout")
-        if rate is not None and takes_dropout(self._graph, index):
+            if wanted is None or wanted == "none":
+                return {node.outputs[0]: tensor}
+            if wanted != kind:
+                name = self._name(layer, suffix)
+                tensor = _NORMALIZATIONS[wanted](name=name)(tensor)
+                return {node.outputs[0]: tensor}
+        rate = self._values.get(f"{layer.name}/dropout")
+        if rate is not None and genetics.takes_dropout(self._graph, index):
             if rate:
-                name = self._name(node.layer, f"_dropout{suffix}")
+                name = self._name(layer, f"_dropout{suffix}")
                 (number,) = node.data
-                entry = L.Dropout(rate, name=name)(tensors[number])
-                entries = {**tensors, number: entry}
+                dropped = L.Dropout(rate, name=name)(tensors[number])
+                tensors = {**tensors, number: dropped}
         elif rate == 0.0:
-            tensors[node.outputs[0]] = tensors[node.data[0]]
-            return
-        tensors.update(self._evolved(index, entries, suffix, is_copy))
+            return {node.outputs[0]: tensors[node.data[0]]}
+        return self._evolved(index, tensors, suffix, is_copy)
 
     def _evolved(
         self, index: int, tensors: Tensors, suffix: str, is_copy: bool
     ) -> Tensors:
-        """Calls a node's layer, changed as its genes demand."""
+        """Calls a changed layer, and a normalization if it gets one."""
         node = self._graph.nodes[index]
         config = self._config(index, tensors, suffix, is_copy)
-        wanted = self._values.get(f"{NORMALIZATION}/none")
-        if (
-            wanted in (None, "none")
-            or type(node.layer) not in WIDTH_ARGUMENT
-            or not takes_normalization(self._graph, index)
+        wanted = self._values.get(f"{genetics.NORMALIZATION}/none")
+        if wanted in (None, "none") or not genetics.takes_normalization(
+            self._graph, index
         ):
-            return node.call(self._placed(index, suffix, config), tensors)
+            return node.call(self._layer(index, suffix, config), tensors)
         activation = config["activation"]
         config["activation"] = "linear"
-        layer = self._placed(index, suffix, config)
+        layer = self._layer(index, suffix, config)
         (tensor,) = node.call(layer, tensors).values()
         name = self._name(node.layer, f"_normalization{suffix}")
-        tensor = _NORMALIZATION_LAYERS[wanted](name=name)(tensor)
+        tensor = _NORMALIZATIONS[wanted](name=name)(tensor)
         if activation != "linear":
             name = self._name(node.layer, f"_activation{suffix}")
             tensor = L.Activation(activation, name=name)(tensor)
@@ -206,35 +215,34 @@ class _Growth:
     def _config(
         self, index: int, tensors: Tensors, suffix: str, is_copy: bool
     ) -> dict[str, Any]:
+        """Returns the config of a layer, changed as its genes demand."""
         node = self._graph.nodes[index]
-        layer = node.layer
+        layer, values = node.layer, self._values
         config = {**layer.get_config(), "name": self._name(layer, suffix)}
-        gene = self._blueprint.genetics.width_of.get(index)
-        width = None if gene is None else self._values.get(gene)
+        width = values.get(self._blueprint.genetics.width_of.get(index, ""))
         if width is not None:
             config[WIDTH_ARGUMENT[type(layer)]] = width
-        kernel = self._values.get(f"{layer.name}/kernel_size")
+        kernel = values.get(f"{layer.name}/kernel_size")
         if kernel is not None:
             config["kernel_size"] = (kernel,) * len(layer.kernel_size)
         if is_copy and "strides" in config:
             config["strides"] = (1,) * len(layer.kernel_size)
         if is_copy and config.get("padding") == "valid":
             config["padding"] = "same"
-        if "rate" in config:
-            rate = self._values.get(f"{layer.name}/dropout")
-            config["rate"] = config["rate"] if rate is None else rate
-        name = activation_of(self._graph, index)
-        wanted = name and self._values.get(f"activation/{name}")
+        rate = values.get(f"{layer.name}/dropout")
+        if "rate" in config and rate is not None:
+            config["rate"] = rate
+        name = genetics.activation_of(self._graph, index)
+        wanted = name and values.get(f"activation/{name}")
         if wanted is not None and wanted != name:
             if type(layer) is L.ReLU:
                 config = {"name": config["name"], "dtype": config["dtype"]}
             config["activation"] = wanted
         if type(layer) is L.Reshape:
-            number = node.data[0]
-            width = tensors[number].shape[-1]
-            if width != self._graph.shape(number)[-1]:
-                target = (*layer.target_shape[:-1], width)
-                config["target_shape"] = target
+            # It is as wide as its input.
+            width = tensors[node.data[0]].shape[-1]
+            if width != self._graph.shape(node.data[0])[-1]:
+                config["target_shape"] = (*layer.target_shape[:-1], width)
         return config
 
     def _name(self, layer: keras.Operation, suffix: str) -> str:
@@ -244,33 +252,20 @@ class _Growth:
             name += "_"
         return name
 
-    def _placed(
-        self, index: int, suffix: str, config: dict[str, Any]
-    ) -> keras.Operation:
-        kind = type(self._graph.nodes[index].layer)
-        if kind is L.ReLU and "activation" in config:
-            kind = L.Activation
-        return self._once(index, suffix, lambda: kind.from_config(config))
-
-    def _once(
-        self, index: int, suffix: str, make: Callable[[], keras.Operation]
+    def _layer(
+        self, index: int, suffix: str, config: dict[str, Any] | None
     ) -> keras.Operation:
         """Makes the layer of a node, unless another node has called it."""
-        key = (id(self._graph.nodes[index].layer), suffix)
+        layer = self._graph.nodes[index].layer
+        key = (id(layer), suffix)
         if key not in self._made:
-            self._made[key] = make()
+            if config is None:
+                made = layer if is_shared(layer) else remade(layer)
+            elif type(layer) is L.ReLU and "activation" in config:
+                made = L.Activation.from_config(config)
+            else:
+                made = type(layer).from_config(config)
+            self._made[key] = made
         if not suffix:
             self.placed[index] = self._made[key]
         return self._made[key]
-
-
-def is_shared(layer: keras.Operation) -> bool:
-    """Returns whether children share a fixed layer, as it has no copies."""
-    if type(layer) is L.Lambda or not isinstance(layer, keras.Layer):
-        return True
-    try:
-        if not isinstance(layer, keras.Model):
-            remade(layer)
-    except Exception:  # Whatever a user's `get_config` and `__init__` raise.
-        return True
-    return False

@@ -6,8 +6,6 @@ walks the model and passes the arguments of every call to a function.
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Mapping
 
 import keras
@@ -45,11 +43,21 @@ class Node:
     def call(
         self, layer: keras.Operation, tensors: Mapping[int, keras.KerasTensor]
     ) -> dict[int, keras.KerasTensor]:
-        """Calls a layer in place of the node's own; returns its outputs."""
-        args, kwargs = keras.tree.map_structure(
-            lambda x: tensors[x.number] if isinstance(x, Ref) else x,
-            (self.args, self.kwargs),
-        )
+        """Calls a layer in place of the node's own.
+
+        Args:
+            layer: The layer or operation to call.
+            tensors: Mapping that holds the tensors of `inputs`.
+
+        Returns:
+            Dictionary from the numbers of `outputs` to tensors.
+        """
+
+        def tensor_of(leaf: object) -> object:
+            return tensors[leaf.number] if isinstance(leaf, Ref) else leaf
+
+        args = keras.tree.map_structure(tensor_of, self.args)
+        kwargs = keras.tree.map_structure(tensor_of, self.kwargs)
         results = keras.tree.flatten(layer(*args, **kwargs))
         return dict(zip(self.outputs, results, strict=True))
 
@@ -75,12 +83,29 @@ class Graph:
     @functools.cached_property
     def output_numbers(self) -> frozenset[int]:
         """Numbers of the tensors that the model returns."""
-        return frozenset(ref.number for ref in keras.tree.flatten(self.outputs))
+        return frozenset(_numbers(self.outputs))
 
     @functools.cached_property
     def input_numbers(self) -> frozenset[int]:
         """Numbers of the tensors that the model takes."""
-        return frozenset(ref.number for ref in keras.tree.flatten(self.inputs))
+        return frozenset(_numbers(self.inputs))
+
+    @functools.cached_property
+    def weighted(self) -> list[int]:
+        """Indices of the nodes with weights that no node before them has."""
+        first: dict[int, int] = {}
+        for index, node in enumerate(self.nodes):
+            if has_weights(node.layer):
+                first.setdefault(id(node.layer), index)
+        return list(first.values())
+
+    @functools.cached_property
+    def last_weighted(self) -> set[int]:
+        """Indices of the nodes after which no layer with weights comes."""
+        nodes = enumerate(self.nodes)
+        deep = [i for i, node in nodes if has_weights(node.layer)]
+        behind = frozenset().union(*(self.ancestors[i] for i in deep))
+        return {i for i in deep if behind.isdisjoint(self.nodes[i].outputs)}
 
     def shape(self, number: int) -> tuple[int | None, ...]:
         """Returns the shape of a tensor, with the batch."""
@@ -104,25 +129,39 @@ class Graph:
             for number in node.outputs
         }
 
+    @functools.cached_property
+    def ancestors(self) -> list[frozenset[int]]:
+        """Numbers of the tensors on which each node depends."""
+        found: list[frozenset[int]] = []
+        for node in self.nodes:
+            made = [n for n in node.inputs if n in self.producers]
+            known = (found[self.producers[number]] for number in made)
+            found.append(frozenset(node.inputs).union(*known))
+        return found
+
     def fresh_inputs(self) -> Structure:
         """Returns new inputs in the structure that the model takes."""
         return keras.tree.map_structure(
-            lambda ref: _like(self.specs[ref.number]), self.inputs
+            lambda ref: _input_like(self.specs[ref.number]), self.inputs
         )
 
 
-def _like(spec: keras.KerasTensor) -> keras.KerasTensor:
-    return keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=spec.name)
+def has_weights(layer: keras.Operation) -> bool:
+    """Returns whether an operation is a layer with weights."""
+    return bool(getattr(layer, "weights", ()))
 
 
 def graph_of(model: keras.Model, argument: str = "model") -> Graph:
     """Reads the graph of a Sequential or functional model.
 
-    The model is not changed. A model inside of the model is one node.
+    The model is not changed.
 
     Args:
         model: A built `keras.Model`.
         argument: String, the name of the user's argument, for the error.
+
+    Returns:
+        The graph. A model inside of the model is one node.
 
     Raises:
         TypeError: If it is no Keras model.
@@ -135,8 +174,8 @@ def graph_of(model: keras.Model, argument: str = "model") -> Graph:
         )
     bare = _bare(model, argument)
     reader = _Reader()
-    inputs = keras.tree.map_structure(_like, bare.input)
-    numbered = keras.tree.map_structure(reader.add, inputs)
+    inputs = keras.tree.map_structure(_input_like, bare.input)
+    refs = keras.tree.map_structure(reader.add, inputs)
     walked = keras.models.clone_model(
         bare,
         input_tensors=inputs,
@@ -144,11 +183,17 @@ def graph_of(model: keras.Model, argument: str = "model") -> Graph:
         call_function=reader.call,
     )
     return Graph(
-        inputs=numbered,
+        inputs=refs,
         outputs=keras.tree.map_structure(reader.ref, walked.output),
         nodes=tuple(reader.nodes),
         specs=tuple(reader.specs),
         name=model.name,
+    )
+
+
+def _input_like(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.Input(
+        batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name
     )
 
 
@@ -189,37 +234,26 @@ class _Reader:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.specs: list[keras.KerasTensor] = []
-        self._number_of: dict[int, int] = {}
+        self._ref_of: dict[int, Ref] = {}
 
     def add(self, tensor: keras.KerasTensor) -> Ref:
-        # It is kept, as an id is unique while its owner lives.
+        ref = Ref(len(self.specs))
         self.specs.append(tensor)
-        self._number_of[id(tensor)] = len(self.specs) - 1
-        return Ref(len(self.specs) - 1)
+        self._ref_of[id(tensor)] = ref
+        return ref
 
     def ref(self, leaf: Structure) -> Structure:
-        if isinstance(leaf, keras.KerasTensor):
-            return Ref(self._number_of[id(leaf)])
-        return leaf
+        is_tensor = isinstance(leaf, keras.KerasTensor)
+        return self._ref_of[id(leaf)] if is_tensor else leaf
 
     def call(
         self, layer: keras.Operation, *args: Structure, **kwargs: Structure
     ) -> Structure:
-        arguments = (args, kwargs)
-        tensors = [
-            leaf
-            for leaf in keras.tree.flatten(arguments)
-            if isinstance(leaf, keras.KerasTensor)
-        ]
-        results = _StandIn(layer, arguments)(tensors)
+        results = _StandIn(layer)(*args, **kwargs)
         outputs = [self.add(one).number for one in keras.tree.flatten(results)]
-        args, kwargs = keras.tree.map_structure(self.ref, arguments)
-        inputs = tuple(self.ref(tensor).number for tensor in tensors)
-        masks = {
-            leaf.number
-            for leaf in keras.tree.flatten(kwargs.get("mask"))
-            if isinstance(leaf, Ref)
-        }
+        args, kwargs = keras.tree.map_structure(self.ref, (args, kwargs))
+        inputs = _numbers((args, kwargs))
+        masks = _numbers(kwargs.get("mask"))
         self.nodes.append(
             Node(
                 layer=layer,
@@ -233,31 +267,20 @@ class _Reader:
         return results
 
 
-class _StandIn(keras.layers.Layer):
+def _numbers(structure: Structure) -> tuple[int, ...]:
+    leaves = keras.tree.flatten(structure)
+    return tuple(leaf.number for leaf in leaves if isinstance(leaf, Ref))
+
+
+class _StandIn(keras.Operation):
     """Returns tensors shaped as a layer's, without a call of that layer."""
 
-    def __init__(self, layer: keras.Operation, arguments: Structure) -> None:
+    def __init__(self, layer: keras.Operation) -> None:
         super().__init__()
-        # A function, so that Keras does not track the layer.
-        self._spec_of: Callable[[], Structure] = lambda: (
-            layer.compute_output_spec(*arguments[0], **arguments[1])
-        )
-
-    def build(self, input_shape: Structure) -> None:
-        """Builds nothing."""
-
-    def call(self, inputs: Structure) -> Structure:
-        """Returns its inputs; it is only called symbolically."""
-        return inputs
+        self._layer = layer
 
     def compute_output_spec(
         self, *args: Structure, **kwargs: Structure
     ) -> Structure:
         """Returns the outputs of the layer, symbolically."""
-        del args, kwargs
-        return self._spec_of()
-
-
-def layers_of(nodes: Iterable[Node]) -> list[keras.Operation]:
-    """Returns the layers of nodes, each once."""
-    return list({id(node.layer): node.layer for node in nodes}.values())
+        return self._layer.compute_output_spec(*args, **kwargs)

@@ -26,7 +26,6 @@ import numpy as np
 
 from keras_evonas.models import kinds
 from keras_evonas.models.alignment import aligned
-from keras_evonas.models.alignment import with_weights
 from keras_evonas.models.channels import Channels
 from keras_evonas.models.channels import Entry
 from keras_evonas.models.channels import are_same
@@ -114,7 +113,7 @@ class _Heir:
             number: same_channels(child.shape(number)[-1] or 0)
             for number in child.input_numbers
         }
-        heirs = set(with_weights(child))
+        heirs = set(child.weighted)
         for index, node in enumerate(child.nodes):
             entries = [channels[number] for number in node.data]
             if index in heirs:

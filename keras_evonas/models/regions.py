@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection
+from collections.abc import Iterator
 
 import keras
 
@@ -41,34 +42,31 @@ def regions_of(
     A block is all between a tensor and the `Add` with which a shortcut from
     that tensor ends, with the activation that follows. Blocks are disjoint or
     one inside of another. A unit is a layer outside of blocks, with the
-    normalization and activation after it.
+    normalization and activation after it. No region has `fixed` nodes.
     """
     blocks: list[Region] = []
     found = _blocks(graph, fixed)
     for block in sorted(found, key=lambda one: (len(one.nodes), one.nodes)):
         inside = set(block.nodes)
         if all(
-            set(other.nodes) < inside or not inside & set(other.nodes)
+            set(other.nodes) < inside or inside.isdisjoint(other.nodes)
             for other in blocks
         ):
             blocks.append(block)
-    taken = {index for block in blocks for index in block.nodes}
-    units = [
-        unit
-        for index in range(len(graph.nodes))
-        if index not in taken and index not in fixed
-        for unit in _unit(graph, widths, fixed, index)
-    ]
-    return sorted([*blocks, *units], key=lambda one: one.nodes[0])
+    taken = {index for block in blocks for index in block.nodes}.union(fixed)
+    free = (i for i in range(len(graph.nodes)) if i not in taken)
+    units = (_unit(graph, widths, fixed, index) for index in free)
+    regions = [*blocks, *(unit for unit in units if unit is not None)]
+    return sorted(regions, key=lambda one: one.nodes[0])
 
 
-def _chain_after(
+def _chain(
     graph: Graph,
     index: int,
-    allowed: Collection[type[keras.Layer]],
+    wanted: Collection[type[keras.Layer]],
     fixed: Collection[int],
 ) -> list[int]:
-    """Returns the nodes of some kinds that follow a node in a chain."""
+    """Returns the nodes of wanted kinds that follow a node in a chain."""
     chain: list[int] = []
     while True:
         (number,) = graph.nodes[index].outputs
@@ -77,80 +75,68 @@ def _chain_after(
             return chain
         (index,) = following
         node = graph.nodes[index]
-        is_allowed = type(node.layer) in allowed and len(node.outputs) == 1
-        if index in fixed or not is_allowed:
+        is_wanted = type(node.layer) in wanted and index not in fixed
+        if not is_wanted or len(node.outputs) != 1:
             return chain
         chain.append(index)
 
 
-def _blocks(graph: Graph, fixed: Collection[int]) -> list[Region]:
-    producers = graph.producers
-    ancestors: list[frozenset[int]] = []  # Numbers of tensors, by node.
-    for node in graph.nodes:
-        before = set(node.inputs)
-        for number in node.inputs:
-            if number in producers:
-                before |= ancestors[producers[number]]
-        ancestors.append(frozenset(before))
-    found = []
+def _blocks(graph: Graph, fixed: Collection[int]) -> Iterator[Region]:
+    before, producers = graph.ancestors, graph.producers
     for index, node in enumerate(graph.nodes):
         if type(node.layer) is not L.Add or index in fixed:
             continue
         for entry in dict.fromkeys(node.inputs):
-            others = set(node.inputs) - {entry}
+            others = {*node.inputs} - {entry}
             if others and all(
-                number in producers and entry in ancestors[producers[number]]
+                number in producers and entry in before[producers[number]]
                 for number in others
             ):
-                block = _between(graph, entry, index, ancestors, fixed)
-                found += [block] if block else []
+                yield from _between(graph, entry, index, fixed)
                 break
-    return found
 
 
 def _between(
-    graph: Graph,
-    entry: int,
-    end: int,
-    ancestors: list[frozenset[int]],
-    fixed: Collection[int],
-) -> Region | None:
+    graph: Graph, entry: int, end: int, fixed: Collection[int]
+) -> Iterator[Region]:
+    """Yields the block between a tensor and an `Add`, if there is one."""
+    before = graph.ancestors
     (exit_,) = graph.nodes[end].outputs
     inside = {
         index
         for index in range(end + 1)
-        if entry in ancestors[index]
-        and (index == end or set(graph.nodes[index].outputs) & ancestors[end])
+        if entry in before[index]
+        and (index == end or set(graph.nodes[index].outputs) & before[end])
     }
     made = {n for index in inside for n in graph.nodes[index].outputs}
     enters = {n for i in inside for n in graph.nodes[i].inputs} - made
-    outputs = graph.output_numbers
     leaks = any(
-        number in outputs or not inside.issuperset(graph.consumers[number])
+        number in graph.output_numbers
+        or not inside.issuperset(graph.consumers[number])
         for number in made - {exit_}
     )
-    same_shape = graph.shape(entry) == graph.shape(exit_)
-    if enters != {entry} or leaks or inside & set(fixed) or not same_shape:
-        return None
-    tail = _chain_after(graph, end, kinds.ACTIVATIONS, fixed)[:1]
-    if tail:
-        inside |= set(tail)
-        (exit_,) = graph.nodes[tail[0]].outputs
-    if exit_ in outputs:
-        return None
-    return Region(
-        name=graph.nodes[end].layer.name,
-        nodes=tuple(sorted(inside)),
-        entry=entry,
-        exit=exit_,
-        removable=True,
-        is_block=True,
-    )
+    if enters != {entry} or leaks or not inside.isdisjoint(fixed):
+        return
+    if graph.shape(entry) != graph.shape(exit_):
+        return
+    for index in _chain(graph, end, kinds.ACTIVATIONS, fixed)[:1]:
+        inside.add(index)
+        (exit_,) = graph.nodes[index].outputs
+    if exit_ not in graph.output_numbers:
+        yield Region(
+            name=graph.nodes[end].layer.name,
+            nodes=tuple(sorted(inside)),
+            entry=entry,
+            exit=exit_,
+            removable=True,
+            is_block=True,
+        )
 
 
 def _unit(
     graph: Graph, widths: Widths, fixed: Collection[int], index: int
-) -> list[Region]:
+) -> Region | None:
+    """Returns the unit that begins with a node, if there is one."""
     node = graph.nodes[index]
     layer = node.layer
     if (
@@ -159,20 +145,18 @@ def _unit(
         or not kinds.has_free_width(layer)
         or kinds.has_channels_first(layer)
     ):
-        return []
-    allowed = (*kinds.NORMALIZATIONS, *kinds.ACTIVATIONS)
-    nodes = (index, *_chain_after(graph, index, allowed, fixed))
+        return None
+    follow = (*kinds.NORMALIZATIONS, *kinds.ACTIVATIONS)
+    nodes = (index, *_chain(graph, index, follow, fixed))
     (entry,), (exit_,) = node.data, graph.nodes[nodes[-1]].outputs
     if exit_ in graph.output_numbers:
-        return []
-    return [
-        Region(
-            name=layer.name,
-            nodes=nodes,
-            entry=entry,
-            exit=exit_,
-            removable=widths.is_alone(exit_)
-            and graph.shape(entry)[:-1] == graph.shape(exit_)[:-1],
-            is_block=False,
-        )
-    ]
+        return None
+    return Region(
+        name=layer.name,
+        nodes=nodes,
+        entry=entry,
+        exit=exit_,
+        removable=widths.is_alone(exit_)
+        and graph.shape(entry)[:-1] == graph.shape(exit_)[:-1],
+        is_block=False,
+    )

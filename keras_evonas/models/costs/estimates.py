@@ -11,12 +11,8 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
+from keras_evonas.models.costs import inputs
 from keras_evonas.models.costs.inputs import InputShapes
-from keras_evonas.models.costs.inputs import fixed_batch_size
-from keras_evonas.models.costs.inputs import inputs_of
-from keras_evonas.models.costs.inputs import is_stateful
-from keras_evonas.models.costs.inputs import layers_within
-from keras_evonas.models.costs.inputs import states_of
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.models.costs.tracing import ForwardPass
 from keras_evonas.models.costs.tracing import forward_pass_of
@@ -33,7 +29,6 @@ _GRADIENTS = 4
 
 # A function makes an optimizer in the graph of the model.
 _Optimizer: TypeAlias = keras.Optimizer | str | Callable[[], keras.Optimizer]
-
 Builder: TypeAlias = Callable[[keras_tuner.HyperParameters], keras.Model]
 Hypermodel: TypeAlias = keras_tuner.HyperModel | Builder
 
@@ -96,17 +91,21 @@ def costs_of(
         The costs, exact but for `Costs.training_bytes`.
 
     Raises:
-        ValueError: If the model is not built, or if the shape of its inputs
-            is not known and `input_shapes` is not given.
+        ValueError: If the model is not built, if `batch_size` is not positive,
+            or if the shape of the inputs is not known.
     """
-    _check_batch_size(batch_size)
+    if batch_size < 1:
+        raise ValueError(
+            "`batch_size` must be a positive number of examples. Received: "
+            f"batch_size={batch_size}. Pass the batch size of the training."
+        )
     if not model.built:
         raise ValueError(
-            "`model` must be built. Received: the model "
-            f"{model.name!r} without weights. Call it on data once, or use "
+            f"`model` must be built. Received: the model {model.name!r} "
+            "without weights. Call it on data once, or use "
             "`costs_of_build(lambda: model, input_shapes=...)`."
         )
-    own_batch_size = fixed_batch_size(model)
+    own_batch_size = inputs.fixed_batch_size(model)
     forward = _trace(model, input_shapes, own_batch_size or 1)
     # A model has no attribute `optimizer` before it is compiled.
     optimizer = optimizer or getattr(model, "optimizer", None)
@@ -149,8 +148,8 @@ def costs_of_build(
         The costs, exact but for `Costs.training_bytes`.
 
     Raises:
-        ValueError: If the shape of the model's inputs is not known and
-            `input_shapes` is not given.
+        ValueError: If `batch_size` is not positive, or if the shape of the
+            inputs is not known.
     """
     maker = _unbuilt(optimizer)
 
@@ -165,7 +164,6 @@ def costs_of_build(
             input_shapes=input_shapes,
         )
 
-    _check_batch_size(batch_size)
     return without_allocation(build_and_count)
 
 
@@ -204,18 +202,11 @@ class HypermodelCosts:
 
     def __call__(self, hp: keras_tuner.HyperParameters) -> Costs:
         """Returns the costs of the network for these hyperparameters."""
+        build = builder_of(self.hypermodel)
         return costs_of_build(
-            lambda: builder_of(self.hypermodel)(hp),
+            lambda: build(hp),
             batch_size=self.batch_size,
             input_shapes=self.input_shapes,
-        )
-
-
-def _check_batch_size(batch_size: int) -> None:
-    if batch_size < 1:
-        raise ValueError(
-            "`batch_size` must be a positive number of examples. Received: "
-            f"batch_size={batch_size}. Pass the batch size of the training."
         )
 
 
@@ -225,7 +216,8 @@ def _count(weights: Iterable[keras.Variable]) -> int:
 
 def _bytes_of(weights: Iterable[keras.Variable]) -> int:
     return sum(
-        math.prod(one.shape) * tf.as_dtype(one.dtype).size for one in weights
+        math.prod(weight.shape) * tf.as_dtype(weight.dtype).size
+        for weight in weights
     )
 
 
@@ -251,21 +243,20 @@ def _slot_bytes(
         return _bytes_of(optimizer.variables)
     if tf.executing_eagerly():
         maker = _unbuilt(optimizer)
-        return without_allocation(lambda: _slot_bytes(maker, _like(weights)))
+        likes = [
+            functools.partial(keras.Variable, "zeros", x.shape, x.dtype)
+            for x in weights
+        ]
+        # Slots are placed in the graph of the weights.
+        return without_allocation(
+            lambda: _slot_bytes(maker, [like() for like in likes])
+        )
     if isinstance(optimizer, functools.partial):
         optimizer = optimizer()
     made: keras.Optimizer = keras.optimizers.get(optimizer)
     if not made.built:
         made.build(weights)
     return _bytes_of(made.variables)
-
-
-def _like(weights: list[keras.Variable]) -> list[keras.Variable]:
-    """Returns such weights in the current graph, as slots are placed there."""
-    return [
-        keras.Variable("zeros", shape=one.shape, dtype=one.dtype)
-        for one in weights
-    ]
 
 
 def _training_bytes(
@@ -290,11 +281,11 @@ def _trace(
 ) -> ForwardPass:
     specs = keras.tree.map_structure(
         lambda x: tf.TensorSpec(x.shape, x.dtype, x.name),
-        inputs_of(model, input_shapes, batch_size),
+        inputs.inputs_of(model, input_shapes, batch_size),
     )
     call = tf.function(lambda x: model(x, training=False), autograph=False)
     graph = call.get_concrete_function(specs).graph
-    handles = [state.value.handle for state in states_of(model)]
+    handles = [state.value.handle for state in inputs.states_of(model)]
     states = [
         inside.name
         for outside, inside in graph.captures
@@ -313,5 +304,6 @@ def _build_on(
             "built. Pass the shape of one example, or begin the model with "
             "`keras.Input`."
         )
-    keeps_states = any(map(is_stateful, layers_within(model)))
-    model(inputs_of(model, input_shapes, batch_size if keeps_states else None))
+    keeps_states = any(map(inputs.is_stateful, inputs.layers_within(model)))
+    size = batch_size if keeps_states else None
+    model(inputs.inputs_of(model, input_shapes, size))
