@@ -16,13 +16,16 @@ from keras_evonas.models.ready_made import Tensor
 
 L = keras.layers
 
-_CONVOLUTIONS = {"conv_1x1": 1, "conv_3x3": 3, "conv_5x5": 5}
-_SEPARABLE = {"separable_3x3": 3, "separable_5x5": 5}
+_CONVOLUTIONS = {
+    **{f"conv_{side}x{side}": (L.Conv2D, side) for side in (1, 3, 5)},
+    "separable_3x3": (L.SeparableConv2D, 3),
+    "separable_5x5": (L.SeparableConv2D, 5),
+}
 _POOLINGS = {
     "average_pool_3x3": L.AveragePooling2D,
     "max_pool_3x3": L.MaxPooling2D,
 }
-_OPERATIONS = ("none", "skip", *_CONVOLUTIONS, *_SEPARABLE, *_POOLINGS)
+_OPERATIONS = ("none", "skip", *_CONVOLUTIONS, *_POOLINGS)
 _NAS_BENCH_201 = ("none", "skip", "conv_1x1", "conv_3x3", "average_pool_3x3")
 _REDUCTIONS = ("block", "cell")
 
@@ -183,8 +186,7 @@ def _operation(name: str, tensor: Tensor, filters: int, strides: int) -> Tensor:
         if tensor.shape[-1] != filters:
             tensor = _normal_convolution(tensor, filters, 1, 1)
         return _POOLINGS[name](3, strides=strides, padding="same")(tensor)
-    kind = L.SeparableConv2D if name in _SEPARABLE else L.Conv2D
-    side = _CONVOLUTIONS.get(name) or _SEPARABLE[name]
+    kind, side = _CONVOLUTIONS[name]
     return _normal_convolution(tensor, filters, side, strides, kind)
 
 

@@ -1,5 +1,6 @@
 """`evolvable`: a search space around a network that exists."""
 
+import collections
 import copy
 import dataclasses
 from collections.abc import Callable
@@ -268,13 +269,11 @@ def _fixed_nodes(graph: Graph, names: set[str]) -> frozenset[int]:
 
 def _check_layers(graph: Graph, fixed: frozenset[int]) -> None:
     """Raises a `ValueError` that names a layer that cannot be made anew."""
-    calls: dict[int, list[int]] = {}
+    calls = collections.Counter(id(node.layer) for node in graph.nodes)
     for index, node in enumerate(graph.nodes):
-        calls.setdefault(id(node.layer), []).append(index)
-    for indices in calls.values():
-        layer = graph.nodes[indices[0]].layer
-        if indices[0] not in fixed:
-            _check_free(layer, len(indices))
+        layer = node.layer
+        if index not in fixed:
+            _check_free(layer, calls[id(layer)])
         elif getattr(layer, "trainable_weights", []) and is_shared(layer):
             raise ValueError(
                 f"The layer {layer.name!r} of `model` must be frozen or "

@@ -41,11 +41,7 @@ class Blueprint:
     def grow(
         self, values: Mapping[str, Any], name: str | None
     ) -> tuple[keras.Model, dict[int, keras.Operation]]:
-        """Builds a child.
-
-        Args:
-            values: Values of the genes.
-            name: String, the name of the child, or `None`.
+        """Builds a child from the values of the genes.
 
         Returns:
             Pair of the child and a dictionary from indices of nodes to the
@@ -124,7 +120,7 @@ class _Growth:
         Args:
             nodes: Indices of the nodes.
             regions: The regions among them, larger ones first.
-            tensors: Mapping from numbers to tensors, which is filled.
+            tensors: Dictionary from numbers to tensors, which is filled.
             suffix: String, added to the names of layers.
             copied: Index of the node whose output must have the shape of its
                 input, as this is a copy of a unit.

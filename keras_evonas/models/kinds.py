@@ -6,6 +6,7 @@ The width of a tensor is its last dimension.
 import keras
 
 L = keras.layers
+_A = keras.activations
 
 CONVOLUTIONS = (L.Conv1D, L.Conv2D, L.Conv3D)
 TRANSPOSED = (L.Conv1DTranspose, L.Conv2DTranspose, L.Conv3DTranspose)
@@ -63,16 +64,10 @@ KEEPING_POSITIVE = (L.Dropout, L.MaxPooling2D, L.AveragePooling2D)
 
 # Activations that are positive exactly where their input is.
 SIGN_KEEPING_LAYERS = (L.ELU, L.LeakyReLU, L.PReLU, L.ReLU)
-_SIGN_KEEPING = {
-    keras.activations.elu,
-    keras.activations.gelu,
-    keras.activations.leaky_relu,
-    keras.activations.relu,
-    keras.activations.relu6,
-    keras.activations.selu,
-    keras.activations.silu,
-    keras.activations.tanh,
-}
+_SIGN_KEEPING = (
+    *(_A.elu, _A.gelu, _A.leaky_relu, _A.relu, _A.relu6, _A.selu, _A.silu),
+    _A.tanh,
+)
 
 
 def keeps_sign(layer: keras.Layer) -> bool:

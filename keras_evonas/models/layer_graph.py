@@ -43,21 +43,11 @@ class Node:
     def call(
         self, layer: keras.Operation, tensors: Mapping[int, keras.KerasTensor]
     ) -> dict[int, keras.KerasTensor]:
-        """Calls a layer in place of the node's own.
-
-        Args:
-            layer: The layer or operation to call.
-            tensors: Mapping that holds the tensors of `inputs`.
-
-        Returns:
-            Dictionary from the numbers of `outputs` to tensors.
-        """
-
-        def tensor_of(leaf: object) -> object:
-            return tensors[leaf.number] if isinstance(leaf, Ref) else leaf
-
-        args = keras.tree.map_structure(tensor_of, self.args)
-        kwargs = keras.tree.map_structure(tensor_of, self.kwargs)
+        """Calls a layer in place of the node's own; returns its outputs."""
+        args, kwargs = keras.tree.map_structure(
+            lambda x: tensors[x.number] if isinstance(x, Ref) else x,
+            (self.args, self.kwargs),
+        )
         results = keras.tree.flatten(layer(*args, **kwargs))
         return dict(zip(self.outputs, results, strict=True))
 
@@ -123,11 +113,8 @@ class Graph:
     @functools.cached_property
     def producers(self) -> dict[int, int]:
         """Index of the node that returns each tensor but the inputs."""
-        return {
-            number: index
-            for index, node in enumerate(self.nodes)
-            for number in node.outputs
-        }
+        nodes = enumerate(self.nodes)
+        return {number: i for i, node in nodes for number in node.outputs}
 
     @functools.cached_property
     def ancestors(self) -> list[frozenset[int]]:
@@ -154,14 +141,11 @@ def has_weights(layer: keras.Operation) -> bool:
 def graph_of(model: keras.Model, argument: str = "model") -> Graph:
     """Reads the graph of a Sequential or functional model.
 
-    The model is not changed.
+    The model is not changed. A model inside of the model is one node.
 
     Args:
         model: A built `keras.Model`.
         argument: String, the name of the user's argument, for the error.
-
-    Returns:
-        The graph. A model inside of the model is one node.
 
     Raises:
         TypeError: If it is no Keras model.

@@ -22,7 +22,8 @@ import tensorflow as tf
 from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.costs.inputs import fixed_batch_size
 from keras_evonas.models.costs.inputs import layers_within
-from keras_evonas.models.costs.inputs import states_kept
+from keras_evonas.models.costs.inputs import states_of
+from keras_evonas.models.costs.inputs import values_kept
 from keras_evonas.models.kinds import SIGN_KEEPING_LAYERS
 from keras_evonas.models.kinds import keeps_sign
 
@@ -55,7 +56,7 @@ def activation_overlap(model: keras.Model, x: Structure) -> float:
         return call
 
     layers = [one for one in layers_within(model) if keeps_sign(one)]
-    with _calls_replaced(layers, record), states_kept(model):
+    with _calls_replaced(layers, record), values_kept(states_of(model)):
         model(x, training=False)
     if not outputs:
         return -np.inf
@@ -82,12 +83,10 @@ def gradient_norm(model: keras.Model, x: Structure, y: Structure) -> float:
         The score.
     """
     _check_backend()
-    with states_kept(model), tf.GradientTape() as tape:
+    with values_kept(states_of(model)), tf.GradientTape() as tape:
         predictions = model(x, training=False)
         loss = model.compute_loss(x=x, y=y, y_pred=predictions, training=False)
-    weights = [weight.value for weight in model.trainable_variables]
-    gradients = [g for g in tape.gradient(loss, weights) if g is not None]
-    return float(sum(tf.norm(tf.convert_to_tensor(g)) for g in gradients))
+    return float(sum(tf.norm(slope) for _, slope in _slopes(tape, loss, model)))
 
 
 def synflow(model: keras.Model, x: Structure) -> float:
@@ -114,33 +113,37 @@ def synflow(model: keras.Model, x: Structure) -> float:
     layers = layers_within(model)
     kinds = (keras.layers.Softmax, *SIGN_KEEPING_LAYERS)
     squashing = [one for one in layers if isinstance(one, kinds)]
-    before = [(w, np.array(w)) for w in model.trainable_variables]
     linear, passed = _linear(layers), _calls_replaced(squashing, _identity)
-    try:
-        for weight, value in before:
-            weight.assign(np.abs(value))
-        with linear, passed, states_kept(model):
-            return _flow(model, ones) / examples
-    finally:
-        for weight, value in before:
-            weight.assign(value)
+    weights = model.trainable_variables
+    with linear, passed, values_kept([*weights, *states_of(model)]):
+        for weight in weights:
+            weight.assign(keras.ops.abs(weight))
+        return _flow(model, ones) / examples
 
 
 def _flow(model: keras.Model, ones: Structure) -> float:
-    weights = [weight.value for weight in model.trainable_variables]
     with tf.GradientTape() as tape:
         outputs = keras.tree.flatten(model(ones, training=False))
         total = sum(tf.reduce_sum(output) for output in outputs)
-    score = 0.0
-    for weight, gradient in zip(
-        weights, tape.gradient(total, weights), strict=True
-    ):
-        if gradient is not None:
-            flow = np.asarray(weight) * np.asarray(
-                tf.convert_to_tensor(gradient)
-            )
-            score += float(np.abs(flow).sum(dtype="float64"))
+    flows = [
+        np.abs(np.asarray(weight) * slope).sum(dtype="float64")
+        for weight, slope in _slopes(tape, total, model)
+    ]
+    score = float(sum(flows))
     return score if np.isfinite(score) else np.inf
+
+
+def _slopes(
+    tape: tf.GradientTape, total: tf.Tensor, model: keras.Model
+) -> list[tuple[tf.Variable, np.ndarray]]:
+    """Returns the weights on which a number depends, and its gradients."""
+    weights = [weight.value for weight in model.trainable_variables]
+    pairs = zip(weights, tape.gradient(total, weights), strict=True)
+    return [
+        (weight, np.asarray(tf.convert_to_tensor(gradient)))
+        for weight, gradient in pairs
+        if gradient is not None
+    ]
 
 
 @contextlib.contextmanager

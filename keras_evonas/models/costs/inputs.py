@@ -80,26 +80,20 @@ def is_stateful(layer: keras.Layer) -> bool:
 
 def states_of(model: keras.Model) -> list[keras.Variable]:
     """Returns what stateful recurrences keep beside the weights."""
-    states = [
-        state
-        for layer in layers_within(model)
-        if is_stateful(layer)
-        for state in keras.tree.flatten(layer.states)
-        if state is not None
-    ]
-    return list({id(state): state for state in states}.values())
+    stateful = [one for one in layers_within(model) if is_stateful(one)]
+    states = keras.tree.flatten([one.states for one in stateful])
+    return list({id(one): one for one in states if one is not None}.values())
 
 
 @contextlib.contextmanager
-def states_kept(model: keras.Model) -> Iterator[None]:
-    """Puts the states of a model back after a call of it."""
-    states = states_of(model)
-    before = [keras.ops.convert_to_numpy(state) for state in states]
+def values_kept(variables: Sequence[keras.Variable]) -> Iterator[None]:
+    """Puts the values of variables back at the end."""
+    before = [keras.ops.convert_to_numpy(one) for one in variables]
     try:
         yield
     finally:
-        for state, value in zip(states, before, strict=True):
-            state.assign(value)
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
 
 
 def layers_within(model: keras.Model) -> list[keras.Layer]:

@@ -1,4 +1,4 @@
-"""The costs of a network that was trained, and its latency."""
+"""The costs of a network that was trained."""
 
 import dataclasses
 import math
@@ -9,11 +9,8 @@ import warnings
 import keras
 import numpy as np
 
+from keras_evonas.models.costs import inputs
 from keras_evonas.models.costs.estimates import costs_of
-from keras_evonas.models.costs.inputs import InputShapes
-from keras_evonas.models.costs.inputs import fixed_batch_size
-from keras_evonas.models.costs.inputs import inputs_of
-from keras_evonas.models.costs.inputs import states_kept
 
 # Predictions during which TensorFlow traces, tunes kernels and fills caches.
 _WARM_UP = 5
@@ -23,7 +20,7 @@ def latency_ms(
     model: keras.Model,
     *,
     repeats: int = 30,
-    input_shapes: InputShapes | None = None,
+    input_shapes: inputs.InputShapes | None = None,
 ) -> float:
     """Measures the time of one prediction, after some to warm up.
 
@@ -51,14 +48,14 @@ def latency_ms(
             "`repeats` must be a positive number of predictions. Received: "
             f"repeats={repeats}."
         )
-    batch_size = fixed_batch_size(model) or 1
+    batch_size = inputs.fixed_batch_size(model) or 1
     # Zeros are legal everywhere: as indices of an embedding, as pixels.
     batch = keras.tree.map_structure(
         lambda tensor: np.zeros(tensor.shape, tensor.dtype),
-        inputs_of(model, input_shapes, batch_size),
+        inputs.inputs_of(model, input_shapes, batch_size),
     )
     times = []
-    with states_kept(model):
+    with inputs.values_kept(inputs.states_of(model)):
         for _ in range(_WARM_UP + repeats):
             start = time.perf_counter()
             model.predict_on_batch(batch)
@@ -79,7 +76,7 @@ class ModelCosts:
 
     latency: bool = False
     batch_size: int = 32
-    input_shapes: InputShapes | None = None
+    input_shapes: inputs.InputShapes | None = None
 
     def __call__(self, model: keras.Model) -> dict[str, float]:
         """Returns the numbers of `Costs`, and `latency_ms` if asked for.
@@ -88,14 +85,13 @@ class ModelCosts:
         traced, such as a model that was never called itself, has its number of
         parameters only, and a warning says so.
         """
+        shapes = self.input_shapes
         # `count_params` raises an error for a model that was never called.
         params = sum(math.prod(weight.shape) for weight in model.weights)
         costs: dict[str, float] = {"params": params}
         try:
             known = costs_of(
-                model,
-                batch_size=self.batch_size,
-                input_shapes=self.input_shapes,
+                model, batch_size=self.batch_size, input_shapes=shapes
             )
             costs |= dataclasses.asdict(known)
             del costs["unknown"]
@@ -103,9 +99,7 @@ class ModelCosts:
             _warn("costs", model, error, " but for its parameters")
         if self.latency:
             try:
-                costs["latency_ms"] = latency_ms(
-                    model, input_shapes=self.input_shapes
-                )
+                costs["latency_ms"] = latency_ms(model, input_shapes=shapes)
             except Exception as error:  # As above.
                 _warn("latency", model, error)
         return costs
