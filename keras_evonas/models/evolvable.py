@@ -294,12 +294,14 @@ def _check_free(layer: keras.Layer, calls: int) -> None:
     try:
         remade(layer)
     except Exception as error:  # Whatever a user's class raises.
+        # The first line of its message, if it has one.
+        reason, *_ = [*str(error).strip().splitlines(), ""]
         raise ValueError(
             f"The layer {layer.name!r} of `model` must have a `get_config` "
             "from which it can be made anew. Received: "
             f"a {type(layer).__name__}, which gives {type(error).__name__}: "
-            f"{str(error).strip().splitlines()[0]} Mark it fixed: "
-            f"`fixed=[{layer.name!r}]`, or give its class a `get_config`."
+            f"{reason} Mark it fixed: `fixed=[{layer.name!r}]`, or give its "
+            "class a `get_config`."
         ) from error
 
 

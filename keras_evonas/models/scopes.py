@@ -12,7 +12,9 @@ the helper before their own.
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from typing import Any
 from typing import TypeVar
+from typing import cast
 
 import keras
 import keras_tuner
@@ -40,7 +42,8 @@ def layer_choice(
         default: String, the default option. Defaults to the first.
 
     Returns:
-        The result of the function of the chosen option.
+        The result of the function of the chosen option; `None` inside of a
+        scope that is not active.
 
     Raises:
         ValueError: If there is no option, or `default` is none of them.
@@ -68,15 +71,15 @@ def layer_choice(
         with hp.name_scope(name), hp.name_scope(names[0]):
             return options[names[0]]()
     chosen = hp.Choice(name, names, default=default or names[0])
-    made: list[Made] = []
+    made: Any = None  # It stays so in a scope that is not active.
     for option, make in options.items():
         # The scopes of other options are opened too, so that keras-tuner
         # enters them when a tuner is made.
         with hp.conditional_scope(name, [option]):
             if option == chosen:
                 with hp.name_scope(name), hp.name_scope(option):
-                    made.append(make())
-    return made[0]
+                    made = make()
+    return cast(Made, made)
 
 
 def repeated(

@@ -323,6 +323,19 @@ class Configless(keras.layers.Layer):
         return self._function(inputs) * self.scale
 
 
+class Silent(keras.layers.Layer):
+    """A layer whose error has no message."""
+
+    def __init__(self):
+        super().__init__(name="silent")
+
+    def call(self, inputs):
+        return 2 * inputs
+
+    def get_config(self):
+        raise ValueError
+
+
 def with_layer(layer, calls=1):
     inputs = keras.Input((4,))
     x = keras.layers.Dense(4, activation="relu")(inputs)
@@ -345,6 +358,9 @@ def test_bad_models_are_named_with_a_way_out():
     shared = keras.layers.Dense(4, name="twin")
     with pytest.raises(ValueError, match=r"'twin'.*2 calls.*fixed=\['twin'\]"):
         evolvable(with_layer(shared, calls=2))
+    silent = with_layer(Silent())
+    with pytest.raises(ValueError, match=r"'silent'.*ValueError: .*fixed="):
+        evolvable(silent)
     custom = with_layer(Configless(lambda x: 2 * x))
     with pytest.raises(ValueError, match=r"'configless'.*get_config.*fixed="):
         evolvable(custom)

@@ -134,6 +134,18 @@ def test_helpers_nest():
     assert to_space(explored(nested)).size == one + one**2
 
 
+def test_a_scope_that_is_not_active_has_no_layers():
+    hp = keras_tuner.HyperParameters()
+    hp.Boolean("deep", default=False)
+    options = {"a": lambda: "a", "b": lambda: "b"}
+    with hp.conditional_scope("deep", [True]):
+        assert layer_choice(hp, "mixer", options) is None
+        assert repeated(hp, "hidden", 1, 3, lambda i: i) == []
+        layer = block(hp, "drop", lambda: keras.layers.Dense(1))
+        assert isinstance(layer, keras.layers.Identity)
+    assert [one.name for one in hp.space] == ["deep", "mixer", "hidden", "drop"]
+
+
 def test_an_absent_block_lets_everything_through():
     hp = keras_tuner.HyperParameters()
     layer = block(hp, "drop", lambda: keras.layers.Dense(1), default=False)
