@@ -71,14 +71,7 @@ class Bounds:
 
 @dataclasses.dataclass(frozen=True)
 class ModelGene:
-    """One gene of a model.
-
-    Args:
-        name: String.
-        values: Its values.
-        default: The value of the model.
-        nodes: Indices of the nodes that it changes.
-    """
+    """One gene: its values, the model's own, and the nodes that it changes."""
 
     name: str
     values: tuple[Any, ...]
@@ -230,9 +223,7 @@ def _activation_genes(
 def _normalization_genes(
     graph: Graph, free: Sequence[int], bounds: Bounds
 ) -> Iterator[ModelGene]:
-    names = {
-        index: normalization_of(graph.nodes[index].layer) for index in free
-    }
+    names = {i: normalization_of(graph.nodes[i].layer) for i in free}
     if not any(type(n.layer) in kinds.NORMALIZATIONS for n in graph.nodes):
         bare = [index for index in free if takes_normalization(graph, index)]
         names |= dict.fromkeys(bare, "none")
@@ -294,10 +285,9 @@ def takes_dropout(graph: Graph, index: int) -> bool:
 
 def _only_shapes_output(graph: Graph, index: int) -> bool:
     """Returns whether only an activation comes between node and output."""
-    outputs, consumers = graph.output_numbers, graph.consumers
     (number,) = graph.nodes[index].outputs
-    while number not in outputs:
-        following = consumers[number]
+    while number not in graph.output_numbers:
+        following = graph.consumers[number]
         if len(following) != 1:
             return False
         node = graph.nodes[following[0]]

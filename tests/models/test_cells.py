@@ -153,7 +153,7 @@ def test_networks_train(name):
     ("make", "words"),
     [
         (lambda: CellNetwork((8, 8), TEN), "`input_shape`"),
-        (lambda: CellNetwork((8, 8, 1), TEN, nodes=1), "`nodes`"),
+        (lambda: CellNetwork((8, 8, 1), TEN, nodes=1), "`nodes` must be an"),
         (lambda: CellNetwork((8, 8, 1), TEN, operations=["x"]), "`operations`"),
         (lambda: CellNetwork((8, 8, 1), TEN, reduction="no"), "`reduction`"),
         (lambda: MobileNetwork((8, 8, 1), TEN, kernels=(4,)), "`kernels`"),
