@@ -45,11 +45,12 @@ ARROWS = {
     "oracles": {"blas", "evolution", "hyperparameters", "models", "project"},
     "project": {"evolution"},
     "reports": {"__init__", "evolution", "project"},
+    "supernets": {"evolution", "models", "project", "training"},
     "testing": {"evolution", "execution"},
     "training": {"fresh_thread", "project"},
     "tuners": {
         *("evolution", "execution", "hyperparameters", "models", "oracles"),
-        *("project", "reports", "training"),
+        *("project", "reports", "supernets", "training"),
     },
 }
 # Sections of CONTRIBUTING.md, and the most files that their first paragraph and

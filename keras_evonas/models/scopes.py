@@ -13,8 +13,10 @@ the helper before their own.
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import Protocol
 from typing import TypeVar
 from typing import cast
+from typing import runtime_checkable
 
 import keras
 import keras_tuner
@@ -23,6 +25,37 @@ from keras_evonas.models import asking
 from keras_evonas.models import checks
 
 Made = TypeVar("Made")
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """Hyperparameters with which the helpers build all options at once.
+
+    A supernet is built with them; see `keras_evonas.supernets`. The arguments
+    are those of the helpers, checked.
+    """
+
+    def share_options(
+        self,
+        name: str,
+        options: Mapping[str, Callable[[], Any]],
+        default: str,
+    ) -> Any:  # noqa: ANN401
+        """Returns one layer in place of all options of `layer_choice`."""
+
+    def share_parts(
+        self,
+        name: str,
+        bounds: tuple[int, int],
+        make: Callable[[int], Any],
+        default: int,
+    ) -> list[Any]:
+        """Returns all parts of `repeated`, those that may be absent mixed."""
+
+    def share_block(
+        self, name: str, make: Callable[[], Any], default: bool
+    ) -> Any:  # noqa: ANN401
+        """Returns one layer in place of a `block` and of its absence."""
 
 
 def layer_choice(
@@ -70,6 +103,9 @@ def layer_choice(
     if len(names) == 1:
         with hp.name_scope(name), hp.name_scope(names[0]):
             return options[names[0]]()
+    if isinstance(hp, Sharing):
+        shared: Made = hp.share_options(name, options, default or names[0])
+        return shared
     chosen = hp.Choice(name, names, default=default or names[0])
     made: Any = None  # It stays so in a scope that is not active.
     for option, make in options.items():
@@ -120,13 +156,16 @@ def repeated(
     bounds = checks.check_bounds(
         "(min_value, max_value)", (min_value, max_value), 0
     )
+    default = bounds[0] if default is None else default
+    if isinstance(hp, Sharing) and bounds[0] < bounds[1]:
+        return hp.share_parts(name, bounds, make, default)
     return asking.repeated(
         hp,
         name,
         bounds,
         make,
         prefix=f"{name}/",
-        default=bounds[0] if default is None else default,
+        default=default,
         absent=False,
     )
 
@@ -156,6 +195,9 @@ def block(
     x = block(hp, "dropout", lambda: Dropout(hp.Float("rate", 0.1, 0.5)))(x)
     ```
     """
+    if isinstance(hp, Sharing):
+        shared: Made = hp.share_block(name, make, default)
+        return shared
     present = hp.Boolean(name, default=default)
     with hp.conditional_scope(name, [True]):
         if present:

@@ -1,0 +1,121 @@
+"""A layer that holds every option of a choice, and the gates that mix them."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Protocol
+
+import keras
+import tensorflow as tf
+
+from keras_evonas.models.costs.inputs import Structure
+from keras_evonas.models.costs.inputs import is_stateful
+
+Branch = Callable[[], tf.Tensor]
+
+
+class Gate(Protocol):
+    """Makes one output of the options of a choice."""
+
+    def __call__(self, branches: Sequence[Branch]) -> tf.Tensor:
+        """Returns the output, and calls the branches that it needs."""
+
+    def branch_of(self, index: int) -> int:
+        """Returns the number of the branch for a value of the gene."""
+
+    @property
+    def chosen(self) -> tf.Tensor | None:
+        """The number of the one branch that is called, `None` if all are."""
+
+
+class MixedLayer(keras.layers.Layer):
+    """All options of a choice in one layer.
+
+    Args:
+        choice: String, the name of the hyperparameter, for messages.
+        options: Mapping from names to layers. They take the same input and
+            return outputs of one shape.
+        gate: Mixes their outputs.
+
+    Raises:
+        ValueError: If an option is no layer or keeps a state between batches;
+            when it is called first, if the shapes of the outputs differ.
+    """
+
+    def __init__(
+        self, choice: str, options: dict[str, keras.layers.Layer], gate: Gate
+    ) -> None:
+        super().__init__()
+        for name, layer in options.items():
+            _check_option(choice, name, layer)
+        self.choice = choice
+        self.option_names = tuple(options)
+        self.options = list(options.values())
+        self.gate = gate
+        for layer in self._flatten_layers(include_self=False):
+            if is_stateful(layer):
+                raise ValueError(
+                    f"The options of '{choice}' must not keep a state between "
+                    "batches to share a supernet. Received: the layer "
+                    f"{layer.name!r} of {type(layer).__name__}. Pass "
+                    "`stateful=False`."
+                )
+
+    def build(self, input_shape: Structure) -> None:
+        """Creates the weights of all options, which `call` may not reach."""
+        self.compute_output_spec(_specs_of(input_shape))
+        self.built = True
+
+    def compute_output_spec(
+        self,
+        inputs: Structure,
+        training: bool | None = None,
+    ) -> keras.KerasTensor:
+        """Returns the one shape that all options return."""
+        del training
+        specs = [option(inputs) for option in self.options]
+        shapes = [
+            tuple(one.shape) if isinstance(one, keras.KerasTensor) else one
+            for one in specs
+        ]
+        if any(shape != shapes[0] for shape in shapes):
+            found = ", ".join(
+                f"'{name}' {shape}"
+                for name, shape in zip(self.option_names, shapes, strict=True)
+            )
+            raise ValueError(
+                f"The options of '{self.choice}' must return outputs of one "
+                f"shape to share a supernet. Received: {found} for inputs of "
+                f"{keras.tree.map_structure(lambda x: x.shape, inputs)}. Let "
+                'them keep the resolution (`padding="same"`, `strides=1`) and '
+                "return the same number of channels, for instance by a "
+                "convolution with `kernel_size=1` behind."
+            )
+        return keras.KerasTensor(shapes[0], specs[0].dtype)
+
+    def call(
+        self,
+        inputs: Structure,
+        training: bool | None = None,
+    ) -> tf.Tensor:
+        """Applies what the gate chooses, or mixes it."""
+
+        def branch(option: keras.layers.Layer) -> Branch:
+            return lambda: option(inputs, training=training)
+
+        return self.gate([branch(option) for option in self.options])
+
+
+def _check_option(choice: str, name: str, layer: object) -> None:
+    if not isinstance(layer, keras.layers.Layer):
+        raise ValueError(
+            f"The options of '{choice}' must return layers to share a "
+            f"supernet. Received: {layer!r} from the option '{name}'. Return "
+            "the layer without calling it, several as a `keras.Sequential`."
+        )
+
+
+def _specs_of(shapes: Structure) -> Structure:
+    is_shape = all(isinstance(x, int | None) for x in shapes)
+    if is_shape:
+        return keras.KerasTensor(tuple(shapes), keras.config.floatx())
+    return [_specs_of(shape) for shape in shapes]

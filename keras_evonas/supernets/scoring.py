@@ -1,0 +1,142 @@
+"""Scores of networks with shared weights."""
+
+import contextlib
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_evonas.models.costs.inputs import Structure
+from keras_evonas.supernets.supernet import Supernet
+from keras_evonas.training.arrays import Arrays
+from keras_evonas.training.programs import validation
+
+
+class Scorer:
+    """Scores networks of a supernet on data in memory.
+
+    The moving averages of batch normalization are those of all paths, and
+    wrong for each of them. So they are calibrated first: set to the mean of
+    the statistics of some training batches on this path (Guo et al., 2020,
+    section 3.3). Scores do not depend on what was scored before, and leave
+    the supernet as it was.
+
+    Args:
+        supernet: The supernet.
+        held_out: The data to score on.
+        calibration: Training data to calibrate with, read in their order;
+            `None` to leave moving averages as they are.
+    """
+
+    def __init__(
+        self, supernet: Supernet, held_out: Arrays, calibration: Arrays | None
+    ) -> None:
+        self._supernet = supernet
+        self._states = supernet.network.non_trainable_variables
+        spec = tf.TensorSpec([len(supernet.genes)], tf.int32)
+        layers = normalizations_of(supernet)
+
+        def take(path: tf.Tensor) -> None:
+            supernet.take(path)
+            if calibration is not None and layers:
+                _calibrate(layers, supernet.network, calibration)
+
+        self._take = tf.function(take, input_signature=[spec], autograph=False)
+        self._validate = validation(supernet.network, held_out)
+
+    def score(self, path: Sequence[int] | np.ndarray) -> dict[str, float]:
+        """Returns the metrics of the network on a path."""
+        kept = [tf.identity(state.value) for state in self._states]
+        try:
+            self._take(tf.constant(path, tf.int32))
+            logs = self._validate()
+        finally:
+            for state, value in zip(self._states, kept, strict=True):
+                state.assign(value)
+        return {name: float(value) for name, value in logs.items()}
+
+
+def calibrate(model: keras.Model, batches: Sequence[Structure]) -> None:
+    """Sets moving averages to the mean of the statistics of some batches.
+
+    Args:
+        model: A built model, such as a network cut out of a supernet. Its
+            layers of batch normalization are changed.
+        batches: Batches of inputs, as the model takes them.
+    """
+    layers = normalizations_of(model)
+    seeds = [v for v in model.non_trainable_variables if v.dtype == "uint32"]
+    kept = [seed.numpy() for seed in seeds]
+    for number, batch in enumerate(batches if layers else ()):
+        with _averaging(layers, number / (number + 1)):
+            model(batch, training=True)
+    for seed, value in zip(seeds, kept, strict=True):
+        seed.assign(value)
+
+
+def normalizations_of(
+    model: keras.Model,
+) -> list[keras.layers.BatchNormalization]:
+    """Returns the layers of batch normalization, wherever they are inside."""
+    kind = keras.layers.BatchNormalization
+    inside = _Holder(model).layers_inside()
+    return [layer for layer in inside if isinstance(layer, kind)]
+
+
+class _Holder(keras.layers.Layer):
+    """Finds layers that are attributes of others, too."""
+
+    def __init__(self, layer: keras.layers.Layer) -> None:
+        super().__init__()
+        self.held = layer
+
+    def layers_inside(self) -> list[keras.layers.Layer]:
+        return list(self._flatten_layers(include_self=False))
+
+
+@contextlib.contextmanager
+def _averaging(
+    layers: Sequence[keras.layers.BatchNormalization],
+    momentum: float | tf.Tensor,
+) -> Iterator[None]:
+    """Gives layers another momentum, a number or a tensor."""
+    before = [layer.momentum for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum = momentum
+        yield
+    finally:
+        for layer, own in zip(layers, before, strict=True):
+            layer.momentum = own
+
+
+def _calibrate(
+    layers: Sequence[keras.layers.BatchNormalization],
+    call: Callable[..., object],
+    data: Arrays,
+) -> None:
+    """Does in a graph what `calibrate` does."""
+
+    def body(number: tf.Tensor) -> tuple[tf.Tensor]:
+        before = tf.cast(number, tf.float32)
+        with _averaging(layers, before / (before + 1.0)):
+            call(_inputs_of(data.cut(number), data), training=True)
+        return (number + 1,)
+
+    tf.while_loop(
+        lambda number: number < data.steps,
+        body,
+        (tf.constant(0),),
+        parallel_iterations=1,
+    )
+
+
+def _inputs_of(batch: Structure, data: Arrays) -> Structure:
+    x, *_ = keras.utils.unpack_x_y_sample_weight(batch)
+    size = data.static_batch_size
+    return keras.tree.map_structure(
+        lambda leaf: tf.ensure_shape(leaf, [size, *leaf.shape[1:]]), x
+    )

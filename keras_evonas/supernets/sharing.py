@@ -1,0 +1,196 @@
+"""Hyperparameters of a build in which every choice is made at once."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import TypeAlias
+
+import keras
+import keras_tuner
+import tensorflow as tf
+
+from keras_evonas.models.costs.inputs import Structure
+from keras_evonas.supernets.mixed import Branch
+from keras_evonas.supernets.mixed import Gate
+from keras_evonas.supernets.mixed import MixedLayer
+
+Values: TypeAlias = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class SharedGene:
+    """A hyperparameter whose every value has its place in the supernet.
+
+    Args:
+        name: Its name, with the scopes that it was asked for in.
+        values: All its values, in their order.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+
+    def index_of(self, value: object) -> int:
+        """Returns the place of a value.
+
+        Raises:
+            ValueError: If the gene does not have it.
+        """
+        if value not in self.values:
+            raise ValueError(
+                f"'{self.name}' must be one of {list(self.values)}. Received: "
+                f"{value!r}. Pass values of the hypermodel that the supernet "
+                "was made of."
+            )
+        return self.values.index(value)
+
+
+# Makes the gate of a gene, given the branch that each of its values takes.
+GateMaker: TypeAlias = Callable[[SharedGene, tuple[int, ...]], Gate]
+
+
+class PathGate:
+    """Calls the one branch that a path takes.
+
+    Args:
+        index: Variable, the place of the gene's value on the path.
+        branches: The number of the branch for each value of the gene.
+    """
+
+    def __init__(self, index: tf.Variable, branches: tuple[int, ...]) -> None:
+        self._index = index
+        self._branches = branches
+
+    def branch_of(self, index: int) -> int:
+        """Returns the number of the branch for a value of the gene."""
+        return self._branches[index]
+
+    @property
+    def chosen(self) -> tf.Tensor:
+        """The number of the branch that the path takes."""
+        if self._branches == tuple(range(len(self._branches))):
+            return tf.convert_to_tensor(self._index)
+        return tf.gather(tf.constant(self._branches), self._index)
+
+    def __call__(self, branches: Sequence[Branch]) -> tf.Tensor:
+        """Calls the branch; see `Gate`."""
+        return tf.switch_case(self.chosen, list(branches))
+
+
+class SharingHyperParameters(keras_tuner.HyperParameters):
+    """Hyperparameters with which the helpers of `models` build all options.
+
+    What is asked for in other ways gets the value of `held`, or its default.
+
+    Args:
+        gate_of: Makes the gate of a mixed layer.
+        held: Values by name.
+
+    Attributes:
+        genes: The genes that are shared, by name, in the order in which they
+            were asked for.
+    """
+
+    def __init__(self, gate_of: GateMaker, held: Values | None = None) -> None:
+        super().__init__()
+        self.values = dict(held or {})
+        self.genes: dict[str, SharedGene] = {}
+        self._gate_of = gate_of
+
+    def share_options(
+        self,
+        name: str,
+        options: Mapping[str, Callable[[], Any]],
+        default: str,
+    ) -> MixedLayer:
+        """Builds all options; see `keras_evonas.models.layer_choice`."""
+        names = list(options)
+        self.Choice(name, names, default=default)
+        gene = self._shared(name, names)
+        made = {}
+        for option, make in options.items():
+            scope = self._chosen(name, option, [option])
+            with scope, self.name_scope(name), self.name_scope(option):
+                made[option] = make()
+        return self._mixed(gene, made, range(len(names)))
+
+    def share_parts(
+        self,
+        name: str,
+        bounds: tuple[int, int],
+        make: Callable[[int], Any],
+        default: int,
+    ) -> list[Any]:
+        """Builds all parts; see `keras_evonas.models.repeated`."""
+        low, high = bounds
+        numbers = list(range(low, high + 1))
+        self.Choice(name, numbers, default=default)
+        gene = self._shared(name, numbers)
+        parts: list[Any] = []
+        for index in range(high):
+            with contextlib.ExitStack() as scopes:
+                if index >= low:
+                    active = list(range(index + 1, high + 1))
+                    scopes.enter_context(self._chosen(name, high, active))
+                scopes.enter_context(self.name_scope(f"{name}/{index}"))
+                part = make(index)
+            if index >= low:
+                part = self._optional(
+                    gene, part, [int(number > index) for number in numbers]
+                )
+            parts.append(part)
+        return parts
+
+    def share_block(
+        self, name: str, make: Callable[[], Any], default: bool
+    ) -> MixedLayer:
+        """Builds a part; see `keras_evonas.models.block`."""
+        self.Boolean(name, default=default)
+        gene = self._shared(name, [False, True])
+        with self._chosen(name, True, [True]), self.name_scope(name):
+            part = make()
+        return self._optional(gene, part, [0, 1])
+
+    def _shared(self, name: str, values: Sequence[Any]) -> SharedGene:
+        full = self._get_name(name)
+        gene = SharedGene(name=full, values=tuple(values))
+        known = self.genes.setdefault(full, gene)
+        if known.values != gene.values:
+            raise ValueError(
+                f"'{full}' must have the same options wherever it is asked "
+                f"for. Received: {list(values)} after {list(known.values)}. "
+                "Give the choices different names."
+            )
+        return known
+
+    @contextlib.contextmanager
+    def _chosen(
+        self, name: str, value: object, active: list[Any]
+    ) -> Iterator[None]:
+        """Opens a conditional scope, as if a value had been chosen."""
+        full = self._get_name(name)
+        before = self.values[full]
+        self.values[full] = value
+        try:
+            with self.conditional_scope(name, active):
+                yield
+        finally:
+            self.values[full] = before
+
+    def _optional(
+        self,
+        gene: SharedGene,
+        part: Structure,
+        branches: Sequence[int],
+    ) -> MixedLayer:
+        options = {"absent": keras.layers.Identity(), "present": part}
+        return self._mixed(gene, options, branches)
+
+    def _mixed(
+        self, gene: SharedGene, made: dict[str, Any], branches: Sequence[int]
+    ) -> MixedLayer:
+        gate = self._gate_of(gene, tuple(branches))
+        return MixedLayer(gene.name, made, gate)

@@ -1,0 +1,257 @@
+"""Training a supernet path by path, so that it can be taken up again."""
+
+import dataclasses
+import io
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.project.files import WAY_OUT
+from keras_evonas.project.files import read_json
+from keras_evonas.project.files import write_bytes
+from keras_evonas.project.files import write_json
+from keras_evonas.supernets.samplers import FairPaths
+from keras_evonas.supernets.samplers import Sampler
+from keras_evonas.supernets.samplers import UniformPaths
+from keras_evonas.supernets.supernet import Supernet
+from keras_evonas.training.arguments import FitArguments
+from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
+from keras_evonas.training.arrays import arrays_of
+from keras_evonas.training.parts import Part
+from keras_evonas.training.parts import parts_of
+from keras_evonas.training.programs import prepare
+
+_SAMPLERS: dict[str, Sampler] = {"uniform": UniformPaths(), "fair": FairPaths()}
+# Paths drawn for an epoch whose number of steps is not known.
+_STEPS = 1024
+_STATE = "supernet.json"
+# Arguments of `fit` that stay with the search.
+_LEFT_OUT = (
+    *("epochs", "initial_epoch", "verbose", "callbacks", "validation_data"),
+    *("validation_split", "validation_steps", "validation_batch_size"),
+    "validation_freq",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SinglePath:
+    """How a supernet is trained and scored; made by `single_path`."""
+
+    epochs: int
+    sampler: Sampler
+    calibration: int
+
+
+def single_path(
+    epochs: int = 40,
+    *,
+    sampler: Sampler | str = "uniform",
+    calibration: int = 512,
+) -> SinglePath:
+    """Trains one path of a supernet in each step, or a few.
+
+    Args:
+        epochs: Integer, the epochs that the supernet is trained for. Defaults
+            to 40.
+        sampler: `"uniform"`: each step draws one path (Guo et al., 2020);
+            `"fair"`: each step takes as many paths as the largest choice has
+            options, so that every option is trained once (Chu et al., 2021),
+            and takes as many times longer; or a `Sampler`. Defaults to
+            `"uniform"`.
+        calibration: Integer, the number of training examples from which the
+            moving averages of batch normalization are computed for each
+            network before it is scored; 0 for none. Defaults to 512.
+
+    Returns:
+        The training, for `OneShotTuner(sharing=...)`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+    check_positive_integer("epochs", epochs)
+    if isinstance(sampler, str):
+        if sampler not in _SAMPLERS:
+            raise ValueError(
+                f"`sampler` must be one of {list(_SAMPLERS)} or a `Sampler`. "
+                f"Received: sampler={sampler!r}."
+            )
+        sampler = _SAMPLERS[sampler]
+    elif not callable(getattr(sampler, "paths", None)):
+        raise TypeError(
+            f"`sampler` must be one of {list(_SAMPLERS)} or a `Sampler`. "
+            f"Received: sampler={sampler!r} of type {type(sampler).__name__}."
+        )
+    if calibration:
+        check_positive_integer("calibration", calibration)
+    return SinglePath(epochs=epochs, sampler=sampler, calibration=calibration)
+
+
+def train(
+    supernet: Supernet,
+    sharing: SinglePath,
+    arguments: FitArguments,
+    *,
+    seed: int,
+    folder: pathlib.Path,
+    say: Callable[[str], object] = print,
+) -> None:
+    """Trains a supernet, or what is left of its training.
+
+    After each epoch its weights, the optimizer's memory and the number of the
+    epoch are written. Called again, it goes on from there, to the same end.
+
+    Args:
+        supernet: The supernet, just made.
+        sharing: How to train it.
+        arguments: The arguments of `fit`.
+        seed: Integer, the seed of paths and of the order of examples.
+        folder: Where to write.
+        say: Prints a line.
+
+    Raises:
+        ValueError: If `folder` holds another supernet.
+    """
+    state = _State(supernet, sharing, seed, folder)
+    done = state.load()
+    if done >= sharing.epochs:
+        return
+    data, steps = _data_of(arguments)
+    training = parts_of(arguments)[0]
+    _prepare(supernet, training)
+    keras.utils.set_random_seed(seed)
+    feeder = _Feeder(sharing, steps or _STEPS, seed, state, say)
+    supernet.fit(
+        **data,
+        epochs=sharing.epochs,
+        initial_epoch=done,
+        callbacks=[*(arguments.callbacks or ()), feeder],
+        verbose=0,
+    )
+
+
+def is_trained(sharing: SinglePath, folder: pathlib.Path) -> bool:
+    """Returns whether a folder holds a supernet that is trained to its end."""
+    path = folder / _STATE
+    return path.exists() and read_json(path)["epoch"] >= sharing.epochs
+
+
+class _State:
+    """A supernet in a folder: its weights, and how far it is trained."""
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        sharing: SinglePath,
+        seed: int,
+        folder: pathlib.Path,
+    ) -> None:
+        self._folder = folder
+        self._variables = [
+            *supernet.network.variables,
+            *supernet.network.optimizer.variables,
+        ]
+        self._identity = {
+            "fingerprint": supernet.fingerprint,
+            "sampler": repr(sharing.sampler),
+            "seed": seed,
+        }
+
+    def load(self) -> int:
+        """Restores the weights; returns the number of epochs done."""
+        path = self._folder / _STATE
+        if not path.exists():
+            return 0
+        saved = read_json(path)
+        for name, value in self._identity.items():
+            if saved[name] != value:
+                raise ValueError(
+                    f"'{self._folder}' holds another supernet: its {name} is "
+                    f"{saved[name]!r}. Received: {value!r}. {WAY_OUT}"
+                )
+        with np.load(self._folder / saved["weights"]) as arrays:
+            for number, variable in enumerate(self._variables):
+                variable.assign(arrays[f"{number}"])
+        return int(saved["epoch"])
+
+    def save(self, epoch: int) -> None:
+        """Writes the weights after so many epochs."""
+        buffer = io.BytesIO()
+        arrays = {f"{n}": v.numpy() for n, v in enumerate(self._variables)}
+        np.savez(buffer, **arrays)
+        # Two names in turn: the file of the epoch before stays whole.
+        name = f"weights_{epoch % 2}.npz"
+        write_bytes(self._folder / name, buffer.getvalue())
+        content = {**self._identity, "epoch": epoch, "weights": name}
+        write_json(self._folder / _STATE, content)
+
+
+class _Feeder(keras.callbacks.Callback):
+    """Sets the paths of each epoch, and saves the supernet after it."""
+
+    def __init__(
+        self,
+        sharing: SinglePath,
+        steps: int,
+        seed: int,
+        state: _State,
+        say: Callable[[str], object],
+    ) -> None:
+        super().__init__()
+        self._sharing = sharing
+        self._steps = steps
+        self._seed = seed
+        self._state = state
+        self._say = say
+        self._begun = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        del logs
+        self._begun = time.perf_counter()
+        sizes = self.model.sizes
+        sampler = self._sharing.sampler
+        paths = sampler.paths(sizes, self._steps, (self._seed, epoch))
+        self.model.set_paths(paths)
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        self._state.save(epoch + 1)
+        seconds = time.perf_counter() - self._begun
+        metrics = ", ".join(
+            f"{name} {float(value):.4g}" for name, value in (logs or {}).items()
+        )
+        self._say(
+            f"Supernet: epoch {epoch + 1} of {self._sharing.epochs}, "
+            f"{seconds:.1f} s: {metrics}"
+        )
+
+
+def _data_of(arguments: FitArguments) -> tuple[dict[str, Any], int | None]:
+    """Returns arguments of `fit` for the training data, and their steps."""
+    arrays = arrays_of(arguments)
+    if arrays is None:
+        data = arguments.data_and_steps()
+        kept = {n: x for n, x in data.items() if n not in _LEFT_OUT}
+        return kept, arguments.steps_per_epoch
+    training, _ = arrays
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(training.tensors)
+    data = {"x": x, "y": y, "sample_weight": weight}
+    size = arguments.batch_size or DEFAULT_BATCH_SIZE
+    return {
+        **data,
+        "batch_size": size,
+        "shuffle": training.shuffle,
+    }, training.steps
+
+
+def _prepare(supernet: Supernet, training: Part) -> None:
+    """Creates the variables of metrics, so that nothing is traced twice."""
+    batch = training.batch()
+    if batch is not None:
+        rows = keras.tree.flatten(batch)[0].shape[0]
+        prepare(supernet.network, batch, rows)

@@ -1,0 +1,341 @@
+"""`Supernet`: one network that holds every network of a hypermodel."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import TypeAlias
+
+import keras
+import keras_tuner
+import numpy as np
+import tensorflow as tf
+
+from keras_evonas.models.costs.estimates import Hypermodel
+from keras_evonas.models.costs.estimates import builder_of
+from keras_evonas.models.costs.inputs import Structure
+from keras_evonas.models.layer_graph import Graph
+from keras_evonas.models.layer_graph import graph_of
+from keras_evonas.supernets import held as held_lib
+from keras_evonas.supernets.mixed import MixedLayer
+from keras_evonas.supernets.sharing import PathGate
+from keras_evonas.supernets.sharing import SharedGene
+from keras_evonas.supernets.sharing import SharingHyperParameters
+from keras_evonas.supernets.sharing import Values
+from keras_evonas.supernets.updates import GatedUpdates
+
+Logs: TypeAlias = dict[str, Any]
+Path: TypeAlias = Sequence[int] | np.ndarray
+
+
+class Supernet(keras.Model):
+    """Every network of a hypermodel in one, with weights that they share.
+
+    One-shot architecture search (Bender et al., 2018) in its single-path form
+    (Guo et al., 2020): each training step takes one path, on which each choice
+    has one option. What `layer_choice`, `repeated` and `block` of
+    `keras_evonas.models` ask for is shared: all options are built, and a path
+    says which are called. All other hyperparameters are held at one value.
+
+    It is compiled as the hypermodel compiles its networks, and trained by
+    `fit`, with `set_paths` before each epoch; `OneShotTuner` does both.
+
+    Args:
+        hypermodel: A `keras_tuner.HyperModel`, or a function that takes
+            hyperparameters and returns a compiled Sequential or functional
+            model.
+        held: Mapping from names of hyperparameters that are not shared to the
+            values that they are held at. Defaults to their defaults.
+
+    Attributes:
+        genes: The shared genes, in the order of a path.
+        held: Dictionary of all hyperparameters that are held, with their
+            values.
+
+    Raises:
+        ValueError: If there is nothing to share, if options do not fit
+            together, or if a hyperparameter that changes the network in other
+            ways is not in `held`.
+
+    Example:
+
+    ```python
+    supernet = Supernet(build_model)
+    supernet.fit(x, y, epochs=20)  # uniform paths
+    model = supernet.subnet({"layer_0": "conv_3x3", "layer_1": "skip"})
+    ```
+    """
+
+    def __init__(
+        self, hypermodel: Hypermodel, *, held: Values | None = None
+    ) -> None:
+        super().__init__()
+        plan = held_lib.plan(hypermodel, held)
+        self.held = dict(plan.held)
+        self._build_plain = builder_of(hypermodel)
+        self._index_of: dict[str, tf.Variable] = {}
+        hp = SharingHyperParameters(self._path_gate, self.held)
+        self.network = self._build_plain(hp)
+        self.genes = tuple(hp.genes.values())
+        _check_network(self.network)
+        self.mixed = [
+            one for one in self._flatten_layers() if isinstance(one, MixedLayer)
+        ]
+        self.built = True
+        self._updates = GatedUpdates(
+            self.mixed, self.network.optimizer, self.network.trainable_weights
+        )
+        self._passes = 1
+        self._paths = tf.Variable(
+            np.zeros([1, 1, len(self.genes)], np.int32),
+            shape=[None, None, len(self.genes)],
+            trainable=False,
+        )
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.compile(optimizer=self.network.optimizer, jit_compile=False)
+
+    def _path_gate(
+        self, gene: SharedGene, branches: tuple[int, ...]
+    ) -> PathGate:
+        if gene.name not in self._index_of:
+            index = tf.Variable(0, dtype=tf.int32, trainable=False)
+            self._index_of[gene.name] = index
+        return PathGate(self._index_of[gene.name], branches)
+
+    # Paths.
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of values of each gene."""
+        return tuple(len(gene.values) for gene in self.genes)
+
+    def path_of(self, values: Values) -> np.ndarray:
+        """Returns the path of a network.
+
+        Args:
+            values: Mapping from names to values, or `HyperParameters`. Genes
+                that are left out, or not active, get their first value;
+                hyperparameters that are held may be among them.
+
+        Returns:
+            `(genes,)` array of integers, the place of each gene's value.
+
+        Raises:
+            ValueError: If a name or value is not of this supernet.
+        """
+        if isinstance(values, keras_tuner.HyperParameters):
+            values = values.values
+        names = {gene.name for gene in self.genes}
+        for name, value in values.items():
+            if name in names or name.startswith("tuner/"):
+                continue
+            if name not in self.held or self.held[name] != value:
+                raise ValueError(
+                    "`values` must be those of a network of this supernet. "
+                    f"Received: {name}={value!r}. It shares {sorted(names)} "
+                    f"and holds {self.held}."
+                )
+        return np.array(
+            [
+                gene.index_of(values[gene.name]) if gene.name in values else 0
+                for gene in self.genes
+            ],
+            np.int32,
+        )
+
+    def values_of(self, path: Path) -> dict[str, Any]:
+        """Returns the values of all shared genes on a path."""
+        return {
+            gene.name: gene.values[int(index)]
+            for gene, index in zip(self.genes, path, strict=True)
+        }
+
+    def take(self, path: tf.Tensor | np.ndarray) -> None:
+        """Calls the options of this path from now on."""
+        for number, gene in enumerate(self.genes):
+            self._index_of[gene.name].assign(path[number])
+
+    def set_paths(self, paths: np.ndarray) -> None:
+        """Sets the paths of the steps to come.
+
+        Args:
+            paths: `(steps, passes, genes)` array of integers. A step takes
+                each of its passes on the same batch, then updates the weights
+                once; after the last step the first one comes again.
+        """
+        paths = np.asarray(paths, np.int32)
+        if paths.shape[1] != self._passes:
+            self._passes = paths.shape[1]
+            self.train_function = None  # One pass needs no sum of gradients.
+        self._paths.assign(paths)
+        self._step.assign(0)
+
+    # Training, as Keras calls it.
+
+    def call(
+        self,
+        inputs: Structure,
+        training: bool | None = None,
+    ) -> Structure:
+        """Applies the network on the current path."""
+        return self.network(inputs, training=training)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The metrics of the networks."""
+        metrics: list[keras.metrics.Metric] = self.network.metrics
+        return metrics
+
+    def train_step(self, data: Structure) -> Logs:
+        """Takes the next paths on one batch; see `set_paths`."""
+        steps = tf.cast(tf.shape(self._paths)[0], tf.int64)
+        passes = self._paths[self._step % steps]
+        self._step.assign_add(1)
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+
+        def take(path: tf.Tensor) -> list[tf.Tensor]:
+            self.take(path)
+            return self._gradients(x, y, weight)
+
+        if self._passes == 1:
+            self._updates.apply(take(passes[0]))
+        else:
+            self._updates.apply_sum(passes, take)
+        logs: Logs = self.network.get_metrics_result()
+        return logs
+
+    def _gradients(
+        self,
+        x: Structure,
+        y: Structure,
+        weight: Structure,
+    ) -> list[tf.Tensor]:
+        """Returns the gradients as `keras.Model.train_step` does (3.15)."""
+        network = self.network
+        with tf.GradientTape() as tape:
+            outputs = network(x, training=True)
+            loss = network.compute_loss(
+                x=x, y=y, y_pred=outputs, sample_weight=weight, training=True
+            )
+            scaled = network.optimizer.scale_loss(loss)
+        tracker = next(m for m in network.metrics if m.name == "loss")
+        tracker.update_state(loss, sample_weight=tf.shape(_first(x))[0])
+        network.compute_metrics(x, y, outputs, sample_weight=weight)
+        weights = [w.value for w in network.trainable_weights]
+        gradients: list[tf.Tensor] = tape.gradient(
+            scaled,
+            weights,
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        return gradients
+
+    def test_step(self, data: Structure) -> Logs:
+        """Evaluates the current path on one batch."""
+        logs: Logs = self.network.test_step(data)
+        return logs
+
+    # Networks of it.
+
+    def subnet(self, values: Values) -> keras.Model:
+        """Cuts a network out, with its share of the weights.
+
+        Args:
+            values: As for `path_of`.
+
+        Returns:
+            The model that `hypermodel.build` makes of the values, compiled as
+            there. Its weights are copies. Moving averages of batch
+            normalization are those of all paths: calibrate them with
+            `keras_evonas.supernets.calibrate` before it predicts.
+        """
+        path = self.path_of(values)
+        hp = keras_tuner.HyperParameters()
+        hp.values = {**self.held, **self.values_of(path)}
+        model = self._build_plain(hp)
+        shared = self.weights_on(path)
+        own = list(_weights_on(model, {}))
+        shapes = [[tuple(w.shape) for w in some] for some in (own, shared)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                "`hypermodel` must build the same layers in a supernet and "
+                f"alone. Received: weights of the shapes {shapes[0]} alone, "
+                f"and {shapes[1]} in the supernet, for {hp.values}. Make "
+                "layers that depend on a choice by `layer_choice`, `repeated` "
+                "or `block`."
+            )
+        for weight, value in zip(own, shared, strict=True):
+            weight.assign(value)
+        return model
+
+    def weights_on(self, path: Path) -> list[keras.Variable]:
+        """Returns the weights on a path, in the order of its network's."""
+        index_of = {
+            gene.name: int(index)
+            for gene, index in zip(self.genes, path, strict=True)
+        }
+        return list(_weights_on(self.network, index_of))
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells this supernet from others: its genes, held values, shapes."""
+        content = {
+            "genes": [[gene.name, list(gene.values)] for gene in self.genes],
+            "held": self.held,
+            "shapes": [list(w.shape) for w in self.weights],
+        }
+        text = json.dumps(content, sort_keys=True, default=repr)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _check_network(model: keras.Model) -> None:
+    graph_of(model, "hypermodel")  # It raises what is no such model.
+    if not model.compiled:
+        raise ValueError(
+            "`hypermodel` must return a compiled model. Received: the model "
+            f"{model.name!r}, which is not. Call `model.compile(optimizer, "
+            "loss, metrics)` before it is returned."
+        )
+
+
+def _first(structure: Structure) -> tf.Tensor:
+    return keras.tree.flatten(structure)[0]
+
+
+def _ordered(graph: Graph) -> list[keras.layers.Layer]:
+    """Returns the layers with weights, each after those that it depends on.
+
+    The order follows from the connections alone, so that it is the same in a
+    network that lacks some layers without weights.
+    """
+    found: dict[int, keras.layers.Layer] = {}
+    seen: set[int] = set()
+
+    def visit(number: int) -> None:
+        index = graph.producers.get(number)
+        if index is None or index in seen:
+            return
+        seen.add(index)
+        node = graph.nodes[index]
+        for before in node.inputs:
+            visit(before)
+        if node.layer.weights:
+            found.setdefault(id(node.layer), node.layer)
+
+    for number in sorted(graph.output_numbers):
+        visit(number)
+    return list(found.values())
+
+
+def _weights_on(
+    layer: keras.layers.Layer, index_of: Mapping[str, int]
+) -> Iterator[keras.Variable]:
+    if isinstance(layer, MixedLayer):
+        branch = layer.gate.branch_of(index_of[layer.choice])
+        yield from _weights_on(layer.options[branch], index_of)
+    elif isinstance(layer, keras.Model):
+        for inner in _ordered(graph_of(layer)):
+            yield from _weights_on(inner, index_of)
+    else:
+        yield from layer.weights

@@ -1,0 +1,194 @@
+"""Updates of the weights on a path that leave all others untouched."""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_evonas.supernets.mixed import Gate
+from keras_evonas.supernets.mixed import MixedLayer
+
+Tensors = Sequence[Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class _Group:
+    """Trained weights that are on a path under the same conditions.
+
+    Args:
+        places: Their places among the trained weights.
+        conditions: Pairs of a gate and of the branch that it must choose.
+        variables: The weights, and what the optimizer remembers of them.
+    """
+
+    places: tuple[int, ...]
+    conditions: tuple[tuple[Gate, int], ...]
+    variables: tuple[keras.Variable, ...]
+
+    def is_on_path(self) -> tf.Tensor:
+        chosen = [tf.equal(gate.chosen, b) for gate, b in self.conditions]
+        return tf.reduce_all(tf.stack(chosen))
+
+
+class GatedUpdates:
+    """Applies gradients to what was on a path, and to nothing else.
+
+    The gradient of an option that was not called is zero, but momentum, weight
+    decay and moving averages of the optimizer would move its weights all the
+    same. Here they and the optimizer's memory of them stay as they are, bit
+    for bit.
+
+    Args:
+        mixed: The mixed layers.
+        optimizer: The optimizer, which is built by it.
+        weights: The trained weights.
+    """
+
+    def __init__(
+        self,
+        mixed: Iterable[MixedLayer],
+        optimizer: keras.Optimizer,
+        weights: Sequence[keras.Variable],
+    ) -> None:
+        self._optimizer = optimizer
+        self._weights = list(weights)
+        slots = _build(optimizer, self._weights)
+        places: dict[Any, list[int]] = {}
+        conditions = _conditions_of(mixed)
+        for place, weight in enumerate(self._weights):
+            places.setdefault(conditions.get(id(weight), ()), []).append(place)
+        # What is on every path needs no gate.
+        self._groups = [
+            _Group(
+                places=tuple(found),
+                conditions=key,
+                variables=tuple(
+                    variable
+                    for place in found
+                    for variable in (
+                        self._weights[place],
+                        *slots.get(id(self._weights[place]), ()),
+                    )
+                ),
+            )
+            for key, found in places.items()
+            if key
+        ]
+
+    def apply(self, gradients: Tensors) -> None:
+        """Applies the gradients of one path, which is the current one."""
+        self._apply(gradients, [group.is_on_path() for group in self._groups])
+
+    def apply_sum(
+        self, passes: tf.Tensor, take: Callable[[tf.Tensor], Tensors]
+    ) -> None:
+        """Applies the gradients of several paths at once.
+
+        The gradient of a weight is the mean over the paths that it is on.
+
+        Args:
+            passes: The paths, one a row.
+            take: Takes a path, and returns the gradients of all weights.
+        """
+        zeros = [tf.zeros(w.shape, w.dtype) for w in self._weights]
+        counts = tf.zeros([len(self._groups)], tf.int32)
+
+        def body(
+            number: tf.Tensor, counts: tf.Tensor, *sums: tf.Tensor
+        ) -> tuple[tf.Tensor, ...]:
+            gradients = take(passes[number])
+            on = [group.is_on_path() for group in self._groups]
+            if on:
+                counts += tf.cast(tf.stack(on), tf.int32)
+            added = [
+                total if one is None else total + one
+                for total, one in zip(sums, gradients, strict=True)
+            ]
+            return (number + 1, counts, *added)
+
+        _, counts, *sums = tf.while_loop(
+            lambda number, *_: number < tf.shape(passes)[0],
+            body,
+            (tf.constant(0), counts, *zeros),
+            parallel_iterations=1,
+        )
+        times = [tf.shape(passes)[0]] * len(sums)
+        for number, group in enumerate(self._groups):
+            for place in group.places:
+                times[place] = tf.maximum(1, counts[number])
+        means = [
+            total / tf.cast(time, total.dtype)
+            for total, time in zip(sums, times, strict=True)
+        ]
+        self._apply(means, [counts[n] > 0 for n in range(len(self._groups))])
+
+    def _apply(self, gradients: Tensors, on_path: Sequence[tf.Tensor]) -> None:
+        before = [
+            [tf.identity(v.value) for v in group.variables]
+            for group in self._groups
+        ]
+        self._optimizer.apply(gradients, self._weights)
+        for group, kept, is_on in zip(
+            self._groups, before, on_path, strict=True
+        ):
+            _restore_unless(is_on, group.variables, kept)
+
+
+def _restore_unless(
+    is_on: tf.Tensor, variables: Sequence[keras.Variable], kept: Tensors
+) -> None:
+    # Traced faster than `tf.cond`, which makes two functions.
+    for variable, value in zip(variables, kept, strict=True):
+        variable.assign(tf.where(is_on, variable.value, value))
+
+
+def _build(
+    optimizer: keras.Optimizer, weights: list[keras.Variable]
+) -> dict[int, list[keras.Variable]]:
+    """Builds an optimizer; returns what it remembers of each weight."""
+    slots: dict[int, list[keras.Variable]] = {}
+    # That which wraps another for half precision builds the other one.
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    add = inner.add_variable_from_reference
+
+    def noting(
+        reference_variable: keras.Variable, *args: object, **kwargs: object
+    ) -> keras.Variable:
+        slot: keras.Variable = add(reference_variable, *args, **kwargs)
+        slots.setdefault(id(reference_variable), []).append(slot)
+        return slot
+
+    inner.add_variable_from_reference = noting
+    try:
+        optimizer.build(weights)
+    finally:
+        del inner.add_variable_from_reference
+    return slots
+
+
+def _conditions_of(
+    mixed: Iterable[MixedLayer],
+) -> dict[int, tuple[tuple[Gate, int], ...]]:
+    """Returns the conditions of each trained weight in an option."""
+    found: dict[int, list[tuple[Gate, int]]] = {}
+    for layer in mixed:
+        seen: dict[int, str] = {}
+        for branch, option in enumerate(layer.options):
+            name = layer.option_names[branch]
+            for weight in option.trainable_weights:
+                if id(weight) in seen:
+                    raise ValueError(
+                        f"Each option of '{layer.choice}' must make layers of "
+                        "its own to share a supernet. Received: one layer in "
+                        f"the options '{seen[id(weight)]}' and '{name}'. Make "
+                        "it inside of the function of the option."
+                    )
+                if layer.gate.chosen is not None:
+                    place = (layer.gate, branch)
+                    found.setdefault(id(weight), []).append(place)
+            seen.update({id(w): name for w in option.trainable_weights})
+    return {key: tuple(conditions) for key, conditions in found.items()}

@@ -1,0 +1,290 @@
+"""`OneShotTuner`: networks are scored with the weights of a supernet."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import keras_tuner
+from keras_tuner.engine import hyperparameters as hp_types
+from keras_tuner.engine import trial as trial_lib
+
+from keras_evonas.models.costs import HypermodelCosts
+from keras_evonas.oracles.fidelity import goes_on_from_weights
+from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.supernets.costs import SupernetCosts
+from keras_evonas.supernets.data import scoring_data
+from keras_evonas.supernets.held import Plan
+from keras_evonas.supernets.held import plan
+from keras_evonas.supernets.scoring import Scorer
+from keras_evonas.supernets.scoring import calibrate
+from keras_evonas.supernets.single_path import SinglePath
+from keras_evonas.supernets.single_path import single_path
+from keras_evonas.supernets.single_path import train
+from keras_evonas.supernets.supernet import Supernet
+from keras_evonas.training import FitArguments
+from keras_evonas.training import callbacks as callback_lib
+from keras_evonas.training.arrays import Arrays
+from keras_evonas.training.checks import check_fit
+from keras_evonas.tuners import alone
+from keras_evonas.tuners.hooks import TrialHook
+from keras_evonas.tuners.recipe import Recipe
+from keras_evonas.tuners.tuner import EvoTuner
+
+_FOLDER = "supernet"
+
+
+class OneShotTuner(EvoTuner):
+    """Trains one supernet, and scores networks with its weights.
+
+    One-shot architecture search: all networks of a hypermodel are parts of one
+    supernet, whose weights are trained once (see
+    `keras_evonas.supernets.Supernet`). A trial then costs an evaluation
+    instead of a training: some hundred trials take as long as a few trainings.
+    What the helpers `layer_choice`, `repeated` and `block` ask for is
+    searched; all other hyperparameters are held.
+
+    A score with shared weights is a guess at the score of the network trained
+    alone, and a biased one. So the best of the search is no result yet:
+    `finalize(top_k=12)` trains a shortlist from scratch.
+
+    The supernet is written to the project folder after each epoch. A search
+    that was killed goes on from there.
+
+    Args:
+        oracle: Instance of a `keras_tuner.Oracle`, such as `EvoOracle`.
+        hypermodel: Instance of a `HyperModel`, or a callable that takes
+            hyperparameters and returns a compiled Sequential or functional
+            model.
+        sharing: How the supernet is trained, made by `single_path`. Defaults
+            to `single_path()`.
+        held: Mapping from names of hyperparameters that are not shared to the
+            values that they are held at. Defaults to their defaults.
+        on_trial_end: As for `EvoTuner`, and so are `seed` and `verbose`.
+        seed: See `on_trial_end`.
+        verbose: See `on_trial_end`.
+        optimizer: As in `keras_tuner.Tuner`, and so are `loss`, `metrics`,
+            `directory`, `project_name`, `tuner_id` and `overwrite`.
+
+    Raises:
+        ValueError: If an argument is out of its range, or if the hypermodel
+            cannot be a supernet.
+
+    Example:
+
+    ```python
+    tuner = OneShotTuner(
+        oracle=EvoOracle("val_accuracy", max_trials=500, seed=0),
+        hypermodel=build_model,
+        sharing=single_path(epochs=40),
+    )
+    tuner.search(x, y, batch_size=64, validation_data=(x_val, y_val))
+    finals = tuner.finalize(
+        x, y, validation_data=(x_unseen, y_unseen), epochs=30, top_k=12
+    )
+    ```
+    """
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        hypermodel: object = None,
+        *,
+        sharing: SinglePath | None = None,
+        held: Mapping[str, Any] | None = None,
+        on_trial_end: TrialHook | None = None,
+        seed: int | None = None,
+        verbose: int | None = None,
+        optimizer: object = None,
+        loss: object = None,
+        metrics: object = None,
+        directory: str | os.PathLike[str] | None = None,
+        project_name: str | None = None,
+        tuner_id: str | None = None,
+        overwrite: bool = False,
+        **others: object,
+    ) -> None:
+        _check(oracle, hypermodel, sharing, others)
+        self.sharing = sharing or single_path()
+        self._plan: Plan = plan(hypermodel, held)
+        self.supernet: Supernet | None = None
+        self._scorer: Scorer | None = None
+        self._calibration: Arrays | None = None
+        super().__init__(
+            oracle,
+            hypermodel,
+            keep_checkpoints="none",
+            on_trial_end=on_trial_end,
+            seed=seed,
+            verbose=verbose,
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            directory=directory,
+            project_name=project_name,
+            tuner_id=tuner_id,
+            overwrite=overwrite,
+        )
+
+    # The search space: held hyperparameters have one value.
+
+    def _populate_initial_space(self) -> None:
+        fixed = keras_tuner.HyperParameters()
+        shared = {gene.name for gene in self._plan.genes}
+        for hp in self._plan.space.space:
+            if hp.name not in shared:
+                value = self._plan.held[hp.name]
+                hp = hp_types.Fixed(hp.name, value, conditions=hp.conditions)
+            fixed._register(hp)  # noqa: SLF001
+        self.oracle.update_space(fixed)
+        super()._populate_initial_space()
+
+    def _provide_costs(self, oracle: EvoOracle) -> None:
+        if oracle.costs is None and oracle.needed_costs:
+            costs = HypermodelCosts(self.hypermodel)
+            names = oracle.needed_costs
+            oracle.costs = SupernetCosts(costs, self._plan, names)
+
+    # Searching.
+
+    def _recipe(self, *args: object, **kwargs: object) -> Recipe:
+        # Networks that `finalize` trains are trained as by `EvoTuner`.
+        recipe = super()._recipe(*args, **kwargs)
+        why = alone.why_alone(self.hypermodel, None, ())
+        return dataclasses.replace(recipe, alone=why, own_training=False)
+
+    def _search(self, recipe: Recipe) -> None:
+        arguments = _checked(recipe)
+        progress = self._new_progress(recipe)
+        held = ", ".join(f"{n}={v!r}" for n, v in self._plan.held.items())
+        progress.say(
+            f"Supernet of {len(self._plan.genes)} choices"
+            f"{held and f'; held: {held}'}."
+        )
+        self._prepare(arguments, progress.say)
+        recipe = dataclasses.replace(
+            recipe,
+            alone="they share the weights of a supernet",
+            own_training=True,
+            tuner=self,
+        )
+        super()._search(recipe)
+
+    def _prepare(
+        self, arguments: FitArguments, say: Callable[[str], object]
+    ) -> None:
+        """Trains the supernet, or reads it, and gets ready to score."""
+        held_out, self._calibration = scoring_data(
+            arguments, self.sharing.calibration
+        )
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(self._training_seed)
+        self.supernet = Supernet(self._builder.build, held=self._plan.held)
+        train(
+            self.supernet,
+            self.sharing,
+            arguments,
+            seed=self._training_seed,
+            folder=pathlib.Path(self.project_dir) / _FOLDER,
+            say=say,
+        )
+        self._scorer = Scorer(self.supernet, held_out, self._calibration)
+
+    def run_trial(
+        self, trial: trial_lib.Trial, *args: object, **kwargs: object
+    ) -> dict[str, float]:
+        """Scores the network of a trial with shared weights."""
+        del args, kwargs
+        supernet, scorer = self._searched()
+        path = supernet.path_of(trial.hyperparameters)
+        logs = scorer.score(path)
+        metrics = {f"val_{name}": value for name, value in logs.items()}
+        weights = supernet.weights_on(path)
+        metrics["params"] = float(sum(w.shape.num_elements() for w in weights))
+        return metrics
+
+    # Results.
+
+    def load_model(self, trial: trial_lib.Trial) -> keras.Model:
+        """Cuts the network of a trial out of the supernet, calibrated.
+
+        Raises:
+            ValueError: If `search` was not called in this process.
+        """
+        supernet, _ = self._searched()
+        model = supernet.subnet(trial.hyperparameters)
+        data = self._calibration
+        if data is not None:
+            batches = [data.cut(step) for step in range(data.steps)]
+            calibrate(
+                model,
+                [keras.utils.unpack_x_y_sample_weight(b)[0] for b in batches],
+            )
+        return model
+
+    def _searched(self) -> tuple[Supernet, Scorer]:
+        if self.supernet is None or self._scorer is None:
+            raise ValueError(
+                "`search` must be called in this process, which reads the "
+                "supernet and the data. Received: a tuner that has not "
+                "searched. Call `search` with the same arguments; what was "
+                "trained is not trained again."
+            )
+        return self.supernet, self._scorer
+
+
+def _check(
+    oracle: keras_tuner.Oracle,
+    hypermodel: object,
+    sharing: object,
+    others: Mapping[str, object],
+) -> None:
+    if hypermodel is None:
+        raise ValueError(
+            "`hypermodel` must be a `keras_tuner.HyperModel`, or a function "
+            "that takes hyperparameters and returns a compiled model. "
+            "Received: hypermodel=None."
+        )
+    if sharing is not None and not isinstance(sharing, SinglePath):
+        raise TypeError(
+            "`sharing` must be made by `single_path(...)` of "
+            f"keras_evonas.supernets. Received: sharing={sharing!r} of type "
+            f"{type(sharing).__name__}."
+        )
+    if others:
+        raise TypeError(
+            "`OneShotTuner` trains one supernet in this process and scores "
+            "networks with its weights, and takes no "
+            f"{', '.join(map(repr, sorted(others)))}. Received: "
+            f"{dict(others)!r}. Leave them out, or search with `EvoTuner`."
+        )
+    if goes_on_from_weights(oracle):
+        raise ValueError(
+            "`oracle` must not have rungs or inherit weights: all networks "
+            "share those of one supernet. Received: an oracle with "
+            "`successive_halving`, `inherit_weights` or Hyperband. Leave them "
+            "out, or search with `EvoTuner`."
+        )
+    if keras.config.backend() != "tensorflow":
+        raise ValueError(
+            "A supernet needs Keras on TensorFlow. Received: the backend "
+            f"'{keras.config.backend()}'. Set KERAS_BACKEND=tensorflow, or "
+            "search with `EvoTuner`."
+        )
+
+
+def _checked(recipe: Recipe) -> FitArguments:
+    """Returns the arguments of `fit`, without the epochs of the supernet."""
+    if "epochs" in recipe.kwargs:
+        raise ValueError(
+            "`epochs` of the supernet are those of `sharing`. Received: "
+            f"epochs={recipe.kwargs['epochs']!r} in `search`. Leave it out, "
+            "and pass `sharing=single_path(epochs=...)` to the tuner."
+        )
+    arguments = recipe.arguments
+    callback_lib.copied(arguments.callbacks)
+    check_fit(arguments)
+    return arguments
