@@ -14,6 +14,7 @@ from typing import Any
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.project import curves as curves_lib
 from keras_evonas.project import retrained
+from keras_evonas.project import shared_weights
 from keras_evonas.project import spaces as space_lib
 from keras_evonas.project import trials as trial_lib
 from keras_evonas.project.ablation import ABLATION_NAME
@@ -78,6 +79,9 @@ def load(
     if space is None:
         values = [trial.values for trial in trials if trial.values]
         space = space_lib.from_values(values) if values else None
+    notes += shared_weights.notes_of(
+        _json(folder / shared_weights.FOLDER / shared_weights.STATE_NAME, notes)
+    )
     finalists = map(
         retrained.finalist_of,
         objects_in(_json(folder / retrained.FINALISTS_NAME, notes)),

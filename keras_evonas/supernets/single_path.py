@@ -9,16 +9,19 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.project.files import WAY_OUT
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_bytes
 from keras_evonas.project.files import write_json
+from keras_evonas.project.shared_weights import STATE_NAME
 from keras_evonas.supernets.samplers import FairPaths
 from keras_evonas.supernets.samplers import Sampler
 from keras_evonas.supernets.samplers import UniformPaths
 from keras_evonas.supernets.supernet import Supernet
+from keras_evonas.training.arguments import NAMES
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
 from keras_evonas.training.arrays import arrays_of
@@ -29,7 +32,6 @@ from keras_evonas.training.programs import prepare
 _SAMPLERS: dict[str, Sampler] = {"uniform": UniformPaths(), "fair": FairPaths()}
 # Paths drawn for an epoch whose number of steps is not known.
 _STEPS = 1024
-_STATE = "supernet.json"
 # Arguments of `fit` that stay with the search.
 _LEFT_OUT = (
     *("epochs", "initial_epoch", "verbose", "callbacks", "validation_data"),
@@ -134,12 +136,6 @@ def train(
     )
 
 
-def is_trained(sharing: SinglePath, folder: pathlib.Path) -> bool:
-    """Returns whether a folder holds a supernet that is trained to its end."""
-    path = folder / _STATE
-    return path.exists() and read_json(path)["epoch"] >= sharing.epochs
-
-
 class _State:
     """A supernet in a folder: its weights, and how far it is trained."""
 
@@ -163,7 +159,7 @@ class _State:
 
     def load(self) -> int:
         """Restores the weights; returns the number of epochs done."""
-        path = self._folder / _STATE
+        path = self._folder / STATE_NAME
         if not path.exists():
             return 0
         saved = read_json(path)
@@ -187,7 +183,7 @@ class _State:
         name = f"weights_{epoch % 2}.npz"
         write_bytes(self._folder / name, buffer.getvalue())
         content = {**self._identity, "epoch": epoch, "weights": name}
-        write_json(self._folder / _STATE, content)
+        write_json(self._folder / STATE_NAME, content)
 
 
 class _Feeder(keras.callbacks.Callback):
@@ -235,8 +231,11 @@ def _data_of(arguments: FitArguments) -> tuple[dict[str, Any], int | None]:
     """Returns arguments of `fit` for the training data, and their steps."""
     arrays = arrays_of(arguments)
     if arrays is None:
-        data = arguments.data_and_steps()
-        kept = {n: x for n, x in data.items() if n not in _LEFT_OUT}
+        first, rest = arguments.given()
+        given = {**dict(zip(NAMES, first, strict=False)), **rest}
+        kept = {n: x for n, x in given.items() if n not in _LEFT_OUT}
+        if isinstance(arguments.x, tf.data.Dataset):
+            kept.setdefault("shuffle", False)  # Keras warns of its default.
         return kept, arguments.steps_per_epoch
     training, _ = arrays
     x, y, weight = keras.utils.unpack_x_y_sample_weight(training.tensors)

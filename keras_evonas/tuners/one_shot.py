@@ -12,9 +12,12 @@ import keras_tuner
 from keras_tuner.engine import hyperparameters as hp_types
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas.evolution.checks import check_integer
+from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.project.shared_weights import FOLDER
 from keras_evonas.supernets.costs import SupernetCosts
 from keras_evonas.supernets.data import scoring_data
 from keras_evonas.supernets.held import Plan
@@ -26,15 +29,14 @@ from keras_evonas.supernets.single_path import single_path
 from keras_evonas.supernets.single_path import train
 from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.training import FitArguments
-from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.arrays import Arrays
-from keras_evonas.training.checks import check_fit
 from keras_evonas.tuners import alone
+from keras_evonas.tuners import checks
+from keras_evonas.tuners import rank_check
 from keras_evonas.tuners.hooks import TrialHook
+from keras_evonas.tuners.rank_check import RankCheck
 from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.tuner import EvoTuner
-
-_FOLDER = "supernet"
 
 
 class OneShotTuner(EvoTuner):
@@ -188,7 +190,7 @@ class OneShotTuner(EvoTuner):
             self.sharing,
             arguments,
             seed=self._training_seed,
-            folder=pathlib.Path(self.project_dir) / _FOLDER,
+            folder=pathlib.Path(self.project_dir) / FOLDER,
             say=say,
         )
         self._scorer = Scorer(self.supernet, held_out, self._calibration)
@@ -198,8 +200,11 @@ class OneShotTuner(EvoTuner):
     ) -> dict[str, float]:
         """Scores the network of a trial with shared weights."""
         del args, kwargs
+        return self._shared_metrics(trial.hyperparameters.values)
+
+    def _shared_metrics(self, values: Mapping[str, Any]) -> dict[str, float]:
         supernet, scorer = self._searched()
-        path = supernet.path_of(trial.hyperparameters)
+        path = supernet.path_of(values)
         logs = scorer.score(path)
         metrics = {f"val_{name}": value for name, value in logs.items()}
         weights = supernet.weights_on(path)
@@ -224,6 +229,53 @@ class OneShotTuner(EvoTuner):
                 [keras.utils.unpack_x_y_sample_weight(b)[0] for b in batches],
             )
         return model
+
+    def rank_check(
+        self,
+        x: object,
+        y: object = None,
+        *,
+        validation_data: object = None,
+        networks: int = 10,
+        repeats: int = 1,
+        **fit_kwargs: object,
+    ) -> RankCheck:
+        """Says how well shared weights foretell what networks reach alone.
+
+        Random networks that keep the constraints are trained from scratch, as
+        `finalize` trains, and their scores on unseen data are compared with
+        those of the shared weights. What the number of parameters alone
+        foretells is said beside it: often it is much.
+
+        Args:
+            x: Input data to train on, as for `fit`.
+            y: Target data.
+            validation_data: Data to judge by that the search never saw, as
+                for `finalize`.
+            networks: Integer of at least 2, how many. Defaults to 10.
+            repeats: Integer, how often each is trained. Defaults to 1.
+            **fit_kwargs: As for `finalize`, such as `epochs`.
+
+        Returns:
+            The rank correlations, and the networks with their scores.
+
+        Raises:
+            ValueError: As for `finalize`; or if `search` was not called in
+                this process.
+        """
+        check_positive_integer("repeats", repeats)
+        check_integer("networks", networks, lowest=2)
+        self._searched()
+        training = self._retraining(x, y, validation_data, fit_kwargs)
+        search = self._ended_search
+        drawn = rank_check.drawn(search, networks, self._training_seed)
+        return rank_check.run(
+            search,
+            training,
+            drawn,
+            repeats=repeats,
+            shared_metrics=self._shared_metrics,
+        )
 
     def _searched(self) -> tuple[Supernet, Scorer]:
         if self.supernet is None or self._scorer is None:
@@ -284,7 +336,5 @@ def _checked(recipe: Recipe) -> FitArguments:
             f"epochs={recipe.kwargs['epochs']!r} in `search`. Leave it out, "
             "and pass `sharing=single_path(epochs=...)` to the tuner."
         )
-    arguments = recipe.arguments
-    callback_lib.copied(arguments.callbacks)
-    check_fit(arguments)
-    return arguments
+    checks.checked_folds(recipe)
+    return recipe.arguments

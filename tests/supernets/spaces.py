@@ -1,0 +1,97 @@
+"""Hypermodels for the tests of supernets, and data."""
+
+import keras
+import numpy as np
+
+from keras_evonas.models import block
+from keras_evonas.models import layer_choice
+from keras_evonas.models import repeated
+
+L = keras.layers
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(96, 6)).astype("float32")
+Y = RNG.integers(3, size=96)
+X_VAL = RNG.normal(size=(40, 6)).astype("float32")
+Y_VAL = RNG.integers(3, size=40)
+
+
+def compiled(inputs, tensor, optimizer="sgd"):
+    model = keras.Model(inputs, L.Dense(3, "softmax")(tensor))
+    model.compile(
+        optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    return model
+
+
+def chain(hp, optimizer=lambda: keras.optimizers.SGD(0.1, momentum=0.9)):
+    """Two choices of three options, one of them without weights."""
+    tensor = inputs = keras.Input((6,))
+    tensor = L.Dense(4)(tensor)
+    for number in range(2):
+        tensor = layer_choice(
+            hp,
+            f"layer_{number}",
+            {
+                "dense": lambda: keras.Sequential(
+                    [L.Dense(4, "relu"), L.BatchNormalization()]
+                ),
+                "tanh": lambda: L.Dense(4, "tanh", use_bias=False),
+                "skip": L.Identity,
+            },
+        )(tensor)
+    return compiled(inputs, tensor, optimizer())
+
+
+def branched(hp):
+    """Nested choices, parts that repeat, a block, and parallel branches."""
+    tensor = inputs = keras.Input((6,))
+    tensor = left = L.Dense(4, name="stem")(tensor)
+
+    def part(index):
+        return layer_choice(
+            hp,
+            "kind",
+            {
+                "dense": lambda: L.Dense(4, "relu"),
+                "normal": lambda: keras.Sequential(
+                    [L.BatchNormalization(), L.Activation("tanh")]
+                ),
+            },
+        )
+
+    for layer in repeated(hp, "depth", 1, 3, part):
+        tensor = layer(tensor)
+    left = block(hp, "shortcut", lambda: L.Dense(4, use_bias=False))(left)
+    both = L.Add()([tensor, L.BatchNormalization()(left)])
+    both = block(hp, "drop", lambda: L.Dropout(0.3))(both)
+    return compiled(inputs, both)
+
+
+def convolutional(hp):
+    """Images of 8 x 8, with convolutions, poolings and a shared gene."""
+    tensor = inputs = keras.Input((8, 8, 1))
+    tensor = L.Conv2D(4, 3, padding="same")(tensor)
+    for _ in range(2):  # One gene for both places.
+        tensor = layer_choice(
+            hp,
+            "kind",
+            {
+                "conv": lambda: L.Conv2D(4, 3, padding="same"),
+                "separable": lambda: L.SeparableConv2D(4, 3, padding="same"),
+                "pool": lambda: L.MaxPooling2D(3, 1, padding="same"),
+            },
+        )(tensor)
+        tensor = L.BatchNormalization()(tensor)
+    return compiled(inputs, L.GlobalAveragePooling2D()(tensor))
+
+
+SPACES = {
+    "chain": (chain, (6,)),
+    "branched": (branched, (6,)),
+    "convolutional": (convolutional, (8, 8, 1)),
+}
+
+
+def paths_of(supernet, number, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, supernet.sizes, (number, len(supernet.sizes)))

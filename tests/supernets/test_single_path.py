@@ -1,0 +1,218 @@
+"""Training a supernet and scoring its networks."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_evonas.supernets import Scorer
+from keras_evonas.supernets import Supernet
+from keras_evonas.supernets import calibrate
+from keras_evonas.supernets import single_path
+from keras_evonas.supernets.data import scoring_data
+from keras_evonas.supernets.single_path import train
+from keras_evonas.training import FitArguments
+from tests.marks import everyday
+from tests.supernets.spaces import X_VAL
+from tests.supernets.spaces import Y_VAL
+from tests.supernets.spaces import X
+from tests.supernets.spaces import Y
+from tests.supernets.spaces import branched
+from tests.supernets.spaces import chain
+from tests.supernets.spaces import paths_of
+
+pytestmark = pytest.mark.keras
+
+
+def made(build=chain, **kwargs):
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(3)
+    return Supernet(build, **kwargs)
+
+
+def arguments(**changes):
+    given = {
+        "batch_size": 32,
+        "validation_data": (X_VAL, Y_VAL),
+        **changes,
+    }
+    return FitArguments.of(X, Y, **given)
+
+
+class Cut(keras.callbacks.Callback):
+    """Ends a training as a kill would: right after an epoch was written."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def trained(folder, sharing, *, build=chain, cut=None, **changes):
+    supernet = made(build)
+    callbacks = [] if cut is None else [Cut(cut)]
+    given = arguments(callbacks=callbacks, **changes)
+    said = []
+    try:
+        train(supernet, sharing, given, seed=3, folder=folder, say=said.append)
+    except KeyboardInterrupt:
+        assert cut is not None
+    network = supernet.network
+    state = [v.numpy() for v in network.variables]
+    return state + [v.numpy() for v in network.optimizer.variables], said
+
+
+@pytest.mark.parametrize("sampler", everyday("uniform", of=["uniform", "fair"]))
+def test_a_training_goes_on_to_the_same_end_at_every_cut(tmp_path, sampler):
+    sharing = single_path(3, sampler=sampler)
+    whole, said = trained(tmp_path / "whole", sharing, build=branched)
+    assert [line.partition(",")[0] for line in said] == [
+        f"Supernet: epoch {n} of 3" for n in (1, 2, 3)
+    ]
+    for cut in (1, 2):
+        folder = tmp_path / f"{cut}"
+        half, _ = trained(folder, sharing, build=branched, cut=cut)
+        assert any((a != b).any() for a, b in zip(half, whole, strict=True))
+        again, said = trained(folder, sharing, build=branched)
+        assert len(said) == 3 - cut
+        for mine, expected in zip(again, whole, strict=True):
+            assert (mine == expected).all()
+    # An ended training is read, not repeated.
+    again, said = trained(tmp_path / "whole", sharing, build=branched)
+    assert said == []
+    assert all((a == b).all() for a, b in zip(again, whole, strict=True))
+
+
+def test_the_folder_of_another_supernet_is_refused(tmp_path):
+    sharing = single_path(1)
+    trained(tmp_path, sharing)
+    for build, changed in (
+        (branched, sharing),
+        (chain, single_path(1, sampler="fair")),
+    ):
+        before = (tmp_path / "supernet.json").read_text()
+        with pytest.raises(ValueError, match="holds another supernet"):
+            trained(tmp_path, changed, build=build)
+        assert (tmp_path / "supernet.json").read_text() == before
+    assert json.loads(before)["epoch"] == 1
+
+
+def test_a_dataset_trains_as_its_arrays_do(tmp_path):
+    sharing = single_path(2)
+    arrays, _ = trained(tmp_path / "a", sharing, shuffle=False)
+    supernet = made()
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(32)
+    given = FitArguments.of(data, validation_data=data)
+    train(supernet, sharing, given, seed=3, folder=tmp_path / "b", say=str)
+    for mine, expected in zip(supernet.network.variables, arrays, strict=False):
+        np.testing.assert_allclose(mine.numpy(), expected, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    supernet = made(branched)
+    given = arguments()
+    folder = tmp_path_factory.mktemp("supernet")
+    train(supernet, single_path(1), given, seed=3, folder=folder, say=str)
+    held_out, calibration = scoring_data(given, 50)
+    scorer = Scorer(supernet, held_out, calibration)
+    return supernet, scorer, held_out, calibration
+
+
+def test_scores_depend_on_no_order_and_leave_the_supernet_as_it_was(searched):
+    supernet, scorer, _, _ = searched
+    before = [v.numpy() for v in supernet.network.variables]
+    paths = paths_of(supernet, 8)
+    scores = [scorer.score(path) for path in paths]
+    assert [scorer.score(path) for path in paths[::-1]] == scores[::-1]
+    assert len({score["loss"] for score in scores}) > 3
+    for value, variable in zip(before, supernet.network.variables, strict=True):
+        assert (value == variable.numpy()).all(), variable.path
+
+
+def test_a_score_is_that_of_the_network_cut_out_and_calibrated(searched):
+    supernet, scorer, _, calibration = searched
+    batches = [calibration.cut(n)[0] for n in range(calibration.steps)]
+    assert sum(len(batch) for batch in batches) == 50
+    for path in paths_of(supernet, 5, seed=1):
+        model = supernet.subnet(supernet.values_of(path))
+        plain = model.evaluate(X_VAL, Y_VAL, batch_size=32, verbose=0)
+        calibrate(model, batches)
+        # Dropout draws other numbers, but scales to the same mean.
+        expected = model.evaluate(X_VAL, Y_VAL, batch_size=32, verbose=0)
+        score = scorer.score(path)
+        drops = supernet.values_of(path)["drop"]
+        if not drops:
+            assert score["loss"] == pytest.approx(expected[0], rel=1e-5)
+        assert abs(score["loss"] - expected[0]) < abs(plain[0] - expected[0])
+
+
+def test_calibrated_statistics_are_the_means_over_batches():
+    model = keras.Sequential(
+        [keras.Input((6,)), keras.layers.BatchNormalization()]
+    )
+    batches = [X[:30], X[30:40], X[40:]]
+    calibrate(model, batches)
+    layer = model.layers[0]
+    means = np.mean([batch.mean(0) for batch in batches], axis=0)
+    variances = np.mean([batch.var(0) for batch in batches], axis=0)
+    np.testing.assert_allclose(layer.moving_mean, means, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance, variances, rtol=1e-4)
+    assert layer.momentum == 0.99
+
+
+@pytest.mark.parametrize("kind", ["dataset", "py_dataset"])
+def test_data_in_batches_score_as_their_arrays(searched, kind):
+    supernet, scorer, _, _ = searched
+
+    class Batches(keras.utils.PyDataset):
+        def __init__(self, x, y):
+            super().__init__()
+            self.x, self.y = x, y
+
+        def __len__(self):
+            return -(-len(self.x) // 32)
+
+        def __getitem__(self, number):
+            place = slice(32 * number, 32 * number + 32)
+            return self.x[place], self.y[place]
+
+    def data(x, y):
+        if kind == "py_dataset":
+            return Batches(x, y)
+        return tf.data.Dataset.from_tensor_slices((x, y)).batch(32)
+
+    given = FitArguments.of(data(X, Y), validation_data=data(X_VAL, Y_VAL))
+    held_out, calibration = scoring_data(given, 64)
+    assert (held_out.size, calibration.size) == (40, 64)
+    plain = dataclasses.replace(held_out, batch_size=32)
+    path = paths_of(supernet, 1)[0]
+    mine = Scorer(supernet, plain, None).score(path)
+    known, _ = scoring_data(arguments(), 0)
+    assert mine == Scorer(supernet, known, None).score(path)
+    assert scorer is not None
+
+
+def test_there_are_no_scores_without_validation_data():
+    with pytest.raises(ValueError, match=r"`validation_data` must be passed"):
+        scoring_data(FitArguments.of(X, Y), 10)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"epochs": 0}, ValueError, "`epochs`"),
+        ({"sampler": "none"}, ValueError, r"`sampler`.*uniform.*fair"),
+        ({"sampler": 3}, TypeError, "`sampler`.*of type int"),
+        ({"calibration": -1}, ValueError, "`calibration`"),
+    ],
+)
+def test_arguments_of_the_training_are_checked(given, error, message):
+    with pytest.raises(error, match=message):
+        single_path(**given)

@@ -1,0 +1,318 @@
+"""The laws of a supernet: its networks are those of the hypermodel."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_evonas.models import layer_choice
+from keras_evonas.models.costs import HypermodelCosts
+from keras_evonas.models.layer_graph import graph_of
+from keras_evonas.supernets import FairPaths
+from keras_evonas.supernets import Supernet
+from keras_evonas.supernets import UniformPaths
+from keras_evonas.supernets.costs import SupernetCosts
+from keras_evonas.supernets.held import plan
+from tests.marks import everyday
+from tests.supernets.spaces import SPACES
+from tests.supernets.spaces import X
+from tests.supernets.spaces import Y
+from tests.supernets.spaces import branched
+from tests.supernets.spaces import chain
+from tests.supernets.spaces import compiled
+from tests.supernets.spaces import paths_of
+
+pytestmark = pytest.mark.keras
+L = keras.layers
+
+
+@pytest.fixture(scope="module", params=SPACES)
+def supernet(request):
+    build, shape = SPACES[request.param]
+    keras.utils.set_random_seed(1)
+    made = Supernet(build)
+    made.x = np.random.default_rng(0).normal(size=(16, *shape))
+    # Statistics that differ, so that wrong ones are seen.
+    for number, weight in enumerate(made.network.weights):
+        drawn = keras.random.uniform(weight.shape, 0.5, 1.0, seed=number)
+        weight.assign(drawn)
+    return made
+
+
+def test_a_network_cut_out_predicts_what_the_supernet_predicts(supernet):
+    predict = tf.function(lambda path, x: (supernet.take(path), supernet(x))[1])
+    outputs = set()
+    for path in paths_of(supernet, 15):
+        model = supernet.subnet(supernet.values_of(path))
+        expected = model(supernet.x).numpy()
+        shared = predict(tf.constant(path, tf.int32), supernet.x).numpy()
+        np.testing.assert_allclose(shared, expected, rtol=1e-5, atol=1e-7)
+        outputs.add(expected.tobytes())
+    assert len(outputs) > 2  # Paths do matter.
+    assert predict.experimental_get_tracing_count() == 1
+
+
+def test_values_and_paths_are_the_same_thing(supernet):
+    for path in paths_of(supernet, 20):
+        values = supernet.values_of(path)
+        assert (supernet.path_of(values) == path).all()
+        held = {**supernet.held, "tuner/epochs": 3}
+        assert (supernet.path_of({**values, **held}) == path).all()
+
+
+@pytest.mark.parametrize("name", everyday("branched", of=SPACES))
+def test_costs_of_a_supernet_are_those_of_each_network(name):
+    build, _ = SPACES[name]
+    planned = plan(build)
+    exact = HypermodelCosts(build)
+    names = ["params", "multiply_adds", "flops", "weight_bytes"]
+    costs = SupernetCosts(exact, planned, names)
+    hp = planned.space.copy()
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        for gene in planned.genes:
+            hp.values[gene.name] = gene.values[rng.integers(len(gene.values))]
+        found, expected = costs(hp), exact(hp)
+        if not isinstance(found, dict):
+            assert found == expected
+            continue
+        for cost, value in found.items():
+            assert value == getattr(expected, cost), cost
+    assert "params" in costs.additive or name == "branched"
+
+
+OPTIMIZERS = {
+    "momentum": lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    "adam": lambda: keras.optimizers.Adam(0.01),
+    "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    "decayed": lambda: keras.optimizers.SGD(
+        0.1, momentum=0.9, weight_decay=0.1, clipnorm=1.0
+    ),
+    "averaged": lambda: keras.optimizers.Adam(0.01, use_ema=True),
+    "rmsprop": lambda: keras.optimizers.RMSprop(0.01, centered=True),
+}
+
+
+@pytest.mark.parametrize("name", everyday("adamw", of=OPTIMIZERS))
+def test_what_is_off_the_path_does_not_move(name):
+    keras.utils.set_random_seed(0)
+    supernet = Supernet(lambda hp: chain(hp, OPTIMIZERS[name]))
+    rng = np.random.default_rng(0)
+    supernet.set_paths(UniformPaths().paths(supernet.sizes, 3, (0,)))
+    supernet.fit(X, Y, epochs=1, verbose=0)  # Momentum for all of them.
+    optimizer = supernet.network.optimizer
+    for _ in range(8):
+        path = rng.integers(0, 3, 2)
+        before = [v.numpy() for v in supernet.network.variables]
+        slots = [v.numpy() for v in optimizer.variables]
+        supernet.set_paths(path[None, None])
+        supernet.fit(X[:32], Y[:32], epochs=1, verbose=0)
+        on_path = {id(v) for v in supernet.weights_on(path)}
+        for value, variable in zip(
+            before, supernet.network.variables, strict=True
+        ):
+            moved = (value != variable.numpy()).any()
+            is_weight = any(variable is w for w in supernet.network.weights)
+            if id(variable) in on_path:
+                # A moving variance may round to what it was.
+                assert moved or "moving" in variable.path, variable.path
+            elif is_weight:
+                assert not moved, variable.path
+        off = [w for w in supernet.network.weights if id(w) not in on_path]
+        names = [w.path.replace("/", "_") for w in off]
+        for value, slot in zip(slots, optimizer.variables, strict=True):
+            if any(slot.path.rpartition("/")[2].startswith(n) for n in names):
+                assert (value == slot.numpy()).all(), slot.path
+
+
+@pytest.mark.parametrize("name", everyday("adamw", of=OPTIMIZERS))
+def test_one_path_trains_as_its_network_does_alone(name):
+    def build(hp):
+        return chain(hp, OPTIMIZERS[name])
+
+    keras.utils.set_random_seed(0)
+    supernet = Supernet(build)
+    path = [0, 1]
+    alone = supernet.subnet(supernet.values_of(path))
+    supernet.set_paths(np.array(path)[None, None])
+    histories = []
+    for model in (supernet, alone):
+        keras.utils.set_random_seed(7)
+        fitted = model.fit(X, Y, batch_size=32, epochs=2, verbose=0)
+        histories.append(fitted.history)
+    assert histories[0] == histories[1]
+    pairs = zip(supernet.weights_on(path), alone.weights, strict=True)
+    for mine, own in pairs:
+        assert (mine.numpy() == own.numpy()).all(), own.path
+
+
+def test_paths_are_no_reason_to_trace_again():
+    supernet = Supernet(chain)
+    for epoch in range(4):
+        paths = UniformPaths().paths(supernet.sizes, 3, (0, epoch))
+        supernet.set_paths(paths)
+        supernet.fit(X, Y, batch_size=32, epochs=1, verbose=0)
+        if epoch == 0:
+            first = supernet.train_function
+    assert supernet.train_function is first
+
+
+def test_a_step_of_several_paths_takes_the_mean_gradient_of_each_weight():
+    def build(hp):
+        return chain(hp, lambda: keras.optimizers.SGD(1.0))
+
+    keras.utils.set_random_seed(0)
+    supernet = Supernet(build)
+    passes = np.array([[0, 1], [1, 1], [0, 2]])
+    x, y = X[:32], Y[:32]
+    before = {id(w): w.numpy() for w in supernet.network.trainable_weights}
+    gradients = {key: [] for key in before}
+    for path in passes:
+        supernet.take(path)
+        with tf.GradientTape() as tape:
+            outputs = supernet.network(x, training=True)
+            loss = supernet.network.compute_loss(x, y, outputs)
+        weights = supernet.network.trainable_weights
+        on_path = {id(w) for w in supernet.weights_on(path)}
+        found = tape.gradient(loss, [w.value for w in weights])
+        for weight, gradient in zip(weights, found, strict=True):
+            if id(weight) in on_path:
+                gradients[id(weight)].append(gradient.numpy())
+    supernet.set_paths(passes[None])
+    supernet.fit(x, y, batch_size=32, epochs=1, verbose=0, shuffle=False)
+    for weight in supernet.network.trainable_weights:
+        expected = before[id(weight)]
+        if gradients[id(weight)]:
+            expected = expected - np.mean(gradients[id(weight)], axis=0)
+        np.testing.assert_allclose(
+            weight.numpy(), expected, rtol=1e-4, atol=1e-6, err_msg=weight.path
+        )
+
+
+SIZES = (2, 3, 5)
+
+
+def test_uniform_paths_have_every_value_equally_often():
+    paths = UniformPaths().paths(SIZES, 6000, (0, 1))
+    assert paths.shape == (6000, 1, 3)
+    for gene, size in enumerate(SIZES):
+        counts = np.bincount(paths[:, 0, gene], minlength=size)
+        assert len(counts) == size
+        assert abs(counts / 6000 - 1 / size).max() < 0.03
+
+
+def test_fair_paths_have_every_value_in_every_step():
+    paths = FairPaths().paths(SIZES, 400, (3, 4))
+    assert paths.shape == (400, 5, 3)
+    for gene, size in enumerate(SIZES):
+        for step in paths[:, :, gene]:
+            counts = np.bincount(step, minlength=size)
+            assert counts.max() - counts.min() <= 1
+    # A place among the passes says nothing about the value.
+    first = np.bincount(paths[:, 0, 2], minlength=5)
+    assert abs(first / 400 - 0.2).max() < 0.08
+
+
+@pytest.mark.parametrize("sampler", [UniformPaths(), FairPaths()])
+def test_a_sampler_draws_from_its_address_alone(sampler):
+    one, same = (sampler.paths(SIZES, 20, (5, 2)) for _ in range(2))
+    other = sampler.paths(SIZES, 20, (5, 3))
+    assert (one == same).all()
+    assert (one != other).any()
+
+
+# What cannot be a supernet.
+
+
+def _two(hp, options):
+    inputs = keras.Input((6,))
+    return compiled(inputs, layer_choice(hp, "kind", options)(inputs))
+
+
+def _no_choice(hp):
+    inputs = keras.Input((6,))
+    return compiled(inputs, L.Dense(hp.Int("units", 2, 4))(inputs))
+
+
+def _loop(hp):
+    tensor = inputs = keras.Input((6,))
+    for _ in range(hp.Int("depth", 1, 3)):
+        tensor = L.Dense(4)(tensor)
+    skip = layer_choice(hp, "kind", {"a": L.Identity, "b": L.ReLU})
+    return compiled(inputs, skip(tensor))
+
+
+def _shared_layer(hp):
+    one = L.Dense(6)
+    return _two(hp, {"a": lambda: one, "b": lambda: one})
+
+
+def _not_compiled(hp):
+    model = branched(hp)
+    return keras.Model(model.inputs, model.outputs)
+
+
+BAD = {
+    "shapes": (
+        lambda hp: _two(
+            hp, {"wide": lambda: L.Dense(8), "narrow": lambda: L.Dense(4)}
+        ),
+        r"'kind'.*one shape.*'wide' \(None, 8\), 'narrow' \(None, 4\)",
+    ),
+    "tensors": (
+        lambda hp: _two(
+            hp,
+            {"a": lambda: L.Dense(6), "b": lambda: keras.ops.ones((1, 6))},
+        ),
+        r"'kind'.*must return layers.*'b'.*without calling it",
+    ),
+    "stateful": (
+        lambda hp: _two(
+            hp,
+            {
+                "a": lambda: L.Dense(6),
+                "b": lambda: keras.Sequential(
+                    [
+                        L.Reshape((1, 6)),
+                        L.LSTM(6, stateful=True),
+                    ]
+                ),
+            },
+        ),
+        r"'kind'.*state between batches.*lstm.*stateful=False",
+    ),
+    "no choice": (_no_choice, r"must have a choice.*\['units'\].*layer_choice"),
+    "topology": (_loop, r"'depth' changes which layers.*repeated.*held="),
+    "shared": (_shared_layer, r"layers of its own.*'a' and 'b'"),
+    "not compiled": (_not_compiled, r"compiled model"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_a_supernet_says_why(name):
+    build, message = BAD[name]
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        Supernet(build)
+
+
+def test_what_changes_the_layers_may_be_held():
+    supernet = Supernet(_loop, held={"depth": 2})
+    assert supernet.held == {"depth": 2}
+    assert len(graph_of(supernet.subnet({"kind": "b"})).weighted) == 3
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [({"kind": "a"}, "'kind', which is shared"), ({"no": 1}, "is not asked")],
+)
+def test_only_what_is_not_shared_can_be_held(held, message):
+    with pytest.raises(ValueError, match=f"(?s)`held`.*{message}"):
+        Supernet(_loop, held=held)
+
+
+def test_values_of_another_space_are_refused():
+    supernet = Supernet(chain)
+    with pytest.raises(ValueError, match="'layer_0' must be one of"):
+        supernet.path_of({"layer_0": "conv"})
+    with pytest.raises(ValueError, match=r"of this supernet.*depth=3"):
+        supernet.path_of({"depth": 3})

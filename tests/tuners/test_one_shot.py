@@ -1,0 +1,254 @@
+"""`OneShotTuner`: searches over a supernet, killed, taken up again, ended."""
+
+import multiprocessing
+import os
+import signal
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+from keras_tuner.engine import trial as trial_lib
+from scipy import stats
+
+from keras_evonas import EvoOracle
+from keras_evonas import OneShotTuner
+from keras_evonas import at_most
+from keras_evonas import reports
+from keras_evonas.evolution import random_search
+from keras_evonas.evolution import successive_halving
+from keras_evonas.execution import Processes
+from keras_evonas.models.costs import HypermodelCosts
+from keras_evonas.supernets import single_path
+from tests.supernets.spaces import X_VAL
+from tests.supernets.spaces import Y_VAL
+from tests.supernets.spaces import X
+from tests.supernets.spaces import Y
+from tests.supernets.spaces import branched
+from tests.supernets.spaces import chain
+
+pytestmark = pytest.mark.keras
+FIT = {"batch_size": 32, "validation_data": (X_VAL, Y_VAL), "verbose": 0}
+
+
+def rated(hp):
+    """A chain that asks for a learning rate, too."""
+    rate = hp.Float("rate", 1e-3, 1.0, sampling="log", default=0.1)
+    return chain(hp, lambda: keras.optimizers.SGD(rate, momentum=0.9))
+
+
+def tuner_in(folder, build=rated, *, max_trials=6, oracle=None, **kwargs):
+    oracle = oracle or EvoOracle("val_accuracy", max_trials, seed=0)
+    return OneShotTuner(
+        oracle=oracle,
+        hypermodel=build,
+        sharing=kwargs.pop("sharing", single_path(2)),
+        directory=folder,
+        project_name="search",
+        **kwargs,
+    )
+
+
+def trials_of(tuner):
+    return [
+        (t.trial_id, t.hyperparameters.values, t.score)
+        for t in tuner.oracle.trials.values()
+    ]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one_shot")
+    build = rated
+    size = HypermodelCosts(build)(keras_tuner.HyperParameters()).params
+    limit = at_most("params", size + 12)
+    oracle = EvoOracle("val_accuracy", 6, seed=0, constraints=[limit])
+    tuner = tuner_in(folder, build, oracle=oracle)
+    tuner.search(X, Y, **FIT)
+    return folder, tuner, limit
+
+
+def test_trials_have_scores_of_the_shared_weights_and_keep_limits(searched):
+    _, tuner, limit = searched
+    trials = list(tuner.oracle.trials.values())
+    assert [trial.status for trial in trials] == ["COMPLETED"] * 6
+    for trial in trials:
+        assert trial.hyperparameters.values["rate"] == 0.1  # It is held.
+        costs = HypermodelCosts(rated)(trial.hyperparameters)
+        assert trial.metrics.get_best_value("params") == costs.params
+        assert costs.params <= limit.bound
+    assert len({trial.score for trial in trials}) > 1
+
+
+def test_best_models_score_what_their_trials_say(searched):
+    _, tuner, _ = searched
+    models = tuner.get_best_models(3)
+    for trial, model in zip(
+        tuner.oracle.get_best_trials(3), models, strict=True
+    ):
+        _, accuracy = model.evaluate(X_VAL, Y_VAL, verbose=0)
+        assert accuracy == pytest.approx(trial.score, abs=1e-6)
+
+
+def test_pages_and_tables_show_the_search(searched):
+    folder, tuner, _ = searched
+    search = reports.load(folder / "search")
+    best = tuner.oracle.get_best_trials(1)[0]
+    assert search.ranking[0].trial_id == best.trial_id
+    said = "shared weights of a supernet that was trained for 2 epochs"
+    assert any(said in note for note in search.notes)
+    with open(tuner.report(), encoding="utf-8") as page:
+        assert said in page.read()
+
+
+def test_finalize_trains_a_shortlist_from_scratch(searched):
+    _, tuner, _ = searched
+    finals = tuner.finalize(
+        X,
+        Y,
+        validation_data=(X_VAL[::-1].copy() + 1, Y_VAL),
+        epochs=1,
+        top_k=2,
+        repeats=1,
+        verbose=0,
+    )
+    assert sum(len(one.honest_scores) for one in finals.finalists) >= 2
+    assert finals.load_model().predict(X[:2], verbose=0).shape == (2, 3)
+
+
+def test_a_rank_check_compares_with_trainings_alone(searched):
+    _, tuner, limit = searched
+    fit = {"epochs": 1, "verbose": 0}
+    unseen = (X_VAL + 1, Y_VAL)
+    found = tuner.rank_check(X, Y, validation_data=unseen, networks=4, **fit)
+    assert len({str(one.values) for one in found.networks}) == 4
+    alone = [one.alone for one in found.networks]
+    shared = [one.shared for one in found.networks]
+    expected = stats.kendalltau(shared, alone).statistic
+    assert found.tau == pytest.approx(expected, nan_ok=True)
+    for one in found.networks:
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(one.values)
+        assert HypermodelCosts(rated)(hp).params == one.params <= limit.bound
+        _, accuracy = _cut(tuner, hp).evaluate(X_VAL, Y_VAL, verbose=0)
+        assert accuracy == pytest.approx(one.shared, abs=1e-6)
+    with pytest.raises(ValueError, match="at least 2"):
+        tuner.rank_check(X, Y, validation_data=unseen, networks=1, **fit)
+
+
+def _cut(tuner, hp):
+    return tuner.load_model(trial_lib.Trial(hyperparameters=hp))
+
+
+def test_a_search_goes_on_with_its_supernet(searched, capsys):
+    folder, tuner, _ = searched
+    before = trials_of(tuner)
+    oracle = EvoOracle(
+        "val_accuracy", 8, seed=0, constraints=tuner.oracle.constraints
+    )
+    again = tuner_in(folder, oracle=oracle)
+    with pytest.raises(ValueError, match="`search` must be called"):
+        again.get_best_models()
+    again.search(X, Y, **{**FIT, "verbose": 1})
+    assert "Supernet: epoch" not in capsys.readouterr().out
+    assert trials_of(again)[:6] == before
+    assert len(again.oracle.trials) == 8
+
+
+def _search_in(folder):
+    tuner_in(folder, branched, sharing=single_path(4)).search(X, Y, **FIT)
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_ends_as_one_that_is_not(tmp_path):
+    whole = tuner_in(tmp_path / "whole", branched, sharing=single_path(4))
+    whole.search(X, Y, **FIT)
+    folder = tmp_path / "killed"
+    context = multiprocessing.get_context("spawn")
+    ended = False
+    for _ in range(20):
+        marks = (
+            folder / "search" / "supernet" / "supernet.json",
+            folder / "search" / "trial_2" / "trial.json",
+        )
+        process = context.Process(target=_search_in, args=(folder,))
+        known = [mark.exists() and mark.stat().st_mtime_ns for mark in marks]
+        process.start()
+        while process.is_alive():
+            now = [mark.exists() and mark.stat().st_mtime_ns for mark in marks]
+            if now != known:  # Something was written: now it dies.
+                os.kill(process.pid, signal.SIGKILL)
+            process.join(0.01)
+        if process.exitcode == 0:
+            ended = True
+            break
+    assert ended
+    again = tuner_in(folder, branched, sharing=single_path(4))
+    again.search(X, Y, **FIT)
+    assert trials_of(again) == trials_of(whole)
+
+
+BAD_TUNERS = {
+    "executor": ({"executor": Processes(workers=2)}, TypeError, "'executor'"),
+    "cv": ({"cv": 3}, TypeError, "takes no 'cv'.*EvoTuner"),
+    "sharing": ({"sharing": "uniform"}, TypeError, "made by `single_path"),
+    "rungs": (
+        {
+            "oracle": EvoOracle(
+                "val_accuracy", 5, strategy=successive_halving(max_epochs=9)
+            )
+        },
+        ValueError,
+        "must not have rungs",
+    ),
+    "inherits": (
+        {"oracle": EvoOracle("val_accuracy", 5, inherit_weights=True)},
+        ValueError,
+        "inherit weights",
+    ),
+    "no hypermodel": ({"build": None}, ValueError, "`hypermodel` must be"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TUNERS)
+def test_what_does_not_go_with_a_supernet_is_refused(tmp_path, name):
+    given, error, message = BAD_TUNERS[name]
+    with pytest.raises(error, match=f"(?s){message}"):
+        tuner_in(tmp_path, **given)
+
+
+BAD_SEARCHES = {
+    "epochs": ({"epochs": 3}, "`epochs` of the supernet are those of"),
+    "no validation": ({"validation_data": None}, "`validation_data`"),
+    "shapes": ({"validation_data": (X_VAL[:, :2], Y_VAL)}, "validation_data"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SEARCHES)
+def test_bad_calls_of_search_cost_no_trial(tmp_path, name):
+    given, message = BAD_SEARCHES[name]
+    tuner = tuner_in(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        tuner.search(X, Y, **{**FIT, **given})
+    assert not tuner.oracle.trials
+
+
+def test_any_oracle_of_keras_tuner_searches_a_supernet(tmp_path):
+    oracle = keras_tuner.oracles.RandomSearchOracle(
+        keras_tuner.Objective("val_accuracy", "max"), max_trials=3, seed=0
+    )
+    tuner = tuner_in(tmp_path, oracle=oracle, sharing=single_path(1))
+    tuner.search(X, Y, **FIT)
+    assert len(tuner.oracle.trials) == 3
+
+
+def test_several_objectives_make_a_front(tmp_path):
+    oracle = EvoOracle(
+        ["val_accuracy", "params"], 8, strategy=random_search(), seed=1
+    )
+    tuner = tuner_in(tmp_path, oracle=oracle, sharing=single_path(1))
+    tuner.search(X, Y, **FIT)
+    front = oracle.get_pareto_trials()
+    sizes = [trial.metrics.get_best_value("params") for trial in front]
+    assert sizes == sorted(sizes, reverse=True)
+    assert np.isfinite(sizes).all()
