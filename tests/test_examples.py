@@ -25,6 +25,11 @@ SMALL = {
         ("--max_trials=2", "--epochs=1"),
         r"<- the knee[\s\S]*saved the front's models in front",
     ),
+    "one_shot_digits": (
+        ("--max_trials=3", "--epochs=1", "--finalists=1"),
+        r"Supernet: epoch 1 of 1[\s\S]*"
+        r"the best alone, held-out accuracy: 0\.\d{4}",
+    ),
     "existing_hypermodel": (
         ("--max_trials=1", "--epochs=1"),
         r"the best of 1: 0\.\d{4}[\s\S]*held-out accuracy: 0\.\d{4}",

@@ -168,7 +168,9 @@ class Supernet(keras.Model):
         paths = np.asarray(paths, np.int32)
         if paths.shape[1] != self._passes:
             self._passes = paths.shape[1]
-            self.train_function = None  # One pass needs no sum of gradients.
+            # One pass is traced without a sum of gradients.
+            if self.train_function is not None:
+                self.make_train_function(force=True)
         self._paths.assign(paths)
         self._step.assign(0)
 
