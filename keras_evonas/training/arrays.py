@@ -8,6 +8,8 @@ call. The values, shapes and orders are those that `keras.Model.fit` (3.10 to
 import dataclasses
 import math
 import threading
+from collections.abc import Hashable
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -47,6 +49,28 @@ class Arrays:
     def static_batch_size(self) -> int | None:
         """The batch size, if all batches have the same."""
         return None if self.size % self.batch_size else self.batch_size
+
+    @property
+    def leaves(self) -> list[tf.Tensor]:
+        """The tensors, without the structure that they are in."""
+        return leaves_of(self.tensors)
+
+    @property
+    def form(self) -> tuple[Hashable, ...]:
+        """All but the values: equal for data that the same program can take."""
+        leaves = iter(range(len(self.leaves)))
+        return (
+            self.size,
+            self.batch_size,
+            str(map_leaves(lambda _: next(leaves), self.tensors)),
+            *((tuple(leaf.shape), leaf.dtype.name) for leaf in self.leaves),
+        )
+
+    def with_leaves(self, leaves: Iterable[tf.Tensor]) -> "Arrays":
+        """Returns data of the same structure with other tensors in it."""
+        others = iter(leaves)
+        tensors = map_leaves(lambda _: next(others), self.tensors)
+        return dataclasses.replace(self, tensors=tensors)
 
     def gather(self, indices: tf.Tensor) -> Values:
         """The examples at some indices."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_evonas.training.member import Member
-from keras_evonas.training.programs import Program
+from keras_evonas.training.shared_programs import Program
 from keras_evonas.training.threads import num_workers
 
 

@@ -13,6 +13,7 @@ from keras_evonas.training.arrays import Orders
 from keras_evonas.training.arrays import arrays_of
 from keras_evonas.training.arrays import in_memory
 from keras_evonas.training.executions import Execution
+from keras_evonas.training.shared_programs import Programs
 from keras_evonas.training.values import Values
 
 # Arguments that do not change what the data are.
@@ -29,12 +30,16 @@ class Data:
         arguments: The arguments that all executions share.
         folds: The same arguments with the data of each fold, if executions
             are trained on folds.
+
+    Attributes:
+        programs: What was traced so far, which executions share.
     """
 
     def __init__(
         self, arguments: FitArguments, folds: Sequence[FitArguments] = ()
     ) -> None:
         self.arguments = arguments
+        self.programs = Programs()
         self._folds = tuple(folds)
         self._known = self._folds or (arguments,)
         self._arrays: dict[int, tuple[Arrays, Arrays | None] | None] = {}

@@ -37,8 +37,8 @@ from keras_evonas.training.member import Member
 from keras_evonas.training.member import check_compiled
 from keras_evonas.training.own_fit import Fitted
 from keras_evonas.training.own_fit import fit_alone
-from keras_evonas.training.programs import Program
 from keras_evonas.training.recording import Recorder
+from keras_evonas.training.shared_programs import Program
 from keras_evonas.training.streams import fit_stream
 from keras_evonas.training.threads import as_if_first
 
@@ -305,7 +305,13 @@ class _Evaluation:
             )
         if not (arrays and orders) or callback_lib.needs_steps(network.own):
             return None
-        return Program(network.model, *arrays, orders, network.arguments)
+        return Program(
+            network.model,
+            *arrays,
+            orders,
+            network.arguments,
+            self._task.data.programs,
+        )
 
     def _end(self, member: Member) -> None:
         """Notes what a member of the cohort came to, and lets go of it."""

@@ -1,4 +1,4 @@
-"""The training of one network as TensorFlow functions, each traced once.
+"""The training of a network, traced into functions of TensorFlow.
 
 The functions call the model's own `train_step` and `test_step`, under the
 same conditions as `keras.Model.fit` does: same shapes, same autograph status,
@@ -6,6 +6,7 @@ same compiler. So the numbers are those of `fit`, bit for bit on a CPU.
 """
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 from typing import Protocol
 from typing import TypeAlias
@@ -13,9 +14,7 @@ from typing import TypeAlias
 import keras
 import tensorflow as tf
 
-from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import Arrays
-from keras_evonas.training.arrays import Orders
 from keras_evonas.training.eligibility import NotInCohortError
 from keras_evonas.training.eligibility import has_own
 from keras_evonas.training.eligibility import is_made_of_layers
@@ -28,11 +27,20 @@ Logs: TypeAlias = dict[str, Any]
 Step: TypeAlias = Callable[[Batch], Logs]
 
 
-class Pass(Protocol):
+class Function(Protocol):
+    """A function of TensorFlow, without what it was traced with."""
+
+    def call_preflattened(self, args: Sequence[tf.Tensor]) -> Logs:
+        """Runs it with its arguments and all that it captured."""
+
+
+class Concrete(Protocol):
     """A whole epoch or validation, traced."""
 
-    structured_outputs: Logs
     graph: tf.Graph
+    structured_outputs: Logs
+    captured_inputs: Sequence[tf.Tensor]
+    inference_fn: Function
 
     def __call__(self, *arguments: tf.Tensor) -> Logs:
         """Runs it, and returns the logs."""
@@ -52,45 +60,51 @@ def step_function(model: keras.Model, step: Step) -> Step:
     return function
 
 
-def train_epoch(model: keras.Model, data: Arrays) -> Pass:
-    """Returns an epoch as a function of its order, a vector of indices."""
+def train_epoch(model: keras.Model, data: Arrays) -> Concrete:
+    """Returns an epoch as a function of its order and of the data.
 
-    def batch(index: tf.Tensor, order: tf.Tensor) -> Batch:
+    The order is a vector of indices, and the data come leaf by leaf.
+    """
+
+    def batch(index: tf.Tensor, order: tf.Tensor, *leaves: tf.Tensor) -> Batch:
         start = tf.cast(index, tf.int64) * data.batch_size
         indices = order[start : start + data.batch_size]
-        return data.gather(tf.ensure_shape(indices, [data.static_batch_size]))
+        indices = tf.ensure_shape(indices, [data.static_batch_size])
+        return data.with_leaves(leaves).gather(indices)
 
-    spec = tf.TensorSpec([data.size], tf.int64)
-    return _pass(model, model.train_step, data.steps, batch, spec)
+    order = tf.TensorSpec([data.size], tf.int64)
+    return _pass(model, model.train_step, data, batch, order)
 
 
-def validation(model: keras.Model, data: Arrays) -> Pass:
-    """Returns a validation as a function without arguments."""
+def validation(model: keras.Model, data: Arrays) -> Concrete:
+    """Returns a validation as a function of the data, leaf by leaf."""
 
     def sized(tensor: tf.Tensor) -> tf.Tensor:
         shape = [data.static_batch_size, *tensor.shape[1:]]
         return tf.ensure_shape(tensor, shape)
 
-    def batch(index: tf.Tensor) -> Batch:
-        return keras.tree.map_structure(sized, data.cut(index))
+    def batch(index: tf.Tensor, *leaves: tf.Tensor) -> Batch:
+        cut = data.with_leaves(leaves).cut(index)
+        return keras.tree.map_structure(sized, cut)
 
-    return _pass(model, model.test_step, data.steps, batch)
+    return _pass(model, model.test_step, data, batch)
 
 
 def _pass(
     model: keras.Model,
     step: Step,
-    steps: int,
+    data: Arrays,
     batch_of: Callable[..., Batch],
     *specs: tf.TensorSpec,
-) -> Pass:
+) -> Concrete:
     """Runs a step on all batches and returns what `fit` would report.
 
     That is the metrics, or the logs of the last batch if a step of the user's
     own reports other logs than those of their names. `batch_of` makes the batch
     of its number and of the arguments of the returned function, which takes
-    `specs`.
+    `specs` and the leaves of the data.
     """
+    specs += tuple(tf.TensorSpec(x.shape, x.dtype) for x in data.leaves)
     if model.jit_compile:
         step = step_function(model, step)
 
@@ -119,7 +133,7 @@ def _pass(
             logs = leaves_of(take_step(index, *arguments))
             return (index + 1, *(logs if carried else ()))
 
-        _, *last = _loop(steps, body, *carried)
+        _, *last = _loop(data.steps, body, *carried)
         if reported is None:
             logs: Logs = model.get_metrics_result()
         else:
@@ -130,9 +144,9 @@ def _pass(
     return _concrete(run, *specs)
 
 
-def _concrete(function: Callable[..., Logs], *specs: tf.TensorSpec) -> Pass:
+def _concrete(function: Callable[..., Logs], *specs: tf.TensorSpec) -> Concrete:
     traced = tf.function(_WITHOUT_AUTOGRAPH(function))
-    concrete: Pass = traced.get_concrete_function(*specs)
+    concrete: Concrete = traced.get_concrete_function(*specs)
     return concrete
 
 
@@ -161,7 +175,7 @@ def _loop(
     return results
 
 
-def _draws_from_tensorflow(function: Pass) -> bool:
+def draws_from_tensorflow(function: Concrete) -> bool:
     """Returns whether a function has random operations with a hidden state.
 
     TensorFlow forgets that state whenever a global seed is set. The layers of
@@ -230,44 +244,3 @@ def _outputs_of(model: keras.Model, x: Batch) -> Batch:
 def _has_known_shapes(outputs: Batch) -> bool:
     leaves = keras.tree.flatten(outputs)
     return all(None not in tuple(leaf.shape)[1:] for leaf in leaves)
-
-
-class Program:
-    """An epoch of one member with data in memory, traced when it is made.
-
-    Attributes:
-        steps: Integer, number of batches in an epoch.
-        draws_from_tensorflow: Boolean, whether setting a global seed would
-            change the random numbers of the member.
-    """
-
-    def __init__(
-        self,
-        model: keras.Model,
-        training: Arrays,
-        held_out: Arrays | None,
-        orders: Orders,
-        arguments: FitArguments,
-    ) -> None:
-        prepare(model, training.cut(0), training.static_batch_size)
-        self.steps = training.steps
-        self._orders = orders
-        self._arguments = arguments
-        self._train = train_epoch(model, training)
-        self._validate: Pass | None = None
-        if held_out is not None:
-            self._validate = validation(model, held_out)
-        passes = filter(None, (self._train, self._validate))
-        self.draws_from_tensorflow = any(map(_draws_from_tensorflow, passes))
-
-    def run(self, epoch: int) -> tuple[Logs, Logs | None]:
-        """Runs an epoch, counted as in `fit`.
-
-        Returns:
-            The logs of the training and, if there was one, of the validation.
-        """
-        number = epoch - self._arguments.initial_epoch
-        logs = self._train(self._orders.of_epoch(number))
-        if self._validate and self._arguments.validates_after(epoch):
-            return logs, self._validate()
-        return logs, None

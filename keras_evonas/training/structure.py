@@ -1,0 +1,163 @@
+"""The structure of a compiled network: all that the tracing of it looks at.
+
+Networks of one structure are traced into the same operations and differ in
+the values of their variables alone. The structure is read from the objects
+that a model consists of, attribute by attribute, so that what a layer's
+configuration does not mention counts, too: how layers are connected and which
+of them are the same, what was changed after they were made, shapes and dtypes
+of all variables. A model that holds any object other than plain values and
+objects of Keras has no known structure.
+"""
+
+import dataclasses
+import hashlib
+import sys
+import types
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes)
+# Attributes that no operation depends on: how values were drawn before the
+# training, arguments that were understood, and what is known elsewhere, by the
+# addresses of objects. The seeds of random layers are values of variables.
+_IGNORED = {
+    *("_auto_config", "_call_signature", "_compile_config", "_initializer"),
+    *("_initial_seed", "_lock", "_nodes", "_tracker"),
+    *("_trainable_variables_indices", "_value", "seed"),
+}
+# TensorFlow's own lists, for checkpoints that a cohort does not write.
+_IGNORED_PREFIX = "_self_"
+# Keras wraps these methods anew for each layer; they are not called in a step.
+_WRAPPED = {"build", "quantize"}
+
+
+class _UnknownError(Exception):
+    """An object may change a training in ways that are not known."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Structure:
+    """The structure of one network.
+
+    Attributes:
+        key: String, equal for networks of the same structure.
+        variables: Tuple of all variables, in the same order for networks of
+            the same structure.
+    """
+
+    key: str
+    variables: tuple[keras.Variable, ...]
+
+
+def structure_of(model: keras.Model) -> Structure | None:
+    """Reads the structure of a model whose variables have all been created.
+
+    Returns:
+        The structure, or `None` if the model holds anything that is not known
+        to be harmless, such as functions, layers and arrays of the user's own.
+    """
+    digest = hashlib.sha256(
+        repr(
+            (
+                keras.config.epsilon(),
+                keras.config.floatx(),
+                keras.config.image_data_format(),
+            )
+        ).encode()
+    )
+    variables: list[keras.Variable] = []
+    numbers: dict[int, int] = {}
+    waiting: list[object] = [model]
+    # Depth first without recursion: a deep model is a long chain of objects.
+    while waiting:
+        one = waiting.pop()
+        if type(one) in _PLAIN:
+            header = repr(one)
+        elif id(one) in numbers:
+            header = f"#{numbers[id(one)]}"
+        else:
+            numbers[id(one)] = len(numbers)
+            try:
+                header, parts = _parts_of(one)
+            except _UnknownError:
+                return None
+            waiting.extend(reversed(parts))
+            if isinstance(one, keras.Variable):
+                variables.append(one)
+        digest.update(f"{header};".encode())
+    return Structure(digest.hexdigest(), tuple(variables))
+
+
+def _parts_of(one: object) -> tuple[str, list[object]]:
+    """Returns a description of an object, and the objects it consists of."""
+    kind = f"{type(one).__module__}.{type(one).__qualname__}"
+    if isinstance(one, keras.initializers.Initializer):
+        return "initializer", []
+    if isinstance(one, dict):
+        parts = [part for item in one.items() for part in item]
+        return f"{kind}:{len(one)}", parts
+    if isinstance(one, list | tuple):
+        return f"{kind}:{len(one)}", list(one)
+    if isinstance(one, set | frozenset):
+        if not all(type(part) in _PLAIN for part in one):
+            raise _UnknownError
+        return f"{kind}:{sorted(map(repr, one))}", []
+    if isinstance(one, np.generic | tf.DType):
+        return f"{kind}:{one!r}", []
+    if isinstance(one, types.FunctionType | type | types.ModuleType):
+        return f"{kind}:{_name_in_keras(one)}", []
+    if one is tf.distribute.get_strategy():
+        return kind, []
+    if not _is_keras(type(one).__module__):
+        raise _UnknownError
+    attributes = dict(_attributes_of(one))
+    if isinstance(one, keras.Variable):
+        value = one.value
+        if not isinstance(value, tf.Variable):
+            raise _UnknownError
+        kind += f":{value.shape}:{value.dtype.name}:{value.trainable}"
+    return f"{kind}:{sorted(attributes)}", [
+        attributes[name] for name in sorted(attributes)
+    ]
+
+
+def _attributes_of(one: object) -> Iterable[tuple[str, object]]:
+    """Yields the attributes of an object of Keras that may matter."""
+    slots = (
+        name
+        for owner in type(one).__mro__
+        for name in _names(vars(owner).get("__slots__", ()))
+        if not name.startswith("__") and hasattr(one, name)
+    )
+    found = {name: getattr(one, name) for name in slots}
+    for name, value in {**found, **getattr(one, "__dict__", {})}.items():
+        if name in _IGNORED or name.startswith(_IGNORED_PREFIX):
+            continue
+        if name in _WRAPPED and isinstance(value, types.FunctionType):
+            continue
+        yield name, value
+
+
+def _names(slots: str | Iterable[str]) -> tuple[str, ...]:
+    return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+def _name_in_keras(one: object) -> str:
+    """Returns where Keras defines a function, a class or a module."""
+    if isinstance(one, types.ModuleType):
+        module, name = one.__name__, ""
+    else:
+        module, name = str(one.__module__), str(getattr(one, "__name__", ""))
+        # Not a closure, and not one that was replaced.
+        if getattr(sys.modules.get(module), name, None) is not one:
+            raise _UnknownError
+    if not _is_keras(module):
+        raise _UnknownError
+    return f"{module}.{name}"
+
+
+def _is_keras(module: str) -> bool:
+    return module.partition(".")[0] == "keras"
