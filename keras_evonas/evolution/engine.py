@@ -42,6 +42,9 @@ _ENUMERATED = 500
 
 _INITIAL = labels.define("initial", "given at the start")
 _ENUMERATION = labels.define("enumerated", "the next one never tried")
+CROWDED = labels.define(
+    "crowded", "drawn far from others, as all that differ visibly were tried"
+)
 
 Violation: TypeAlias = Callable[[Genome], float]
 
@@ -105,15 +108,19 @@ class Engine:
     def ask(self) -> Individual | None:
         """Makes the next individual, and records it as pending.
 
-        If the proposed genome was born before, it is mutated again, then drawn
-        at random, and then the genomes of the space are enumerated. Instead of
+        If the proposed genome was born before, or one that it cannot be told
+        from (see `keras_evonas.evolution.genes`), it is mutated again, then
+        drawn at random, and then the genomes of the space are enumerated, or in
+        a continuous space the one farthest from all others is taken. Instead of
         an infeasible genome another one is proposed; after a few of them, the
         least infeasible is repaired by small mutations that never make it
         worse.
 
         Returns:
             An individual with a genome that was never born before, or one
-            that continues the training of another. `None` if the whole space
+            that continues the training of another. If its operator is
+            `CROWDED`, no genome was left that differs from all others by the
+            resolution of a gene. `None` if the whole space
             has been born, or if no feasible genome was found that has not
             been, and no training is to be continued.
 
@@ -205,7 +212,7 @@ class Engine:
                 draft = Draft()
             genome = self.space.express(draft.genome, rng)
             draft = dataclasses.replace(draft, genome=genome)
-            if self._seen(genome, draft.rung):
+            if self._seen(draft):
                 violation = 0.0
                 continue
             violation = self._violation(genome)
@@ -220,13 +227,15 @@ class Engine:
             repaired = self._repair(*least, address)
             if repaired is not None:
                 return repaired
+        if self.space.is_continuous:
+            return self._farthest(address)
         return self._enumerate_unseen()
 
     def _repair(
         self, violation: float, draft: Draft, address: int
     ) -> Draft | None:
         """Mutates an infeasible draft step by step until it is feasible."""
-        step = Step()
+        step, crowded = Step(), None
         start = _MUTATIONS + _RANDOM_DRAWS
         for attempt in range(start, start + _REPAIRS):
             rng = rng_at(self.seed, address, attempt)
@@ -237,8 +246,20 @@ class Engine:
                 continue
             violation = found
             draft = dataclasses.replace(changed, genome=genome)
-            if violation == 0 and not self._seen(genome):
+            if violation == 0 and not self._seen(draft):
                 return draft
+            if violation == 0 and not self.history.born(self.space.key(genome)):
+                crowded = dataclasses.replace(draft, operator=CROWDED)
+        return crowded
+
+    def _farthest(self, address: int) -> Draft | None:
+        """Draws genomes and takes the feasible one farthest from all others."""
+        rng = rng_at(self.seed, address, _MUTATIONS + _RANDOM_DRAWS + _REPAIRS)
+        drawn = [self.space.sample(rng) for _ in range(_ENUMERATED)]
+        far = [self.history.distance(self.space.key(one)) for one in drawn]
+        for index in sorted(range(_ENUMERATED), key=lambda index: -far[index]):
+            if far[index] > 0 and self._violation(drawn[index]) == 0:
+                return Draft(genome=drawn[index], operator=CROWDED)
         return None
 
     def _enumerate_unseen(self) -> Draft | None:
@@ -251,7 +272,11 @@ class Engine:
         """
         if self._unseen is None or self._violation_of is not None:
             self._unseen = self.space.enumerate()
-        unseen = (g for g in self._unseen if not self._seen(g))
+        unseen = (
+            genome
+            for genome in self._unseen
+            if not self.history.seen(self.space.key(genome))
+        )
         for genome in itertools.islice(unseen, _ENUMERATED):
             if self._violation(genome) == 0:
                 return Draft(genome=genome, operator=_ENUMERATION)
@@ -273,5 +298,9 @@ class Engine:
             return Draft(genome=self._initial[birth], operator=_INITIAL)
         return self.strategy.propose(self.state, self.space, self.history, rng)
 
-    def _seen(self, genome: dict[str, Value], rung: int = 0) -> bool:
-        return self.history.seen(self.space.key(genome), rung)
+    def _seen(self, draft: Draft) -> bool:
+        """Returns whether a genome was born; at the resolution unless given."""
+        key = self.space.key(draft.genome)
+        if draft.operator == _INITIAL:
+            return self.history.born(key)
+        return self.history.seen(key, draft.rung)

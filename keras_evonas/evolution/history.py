@@ -14,7 +14,11 @@ from keras_evonas.evolution import labels
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.space import Key
 from keras_evonas.evolution.space import SearchSpace
+
+# Two places are at least a resolution apart, up to rounding.
+_APART = 1 - 1e-6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,7 +142,11 @@ class History:
         self.pending: dict[int, Individual] = {}
         self.continued: set[int] = set()
         self._individuals: list[Individual] = []  # by birth
-        self._births_of: dict[Hashable, set[int]] = {}
+        self._births_of: dict[Key, set[int]] = {}
+        # The places of the genomes with the same choices, and arrays of them
+        # that are kept only to save time.
+        self._places_of: dict[Hashable, set[tuple[float, ...]]] = {}
+        self._arrays: dict[Hashable, np.ndarray] = {}
         self._objectives = 0  # as many as the first losses
 
     @property
@@ -151,10 +159,42 @@ class History:
         """Number of distinct genomes among them."""
         return len(self._births_of)
 
-    def seen(self, key: Hashable, rung: int = 0) -> bool:
+    def born(self, key: Key, rung: int = 0) -> bool:
         """Returns whether the genome of a key was born on a rung or above."""
         births = self._births_of.get(key, ())
         return any(self._individuals[birth].rung >= rung for birth in births)
+
+    def seen(self, key: Key, rung: int = 0) -> bool:
+        """Returns whether a genome counts as born on a rung or above.
+
+        On the lowest rung it does if one was born that it cannot be told from
+        at the resolution of the space; above only if itself was.
+        """
+        if rung:
+            return self.born(key, rung)
+        return self.distance(key) < _APART
+
+    def distance(self, key: Key) -> float:
+        """Returns how far the nearest genome with the same choices is.
+
+        Args:
+            key: The key of a genome.
+
+        Returns:
+            The largest difference of a place from the nearest genome that was
+            born, in resolutions: 0 if the genome itself was born, below 1 if
+            the two count as one, and infinite if there is none.
+        """
+        known = self._places_of.get(key.choices)
+        if not known:
+            return math.inf
+        if not key.places or key.places in known:
+            return 0.0
+        array = self._arrays.get(key.choices)
+        if array is None or len(array) != len(known):
+            array = self._arrays[key.choices] = np.array(list(known))
+        # Chebyshev's distance.
+        return float(abs(array - key.places).max(axis=1).min())
 
     def on_rung(self, rung: int) -> "History":
         """Returns a view in which only individuals of one rung have ended."""
@@ -206,6 +246,8 @@ class History:
             self._births_of[old].discard(birth)
             if not self._births_of[old]:
                 del self._births_of[old]
+                self._places_of[old.choices].discard(old.places)
+                self._arrays.clear()
             born = dataclasses.replace(born, genome=dict(genome))
             self._note(born, space)
         ended = dataclasses.replace(born, losses=checked, violation=violation)
@@ -216,12 +258,15 @@ class History:
     def grow(self, space: SearchSpace) -> None:
         """Counts all as born in a larger space, with defaults for new genes."""
         self._births_of.clear()
+        self._places_of.clear()
+        self._arrays.clear()
         for individual in self._individuals:
             self._note(individual, space)
 
     def _note(self, individual: Individual, space: SearchSpace) -> None:
         key = space.key(space.complete(individual.genome))
         self._births_of.setdefault(key, set()).add(individual.birth)
+        self._places_of.setdefault(key.choices, set()).add(key.places)
 
     def _checked(
         self, losses: Iterable[float] | None

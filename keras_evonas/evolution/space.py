@@ -14,16 +14,36 @@ from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from typing import NamedTuple
 
+from keras_evonas.evolution.genes import RESOLUTION
 from keras_evonas.evolution.genes import Domain
 from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.randomness import Rng
 
 # Combinations of parent genes up to which the size of a space is counted. They
 # bound time and memory; a larger space is as good as infinite.
 _MAX_COUNTED_STATES = 20_000
+
+
+class Key(NamedTuple):
+    """What tells genomes apart; equal for equal genomes in any order.
+
+    Genomes with the same choices are one at the resolution of the space if
+    their places differ by less than 1 in every continuous gene.
+
+    Args:
+        choices: Names and values of the active genes; `None` stands for the
+            value of a continuous one.
+        places: Positions of the values of continuous genes, measured in
+            resolutions; see `keras_evonas.evolution.genes`.
+    """
+
+    choices: tuple[tuple[str, Value | None], ...]
+    places: tuple[float, ...] = ()
 
 
 class SearchSpace:
@@ -155,9 +175,54 @@ class SearchSpace:
             for value in gene.domain.neighbours(genome[gene.name]):
                 yield {**genome, gene.name: value}
 
-    def key(self, genome: Genome) -> Hashable:
-        """Returns a key that is equal for equal genomes in any order."""
-        return tuple(sorted(genome.items(), key=operator.itemgetter(0)))
+    def key(self, genome: Genome) -> Key:
+        """Returns what tells a genome apart from others."""
+        items = sorted(genome.items(), key=operator.itemgetter(0))
+        if not self._continuous:
+            return Key(tuple(items))
+        choices: list[tuple[str, Value | None]] = []
+        places: list[float] = []
+        for name, value in items:
+            domain = self._continuous_domain(name, genome)
+            if domain is None:
+                choices.append((name, value))
+            else:
+                choices.append((name, None))
+                places.append(domain.position(value) / RESOLUTION)
+        return Key(tuple(choices), tuple(places))
+
+    @property
+    def is_continuous(self) -> bool:
+        """True if some gene is continuous."""
+        return bool(self._continuous)
+
+    @functools.cached_property
+    def _continuous(self) -> frozenset[str]:
+        """Names of the genes that may be continuous."""
+        return frozenset(
+            gene.name
+            for gene in self.genes
+            if isinstance(gene.domain, Interval) and gene.domain.is_continuous
+        )
+
+    def _continuous_domain(self, name: str, genome: Genome) -> Interval | None:
+        """Returns the domain of an active gene if it is continuous."""
+        if name not in self._continuous:
+            return None
+        for gene in self._genes_of[name]:
+            if gene.is_active(genome):
+                domain = gene.domain
+                if isinstance(domain, Interval) and domain.is_continuous:
+                    return domain
+                return None
+        return None
+
+    @functools.cached_property
+    def _genes_of(self) -> dict[str, list[Gene]]:
+        genes_of: dict[str, list[Gene]] = {}
+        for gene in self.genes:
+            genes_of.setdefault(gene.name, []).append(gene)
+        return genes_of
 
     def parent_of(self, gene: Gene) -> str | None:
         """Returns the name of the gene in the last condition, if any."""

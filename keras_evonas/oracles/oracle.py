@@ -9,6 +9,7 @@ import keras_tuner
 from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution.defaults import checked_strategy
+from keras_evonas.evolution.engine import CROWDED
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.history import Individual
@@ -33,8 +34,10 @@ class EvoOracle(ResumableOracle):
     Pass it to a `keras_tuner.Tuner`, or to `keras_evonas.EvoTuner`. It takes
     every keras-tuner search space; hyperparameters inside a
     `conditional_scope` take part only while they are active. No network is
-    proposed twice. A search that was stopped anywhere goes on as if it had
-    not been, when the same program is run again.
+    proposed twice: of networks that are otherwise equal, some `Float` without
+    a `step` differs by at least 0.5 % of its range on its `sampling` scale,
+    until no such network is left. A search that was stopped anywhere goes on
+    as if it had not been, when the same program is run again.
 
     Args:
         objective: A string, a `keras_tuner.Objective`, or `None` as for
@@ -171,7 +174,6 @@ class EvoOracle(ResumableOracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Proposes the values of the next trial; see `keras_tuner.Oracle`."""
-        del trial_id  # it is the number of the birth
         self.stop_reason = self._limit_reached()
         individual = None
         if self.stop_reason is None:
@@ -185,6 +187,11 @@ class EvoOracle(ResumableOracle):
                 # Raised by `create_trial`, without the host's lock.
                 self._failure, self.stop_reason = error, f"{error!r}"
         if individual is not None:
+            if self.verbose and individual.operator == CROWDED:
+                print(
+                    "Nothing is left that differs visibly from all trials: "
+                    f"trial {trial_id} explores between them."
+                )
             values = self._values_of(individual)
             return {"status": Status.RUNNING, "values": values}
         if self.stop_reason is None:

@@ -16,6 +16,7 @@ from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Categorical
 from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Grid
+from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.space import SearchSpace
@@ -158,9 +159,12 @@ class StrategyConformance:
         new = [one for one in births if one.continues is None]
         assert len(births) == 25 or len(new) == space.size
         assert len({space.key(one.genome) for one in new}) == len(new)
+        history = History()
         for number, one in enumerate(births):
             assert one.birth == number
             assert space.contains(one.genome)
+            assert one.rung or not history.seen(space.key(one.genome))
+            history.begin(one, space)
 
     def test_training_goes_on_from_the_rung_below(
         self, strategy: Strategy
