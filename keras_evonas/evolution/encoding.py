@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
+from scipy import special
 
 from keras_evonas.evolution.genes import Condition
 from keras_evonas.evolution.genes import Domain
@@ -34,6 +35,12 @@ _STEPS = np.array([-1.0, 1.0])
 # scale, to refine a value, to 40 % of it, to leave its region. No size is
 # preferred, since the right one is not known.
 _STEP_SIZES = (-2.5, -0.4)
+# Ordered values from which on a gene has ends that first draws avoid: of three
+# values the outer ones are no extremes. The sum of the parameters of the beta
+# distribution of such draws, less 2: with the middle as its mode they are 3
+# and 3, the best of those in docs/benchmarks.md.
+_HAS_ENDS = 4
+_NARROW = 4.0
 # Distance between an inactive gene and an active one in the middle. Its square
 # is a half, about that of two random values of a gene; see `Posterior`.
 _INACTIVE_DISTANCE = np.sqrt(0.5)
@@ -88,6 +95,26 @@ class _Column:
         if self._interval and not self.values:
             return self._interval.at(float(code))
         return self.values[int(code)]
+
+    def inner(self, shares: np.ndarray) -> list[float] | None:
+        """Returns codes of draws that avoid the ends, `None` if it has no ends.
+
+        Only ordered genes of at least 4 values have ends to avoid. The draws
+        are of a beta distribution. Its mode is the default, if that is not the
+        first value, and so has been chosen, and else the middle.
+
+        Args:
+            shares: `(n,)` array of uniform draws from `[0, 1]`.
+        """
+        domain, default = self.gene.domain, self.gene.default
+        if not isinstance(domain, Interval | Grid) or domain.size < _HAS_ENDS:
+            return None
+        mode = 0.5
+        if default is not None and default != next(iter(domain)):
+            mode = domain.position(default)
+        narrow = (1 + _NARROW * mode, 1 + _NARROW * (1 - mode))
+        places = special.betaincinv(*narrow, shares)
+        return [self.encode(domain.at(float(place))) for place in places]
 
     def encoded(self, genomes: Sequence[Genome]) -> list[float]:
         """Returns the codes of the gene in genomes, NaN where they lack it."""
@@ -303,6 +330,20 @@ class Encoding:
         listed = self._listed
         drawn[:, listed] = np.floor(drawn[:, listed] * self._levels[listed])
         return drawn
+
+    def sample_inner(self, count: int, rng: Rng) -> np.ndarray:
+        """Draws codes as `sample`, but rarely at the ends of ordered genes.
+
+        An end is where trainings diverge or learn nothing, while users choose
+        ranges around the values that they expect to work.
+        """
+        codes = self.sample(count, rng)
+        shares = rng.random(codes.shape)
+        for index, column in enumerate(self.columns):
+            inner = column.inner(shares[:, index])
+            if inner is not None:
+                codes[:, index] = inner
+        return codes
 
     def filled(
         self, codes: np.ndarray, active: np.ndarray, rng: Rng

@@ -14,6 +14,7 @@ import numpy as np
 from keras_evonas.evolution import checks
 from keras_evonas.evolution import labels
 from keras_evonas.evolution.candidates import most_promising
+from keras_evonas.evolution.encoding import Encoding
 from keras_evonas.evolution.gaussian_process import squared_distances
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Grid
@@ -70,7 +71,9 @@ class ScreenedEvolution(GuidedEvolution):
     The first individual has the defaults of the space, if the user chose any,
     and else the middle of every ordered gene, since users tend to choose ranges
     around values that they expect to work. A few draws far from each other
-    follow. Then each proposal is the candidate of the largest expected
+    follow, which avoid the ends of ordered genes of four or more values, and
+    are the more likely the nearer to the middle or to a default that the user
+    chose. Then each proposal is the candidate of the largest expected
     improvement. Candidates are children of the evolution, genomes that differ
     in one gene from the individuals that are expected to be best, random
     genomes, and the genomes on the way uphill from the best of these. Pending
@@ -182,6 +185,10 @@ class ScreenedEvolution(GuidedEvolution):
         surrogate = surrogate_of(space, history)
         return surrogate.individuals[surrogate.elites(1)[0]]
 
+    def draw(self, encoding: Encoding, count: int, rng: Rng) -> np.ndarray:
+        """Draws the genomes among which the initial ones are chosen."""
+        return encoding.sample_inner(count, rng)
+
     def _initial(self, space: SearchSpace, history: History, rng: Rng) -> Draft:
         """Proposes the defaults or the middle, then draws far from others."""
         births = history.births
@@ -191,11 +198,11 @@ class ScreenedEvolution(GuidedEvolution):
             return Draft(genome=_middle(space), operator=_MIDDLE)
         encoding, capability = encoding_of(space.genes), self.capability
         if capability is not None and births % 2:
-            codes = encoding.sample(_MORE_DRAWS * _DRAWS, rng)
+            codes = self.draw(encoding, _MORE_DRAWS * _DRAWS, rng)
             found = [-capability(encoding.decode(row)) for row in codes]
             codes = codes[np.argsort(found)[:_DRAWS]]
         else:
-            codes = encoding.sample(_DRAWS, rng)
+            codes = self.draw(encoding, _DRAWS, rng)
         features = encoding.features(codes, encoding.activity(codes))
         others = [*history.ended, *history.pending.values()]
         rows = encoding.encode([one.genome for one in others])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import special
 
 from keras_evonas.evolution.encoding import Encoding
 from keras_evonas.evolution.gaussian_process import squared_distances
@@ -149,3 +150,31 @@ def test_genomes_from_before_the_space_grew():
         for seed in range(20)
     }
     assert drawn == {0.0, 1.0}
+
+
+def test_inner_draws_avoid_the_ends_of_genes_of_four_values_or_more():
+    space = SearchSpace(
+        [
+            Gene("three", Grid((1, 2, 3))),
+            Gene("kind", Categorical("abcde")),
+            Gene("five", Grid((1, 2, 3, 4, 5))),
+            Gene("chosen", Grid((1, 2, 3, 4, 5)), default=4),
+            Gene("rate", Interval(1e-4, 1.0, scale="log")),
+        ]
+    )
+    encoding, count = Encoding(space), 20_000
+    codes = encoding.sample_inner(count, rng_at(0, 8))
+    # The ends of five values are the eighths of the range that are outermost.
+    end = special.betainc(3, 3, 1 / 8)
+    near_chosen = special.betainc(4, 2, 7 / 8) - special.betainc(4, 2, 5 / 8)
+    for name, share, expected in (
+        ("three", codes[:, 0] == 0, 1 / 3),
+        ("kind", codes[:, 1] == 0, 1 / 5),
+        ("first of five", codes[:, 2] == 0, end),
+        ("last of five", codes[:, 2] == 4, end),
+        # With a mode at 3 / 4, the parameters are 1 + 3 and 1 + 1.
+        ("chosen", codes[:, 3] == 3, near_chosen),
+        ("rate", codes[:, 4] < 1 / 8, end),
+    ):
+        bound = 5 * np.sqrt(expected * (1 - expected) / count)
+        assert abs(share.mean() - expected) < bound, name
