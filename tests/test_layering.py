@@ -32,7 +32,8 @@ ARROWS = {
     "__main__": set(),
     "benchmarks": {
         *("__init__", "blas", "evolution", "execution", "hyperparameters"),
-        *("models", "oracles", "project", "testing", "training", "tuners"),
+        *("models", "optuna", "oracles", "project", "testing", "training"),
+        "tuners",
     },
     "blas": set(),
     "commands": {"optuna", "project", "reports"},

@@ -45,8 +45,10 @@ _PARETO_STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
     "screened_nsga2": pareto_screening.screened_nsga2,
     "random": baselines.random_search,
 }
-# Samplers of Optuna and oracles of keras-tuner, with the packages they need.
+# Samplers for Optuna, our own first, and oracles of keras-tuner, with the
+# packages they need.
 _PEERS = {
+    "optuna_evo": ("EvoSampler", "optuna"),
     "optuna_tpe": ("TPESampler", "optuna"),
     "optuna_gp": ("GPSampler", "optuna", "torch"),
     "optuna_nsga2": ("NSGAIISampler", "optuna"),

@@ -1,7 +1,10 @@
-"""Searches by samplers of Optuna."""
+"""Searches by samplers for Optuna's studies."""
 
 import functools
 import warnings
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
 import optuna
 
@@ -11,13 +14,23 @@ from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.optuna import EvoSampler
+
+_SAMPLERS: Mapping[str, Callable[..., Any]] = {
+    "EvoSampler": EvoSampler,
+    "GPSampler": optuna.samplers.GPSampler,
+    "NSGAIISampler": optuna.samplers.NSGAIISampler,
+    "TPESampler": functools.partial(
+        optuna.samplers.TPESampler, constant_liar=True
+    ),
+}
 
 
 class OptunaSearcher:
-    """A search by a sampler of Optuna, by name; see `Searcher`.
+    """A search by a sampler for Optuna, by name; see `Searcher`.
 
     Ordered lists of values are searched by their indices, since Optuna keeps
-    the order of numbers only. Samplers do not depend on the number of trials.
+    the order of numbers only. Samplers are not told the number of trials.
     """
 
     def __init__(
@@ -30,10 +43,9 @@ class OptunaSearcher:
     ) -> None:
         del trials
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        options = {"constant_liar": True} if sampler == "TPESampler" else {}
         self._space = space
         self._study = optuna.create_study(
-            sampler=getattr(optuna.samplers, sampler)(seed=seed, **options),
+            sampler=_SAMPLERS[sampler](seed=seed),
             directions=["minimize"] * objectives,
         )
 
@@ -77,5 +89,7 @@ def _suggest(trial: optuna.trial.Trial, gene: Gene, index: int) -> Value:
     if domain.ordered:
         last = len(domain.values) - 1
         return domain.values[int(trial.suggest_int(name, 0, last))]
-    choices = list(range(len(domain.values)))
-    return domain.values[int(trial.suggest_categorical(name, choices))]
+    # Words, since `EvoSampler` takes ascending numbers as ordered.
+    choices = [f"{i}: {value}" for i, value in enumerate(domain.values)]
+    chosen = trial.suggest_categorical(name, choices)
+    return domain.values[choices.index(chosen)]

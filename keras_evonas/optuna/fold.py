@@ -14,8 +14,11 @@ from optuna.trial import TrialState
 
 from keras_evonas.evolution import labels
 from keras_evonas.evolution.engine import Engine
+from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Value
+from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
@@ -128,6 +131,16 @@ class Fold:
             individual.operator,
             individual.traits,
         )
+
+    def first(self, parameter: Parameter, rng: Rng) -> Choice:
+        """Returns the value with which the strategy begins a parameter."""
+        name = parameter.name
+        space = SearchSpace(
+            [Gene(name, parameter.domain, default=parameter.default)]
+        )
+        state = self._strategy.begin()
+        draft = self._strategy.propose(state, space, History(), rng)
+        return parameter.decode(space.express(draft.genome, rng)[name])
 
     def knows(self, values: Mapping[str, Choice]) -> bool:
         """Returns whether a trial has the same values."""

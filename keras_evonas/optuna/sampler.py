@@ -38,10 +38,10 @@ class EvoSampler(BaseSampler):
     set of parameters is tried twice, in several processes neither, until the
     space has no other left.
 
-    The first trial is drawn at random, since the study has no parameters yet;
-    so is a parameter that no trial has asked for before. A failed trial counts
-    as the worst. A pruned one has its last intermediate value, and is no better
-    than the best that completed.
+    The first trial is the one with which the strategy begins: for the default,
+    the middle of all ranges. A parameter that a later trial is the first to ask
+    for is drawn at random. A failed trial counts as the worst. A pruned one has
+    its last intermediate value, and is no better than the best that completed.
 
     Args:
         strategy: What to try next, such as `genetic_algorithm()` of
@@ -152,11 +152,13 @@ class EvoSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Choice:
-        """Draws a parameter that no trial has asked for before; see Optuna."""
-        del study
+        """Chooses what no trial has asked for before; see Optuna."""
         parameter = parameter_of(param_name, param_distribution)
         name = zlib.crc32(param_name.encode())
         rng = rng_at(self._seed, trial.number, 0, name)
+        if trial.number == 0:
+            with self._lock:
+                return self._updated(study, trial).first(parameter, rng)
         return parameter.decode(parameter.domain.sample(rng))
 
     def after_trial(

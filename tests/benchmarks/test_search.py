@@ -76,6 +76,13 @@ def test_regret_never_rises_without_noise(name, batch):
     assert (np.diff(curve.regrets) <= 0).all()
 
 
+def test_a_search_behind_a_study_of_optuna():
+    pytest.importorskip("optuna")
+    curve = run_one(TOYS["layers"](), "optuna_evo", 0, trials=12)
+    assert np.isfinite(curve.regrets).all()
+    assert (np.diff(curve.regrets) <= 0).all()
+
+
 def test_the_same_seed_gives_the_same_curve_in_any_process():
     toys = ["layers_noisy", "conditional_trap"]
     alone = run_all(toys, ["random"], range(2), trials=8)
