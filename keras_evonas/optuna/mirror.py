@@ -149,12 +149,17 @@ def _study(
             "Optuna study needs its direction. Received: a folder that names "
             "none."
         )
-    study = optuna.create_study(
-        storage=storage,
-        study_name=name,
-        directions=directions,
-        load_if_exists=True,
-    )
+    storage = optuna.storages.get_storage(storage)
+    try:
+        # It says nothing, where `create_study` logs that the study exists.
+        study = optuna.load_study(storage=storage, study_name=name)
+    except KeyError:
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=directions,
+            load_if_exists=True,
+        )
     if study.directions != directions:
         raise ValueError(
             f"`study_name` must name a study of this search. Received: "
@@ -165,6 +170,7 @@ def _study(
         # Optuna 5 calls it experimental; it only names the axes.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names([o.name for o in search.objectives])
+    study.set_user_attr("project_folder", str(search.folder.absolute()))
     return study
 
 
@@ -211,16 +217,22 @@ def _attributes(trial: Trial, unfit: Collection[str]) -> dict[str, Any]:
     found = {
         _TRIAL_ID: trial.trial_id,
         "epochs": trial.epochs,
-        "best_epoch": trial.best_epoch,
+        "best_epoch": trial.best_epoch if trial.completed else None,
         "seconds": trial.seconds,
         "operator": trial.operator,
         "parents": list(trial.parents) or None,
-        "message": trial.message,
+        # The dashboard shows it in one line; the folder has the traceback.
+        "message": gist(trial.message) if trial.message else None,
         **{name: trial.values[name] for name in unfit},
         **{f"metric.{name}": value for name, value in trial.metrics.items()},
-        **{f"cost.{name}": value for name, value in trial.costs.items()},
+        **{f"cost.{name}": _plain(cost) for name, cost in trial.costs.items()},
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _plain(number: float) -> float:
+    """Returns a whole number as an integer: 20 parameters, not 20.0."""
+    return int(number) if float(number).is_integer() else number
 
 
 def _time_of(folder: pathlib.Path, trial: Trial) -> datetime.datetime:

@@ -40,8 +40,13 @@ def build(hp):
     return model
 
 
-def searched(folder, url, max_trials=5, **options):
-    """Searches in a folder with a mirror, and returns the tuner."""
+def searched(folder, hook, max_trials=5, **options):
+    """Searches in a folder with a mirror, and returns the tuner.
+
+    The hook may be the URL of a storage.
+    """
+    if isinstance(hook, str):
+        hook = OptunaMirror(hook)
     tuner = EvolutionarySearch(
         build,
         "val_loss",
@@ -50,7 +55,7 @@ def searched(folder, url, max_trials=5, **options):
         directory=folder,
         project_name="digits",
         initial_population=[{"units": 3}, {"units": 7}],
-        on_trial_end=OptunaMirror(url),
+        on_trial_end=hook,
         verbose=0,
         **options,
     )

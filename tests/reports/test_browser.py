@@ -1,43 +1,23 @@
 """The page in a real browser, wide and narrow, light and dark."""
 
-import os
-import shutil
-
 import pytest
 
 from keras_evonas import reports
+from tests.browsers import complaints
+from tests.browsers import needs_browser
+from tests.browsers import open_browser
 
 pytest.importorskip("plotly")
-webdriver = pytest.importorskip("selenium.webdriver")
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (BROWSER and DRIVER), reason="needs chromium and chromedriver"
-)
+pytest.importorskip("selenium")
+pytestmark = needs_browser
 
 DESKTOP, PHONE = (1200, 900), (390, 844)
-# What the graphics driver says of its own speed, without a graphics card.
-NOISE = "GL Driver Message"
 
 
 @pytest.fixture(scope="module")
 def browser():
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--enable-unsafe-swiftshader",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(DRIVER, env=dict(os.environ))
-    driver = webdriver.Chrome(options=options, service=service)
-    driver.set_script_timeout(60)
-    yield driver
-    driver.quit()
+    with open_browser() as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +66,6 @@ def draw_everything(browser):
         })();
         """
     )
-
-
-def complaints(browser):
-    return [
-        entry["message"]
-        for entry in browser.get_log("browser")
-        if NOISE not in entry["message"]
-    ]
 
 
 @pytest.mark.parametrize(
