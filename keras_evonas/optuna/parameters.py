@@ -133,10 +133,11 @@ def _stepped(distribution: FloatDistribution, step: float) -> Domain:
 
     keras-tuner 1.4.8 leaves the bound out where a quotient is rounded down.
     """
-    low = distribution.low
-    count = round((distribution.high - low) / step) + 1
-    every = math.ceil(count / _MAX_STEPS)
-    return Grid(tuple(low + index * step for index in range(0, count, every)))
+    low, high = distribution.low, distribution.high
+    count = round((high - low) / step) + 1
+    indices = range(0, count, math.ceil(count / _MAX_STEPS))
+    # A product may be rounded to just above the bound.
+    return Grid(tuple(min(low + index * step, high) for index in indices))
 
 
 def distributions_of(space: SearchSpace) -> dict[str, BaseDistribution]:

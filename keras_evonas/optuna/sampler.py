@@ -131,7 +131,8 @@ class EvoSampler(BaseSampler):
         """Proposes the values of a trial; see Optuna.
 
         They are written into the study first, and proposed anew if another
-        process has meanwhile proposed the same.
+        process has meanwhile proposed the same. Parameters that are not in
+        `search_space` are left out.
         """
         if not search_space:
             return {}
@@ -143,7 +144,12 @@ class EvoSampler(BaseSampler):
                 self._updated(study, trial)
                 if not proposal.is_new or not fold.knows(proposal.values):
                     break
-            return dict(proposal.values)
+            # `PartialFixedSampler` takes what it fixes out of the space.
+            return {
+                name: value
+                for name, value in proposal.values.items()
+                if name in search_space
+            }
 
     def sample_independent(
         self,

@@ -67,26 +67,6 @@ def test_the_same_seed_gives_the_same_study(seed):
     assert params_of(studies[0]) == params_of(studies[1])
 
 
-def test_the_first_trial_is_in_the_middle_of_ranges():
-    for seed in range(3):
-        study = study_of(EvoSampler(seed=seed))
-        study.optimize(network, n_trials=1)
-        first = study.trials[0].params
-        assert first["layers"] == 2
-        # The geometric means of 8 and 256, of 1e-5 and 1e-1.
-        assert first["units_0"] == first["units_1"] == 45
-        assert first["rate"] == pytest.approx(1e-3)
-
-
-def test_another_strategy_begins_in_its_own_way():
-    firsts = []
-    for seed in range(5):
-        study = study_of(EvoSampler(random_search(), seed=seed))
-        study.optimize(network, n_trials=1)
-        firsts.append(study.trials[0].params["rate"])
-    assert len(set(firsts)) == 5
-
-
 def test_the_global_generators_are_left_alone():
     before = random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002
     study_of(EvoSampler(seed=0)).optimize(network, n_trials=8)
