@@ -12,7 +12,7 @@ from keras_evonas.models import DenseNetwork
 
 home = pathlib.Path(keras_evonas.__file__)
 if not home.is_relative_to(sys.prefix):
-    sys.exit(f"The wheel must be what is tested. Received: {home}.")
+    sys.exit(f"The archive must be what is tested. Received: {home}.")
 rng = np.random.default_rng(0)
 tuner = EvolutionarySearch(
     DenseNetwork((8,), Classification(classes=3, labels="integer")),
@@ -31,4 +31,4 @@ tuner.search(
 statuses = [t.status for t in tuner.oracle.get_best_trials(2)]
 if statuses != ["COMPLETED", "COMPLETED"]:
     sys.exit(f"Two trials must be completed. Received: {statuses}.")
-print("two trials with the wheel")
+print("two trials with what was installed")

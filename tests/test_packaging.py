@@ -45,3 +45,18 @@ def test_the_workflow_tests_the_versions_of_the_classifiers() -> None:
         r"Python :: (3\.\d+)", _setup()["metadata"]["classifiers"]
     )
     assert re.findall(r"3\.\d+", tested) == stated
+
+
+def test_no_text_installs_from_pypi_what_is_not_there() -> None:
+    texts = [ROOT / "README.md"]
+    for folder in ("docs", "examples", "tutorials", "keras_evonas"):
+        for kind in ("md", "py", "ipynb"):
+            texts += (ROOT / folder).rglob(f"*.{kind}")
+    found = [
+        f"{path.name}: {line}"
+        for path in texts
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(r"keras-evonas\[|install keras.evonas", line)
+    ]
+    # The comment that says what the command becomes.
+    assert [line for line in found if "installation.py" not in line] == []

@@ -87,6 +87,17 @@ def kernel(tmp_path_factory):
     kernel.shutdown_kernel(now=True)
 
 
+def test_every_notebook_installs_what_is_absent_first():
+    first = {
+        next(
+            cell.source for cell in read(path).cells if cell.cell_type == "code"
+        )
+        for path in NOTEBOOKS
+    }
+    assert len(first) == 1
+    assert "%pip install" in first.pop()
+
+
 def test_every_notebook_is_enrolled():
     assert {path.stem for path in NOTEBOOKS} == set(SAYS)
 

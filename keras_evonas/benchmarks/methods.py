@@ -18,6 +18,7 @@ from keras_evonas.evolution.progressive import progressive_search
 from keras_evonas.evolution.screening import screened_evolution
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.installation import how_to_install
 
 # Begins a search of a space, given its number of trials and its seed.
 Method = Callable[[SearchSpace, int, int], Searcher]
@@ -101,8 +102,7 @@ def check_installed(name: str) -> None:
             raise ImportError(
                 "`methods` may name only methods whose packages are "
                 f"installed. Received: one that needs `{package}`. Install it "
-                "with pip install 'keras-evonas[benchmarks]', or leave the "
-                "method out."
+                f"with {how_to_install('benchmarks')}, or leave the method out."
             ) from error
 
 

@@ -159,8 +159,7 @@ def imported(name: str, executor: str) -> types.ModuleType:
     except ImportError as error:
         raise ImportError(
             f"`{executor}` needs the package {name}. Received: an environment "
-            "without it. Install it with "
-            f'`pip install "keras-evonas[{executor.lower()}]"`.'
+            f"without it. Install it with `pip install {name}`."
         ) from error
 
 

@@ -28,8 +28,8 @@ class Ray(Executor):
     Ray's object store once. A node that is lost costs its cohorts a second
     attempt and nothing else: the nodes that are left train them. The project
     folder is on this machine only; weights are sent. Python and the packages
-    on the nodes must be as here. Needs Ray:
-    `pip install "keras-evonas[ray]"`.
+    on the nodes must be as here. Needs the
+    extra `[ray]`.
 
     Args:
         workers: Integer, how many cohorts are trained at a time, or `None`

@@ -32,8 +32,8 @@ class Processes(Executor):
     Each worker trains one cohort at a time, and gets the next one as soon as
     it is done. The hypermodel and the data are sent to a worker once. A
     worker that is killed, for example by the system because memory ran out,
-    costs its cohort a second attempt and nothing else. Needs loky:
-    `pip install "keras-evonas[processes]"`.
+    costs its cohort a second attempt and nothing else. Needs
+    the extra `[processes]`.
 
     Args:
         workers: Integer, how many processes. Defaults to 2.

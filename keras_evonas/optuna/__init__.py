@@ -1,6 +1,6 @@
 """Evolution behind Optuna's studies, and Optuna's dashboard beside searches.
 
-Needs Optuna (`keras-evonas[optuna]`), and loads neither Keras nor TensorFlow.
+Needs the extra `[optuna]`, and loads neither Keras nor TensorFlow.
 """
 
 from keras_evonas.optuna.mirror import OptunaMirror

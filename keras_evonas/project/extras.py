@@ -3,6 +3,8 @@
 import importlib
 import types
 
+from keras_evonas.installation import how_to_install
+
 
 def load(module: str, package: str) -> types.ModuleType:
     """Imports an optional module, which a package of another name may have.
@@ -15,6 +17,6 @@ def load(module: str, package: str) -> types.ModuleType:
     except ImportError as error:
         raise ImportError(
             f"Reports need the package '{package}', which could not be "
-            "imported. Install what reports need with `pip install "
-            f"'keras-evonas[reports]'`. ({error})"
+            "imported. Install what reports need with "
+            f"{how_to_install('reports')}. ({error})"
         ) from error

@@ -48,7 +48,7 @@ def write_report(
     Raises:
         FileNotFoundError: If there is no such folder.
         ValueError: If the folder holds no search.
-        ImportError: If the packages of `keras-evonas[reports]` are missing.
+        ImportError: If the packages of the extra `[reports]` are missing.
 
     Example:
 

@@ -263,7 +263,7 @@ class AfterSearch(MendedTuner):
 
         Raises:
             ValueError: If the search has not begun.
-            ImportError: If the packages of `keras-evonas[reports]` are
+            ImportError: If the packages of the extra `[reports]` are
                 missing.
         """
         search = reports.load(self.project_dir)

@@ -99,7 +99,7 @@ def test_an_unknown_method_lists_the_known_ones():
 
 def test_an_absent_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(ImportError, match=r"`optuna`.*pip install"):
+    with pytest.raises(ImportError, match=r'`optuna`.*pip install -e "\.\[b'):
         method("optuna_tpe")
 
 

@@ -253,7 +253,7 @@ def test_not_a_number_leaves_a_gap(new_project, tmp_path):
 
 
 def test_a_missing_library_says_what_to_install():
-    with pytest.raises(ImportError, match=r"pip install 'keras-evonas\[rep"):
+    with pytest.raises(ImportError, match=r'pip install -e "\.\[rep'):
         extras.load("no_such_library_anywhere", "plotly")
 
 
