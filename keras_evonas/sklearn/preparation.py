@@ -1,0 +1,123 @@
+"""Inputs as networks take them: numbers of mean 0 and deviation 1."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import sklearn.compose
+import sklearn.impute
+import sklearn.pipeline
+import sklearn.preprocessing
+
+# Rarer categories of a column than the most frequent so many count as one.
+_MAX_CATEGORIES = 50
+# A column of strings of which more than this share are distinct, in a table of
+# some length, is text or a name, and no category.
+_DISTINCT_SHARE = 0.5
+_SOME_LENGTH = 50
+
+
+def is_frame(x: object) -> bool:
+    """Returns whether `x` is a DataFrame of pandas."""
+    return hasattr(x, "columns") and hasattr(x, "dtypes")
+
+
+def encoder_of(x: Any) -> Any:  # noqa: ANN401 (scikit-learn has no types)
+    """Returns an unfitted transformer for inputs.
+
+    Args:
+        x: A DataFrame or an array of at least two dimensions.
+
+    Returns:
+        For an array, what scales it: each column of a table, all numbers of an
+        image alike. For a DataFrame, what encodes each column by its kind:
+        numbers are scaled, their gaps filled by the median and marked;
+        categories, strings and Booleans become columns of zeros and ones; of
+        dates the day, the month and the weekday are numbers.
+
+    Raises:
+        ValueError: If a column holds text, or something that is none of these.
+    """
+    if not is_frame(x):
+        if np.ndim(x) == 2:
+            return sklearn.preprocessing.StandardScaler()
+        return _ImageScaler()
+    kinds: dict[str, list[Any]] = {"number": [], "date": [], "category": []}
+    for name in x.columns:
+        kinds[_kind_of(x[name])].append(name)
+    numbers = sklearn.pipeline.make_pipeline(
+        sklearn.impute.SimpleImputer(strategy="median", add_indicator=True),
+        sklearn.preprocessing.StandardScaler(),
+    )
+    dates = sklearn.pipeline.make_pipeline(
+        sklearn.preprocessing.FunctionTransformer(parts_of_dates),
+        sklearn.base.clone(numbers),
+    )
+    categories = sklearn.preprocessing.OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        max_categories=_MAX_CATEGORIES,
+        sparse_output=False,
+    )
+    return sklearn.compose.ColumnTransformer(
+        [
+            ("numbers", numbers, kinds["number"]),
+            ("dates", dates, kinds["date"]),
+            ("categories", categories, kinds["category"]),
+        ]
+    )
+
+
+def parts_of_dates(frame: Any) -> np.ndarray:  # noqa: ANN401 (a DataFrame)
+    """Returns the day, the month and the weekday of each column of dates."""
+    columns = []
+    for name in frame.columns:
+        dates = frame[name]
+        days = (dates - np.datetime64("1970-01-01")) / np.timedelta64(1, "D")
+        columns += [days, dates.dt.month, dates.dt.dayofweek]
+    return np.stack([np.asarray(c, float) for c in columns], axis=1)
+
+
+def _kind_of(column: Any) -> str:  # noqa: ANN401 (a Series)
+    kind = getattr(column.dtype, "kind", "O")
+    if kind in "iuf":
+        return "number"
+    if kind == "M":
+        return "date"
+    if kind in "bOU" or str(column.dtype) in ("category", "str", "string"):
+        known = column.dropna()
+        distinct = known.nunique()
+        if (
+            str(column.dtype) != "category"
+            and len(known) >= _SOME_LENGTH
+            and distinct > _DISTINCT_SHARE * len(known)
+        ):
+            raise ValueError(
+                f"`X` must hold numbers, categories and dates. Received: the "
+                f"column '{column.name}' with {distinct} different values in "
+                f"{len(known)} rows, which is text or a name. Drop it, encode "
+                "it first (for example by `TfidfVectorizer` in a `Pipeline`), "
+                "or say that it is a category: `X[name].astype('category')`."
+            )
+        return "category"
+    raise ValueError(
+        "`X` must hold numbers, categories and dates. Received: the column "
+        f"'{column.name}' of type {column.dtype}."
+    )
+
+
+@dataclasses.dataclass
+class _ImageScaler:
+    """Scales all numbers of images alike, as their pixels are of one kind."""
+
+    mean: float = 0.0
+    scale: float = 1.0
+
+    def fit(self, x: np.ndarray) -> "_ImageScaler":
+        """Measures the mean and the standard deviation."""
+        self.mean = float(np.mean(x))
+        self.scale = float(np.std(x)) or 1.0
+        return self
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """Returns scaled images."""
+        return (x - self.mean) / self.scale
