@@ -34,7 +34,7 @@ from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Task
 from keras_evonas.training import evaluate
-from keras_evonas.tuners.evolutionary_search import EvolutionarySearch
+from keras_evonas.tuners.tuner import EvolutionarySearch
 
 Space: TypeAlias = (
     keras.Model
