@@ -83,6 +83,7 @@ PUBLIC = {
         "Worker",
     },
     "keras_evonas.optuna": {"EvoSampler", "OptunaMirror"},
+    "keras_evonas.sklearn": {"EvoClassifier", "EvoRegressor"},
     "keras_evonas.supernets": {
         "FairPaths",
         "Sampler",

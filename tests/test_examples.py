@@ -61,6 +61,10 @@ SMALL = {
         ("--max_trials=1", "--epochs=1", "--workers=1"),
         r"1 networks by Pipes\(workers=1\)\nthe best: 0\.\d{4}, trial 0\n$",
     ),
+    "estimators": (
+        ("--data=diabetes", "--max_trials=1", "--epochs=1"),
+        r"seed 0: R² -?\d\.\d{3}, R² of Ridge 0\.\d{3}; [\s\S]*the median: ",
+    ),
     "cohorts": (
         ("--max_trials=2", "--epochs=1", "--cohort_size=2"),
         "every loss of every epoch is equal",
@@ -82,8 +86,11 @@ SMALL = {
         r"1 networks by [\s\S]*the best: 0\.\d{4}, trial 0\n$",
     ),
 }
-# Left to the slow tests: a notebook that runs every day shows the same.
-RARE = ("existing_hypermodel", "around_a_network", "own_operator")
+# Left to the slow tests: what runs every day elsewhere shows the same.
+RARE = (
+    *("around_a_network", "estimators", "existing_hypermodel"),
+    "own_operator",
+)
 DIGITS = ("--epochs=1", "--directory=here", "--finalists=1", "--repeats=1")
 # A name, an example, the run whose folder it goes on in, and flags.
 RUNS = [

@@ -47,6 +47,9 @@ ARROWS = {
     "oracles": {"blas", "evolution", "hyperparameters", "models", "project"},
     "project": {"evolution", "installation"},
     "reports": {"__init__", "evolution", "project"},
+    "sklearn": {
+        *("evolution", "execution", "models", "oracles", "training", "tuners"),
+    },
     "supernets": {"evolution", "models", "project", "training"},
     "testing": {"evolution", "execution"},
     "training": {"fresh_thread", "project"},

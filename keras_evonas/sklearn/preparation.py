@@ -19,7 +19,7 @@ _SOME_LENGTH = 50
 
 def is_frame(x: object) -> bool:
     """Returns whether `x` is a DataFrame of pandas."""
-    return hasattr(x, "columns") and hasattr(x, "dtypes")
+    return hasattr(x, "iloc") and hasattr(x, "columns")
 
 
 def encoder_of(x: Any) -> Any:  # noqa: ANN401 (scikit-learn has no types)
@@ -46,7 +46,11 @@ def encoder_of(x: Any) -> Any:  # noqa: ANN401 (scikit-learn has no types)
     for name in x.columns:
         kinds[_kind_of(x[name])].append(name)
     numbers = sklearn.pipeline.make_pipeline(
-        sklearn.impute.SimpleImputer(strategy="median", add_indicator=True),
+        sklearn.impute.SimpleImputer(
+            strategy="median",
+            add_indicator=True,
+            keep_empty_features=True,
+        ),
         sklearn.preprocessing.StandardScaler(),
     )
     dates = sklearn.pipeline.make_pipeline(
@@ -73,7 +77,7 @@ def parts_of_dates(frame: Any) -> np.ndarray:  # noqa: ANN401 (a DataFrame)
     for name in frame.columns:
         dates = frame[name]
         days = (dates - np.datetime64("1970-01-01")) / np.timedelta64(1, "D")
-        columns += [days, dates.dt.month, dates.dt.dayofweek]
+        columns += [days, dates.dt.month, dates.dt.day_of_week]
     return np.stack([np.asarray(c, float) for c in columns], axis=1)
 
 

@@ -1,0 +1,86 @@
+"""The best network of a search, trained again on all data."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import keras
+import keras_tuner
+
+from keras_evonas.training import Data
+from keras_evonas.training import Execution
+from keras_evonas.training import FitArguments
+from keras_evonas.training import Task
+from keras_evonas.training import evaluate
+from keras_evonas.training.folds import folds_of
+from keras_evonas.training.values import Values
+
+
+def refitted(
+    hypermodel: keras_tuner.HyperModel,
+    hyperparameters: keras_tuner.HyperParameters,
+    arguments: FitArguments,
+    seeds: Sequence[int],
+    cv: Values,
+) -> keras.Model:
+    """Trains a network several times, in one cohort, and averages.
+
+    Args:
+        hypermodel: Whose network.
+        hyperparameters: Which of its networks.
+        arguments: The arguments of `fit`, with all data.
+        seeds: Integers, the seed of each training.
+        cv: `None` to train each on all data; or the parts of the data, as
+            `folds_of` takes them, as many as there are seeds: each training
+            leaves one part out, and stops early by it.
+
+    Returns:
+        One model, whose outputs are the mean over the networks.
+
+    Raises:
+        RuntimeError: If a training fails.
+    """
+    models: dict[str, keras.Model] = {}
+
+    def keep(execution: Execution, model: keras.Model) -> Mapping[str, float]:
+        models[execution.name] = model
+        return {}
+
+    folds = [] if cv is None else folds_of(arguments, cv, seed=seeds[0])
+    executions = [
+        Execution(
+            name=f"refit/execution{number}",
+            seed=seed,
+            hyperparameters=hyperparameters,
+            fold=number if folds else None,
+        )
+        for number, seed in enumerate(seeds)
+    ]
+    task = Task(
+        build=lambda execution: hypermodel.build(execution.hyperparameters),
+        data=Data(arguments, folds),
+        objective=[("val_loss" if folds else "loss", "min")],
+        after_training=keep,
+    )
+    outcomes = evaluate(executions, task)
+    failed = next((o for o in outcomes if o.name not in models), None)
+    if failed is not None:
+        raise RuntimeError(
+            "The best network could not be trained again on all data: "
+            f"{failed.message} Pass `refit=False` to predict with the network "
+            "of the search."
+        )
+    shape = arguments.x.shape[1:]
+    return _average([models[e.name] for e in executions], shape)
+
+
+def _average(
+    models: Sequence[keras.Model], shape: tuple[int, ...]
+) -> keras.Model:
+    """Returns one model of several, which predicts their mean."""
+    if len(models) == 1:
+        return models[0]
+    for number, model in enumerate(models):
+        model.name = f"member_{number}"  # Names within a model are unique.
+    inputs = keras.Input(shape)
+    outputs = [model(inputs) for model in models]
+    return keras.Model(inputs, keras.layers.Average()(outputs))

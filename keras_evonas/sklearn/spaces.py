@@ -1,0 +1,156 @@
+"""Search spaces for an estimator's data."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import keras
+import keras_tuner
+import numpy as np
+
+from keras_evonas.models.conv import ConvNetwork
+from keras_evonas.models.dense import DenseNetwork
+from keras_evonas.models.evolvable import evolvable
+from keras_evonas.models.heads import Classification
+from keras_evonas.models.heads import Regression
+from keras_evonas.oracles.checks import Initial
+
+SearchedSpace: TypeAlias = (
+    keras_tuner.HyperModel
+    | Callable[[keras_tuner.HyperParameters], keras.Model]
+)
+# Networks of this size are trained in seconds, and more than most tables need.
+_UNITS, _DEPTH = (16, 256), (1, 3)
+
+
+class TableNetwork(DenseNetwork):
+    """Fully connected networks, and the linear one.
+
+    `kind` is "deep" for the networks of `DenseNetwork`, or "linear" for one
+    without hidden layers, which a few examples or much noise call for.
+    """
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Builds and compiles a network; see `keras_tuner.HyperModel`."""
+        kind = hp.Choice("kind", ["deep", "linear"])
+        if kind == "deep":
+            with hp.conditional_scope("kind", ["deep"]):
+                return super().build(hp)
+        with hp.conditional_scope("kind", ["linear"]), hp.name_scope("linear"):
+            inputs = keras.Input(self.input_shape)
+            return self.compiled(hp, inputs, inputs)
+
+
+def space_for(
+    space: object, inputs: np.ndarray, head: Classification | Regression
+) -> SearchedSpace:
+    """Returns the space to search: the user's, or one that follows the data.
+
+    Args:
+        space: `None`, a hypermodel, or a Keras model.
+        inputs: Examples as networks take them.
+        head: The output for the targets.
+
+    Raises:
+        TypeError: If `space` is none of these.
+        ValueError: If there is no space for inputs of such a shape.
+    """
+    if isinstance(space, keras.Model):
+        return _around(space, head)
+    if isinstance(space, keras_tuner.HyperModel) or callable(space):
+        return space
+    if space is not None:
+        raise TypeError(
+            "`space` must be a `keras_tuner.HyperModel`, a function that takes "
+            "hyperparameters and returns a compiled model, or a Keras model. "
+            f"Received: space={space!r}."
+        )
+    shape = inputs.shape[1:]
+    if len(shape) == 1:
+        return TableNetwork(
+            shape, head, units=_UNITS, depth=_DEPTH, optimizer=_tuned_adamw
+        )
+    if len(shape) == 3:
+        return ConvNetwork(shape, head)
+    raise ValueError(
+        "`X` must have two dimensions (a table) or four (images, channels "
+        f"last), or else `space` must be given. Received: X of shape "
+        f"{inputs.shape} and space=None."
+    )
+
+
+def first_trials(space: SearchedSpace) -> list[Initial]:
+    """Returns the networks to begin a search with."""
+    if isinstance(space, TableNetwork):
+        return ["default", {"kind": "linear"}]
+    return ["default"]
+
+
+def targets_for(
+    space: SearchedSpace,
+    head: Classification | Regression,
+    targets: np.ndarray,
+) -> np.ndarray:
+    """Returns targets as the networks of a space take them.
+
+    Integer labels become one-hot ones for categorical cross-entropy.
+
+    Raises:
+        ValueError: If the networks have another number of outputs.
+    """
+    if isinstance(space, DenseNetwork | ConvNetwork):
+        return targets
+    build = getattr(space, "build", space)
+    model = build(keras_tuner.HyperParameters())
+    few: tuple[int, ...] = ()
+    if isinstance(head, Classification):
+        # One sigmoid does for two classes.
+        wanted, few = head.classes, (1,) * (head.classes == 2)
+    else:
+        wanted = head.outputs
+    # Some networks are built when they see data.
+    given = model.output_shape[-1] if model.built else wanted
+    if given not in (wanted, *few):
+        raise ValueError(
+            f"The networks of `space` must have {wanted} outputs, one for each "
+            f"class or target of `y`. Received: networks with {given}."
+        )
+    loss = getattr(model, "loss", None)
+    name = getattr(loss, "name", None) or getattr(loss, "__name__", loss)
+    if str(name).lower().replace("_", "") == "categoricalcrossentropy":
+        return np.asarray(keras.utils.to_categorical(targets, wanted))
+    return targets
+
+
+def is_trained_by_fit(space: object) -> bool:
+    """Returns whether a network of a space is its values and `Model.fit`.
+
+    Those around a Keras model go on from its weights, and a hypermodel may
+    have a `fit` of its own.
+    """
+    if isinstance(space, keras_tuner.HyperModel):
+        return type(space).fit is keras_tuner.HyperModel.fit
+    return not isinstance(space, keras.Model)
+
+
+def _around(
+    model: keras.Model, head: Classification | Regression
+) -> SearchedSpace:
+    def compile_model(
+        child: keras.Model, hp: keras_tuner.HyperParameters
+    ) -> None:
+        child.compile(_tuned_adamw(hp), head.loss, metrics=head.metrics)
+
+    return evolvable(
+        model, compile_model=None if model.compiled else compile_model
+    )
+
+
+def _tuned_adamw(hp: keras_tuner.HyperParameters) -> keras.Optimizer:
+    """Returns Adam with weight decay (Loshchilov & Hutter, 2019)."""
+    rate = hp.Float(
+        "adamw/learning_rate", 1e-4, 1e-2, sampling="log", default=1e-3
+    )
+    decay = hp.Float(
+        "adamw/weight_decay", 1e-3, 1.0, sampling="log", default=1e-2
+    )
+    return keras.optimizers.AdamW(rate, weight_decay=decay)

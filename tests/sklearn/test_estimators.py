@@ -1,0 +1,209 @@
+"""Estimators that search: fitted, pickled, in pipelines, refused."""
+
+import pickle
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.datasets import make_classification
+from sklearn.datasets import make_regression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+
+from keras_evonas import at_most
+from keras_evonas.models import DenseNetwork
+from keras_evonas.models import Regression
+from keras_evonas.sklearn import EvoClassifier
+from keras_evonas.sklearn import EvoRegressor
+
+pytestmark = pytest.mark.keras
+
+SMALL = {"max_trials": 1, "epochs": 2, "refit": False, "random_state": 0}
+X, Y = make_classification(60, 4, n_classes=2, random_state=0)
+NAMES = np.array(["no", "yes"])
+
+
+def one_hot_model(outputs=3, width=8):
+    model = keras.Sequential([keras.Input((4,))])
+    model.add(keras.layers.Dense(width, activation="relu"))
+    model.add(keras.layers.Dense(outputs, activation="softmax"))
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_a_classifier_learns_names_and_predicts_the_same_after_pickling():
+    x, y = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    train, test = np.arange(0, 150, 2), np.arange(1, 150, 2)
+    classifier = EvoClassifier(
+        max_trials=2, epochs=60, batch_size=8, refit=2, random_state=0
+    )
+    assert classifier.fit(x[train], names[train]) is classifier
+    assert classifier.score(x[test], names[test]) > 0.9
+    probabilities = classifier.predict_proba(x[test])
+    assert probabilities.shape == (75, 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    restored = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(
+        restored.predict_proba(x[test]), probabilities
+    )
+    assert restored.predict(x[test][:1]).tolist() == ["setosa"]
+    # What was tried, the best first by its rank.
+    results = classifier.cv_results_
+    assert len(results["params"]) == 2
+    best = int(np.argmin(results["rank_test_score"]))
+    assert results["params"][best] == classifier.best_params_
+    assert results["mean_test_score"][best] == classifier.best_score_
+    assert results["mean_test_score"].max() == classifier.best_score_
+    # The model that predicts is the mean of networks of the best parameters.
+    members = [
+        m for m in classifier.model_.layers if isinstance(m, keras.Model)
+    ]
+    assert len(members) == 2
+    inputs = classifier.encoder_.transform(x[test]).astype("float32")
+    mean = np.mean([m.predict(inputs, verbose=0) for m in members], axis=0)
+    np.testing.assert_allclose(mean, probabilities, atol=1e-6)
+
+
+def test_a_regressor_predicts_in_the_scale_of_its_targets():
+    x, y = make_regression(120, 3, noise=1.0, random_state=0)
+    y = np.stack([y, -1000 * y + 500], axis=1)
+    regressor = EvoRegressor(
+        max_trials=1, epochs=80, batch_size=8, refit=1, random_state=0
+    ).fit(x[:90], y[:90])
+    assert regressor.predict(x[90:]).shape == (30, 2)
+    assert regressor.score(x[90:], y[90:]) > 0.9
+    assert 0.5 < regressor.best_score_ <= 1
+
+
+@pytest.mark.slow
+def test_the_same_random_state_predicts_the_same():
+    first, second = (
+        EvoClassifier(**{**SMALL, "refit": 2}).fit(X, Y) for _ in range(2)
+    )
+    np.testing.assert_array_equal(
+        first.predict_proba(X), second.predict_proba(X)
+    )
+
+
+def test_frames_with_categories_dates_and_gaps_are_encoded():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "size": rng.normal(size=60),
+            "colour": pd.Categorical(rng.choice(["red", "blue"], 60)),
+            "town": rng.choice(["Ulm", "Bern"], 60),
+            "day": pd.Timestamp("2020-01-01")
+            + pd.to_timedelta(rng.integers(0, 900, 60), unit="D"),
+            "open": rng.random(60) > 0.5,
+        }
+    )
+    frame.loc[3, "size"] = np.nan
+    frame.loc[4, "town"] = None
+    frame.loc[5, "day"] = pd.NaT
+    classifier = EvoClassifier(**SMALL).fit(frame, NAMES[Y])
+    assert classifier.feature_names_in_.tolist() == list(frame.columns)
+    unknown = frame.assign(town="Oslo", size=np.nan)
+    assert set(classifier.predict(unknown)) <= {"no", "yes"}
+    with pytest.raises(ValueError, match="feature names should match"):
+        classifier.predict(frame.rename(columns={"town": "city"}))
+    with pytest.raises(ValueError, match=r"column 'town' with 60 different"):
+        EvoClassifier(**SMALL).fit(
+            frame.assign(town=[f"{i} Elm Street" for i in range(60)]), Y
+        )
+
+
+@pytest.mark.slow
+def test_images_of_four_dimensions_take_convolutions():
+    images = np.random.default_rng(0).random((24, 8, 8, 1))
+    classifier = EvoClassifier(**SMALL).fit(images, np.arange(24) % 2)
+    kinds = {type(layer).__name__ for layer in classifier.model_.layers}
+    assert "Conv2D" in kinds
+    assert classifier.predict(images).shape == (24,)
+    with pytest.raises(ValueError, match=r"two dimensions .* or four"):
+        EvoClassifier(**SMALL).fit(images[..., 0], np.arange(24) % 2)
+
+
+def test_a_keras_model_is_the_first_trial_with_its_weights():
+    model = one_hot_model()
+    model.optimizer.learning_rate.assign(0.0)
+    x, y = load_iris(return_X_y=True)
+    classifier = EvoClassifier(model, **SMALL)
+    classifier.fit(x, y)
+    inputs = classifier.encoder_.transform(x).astype("float32")
+    np.testing.assert_allclose(
+        classifier.predict_proba(x), model.predict(inputs, verbose=0), atol=1e-5
+    )
+    # Trained on: its relatives have its parts to change.
+    assert any(name.endswith("/units") for name in classifier.best_params_)
+
+
+@pytest.mark.slow
+def test_it_works_in_pipelines_and_grids_that_share_a_directory(tmp_path):
+    classifier = EvoClassifier(**SMALL, directory=tmp_path)
+    pipeline = make_pipeline(MinMaxScaler(), classifier)
+    grid = GridSearchCV(pipeline, {"evoclassifier__batch_size": [8, 16]}, cv=2)
+    grid.fit(X, Y)
+    assert grid.predict(X).shape == (60,)
+    # Each pair of data and arguments has a search of its own: 2 x 2, and one
+    # more on all data.
+    assert len(list(tmp_path.iterdir())) == 5
+    trained = sorted(tmp_path.rglob("trial.json"))
+    grid.best_estimator_.fit(X, Y)  # Goes on behind its last trial.
+    assert sorted(tmp_path.rglob("trial.json")) == trained
+
+
+def test_a_space_of_the_user_is_searched_within_constraints():
+    space = DenseNetwork((4,), Regression(), units=(4, 64), depth=(1, 1))
+    regressor = EvoRegressor(
+        space, **SMALL, cv=2, constraints=[at_most("params", 100)]
+    ).fit(X, X[:, 0])
+    assert regressor.model_.count_params() <= 100
+    assert regressor.predict(X).shape == (60,)
+
+
+@pytest.mark.slow
+def test_constant_columns_and_rare_classes_do_no_harm():
+    constant = np.zeros((20, 2))
+    labels = [0] * 19 + [1]
+    classifier = EvoClassifier(**{**SMALL, "refit": 2}).fit(constant, labels)
+    assert np.isfinite(classifier.predict_proba(constant)).all()
+    assert classifier.classes_.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "x", "y", "error", "message"),
+    [
+        ({}, X, np.zeros(60), ValueError, r"at least two classes.*\[0.0\]"),
+        ({}, np.full((60, 2), np.nan), Y, ValueError, "contains NaN"),
+        ({}, np.full((60, 1), "text"), Y, ValueError, "bytes/strings"),
+        ({"max_trials": 0}, X, Y, ValueError, "`max_trials`.*=0"),
+        ({"epochs": 1.5}, X, Y, ValueError, r"`epochs`.*=1\.5"),
+        ({"refit": 0.5}, X, Y, ValueError, r"`refit`.*=0\.5"),
+        ({"batch_size": 0}, X, Y, ValueError, "`batch_size`.*=0"),
+        ({"validation_fraction": 2}, X, Y, ValueError, "fraction`.*2"),
+        ({"cv": 1}, X, Y, ValueError, "`cv`.*=1"),
+        ({"space": "dense"}, X, Y, TypeError, "`space`.*'dense'"),
+        ({"space": one_hot_model(3)}, X, Y, ValueError, "2 outputs.*with 3"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(arguments, x, y, error, message):
+    with pytest.raises(error, match=message):
+        EvoClassifier(**{**SMALL, **arguments}).fit(x, y)
+
+
+def test_a_search_without_a_network_says_what_the_last_trial_said():
+    def build(hp):
+        if hp.values:  # Not for what its default has for outputs.
+            raise RuntimeError("no such luck")
+        hp.Int("units", 1, 3)
+        return one_hot_model(2)
+
+    with (
+        pytest.warns(UserWarning, match="None of 1 trials"),
+        pytest.raises(RuntimeError, match=r"None of 1 [\s\S]*no such luck"),
+    ):
+        EvoClassifier(build, **SMALL).fit(X, Y)
