@@ -17,6 +17,8 @@ from sklearn.datasets import load_diabetes
 from sklearn.datasets import load_digits
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from keras_evonas.sklearn import EvoClassifier
 from keras_evonas.sklearn import EvoRegressor
@@ -47,10 +49,9 @@ def diabetes(seed: int) -> list[float]:
         max_trials=FLAGS.max_trials, epochs=FLAGS.epochs, random_state=seed
     )
     regressor.fit(x, y)
-    return [
-        regressor.score(x_test, y_test),
-        Ridge().fit(x, y).score(x_test, y_test),
-    ]
+    linear = Ridge(), make_pipeline(StandardScaler(), Ridge())
+    models = regressor, *(model.fit(x, y) for model in linear)
+    return [model.score(x_test, y_test) for model in models]
 
 
 def main(argv: Sequence[str]) -> None:
@@ -58,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     run, names = {
         "digits": (digits, ["accuracy"]),
-        "diabetes": (diabetes, ["R²", "R² of Ridge"]),
+        "diabetes": (diabetes, ["R²", "Ridge", "Ridge of scaled data"]),
     }[FLAGS.data]
     scores = []
     for seed in range(FLAGS.seeds):
