@@ -1,11 +1,21 @@
-"""Hyperparameters as the hypermodels of this package ask for them."""
+"""Hyperparameters as the hypermodels of this package ask for them.
+
+What `kind` and `counted` ask for is shared by a supernet, which gets a
+`SharedAnswer` in place of a value. `applied` and `chained` take both.
+"""
 
 import contextlib
+import functools
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import TypeVar
 
+import keras
 import keras_tuner
+
+from keras_evonas.models.shared import Apply
+from keras_evonas.models.shared import SharedAnswer
+from keras_evonas.models.shared import Sharing
 
 Asked = TypeVar("Asked")
 Value = TypeVar("Value", int, float, str)
@@ -33,11 +43,86 @@ def choice(
     """
     if len(values) == 1:
         return values[0]
-    default = values[0]
-    if near is not None:
-        default = min(values, key=lambda value: abs(float(value) - near))
+    default = _default(values, near)
     chosen: Value = hp.Choice(name, list(values), default=default)
     return chosen
+
+
+def kind(
+    hp: keras_tuner.HyperParameters,
+    name: str,
+    values: Sequence[Value],
+    *,
+    near: float | None = None,
+) -> Value | SharedAnswer:
+    """Asks for a kind of layer, as `choice` does; see `applied`."""
+    if len(values) == 1 or not isinstance(hp, Sharing):
+        return choice(hp, name, values, near=near)
+    answer = hp.share_choice(name, values, _default(values, near))
+    return answer  # type: ignore[return-value]
+
+
+def applied(
+    answer: Value | SharedAnswer,
+    make: Callable[[Value, keras.KerasTensor], keras.KerasTensor],
+    tensor: keras.KerasTensor,
+    *,
+    spare: Value | None = None,
+) -> keras.KerasTensor:
+    """Applies the layers of a kind that `kind` asked for.
+
+    Args:
+        answer: What `kind` returned.
+        make: Function from a value and a tensor to a tensor; `None` for
+            nothing.
+        tensor: The tensor that the layers are applied to.
+        spare: A further value, which a supernet must hold for a rule.
+            Defaults to `None`.
+
+    Returns:
+        What `make` returns; in a supernet a mixture for all values.
+    """
+    if not isinstance(answer, SharedAnswer):
+        return make(answer, tensor)
+    shared: SharedAnswer = answer
+    values = (*shared.values, *([] if spare is None else [spare]))
+    options = {str(value): functools.partial(make, value) for value in values}
+    return shared.share_layers(tensor, options)
+
+
+def chained(
+    count: int | SharedAnswer,
+    bounds: tuple[int, int],
+    make: Callable[[int, keras.KerasTensor], keras.KerasTensor],
+    tensor: keras.KerasTensor,
+) -> keras.KerasTensor:
+    """Applies a number of parts, one after the other.
+
+    Args:
+        count: The number, as `kind` or `counted` returned it.
+        bounds: Pair of integers, the smallest and the largest number.
+        make: Function from the index of a part and a tensor to a tensor. In a
+            supernet parts beyond the smallest number may be left out, and must
+            keep the shape.
+        tensor: The tensor that the first part is applied to.
+
+    Returns:
+        What the last part returns.
+    """
+    if not isinstance(count, SharedAnswer):
+        for index in range(count):
+            tensor = make(index, tensor)
+        return tensor
+    low, high = bounds
+    for index in range(high):
+        present = functools.partial(make, index)
+        if index < low:
+            tensor = present(tensor)
+        else:
+            options: dict[str, Apply] = {"absent": _same, "present": present}
+            branches = [int(number > index) for number in count.values]
+            tensor = count.share_layers(tensor, options, branches)
+    return tensor
 
 
 def repeated(
@@ -68,6 +153,40 @@ def repeated(
     """
     low, high = bounds
     count = choice(hp, name, range(low, high + 1), near=default) or 0
+    return _asked(hp, name, bounds, ask, count, prefix, absent)
+
+
+def counted(
+    hp: keras_tuner.HyperParameters,
+    name: str,
+    bounds: tuple[int, int],
+    ask: Callable[[int], Asked],
+    *,
+    prefix: str,
+    default: int,
+) -> tuple[int | SharedAnswer, list[Asked]]:
+    """Asks as `repeated` does; a supernet shares the number.
+
+    Returns:
+        The number for `chained`, and the list that `repeated` returns; in a
+        supernet that of all parts.
+    """
+    low, high = bounds
+    count = kind(hp, name, range(low, high + 1), near=default) or 0
+    number = high if isinstance(count, SharedAnswer) else count
+    return count, _asked(hp, name, bounds, ask, number, prefix, True)
+
+
+def _asked(
+    hp: keras_tuner.HyperParameters,
+    name: str,
+    bounds: tuple[int, int],
+    ask: Callable[[int], Asked],
+    count: int,
+    prefix: str,
+    absent: bool,
+) -> list[Asked]:
+    low, high = bounds
     asked = []
     for index in range(high):
         with contextlib.ExitStack() as scopes:
@@ -78,3 +197,13 @@ def repeated(
             if absent or index < count:
                 asked.append(ask(index))
     return asked[:count]
+
+
+def _same(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    return tensor
+
+
+def _default(values: Sequence[Value], near: float | None) -> Value:
+    if near is None:
+        return values[0]
+    return min(values, key=lambda value: abs(float(value) - near))

@@ -1,10 +1,15 @@
 """`CellNetwork`: a search space of one small cell, stacked many times."""
 
+import dataclasses
+import functools
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import TypeAlias
 
 import keras
 import keras_tuner
+import numpy as np
 
 from keras_evonas.models import asking
 from keras_evonas.models import checks
@@ -13,8 +18,12 @@ from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.ready_made import ReadyMade
 from keras_evonas.models.ready_made import Tensor
+from keras_evonas.models.shared import Indexes
+from keras_evonas.models.shared import SharedAnswer
+from keras_evonas.models.shared import Sharing
 
 L = keras.layers
+Edge: TypeAlias = tuple[int, int]
 
 _CONVOLUTIONS = {
     **{f"conv_{side}x{side}": (L.Conv2D, side) for side in (1, 3, 5)},
@@ -126,7 +135,7 @@ class CellNetwork(ReadyMade):
         if self.reduction == "cell" and self.stages > 1:
             reduction = self._ask_for_cell(hp, "reduction")
         low, high = self.cells
-        cells = asking.choice(hp, "cells", range(low, high + 1))
+        cells = asking.kind(hp, "cells", range(low, high + 1))
         filters = asking.choice(hp, "filters", self.filters, near=16)
         inputs = keras.Input(self.input_shape)
         tensor = L.Conv2D(filters, 3, padding="same", use_bias=False)(inputs)
@@ -138,37 +147,70 @@ class CellNetwork(ReadyMade):
                     tensor = _reduction_block(tensor, filters)
                 else:
                     tensor = self._cell(tensor, reduction, filters, strides=2)
-            for _ in range(cells):
-                tensor = self._cell(tensor, cell, filters)
+            repeat = functools.partial(self._repeated, cell, filters)
+            tensor = asking.chained(cells, self.cells, repeat, tensor)
         tensor = L.BatchNormalization()(tensor)
         tensor = L.GlobalAveragePooling2D()(L.ReLU()(tensor))
         return self.compiled(hp, inputs, tensor)
 
     def _ask_for_cell(
         self, hp: keras_tuner.HyperParameters, kind: str
-    ) -> dict[tuple[int, int], str]:
+    ) -> dict[Edge, str | SharedAnswer]:
         with hp.name_scope(kind):
-            return {
-                (i, j): asking.choice(hp, f"edge_{i}_{j}", self.operations)
+            asked = {
+                (i, j): asking.kind(hp, f"edge_{i}_{j}", self.operations)
                 for j in range(1, self.nodes)
                 for i in range(j)
             }
+        answers = [a for a in asked.values() if isinstance(a, SharedAnswer)]
+        if isinstance(hp, Sharing) and answers and "none" in self.operations:
+            hp.share_rule(answers, _Reached(self.nodes, self._operations))
+        return asked
+
+    @property
+    def _operations(self) -> tuple[str, ...]:
+        """The operations, and that of a cell whose output is not reached."""
+        known = tuple(self.operations)
+        spare = "none" in known and "skip" not in known
+        return (*known, "skip") if spare else known
+
+    def _repeated(
+        self,
+        cell: Mapping[Edge, str | SharedAnswer],
+        filters: int,
+        index: int,
+        tensor: Tensor,
+    ) -> Tensor:
+        del index
+        return self._cell(tensor, cell, filters)
 
     def _cell(
         self,
         tensor: Tensor,
-        chosen: dict[tuple[int, int], str],
+        chosen: Mapping[Edge, str | SharedAnswer],
         filters: int,
         strides: int = 1,
     ) -> Tensor:
         """Applies a cell; a node without an input is `None`."""
+        spare = self._operations[len(self.operations) :]
+        last = self.nodes - 1
         nodes: list[Any] = [tensor]
         for j in range(1, self.nodes):
-            terms = [
-                _operation(chosen[i, j], node, filters, 1 if i else strides)
+            found = [
+                asking.applied(
+                    chosen[i, j],
+                    functools.partial(
+                        _operation,
+                        filters=filters,
+                        strides=1 if i else strides,
+                    ),
+                    node,
+                    spare="skip" if spare and (i, j) == (0, last) else None,
+                )
                 for i, node in enumerate(nodes)
-                if node is not None and chosen[i, j] != "none"
+                if node is not None
             ]
+            terms = [term for term in found if term is not None]
             nodes.append(
                 L.Add()(terms) if len(terms) > 1 else next(iter(terms), None)
             )
@@ -177,7 +219,52 @@ class CellNetwork(ReadyMade):
         return nodes[-1]
 
 
-def _operation(name: str, tensor: Tensor, filters: int, strides: int) -> Tensor:
+@dataclasses.dataclass(frozen=True)
+class _Reached:
+    """Keeps the operations between the input of a cell and its output.
+
+    An edge from a node that no path reaches, or to one from which no path
+    leads on, is "none". If the output is not reached, the cell is a skip.
+
+    Args:
+        nodes: The number of nodes.
+        operations: The operations, "none" and "skip" among them.
+    """
+
+    nodes: int
+    operations: tuple[str, ...]
+
+    def __call__(self, indexes: Sequence[Indexes]) -> list[Indexes]:
+        """Changes the operations of all edges; see `Rule`."""
+        last = self.nodes - 1
+        none, skip = map(self.operations.index, ("none", "skip"))
+        edges = [(i, j) for j in range(1, self.nodes) for i in range(j)]
+        chosen = dict(zip(edges, indexes, strict=True))
+        there = {edge: index != none for edge, index in chosen.items()}
+        no = np.zeros_like(there[0, last])
+        reached = {0: ~no}
+        for j in range(1, self.nodes):
+            reached[j] = no
+            for i in range(j):
+                reached[j] = reached[j] | (reached[i] & there[i, j])
+        used = {last: ~no}
+        for i in range(last - 1, -1, -1):
+            used[i] = no
+            for j in range(i + 1, self.nodes):
+                used[i] = used[i] | (used[j] & there[i, j])
+        kept = {
+            (i, j): np.where(reached[i] & used[j], index, none)
+            for (i, j), index in chosen.items()
+        }
+        kept[0, last] = np.where(reached[last], kept[0, last], skip)
+        return list(kept.values())
+
+
+def _operation(
+    name: str, tensor: Tensor, filters: int, strides: int
+) -> Tensor | None:
+    if name == "none":
+        return None
     if name == "skip":
         if strides == 1 and tensor.shape[-1] == filters:
             return tensor

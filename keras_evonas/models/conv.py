@@ -1,6 +1,7 @@
 """`ConvNetwork`: a search space of convolutional networks."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -13,6 +14,7 @@ from keras_evonas.models.heads import Head
 from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.ready_made import Tensor
+from keras_evonas.models.shared import SharedAnswer
 
 _CONVOLUTIONS = {
     "plain": keras.layers.Conv2D,
@@ -28,9 +30,9 @@ _FEATURES = ("global_average", "flatten")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Stage:
     filters: int
-    kernel: int
-    convolution: str
-    blocks: int
+    kernel: int | SharedAnswer
+    convolution: str | SharedAnswer
+    blocks: int | SharedAnswer
     residual: bool
     pooling: str
     dropout: float
@@ -138,7 +140,7 @@ class ConvNetwork(ready_made.ReadyMade):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds and compiles a network; see `keras_tuner.HyperModel`."""
         activation = asking.choice(hp, "activation", self.activations)
-        normalization = asking.choice(hp, "normalization", self.normalizations)
+        normalization = asking.kind(hp, "normalization", self.normalizations)
         inputs = keras.Input(self.input_shape)
         tensor = inputs
         stages = asking.repeated(
@@ -150,7 +152,10 @@ class ConvNetwork(ready_made.ReadyMade):
             default=2,
         )
         for stage in stages:
-            tensor = _staged(tensor, stage, activation, normalization)
+            staged = functools.partial(
+                _staged, stage, activation, normalization, self.blocks[0] > 1
+            )
+            tensor = asking.applied(stage.blocks, staged, tensor)
         if self._ask_for_features(hp) == "flatten":
             tensor = keras.layers.Flatten()(tensor)
         else:
@@ -168,7 +173,7 @@ class ConvNetwork(ready_made.ReadyMade):
 
     def _ask_for_stage(self, hp: keras_tuner.HyperParameters) -> _Stage:
         low, high = self.blocks
-        blocks = asking.choice(hp, "blocks", range(low, high + 1))
+        blocks = asking.kind(hp, "blocks", range(low, high + 1))
         residual = False
         if low > 1:
             residual = hp.Boolean("residual")
@@ -179,8 +184,8 @@ class ConvNetwork(ready_made.ReadyMade):
         poolings = ["strided"] if one_pixel else [*_POOLINGS, "strided"]
         return _Stage(
             filters=asking.choice(hp, "filters", self.filters, near=32),
-            kernel=asking.choice(hp, "kernel", self.kernels, near=3),
-            convolution=asking.choice(hp, "convolution", [*_CONVOLUTIONS]),
+            kernel=asking.kind(hp, "kernel", self.kernels, near=3),
+            convolution=asking.kind(hp, "convolution", [*_CONVOLUTIONS]),
             blocks=blocks,
             residual=bool(residual),
             pooling=asking.choice(hp, "pooling", poolings),
@@ -217,22 +222,23 @@ def _possible(
 
 
 def _staged(
-    tensor: Tensor, stage: _Stage, activation: str, normalization: str
+    stage: _Stage,
+    activation: str,
+    normalization: str | SharedAnswer,
+    always_residual: bool,
+    blocks: int,
+    tensor: Tensor,
 ) -> Tensor:
     """Applies a stage: blocks, a shortcut if wanted, pooling, dropout."""
     entry = tensor
     strided = stage.pooling == "strided"
-    for index in range(stage.blocks):
-        last = index == stage.blocks - 1
-        tensor = _CONVOLUTIONS[stage.convolution](
-            stage.filters,
-            stage.kernel,
-            strides=_window(tensor) if last and strided else 1,
-            padding="same",
-            use_bias=normalization == "none",
-        )(tensor)
-        tensor = ready_made.normalized(tensor, normalization)
-        if last and stage.residual:
+    residual = stage.residual and (always_residual or blocks > 1)
+    for index in range(blocks):
+        last = index == blocks - 1
+        strides = _window(tensor) if last and strided else 1
+        convolved = functools.partial(_convolved, stage, strides)
+        tensor = asking.applied(normalization, convolved, tensor)
+        if last and residual:
             tensor = keras.layers.Add()([tensor, _shortcut(entry, tensor)])
         tensor = keras.layers.Activation(activation)(tensor)
     if not strided and _window(tensor) != (1, 1):
@@ -240,6 +246,30 @@ def _staged(
         pooling = _POOLINGS[stage.pooling]
         tensor = pooling(_window(tensor), padding="same")(tensor)
     return ready_made.dropped_out(tensor, stage.dropout)
+
+
+def _convolved(
+    stage: _Stage,
+    strides: int | tuple[int, int],
+    normalization: str,
+    tensor: Tensor,
+) -> Tensor:
+    """Applies a convolution and its normalization."""
+
+    def of_kind(convolution: str, tensor: Tensor) -> Tensor:
+        def with_kernel(kernel: int, tensor: Tensor) -> Tensor:
+            return _CONVOLUTIONS[convolution](
+                stage.filters,
+                kernel,
+                strides=strides,
+                padding="same",
+                use_bias=normalization == "none",
+            )(tensor)
+
+        return asking.applied(stage.kernel, with_kernel, tensor)
+
+    tensor = asking.applied(stage.convolution, of_kind, tensor)
+    return ready_made.normalized(tensor, normalization)
 
 
 def _shortcut(entry: Tensor, exit_: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from keras_evonas.models import ready_made
 from keras_evonas.models.heads import Head
 from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.optimizers import tuned_sgd
+from keras_evonas.models.ready_made import Tensor
 from keras_evonas.models.scaling import Scale
 from keras_evonas.models.scaling import ScaledNetwork
 
@@ -91,25 +92,33 @@ class DenseNetwork(ready_made.ReadyMade):
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds and compiles a network; see `keras_tuner.HyperModel`."""
         activation = asking.choice(hp, "activation", self.activations)
-        normalization = asking.choice(hp, "normalization", self.normalizations)
+        normalization = asking.kind(hp, "normalization", self.normalizations)
 
         def ask(_: int) -> tuple[int, float]:
             units = asking.choice(hp, "units", self.units, near=64)
             return units, asking.choice(hp, "dropout", self.dropouts)
 
-        layers = asking.repeated(
+        depth, layers = asking.counted(
             hp, "depth", self.depth, ask, prefix="layer_", default=2
         )
+
+        def block(index: int, tensor: Tensor) -> Tensor:
+            units, dropout = layers[index]
+            return asking.applied(
+                normalization,
+                lambda name, inputs: ready_made.dense_block(
+                    inputs,
+                    units,
+                    activation,
+                    normalization=name,
+                    dropout=dropout,
+                ),
+                tensor,
+            )
+
         inputs = keras.Input(self.input_shape)
         tensor = keras.layers.Flatten()(inputs)
-        for units, dropout in layers:
-            tensor = ready_made.dense_block(
-                tensor,
-                units,
-                activation,
-                normalization=normalization,
-                dropout=dropout,
-            )
+        tensor = asking.chained(depth, self.depth, block, tensor)
         return self.compiled(hp, inputs, tensor)
 
     def scaled(self, values: dict[str, Any], scale: Scale) -> ScaledNetwork:

@@ -1,6 +1,7 @@
 """`MobileNetwork`: a search space of inverted residuals."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -14,6 +15,7 @@ from keras_evonas.models.optimizers import tuned_sgd
 from keras_evonas.models.ready_made import ReadyMade
 from keras_evonas.models.ready_made import Tensor
 from keras_evonas.models.ready_made import dropped_out
+from keras_evonas.models.shared import SharedAnswer
 
 L = keras.layers
 
@@ -21,10 +23,11 @@ L = keras.layers
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Stage:
     filters: int
-    blocks: int
-    expansion: int
-    kernel: int
-    squeeze_excite: float
+    blocks: int | SharedAnswer
+    expansion: int | SharedAnswer
+    kernel: int | SharedAnswer
+    squeeze_excite: float | SharedAnswer
+    activation: str
 
 
 class MobileNetwork(ReadyMade):
@@ -113,21 +116,22 @@ class MobileNetwork(ReadyMade):
         """Builds and compiles a network; see `keras_tuner.HyperModel`."""
         activation = asking.choice(hp, "activation", self.activations)
         stem = asking.choice(hp, "stem", self.filters, near=16)
-        stages = self._ask_for_stages(hp)
+        stages = self._ask_for_stages(hp, activation)
         dropout = asking.choice(hp, "dropout", self.dropouts)
         inputs = keras.Input(self.input_shape)
         tensor = _normal_convolution(inputs, stem, 3, activation)
         for stage in stages:
-            for index in range(stage.blocks):
-                strides = 2 if index == 0 and min(tensor.shape[1:3]) > 1 else 1
-                tensor = _inverted_residual(tensor, stage, strides, activation)
+            block = functools.partial(_inverted_residual, stage)
+            tensor = asking.chained(stage.blocks, self.blocks, block, tensor)
         top = 4 * tensor.shape[-1]
         tensor = _normal_convolution(tensor, top, 1, activation)
         tensor = L.GlobalAveragePooling2D()(tensor)
         tensor = dropped_out(tensor, dropout)
         return self.compiled(hp, inputs, tensor)
 
-    def _ask_for_stages(self, hp: keras_tuner.HyperParameters) -> list[_Stage]:
+    def _ask_for_stages(
+        self, hp: keras_tuner.HyperParameters, activation: str
+    ) -> list[_Stage]:
         low, high = self.blocks
         shares = self.squeeze_excites
 
@@ -135,14 +139,11 @@ class MobileNetwork(ReadyMade):
             near = 16 * 2**index
             return _Stage(
                 filters=asking.choice(hp, "filters", self.filters, near=near),
-                blocks=asking.choice(
-                    hp, "blocks", range(low, high + 1), near=2
-                ),
-                expansion=asking.choice(
-                    hp, "expansion", self.expansions, near=3
-                ),
-                kernel=asking.choice(hp, "kernel", self.kernels, near=3),
-                squeeze_excite=asking.choice(hp, "squeeze_excite", shares),
+                blocks=asking.kind(hp, "blocks", range(low, high + 1), near=2),
+                expansion=asking.kind(hp, "expansion", self.expansions, near=3),
+                kernel=asking.kind(hp, "kernel", self.kernels, near=3),
+                squeeze_excite=asking.kind(hp, "squeeze_excite", shares),
+                activation=activation,
             )
 
         return asking.repeated(
@@ -150,29 +151,43 @@ class MobileNetwork(ReadyMade):
         )
 
 
-def _inverted_residual(
-    tensor: Tensor, stage: _Stage, strides: int, activation: str
-) -> Tensor:
-    entry = tensor
-    width = stage.expansion * entry.shape[-1]
-    if stage.expansion > 1:
-        tensor = _normal_convolution(tensor, width, 1, activation)
-    tensor = L.DepthwiseConv2D(
-        stage.kernel, strides=strides, padding="same", use_bias=False
-    )(tensor)
-    tensor = L.BatchNormalization()(tensor)
-    tensor = L.Activation(activation)(tensor)
-    if stage.squeeze_excite:
-        squeezed = max(1, round(width * stage.squeeze_excite))
-        weights = L.GlobalAveragePooling2D(keepdims=True)(tensor)
-        weights = L.Conv2D(squeezed, 1, activation=activation)(weights)
-        weights = L.Conv2D(width, 1, activation="sigmoid")(weights)
-        tensor = L.Multiply()([tensor, weights])
-    tensor = L.Conv2D(stage.filters, 1, use_bias=False)(tensor)
-    tensor = L.BatchNormalization()(tensor)
+def _inverted_residual(stage: _Stage, index: int, entry: Tensor) -> Tensor:
+    """Applies block `index` of a stage."""
+    strides = 2 if index == 0 and min(entry.shape[1:3]) > 1 else 1
+
+    def filtered(kernel: int, tensor: Tensor) -> Tensor:
+        tensor = L.DepthwiseConv2D(
+            kernel, strides=strides, padding="same", use_bias=False
+        )(tensor)
+        return L.BatchNormalization()(tensor)
+
+    def inside(expansion: int, tensor: Tensor) -> Tensor:
+        if expansion > 1:
+            width = expansion * tensor.shape[-1]
+            tensor = _normal_convolution(tensor, width, 1, stage.activation)
+        tensor = asking.applied(stage.kernel, filtered, tensor)
+        tensor = L.Activation(stage.activation)(tensor)
+        weigh = functools.partial(_weighed, activation=stage.activation)
+        tensor = asking.applied(stage.squeeze_excite, weigh, tensor)
+        tensor = L.Conv2D(stage.filters, 1, use_bias=False)(tensor)
+        return L.BatchNormalization()(tensor)
+
+    tensor = asking.applied(stage.expansion, inside, entry)
     if entry.shape == tensor.shape:
         tensor = L.Add()([entry, tensor])
     return tensor
+
+
+def _weighed(share: float, tensor: Tensor, *, activation: str) -> Tensor:
+    """Weighs channels by squeeze and excitation, if a share is squeezed to."""
+    if not share:
+        return tensor
+    width = tensor.shape[-1]
+    squeezed = max(1, round(width * share))
+    weights = L.GlobalAveragePooling2D(keepdims=True)(tensor)
+    weights = L.Conv2D(squeezed, 1, activation=activation)(weights)
+    weights = L.Conv2D(width, 1, activation="sigmoid")(weights)
+    return L.Multiply()([tensor, weights])
 
 
 def _normal_convolution(

@@ -15,6 +15,7 @@ from keras_evonas.models.heads import Head
 from keras_evonas.models.optimizers import TunedOptimizer
 from keras_evonas.models.scaling import Scale
 from keras_evonas.models.scaling import ScaledNetwork
+from keras_evonas.models.shared import Sharing
 
 Tensor: TypeAlias = keras.KerasTensor
 Self = TypeVar("Self", bound="ReadyMade")
@@ -58,7 +59,10 @@ class ReadyMade(keras_tuner.HyperModel):
     ) -> keras.Model:
         """Puts the head on features, and compiles the network."""
         model = keras.Model(inputs, self.head(features), name=self.name)
-        return _compiled(model, self.optimizer(hp), self.head)
+        optimizer = self.optimizer(hp)
+        if isinstance(hp, Sharing):
+            hp.hold_others()
+        return _compiled(model, optimizer, self.head)
 
     def scaled(self, values: dict[str, Any], scale: Scale) -> ScaledNetwork:
         """Returns a network of another size; see `compound_scale`."""

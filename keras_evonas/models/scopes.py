@@ -13,49 +13,17 @@ the helper before their own.
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
-from typing import Protocol
 from typing import TypeVar
 from typing import cast
-from typing import runtime_checkable
 
 import keras
 import keras_tuner
 
 from keras_evonas.models import asking
 from keras_evonas.models import checks
+from keras_evonas.models.shared import Sharing
 
 Made = TypeVar("Made")
-
-
-@runtime_checkable
-class Sharing(Protocol):
-    """Hyperparameters with which the helpers build all options at once.
-
-    A supernet is built with them; see `keras_evonas.supernets`. The arguments
-    are those of the helpers, checked.
-    """
-
-    def share_options(
-        self,
-        name: str,
-        options: Mapping[str, Callable[[], Any]],
-        default: str,
-    ) -> Any:  # noqa: ANN401
-        """Returns one layer in place of all options of `layer_choice`."""
-
-    def share_parts(
-        self,
-        name: str,
-        bounds: tuple[int, int],
-        make: Callable[[int], Any],
-        default: int,
-    ) -> list[Any]:
-        """Returns all parts of `repeated`, those that may be absent mixed."""
-
-    def share_block(
-        self, name: str, make: Callable[[], Any], default: bool
-    ) -> Any:  # noqa: ANN401
-        """Returns one layer in place of a `block` and of its absence."""
 
 
 def layer_choice(

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
+from typing import TypeAlias
+from typing import cast
 
 import keras
 import keras_tuner
@@ -15,11 +17,14 @@ from keras_evonas.models.costs.estimates import builder_of
 from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.models.layer_graph import graph_of
+from keras_evonas.models.shared import Rule
 from keras_evonas.supernets.mixed import Branch
 from keras_evonas.supernets.mixed import MixedLayer
 from keras_evonas.supernets.sharing import SharedGene
 from keras_evonas.supernets.sharing import SharingHyperParameters
 from keras_evonas.supernets.sharing import Values
+
+Part: TypeAlias = frozenset[tuple[str, frozenset[int]]]
 
 # A choice of more values is tried at so many of them.
 _TRIED = 8
@@ -33,11 +38,16 @@ class Plan:
         genes: The shared genes, in the order of a path.
         held: Values of all other hyperparameters.
         space: All hyperparameters, shared or held.
+        rules: Those of `SharingHyperParameters`.
+        parts: The options of all mixed layers, each by when it is called: for
+            each gene that decides on it, the places of its values.
     """
 
     genes: tuple[SharedGene, ...]
     held: dict[str, Any]
     space: keras_tuner.HyperParameters
+    rules: tuple[tuple[tuple[str, ...], Rule], ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 def plan(hypermodel: Hypermodel, held: Values | None = None) -> Plan:
@@ -61,7 +71,7 @@ def plan(hypermodel: Hypermodel, held: Values | None = None) -> Plan:
             changes which layers there are.
     """
     given = dict(held or {})
-    hp, structure = _look(hypermodel, given)
+    hp, structure, parts = _look(hypermodel, given)
     genes = tuple(hp.genes.values())
     others = {one.name: one for one in hp.space if one.name not in hp.genes}
     if not genes:
@@ -78,10 +88,10 @@ def plan(hypermodel: Hypermodel, held: Values | None = None) -> Plan:
                 f"Received: '{name}', which {why}. Those are {sorted(others)}."
             )
     for name, other in others.items():
-        if name in given:
+        if name in given or hp.others_are_held:
             continue
         for value in _values_to_try(other):
-            _, changed = _look(hypermodel, {**given, name: value})
+            _, changed, _ = _look(hypermodel, {**given, name: value})
             if changed != structure:
                 raise ValueError(
                     f"'{name}' changes which layers the network has, and a "
@@ -95,19 +105,28 @@ def plan(hypermodel: Hypermodel, held: Values | None = None) -> Plan:
         name: given.get(name, hp.values.get(name, other.default))
         for name, other in others.items()
     }
-    return Plan(genes=genes, held=values, space=hp)
+    return Plan(
+        genes=genes,
+        held=values,
+        space=hp,
+        rules=tuple(hp.rules),
+        parts=parts,
+    )
 
 
 def _look(
     hypermodel: Hypermodel, held: Mapping[str, Any]
-) -> tuple[SharingHyperParameters, Any]:
+) -> tuple[SharingHyperParameters, Any, tuple[Part, ...]]:
     """Builds a supernet without weights; returns what it asked for and is."""
-    hp = SharingHyperParameters(lambda *_: _NoGate(), held)
+    hp = SharingHyperParameters(lambda _, branches: _NoGate(branches), held)
     build = builder_of(hypermodel)
-    structure = without_allocation(
-        lambda: _structure(graph_of(build(hp), "hypermodel"))
-    )
-    return hp, structure
+
+    def look() -> tuple[Any, tuple[Part, ...]]:
+        network = build(hp)
+        return _structure(graph_of(network, "hypermodel")), _parts(network)
+
+    structure, parts = without_allocation(look)
+    return hp, structure, parts
 
 
 class _NoGate:
@@ -115,11 +134,35 @@ class _NoGate:
 
     chosen = None
 
+    def __init__(self, branches: tuple[int, ...]) -> None:
+        self.branches = branches
+
     def __call__(self, branches: Iterable[Branch]) -> tf.Tensor:
         raise NotImplementedError
 
     def branch_of(self, index: int) -> int:
-        return index
+        return self.branches[index]
+
+
+def _parts(network: keras.Model) -> tuple[Part, ...]:
+    """Returns when the options of mixed layers are called, without repeats."""
+    mixed = [x for x in network._flatten_layers() if isinstance(x, MixedLayer)]  # noqa: SLF001
+    found: dict[int, Part] = {}
+    parts: dict[Part, None] = {}
+    # An outer layer comes before those in its options.
+    for layer in mixed:
+        for branch, option in enumerate(layer.options):
+            places = frozenset(
+                place
+                for place, one in enumerate(cast(_NoGate, layer.gate).branches)
+                if one == branch
+            )
+            part = found.get(id(layer), frozenset()) | {(layer.choice, places)}
+            parts[part] = None
+            for inner in option._flatten_layers():  # noqa: SLF001
+                if isinstance(inner, MixedLayer):
+                    found[id(inner)] = part
+    return tuple(parts)
 
 
 def _structure(graph: Structure) -> Structure:

@@ -27,6 +27,34 @@ class Gate(Protocol):
         """The number of the one branch that is called, `None` if all are."""
 
 
+class Nothing(keras.layers.Layer):
+    """Returns zeros: an option without layers.
+
+    Args:
+        shape: Tuple of integers, the shape for one example.
+    """
+
+    def __init__(self, shape: Sequence[int | None]) -> None:
+        super().__init__()
+        self._shape = tuple(shape)
+
+    def compute_output_spec(
+        self, inputs: keras.KerasTensor, training: bool | None = None
+    ) -> keras.KerasTensor:
+        """Returns the shape of the zeros."""
+        del training
+        shape = (inputs.shape[0], *self._shape)
+        return keras.KerasTensor(shape, self.compute_dtype)
+
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None
+    ) -> tf.Tensor:
+        """Returns as many zeros as there are inputs."""
+        del training
+        shape = (tf.shape(inputs)[0], *self._shape)
+        return tf.zeros(shape, self.compute_dtype)
+
+
 class MixedLayer(keras.layers.Layer):
     """All options of a choice in one layer.
 

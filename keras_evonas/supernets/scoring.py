@@ -51,7 +51,8 @@ class Scorer:
         """Returns the metrics of the network on a path."""
         kept = [tf.identity(state.value) for state in self._states]
         try:
-            self._take(tf.constant(path, tf.int32))
+            called = self._supernet.called(path)
+            self._take(tf.constant(called, tf.int32))
             logs = self._validate()
         finally:
             for state, value in zip(self._states, kept, strict=True):

@@ -11,12 +11,16 @@ from typing import TypeAlias
 
 import keras
 import keras_tuner
+import numpy as np
 import tensorflow as tf
 
 from keras_evonas.models.costs.inputs import Structure
+from keras_evonas.models.shared import Apply
+from keras_evonas.models.shared import Rule
 from keras_evonas.supernets.mixed import Branch
 from keras_evonas.supernets.mixed import Gate
 from keras_evonas.supernets.mixed import MixedLayer
+from keras_evonas.supernets.mixed import Nothing
 
 Values: TypeAlias = Mapping[str, Any]
 
@@ -92,12 +96,17 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
     Attributes:
         genes: The genes that are shared, by name, in the order in which they
             were asked for.
+        rules: Pairs of names of genes and of a rule for their values.
+        others_are_held: Boolean, whether the hypermodel says that all other
+            hyperparameters may be held.
     """
 
     def __init__(self, gate_of: GateMaker, held: Values | None = None) -> None:
         super().__init__()
         self.values = dict(held or {})
         self.genes: dict[str, SharedGene] = {}
+        self.rules: list[tuple[tuple[str, ...], Rule]] = []
+        self.others_are_held = False
         self._gate_of = gate_of
 
     def share_options(
@@ -154,6 +163,26 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
             part = make()
         return self._optional(gene, part, [0, 1])
 
+    def share_choice(
+        self, name: str, values: Sequence[Any], default: object
+    ) -> "Answer | None":
+        """Asks for a kind of layer; see `keras_evonas.models.shared`."""
+        if self.Choice(name, list(values), default=default) is None:
+            return None
+        gene = self._shared(name, values)
+        # So that what is asked for of the largest number is active.
+        self.values[gene.name] = values[-1]
+        return Answer(gene, self._mixed)
+
+    def share_rule(self, answers: Sequence["Answer"], rule: Rule) -> None:
+        """Notes a rule; see `keras_evonas.models.shared`."""
+        names = tuple(answer.gene.name for answer in answers)
+        self.rules.append((names, rule))
+
+    def hold_others(self) -> None:
+        """Notes that all other hyperparameters may be held."""
+        self.others_are_held = True
+
     def _shared(self, name: str, values: Sequence[Any]) -> SharedGene:
         full = self._get_name(name)
         gene = SharedGene(name=full, values=tuple(values))
@@ -194,3 +223,76 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
     ) -> MixedLayer:
         gate = self._gate_of(gene, tuple(branches))
         return MixedLayer(gene.name, made, gate)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Answer:
+    """All values of a gene, as the answer to a question.
+
+    Args:
+        gene: The gene.
+        mixed: Makes a mixed layer of it.
+    """
+
+    gene: SharedGene
+    mixed: Callable[[SharedGene, dict[str, Any], Sequence[int]], MixedLayer]
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The values of the gene."""
+        return self.gene.values
+
+    def share_layers(
+        self,
+        tensor: keras.KerasTensor,
+        options: Mapping[str, Apply],
+        branches: Sequence[int] | None = None,
+    ) -> keras.KerasTensor:
+        """Applies a mixture; see `keras_evonas.models.shared`."""
+        made = {name: _layer_of(make, tensor) for name, make in options.items()}
+        outputs = [one(tensor) for one in made.values() if one is not None]
+        layers = {
+            name: Nothing(outputs[0].shape[1:]) if layer is None else layer
+            for name, layer in made.items()
+        }
+        if branches is None:
+            branches = range(len(options))
+        return self.mixed(self.gene, layers, branches)(tensor)
+
+
+def _layer_of(
+    make: Apply, tensor: keras.KerasTensor
+) -> keras.layers.Layer | None:
+    """Returns what a function applies to a tensor as one layer."""
+    inputs = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
+    outputs = make(inputs)
+    if outputs is None:
+        return None
+    if outputs is inputs:
+        return keras.layers.Identity()
+    return keras.Model(inputs, outputs)
+
+
+def apply_rules(
+    genes: Sequence[SharedGene],
+    rules: Sequence[tuple[tuple[str, ...], Rule]],
+    paths: np.ndarray,
+) -> np.ndarray:
+    """Returns the places of the values whose layers are called.
+
+    Args:
+        genes: The genes of a path.
+        rules: The rules of `SharingHyperParameters`.
+        paths: `(..., genes)` array of the places of values.
+
+    Returns:
+        An array of the same shape.
+    """
+    called = np.array(paths, np.int32)
+    place_of = {gene.name: place for place, gene in enumerate(genes)}
+    for names, rule in rules:
+        places = [place_of[name] for name in names]
+        changed = rule([called[..., place] for place in places])
+        for place, indexes in zip(places, changed, strict=True):
+            called[..., place] = indexes
+    return called

@@ -20,10 +20,12 @@ from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets import held as held_lib
 from keras_evonas.supernets.mixed import MixedLayer
+from keras_evonas.supernets.mixed import Nothing
 from keras_evonas.supernets.sharing import PathGate
 from keras_evonas.supernets.sharing import SharedGene
 from keras_evonas.supernets.sharing import SharingHyperParameters
 from keras_evonas.supernets.sharing import Values
+from keras_evonas.supernets.sharing import apply_rules
 from keras_evonas.supernets.updates import GatedUpdates
 
 Logs: TypeAlias = dict[str, Any]
@@ -79,6 +81,7 @@ class Supernet(keras.Model):
         hp = SharingHyperParameters(self._path_gate, self.held)
         self.network = self._build_plain(hp)
         self.genes = tuple(hp.genes.values())
+        self._rules = tuple(hp.rules)
         _check_network(self.network)
         self.mixed = [
             one for one in self._flatten_layers() if isinstance(one, MixedLayer)
@@ -152,8 +155,19 @@ class Supernet(keras.Model):
             for gene, index in zip(self.genes, path, strict=True)
         }
 
+    def called(self, paths: Path) -> np.ndarray:
+        """Returns the places of the values whose layers are called.
+
+        They are those of the path itself, but where a choice has no effect, as
+        for an edge of a cell that leads nowhere.
+
+        Args:
+            paths: `(..., genes)` array of integers, one or several paths.
+        """
+        return apply_rules(self.genes, self._rules, np.asarray(paths))
+
     def take(self, path: tf.Tensor | np.ndarray) -> None:
-        """Calls the options of this path from now on."""
+        """Calls the options of this path, from `called`, from now on."""
         for number, gene in enumerate(self.genes):
             self._index_of[gene.name].assign(path[number])
 
@@ -165,7 +179,7 @@ class Supernet(keras.Model):
                 each of its passes on the same batch, then updates the weights
                 once; after the last step the first one comes again.
         """
-        paths = np.asarray(paths, np.int32)
+        paths = self.called(paths)
         if paths.shape[1] != self._passes:
             self._passes = paths.shape[1]
             # One pass is traced without a sum of gradients.
@@ -275,7 +289,7 @@ class Supernet(keras.Model):
         """Returns the weights on a path, in the order of its network's."""
         index_of = {
             gene.name: int(index)
-            for gene, index in zip(self.genes, path, strict=True)
+            for gene, index in zip(self.genes, self.called(path), strict=True)
         }
         return list(_weights_on(self.network, index_of))
 
@@ -305,11 +319,13 @@ def _first(structure: Structure) -> tf.Tensor:
     return keras.tree.flatten(structure)[0]
 
 
-def _ordered(graph: Graph) -> list[keras.layers.Layer]:
+def _ordered(
+    graph: Graph, index_of: Mapping[str, int]
+) -> list[keras.layers.Layer]:
     """Returns the layers with weights, each after those that it depends on.
 
-    The order follows from the connections alone, so that it is the same in a
-    network that lacks some layers without weights.
+    The order follows from the connections on a path alone, so that it is the
+    same in a network that lacks some layers without weights.
     """
     found: dict[int, keras.layers.Layer] = {}
     seen: set[int] = set()
@@ -320,6 +336,8 @@ def _ordered(graph: Graph) -> list[keras.layers.Layer]:
             return
         seen.add(index)
         node = graph.nodes[index]
+        if isinstance(_called(node.layer, index_of), Nothing):
+            return
         for before in node.inputs:
             visit(before)
         if node.layer.weights:
@@ -330,14 +348,24 @@ def _ordered(graph: Graph) -> list[keras.layers.Layer]:
     return list(found.values())
 
 
+def _called(
+    layer: keras.layers.Layer, index_of: Mapping[str, int]
+) -> keras.layers.Layer:
+    """Returns the option of a mixed layer on a path; other layers as is."""
+    if not isinstance(layer, MixedLayer):
+        return layer
+    branch = layer.gate.branch_of(index_of[layer.choice])
+    option: keras.layers.Layer = layer.options[branch]
+    return option
+
+
 def _weights_on(
     layer: keras.layers.Layer, index_of: Mapping[str, int]
 ) -> Iterator[keras.Variable]:
     if isinstance(layer, MixedLayer):
-        branch = layer.gate.branch_of(index_of[layer.choice])
-        yield from _weights_on(layer.options[branch], index_of)
+        yield from _weights_on(_called(layer, index_of), index_of)
     elif isinstance(layer, keras.Model):
-        for inner in _ordered(graph_of(layer)):
+        for inner in _ordered(graph_of(layer), index_of):
             yield from _weights_on(inner, index_of)
     else:
         yield from layer.weights
