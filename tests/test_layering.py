@@ -33,7 +33,7 @@ ARROWS = {
     "benchmarks": {
         *("__init__", "blas", "evolution", "execution", "hyperparameters"),
         *("installation", "models", "optuna", "oracles", "project"),
-        *("testing", "training", "tuners"),
+        *("supernets", "testing", "training", "tuners"),
     },
     "blas": set(),
     "commands": {"optuna", "project", "reports"},

@@ -15,6 +15,7 @@ _MODULE_OF = {
     "oracle": "oracle_times",
     "pareto": "fronts",
     "search": "regrets",
+    "supernets": "supernets",
     "throughput": "throughput",
     "workers": "workers",
 }
