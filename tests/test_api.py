@@ -85,6 +85,13 @@ PUBLIC = {
     "keras_evonas.optuna": {"EvoSampler", "OptunaMirror"},
     "keras_evonas.sklearn": {"EvoClassifier", "EvoRegressor"},
     "keras_evonas.supernets": {
+        "BinaryGates",
+        "Differentiable",
+        "DifferentiableSearch",
+        "Gates",
+        "GumbelGates",
+        "SoftmaxGates",
+        "differentiable",
         "FairPaths",
         "Sampler",
         "Scorer",

@@ -9,8 +9,20 @@
 | `samplers`, `single_path` | which paths are trained, and the training |
 | `updates` | updates that leave what is off the path untouched |
 | `scoring`, `costs` | scores and costs of its networks |
+| `architecture`, `gates` | weights of options, and how they mix |
+| `bilevel`, `halves` | the training of both kinds of weights, and its data |
+| `stages` | which options are left out, which networks are likeliest |
+| `differentiable`, `gradient_search` | settings, `DifferentiableSearch` |
+| `state`, `history` | what is written, to go on from |
 """
 
+from keras_evonas.supernets.differentiable import Differentiable
+from keras_evonas.supernets.differentiable import differentiable
+from keras_evonas.supernets.gates import BinaryGates
+from keras_evonas.supernets.gates import Gates
+from keras_evonas.supernets.gates import GumbelGates
+from keras_evonas.supernets.gates import SoftmaxGates
+from keras_evonas.supernets.gradient_search import DifferentiableSearch
 from keras_evonas.supernets.samplers import FairPaths
 from keras_evonas.supernets.samplers import Sampler
 from keras_evonas.supernets.samplers import UniformPaths
@@ -22,3 +34,5 @@ from keras_evonas.supernets.supernet import Supernet
 
 __all__ = ["FairPaths", "Sampler", "Scorer", "SinglePath", "Supernet"]
 __all__ += ["UniformPaths", "calibrate", "single_path"]
+__all__ += ["BinaryGates", "Differentiable", "DifferentiableSearch", "Gates"]
+__all__ += ["GumbelGates", "SoftmaxGates", "differentiable"]

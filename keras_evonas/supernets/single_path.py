@@ -1,25 +1,19 @@
 """Training a supernet path by path, so that it can be taken up again."""
 
 import dataclasses
-import io
 import pathlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_evonas.evolution.checks import check_positive_integer
-from keras_evonas.project.files import WAY_OUT
-from keras_evonas.project.files import read_json
-from keras_evonas.project.files import write_bytes
-from keras_evonas.project.files import write_json
-from keras_evonas.project.shared_weights import STATE_NAME
 from keras_evonas.supernets.samplers import FairPaths
 from keras_evonas.supernets.samplers import Sampler
 from keras_evonas.supernets.samplers import UniformPaths
+from keras_evonas.supernets.state import SavedState
 from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.training.arguments import NAMES
 from keras_evonas.training.arguments import FitArguments
@@ -118,8 +112,15 @@ def train(
     Raises:
         ValueError: If `folder` holds another supernet.
     """
-    state = _State(supernet, sharing, seed, folder)
-    done = state.load()
+    identity = {
+        "fingerprint": supernet.fingerprint,
+        "sampler": repr(sharing.sampler),
+        "seed": seed,
+    }
+    state = SavedState(folder, identity)
+    done = state.epochs_done()
+    if done:
+        state.restore(_variables_of(supernet))
     if done >= sharing.epochs:
         return
     data, steps = _data_of(arguments)
@@ -136,54 +137,9 @@ def train(
     )
 
 
-class _State:
-    """A supernet in a folder: its weights, and how far it is trained."""
-
-    def __init__(
-        self,
-        supernet: Supernet,
-        sharing: SinglePath,
-        seed: int,
-        folder: pathlib.Path,
-    ) -> None:
-        self._folder = folder
-        self._variables = [
-            *supernet.network.variables,
-            *supernet.network.optimizer.variables,
-        ]
-        self._identity = {
-            "fingerprint": supernet.fingerprint,
-            "sampler": repr(sharing.sampler),
-            "seed": seed,
-        }
-
-    def load(self) -> int:
-        """Restores the weights; returns the number of epochs done."""
-        path = self._folder / STATE_NAME
-        if not path.exists():
-            return 0
-        saved = read_json(path)
-        for name, value in self._identity.items():
-            if saved[name] != value:
-                raise ValueError(
-                    f"'{self._folder}' holds another supernet: its {name} is "
-                    f"{saved[name]!r}. Received: {value!r}. {WAY_OUT}"
-                )
-        with np.load(self._folder / saved["weights"]) as arrays:
-            for number, variable in enumerate(self._variables):
-                variable.assign(arrays[f"{number}"])
-        return int(saved["epoch"])
-
-    def save(self, epoch: int) -> None:
-        """Writes the weights after so many epochs."""
-        buffer = io.BytesIO()
-        arrays = {f"{n}": v.numpy() for n, v in enumerate(self._variables)}
-        np.savez(buffer, **arrays)
-        # Two names in turn: the file of the epoch before stays whole.
-        name = f"weights_{epoch % 2}.npz"
-        write_bytes(self._folder / name, buffer.getvalue())
-        content = {**self._identity, "epoch": epoch, "weights": name}
-        write_json(self._folder / STATE_NAME, content)
+def _variables_of(supernet: Supernet) -> list[keras.Variable]:
+    network = supernet.network
+    return [*network.variables, *network.optimizer.variables]
 
 
 class _Feeder(keras.callbacks.Callback):
@@ -194,7 +150,7 @@ class _Feeder(keras.callbacks.Callback):
         sharing: SinglePath,
         steps: int,
         seed: int,
-        state: _State,
+        state: SavedState,
         say: Callable[[str], object],
     ) -> None:
         super().__init__()
@@ -216,7 +172,7 @@ class _Feeder(keras.callbacks.Callback):
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        self._state.save(epoch + 1)
+        self._state.save(_variables_of(self.model), epoch + 1)
         seconds = time.perf_counter() - self._begun
         metrics = ", ".join(
             f"{name} {float(value):.4g}" for name, value in (logs or {}).items()

@@ -1,0 +1,205 @@
+"""How an architecture is trained by gradients."""
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_evonas.evolution.checks import check_integer
+from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.evolution.checks import check_range
+from keras_evonas.supernets.gates import BinaryGates
+from keras_evonas.supernets.gates import Gates
+from keras_evonas.supernets.gates import GumbelGates
+from keras_evonas.supernets.gates import SoftmaxGates
+from keras_evonas.supernets.sharing import SharedGene
+
+_GATES: dict[str, Gates] = {
+    "softmax": SoftmaxGates(),
+    "gumbel": GumbelGates(),
+    "binary": BinaryGates(),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Differentiable:
+    """How an architecture is trained; made by `differentiable`."""
+
+    epochs: int
+    gates: Gates
+    order: int
+    warmup: int
+    stages: int
+    skip_dropout: tuple[float, ...]
+    max_skips: int | None
+    learning_rate: float
+    costs: Mapping[str, Mapping[Any, float]] | None
+    cost_weight: float
+
+    @property
+    def identity(self) -> str:
+        """All settings but `max_skips`, which the training does not need."""
+        return repr(dataclasses.replace(self, max_skips=None))
+
+
+def differentiable(
+    epochs: int = 30,
+    *,
+    gate: Gates | str = "softmax",
+    order: int = 1,
+    warmup: int = 0,
+    stages: int = 1,
+    skip_dropout: float | Sequence[float] = 0.0,
+    max_skips: int | None = None,
+    learning_rate: float = 3e-3,
+    costs: Mapping[str, Mapping[Any, float]] | None = None,
+    cost_weight: float = 1.0,
+) -> Differentiable:
+    """Trains the weights of options beside those of layers, by gradients.
+
+    | method | arguments |
+    |---|---|
+    | DARTS, first and second order | `order=1`, `order=2` |
+    | SNAS | `gate="gumbel"`, and `costs` |
+    | ProxylessNAS | `gate="binary"`, and `costs` |
+    | P-DARTS | `stages=3, warmup=10, skip_dropout=[0, 0.4, 0.7], max_skips=2` |
+
+    Args:
+        epochs: Integer, the epochs of each stage. Defaults to 30.
+        gate: `"softmax"` adds up all options by the softmax of their weights
+            (DARTS), `"gumbel"` by shares that are drawn and become one and
+            zeros (SNAS); `"binary"` calls one option or two (ProxylessNAS).
+            Or a value of `SoftmaxGates`, `GumbelGates`, `BinaryGates`.
+            Defaults to `"softmax"`.
+        order: 1: the weights of layers are taken as they are; 2: as they are
+            after one more step, which takes two to three times as long. Not
+            with binary gates. Defaults to 1.
+        warmup: Integer, the first epochs of each stage, in which the weights
+            of layers alone are trained. Defaults to 0.
+        stages: Integer. After each stage but the last, the options that weigh
+            least are left out, and all weights begin anew: of 8 options 5 go
+            on, then 3. P-DARTS also deepens the network; hold a depth of your
+            hypermodel at what you can afford. Defaults to 1.
+        skip_dropout: Float, the rate of dropout on the outputs of skips, or
+            one for each stage. It falls to zero over a stage. Defaults to 0.
+        max_skips: Integer, in how many choices a skip may be chosen. Defaults
+            to no limit. A skip is an option that is a
+            `keras.layers.Identity`, and so are the absence of a `block` and
+            the smallest number of `repeated` parts.
+        learning_rate: Float, that of Adam for the weights of options. Defaults
+            to 0.003.
+        costs: Table `{gene: {value: cost}}`, for instance of measured
+            milliseconds. The mean cost of a network is added to the loss that
+            the weights of options are trained on. Defaults to none.
+        cost_weight: Float, what the cost is multiplied with. Defaults to 1.
+
+    Returns:
+        The training, for `DifferentiableSearch`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+    check_positive_integer("epochs", epochs)
+    check_positive_integer("stages", stages)
+    check_integer("warmup", warmup, lowest=0)
+    if warmup >= epochs:
+        raise ValueError(
+            "`warmup` must be less than `epochs`, in the rest of which the "
+            f"architecture is trained. Received: warmup={warmup}, epochs="
+            f"{epochs}."
+        )
+    gates = _gates_of(gate)
+    if order not in (1, 2) or isinstance(order, bool):
+        raise ValueError(f"`order` must be 1 or 2. Received: order={order!r}.")
+    if order == 2 and gates.draws_paths:
+        raise ValueError(
+            "`order` must be 1 with binary gates, which are not differentiated "
+            "twice. Received: order=2. Leave it out, or pass "
+            '`gate="softmax"`.'
+        )
+    if max_skips is not None:
+        check_integer("max_skips", max_skips, lowest=0)
+    check_range("learning_rate", learning_rate, 0, 1, low_open=True)
+    check_range("cost_weight", cost_weight, 0, np.inf)
+    return Differentiable(
+        epochs=epochs,
+        gates=gates,
+        order=order,
+        warmup=warmup,
+        stages=stages,
+        skip_dropout=_rates(skip_dropout, stages),
+        max_skips=max_skips,
+        learning_rate=float(learning_rate),
+        costs=costs,
+        cost_weight=float(cost_weight),
+    )
+
+
+def _gates_of(gate: Gates | str) -> Gates:
+    if isinstance(gate, str) and gate in _GATES:
+        return _GATES[gate]
+    if isinstance(gate, str) or not callable(getattr(gate, "shares", None)):
+        error = ValueError if isinstance(gate, str) else TypeError
+        raise error(
+            f"`gate` must be one of {list(_GATES)}, or gates such as "
+            f"`GumbelGates(last=0.1)`. Received: gate={gate!r} of type "
+            f"{type(gate).__name__}."
+        )
+    return gate
+
+
+def _rates(rate: float | Sequence[float], stages: int) -> tuple[float, ...]:
+    """Returns the rate of dropout of each stage."""
+    rates = list(rate) if isinstance(rate, Sequence) else [rate] * stages
+    if len(rates) != stages:
+        raise ValueError(
+            "`skip_dropout` must be one rate, or one for each stage. Received: "
+            f"{len(rates)} rates, and stages={stages}."
+        )
+    for one in rates:
+        check_range("skip_dropout", one, 0, 0.95)
+    return tuple(float(one) for one in rates)
+
+
+def costs_in_a_row(
+    training: Differentiable, genes: Sequence[SharedGene]
+) -> np.ndarray | None:
+    """Returns what each value of each gene adds to the loss, if anything.
+
+    Args:
+        training: Has the table of costs.
+        genes: The genes of the hypermodel.
+
+    Returns:
+        `(values,)` array, the values of all genes in a row.
+
+    Raises:
+        ValueError: If the table does not fit the genes.
+    """
+    table = training.costs
+    if table is None:
+        return None
+    names = [gene.name for gene in genes]
+    unknown = sorted(set(table) - set(names))
+    if unknown or not table:
+        raise ValueError(
+            "`costs` must be a table `{gene: {value: cost}}` of genes that are "
+            f"searched. Received: {unknown or 'an empty one'}. Those are "
+            f"{names}."
+        )
+    row: list[float] = []
+    for gene in genes:
+        costs = table.get(gene.name, dict.fromkeys(gene.values, 0.0))
+        if set(costs) != set(gene.values):
+            raise ValueError(
+                f"`costs['{gene.name}']` must have a cost for each of "
+                f"{list(gene.values)}, and for nothing else. Received: "
+                f"{dict(costs)!r}."
+            )
+        for value in gene.values:
+            name = f"costs['{gene.name}'][{value!r}]"
+            check_range(name, costs[value], 0, np.inf)
+            row.append(float(costs[value]))
+    return np.array(row, "float64") * training.cost_weight

@@ -1,0 +1,67 @@
+"""A training in a folder, from which it goes on to the same end."""
+
+import io
+import pathlib
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from keras_evonas.project.files import WAY_OUT
+from keras_evonas.project.files import read_json
+from keras_evonas.project.files import write_bytes
+from keras_evonas.project.files import write_json
+from keras_evonas.project.shared_weights import STATE_NAME
+
+
+class SavedState:
+    """The variables of a training, and how far it has come.
+
+    Args:
+        folder: Where it is written.
+        identity: Mapping from words for messages to what tells this training
+            from others, in JSON.
+    """
+
+    def __init__(
+        self, folder: pathlib.Path, identity: Mapping[str, object]
+    ) -> None:
+        self._folder = folder
+        self._identity = dict(identity)
+
+    def epochs_done(self) -> int:
+        """Returns the number of epochs that were written.
+
+        Raises:
+            ValueError: If the folder holds another training.
+        """
+        path = self._folder / STATE_NAME
+        if not path.exists():
+            return 0
+        saved = read_json(path)
+        for name, value in self._identity.items():
+            if saved.get(name) != value:
+                raise ValueError(
+                    f"'{self._folder}' holds another supernet: its {name} is "
+                    f"{saved.get(name)!r}. Received: {value!r}. {WAY_OUT}"
+                )
+        return int(saved["epoch"])
+
+    def restore(self, variables: Sequence[keras.Variable]) -> None:
+        """Gives variables the values that were written last."""
+        name = read_json(self._folder / STATE_NAME)["weights"]
+        with np.load(self._folder / name) as arrays:
+            for number, variable in enumerate(variables):
+                variable.assign(arrays[f"{number}"])
+
+    def save(self, variables: Sequence[keras.Variable], epoch: int) -> None:
+        """Writes variables after so many epochs."""
+        buffer = io.BytesIO()
+        arrays = {f"{n}": v.numpy() for n, v in enumerate(variables)}
+        np.savez(buffer, **arrays)
+        # Two names in turn: the file of the epoch before stays whole.
+        name = f"weights_{epoch % 2}.npz"
+        write_bytes(self._folder / name, buffer.getvalue())
+        content = {**self._identity, "epoch": epoch, "weights": name}
+        write_json(self._folder / STATE_NAME, content)

@@ -1,0 +1,435 @@
+"""Searches by gradients: both orders, stages, resume, results, bad input."""
+
+import contextlib
+import json
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_evonas import EvoOracle
+from keras_evonas.models import layer_choice
+from keras_evonas.models import repeated
+from keras_evonas.supernets import BinaryGates
+from keras_evonas.supernets import DifferentiableSearch
+from keras_evonas.supernets import GumbelGates
+from keras_evonas.supernets import SoftmaxGates
+from keras_evonas.supernets import differentiable
+from keras_evonas.supernets.architecture import Architecture
+from keras_evonas.supernets.bilevel import EpochPlan
+from keras_evonas.supernets.bilevel import MixedNetwork
+from keras_evonas.supernets.held import plan
+from keras_evonas.supernets.mixed import MixedLayer
+from keras_evonas.training.arrays import Arrays
+from tests.marks import everyday
+
+pytestmark = pytest.mark.keras
+L = keras.layers
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(80, 5))
+Y = RNG.integers(3, size=80)
+
+
+def compiled(inputs, tensor):
+    model = keras.Model(inputs, L.Dense(3, "softmax")(tensor))
+    model.compile(
+        keras.optimizers.SGD(0.1, momentum=0.9),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def chain(hp):
+    """Two choices of five smooth options."""
+    tensor = inputs = keras.Input((5,))
+    tensor = L.Dense(4, "tanh")(tensor)
+    for number in range(2):
+        tensor = layer_choice(
+            hp,
+            f"layer_{number}",
+            {
+                "tanh": lambda: L.Dense(4, "tanh"),
+                "normal": L.BatchNormalization,
+                "linear": lambda: L.Dense(4, use_bias=False),
+                "soft": lambda: L.Dense(4, "softplus"),
+                "skip": L.Identity,
+            },
+        )(tensor)
+    return compiled(inputs, tensor)
+
+
+def nested(hp):
+    """A depth with several mixed layers, and a choice inside of a choice."""
+    tensor = inputs = keras.Input((5,))
+    tensor = L.Dense(4, "tanh")(tensor)
+    for layer in repeated(hp, "depth", 0, 2, lambda _: L.Dense(4, "tanh")):
+        tensor = layer(tensor)
+
+    def inner():
+        return layer_choice(
+            hp,
+            "inner",
+            {"a": lambda: L.Dense(4, "tanh"), "b": L.BatchNormalization},
+        )
+
+    both = {"plain": L.Identity, "more": inner}
+    return compiled(inputs, layer_choice(hp, "outer", both)(tensor))
+
+
+def mixed(build, gates, *, order=1, kept=None, seed=0):
+    """A mixture on the first 40 examples for weights, the others held out."""
+    keras.utils.set_random_seed(seed)
+    planned = plan(build)
+    floatx = keras.config.floatx()
+    data = Arrays((tf.constant(X, floatx), tf.constant(Y)), 80, 20)
+    made = Architecture(planned.genes, gates, kept=kept)
+    optimizer = keras.optimizers.Adam(0.01, beta_1=0.5)
+    return MixedNetwork(
+        build, planned, made, optimizer, data, data, steps=2,
+        second_order=order == 2,
+    )  # fmt: skip
+
+
+def epoch(network, seed=0, *, searching=True):
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(40), 40 + rng.permutation(40)]
+    size = network.architecture.size
+    return EpochPlan(
+        orders=np.array(orders),
+        noise=rng.gumbel(size=(2, 2, 2, size)),
+        searching=searching,
+        temperature=0.7,
+        skip_rate=0.0,
+        skip_seed=1,
+    )
+
+
+@pytest.fixture
+def in_double_precision():
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx(before)
+
+
+@pytest.mark.parametrize(
+    ("build", "gates"),
+    [
+        (nested, SoftmaxGates()),
+        (chain, GumbelGates()),
+        pytest.param(chain, SoftmaxGates(), marks=pytest.mark.slow),
+        pytest.param(nested, GumbelGates(), marks=pytest.mark.slow),
+    ],
+)
+def test_both_orders_are_finite_differences_of_the_bilevel_loss(
+    build, gates, in_double_precision
+):
+    network = mixed(build, gates, order=2)
+    made = network.architecture
+    alphas = np.random.default_rng(1).normal(size=made.size)
+    made.alpha.assign(alphas)
+    network.begin(epoch(network))
+    made.draw(network._noise[0, 0], two=True)
+    train, held = network._batch(0, 0), network._batch(1, 0)
+    weights = network.network.trainable_weights
+    kept = [w.numpy() for w in weights]
+    rate = 0.1
+
+    def bilevel_loss(order):
+        """The held-out loss, after one step on the training batch."""
+        if order == 2:
+            slopes = network.gradients(*train).weights
+            for weight, slope in zip(weights, slopes, strict=True):
+                weight.assign_sub(rate * slope)
+        loss = float(network.gradients(*held).loss)
+        for weight, value in zip(weights, kept, strict=True):
+            weight.assign(value)
+        return loss
+
+    def finite_difference(order, place, by=1e-5):
+        sides = []
+        for sign in (1, -1):
+            moved = alphas.copy()
+            moved[place] += sign * by
+            made.alpha.assign(moved)
+            sides.append(bilevel_loss(order))
+        made.alpha.assign(alphas)
+        return (sides[0] - sides[1]) / (2 * by)
+
+    places = range(made.size)
+    found = {}
+    for order in (1, 2):
+        network._second_order = order == 2
+        network.length = 1e-4
+        found[order] = network.architecture_gradient(train, held).numpy()
+        expected = [finite_difference(order, place) for place in places]
+        np.testing.assert_allclose(found[order], expected, rtol=1e-5, atol=1e-9)
+    # The orders differ by far more than they differ from their losses.
+    assert np.abs(found[2] - found[1]).max() > 1e-3 * np.abs(found[1]).max()
+    # The length that DARTS takes is nearly as exact: its error is quadratic.
+    network.length = MixedNetwork.length
+    rough = network.architecture_gradient(train, held).numpy()
+    assert np.abs(rough - found[2]).max() < 1e-3 * np.abs(found[2]).max()
+    # Nothing but the gradient is left of it, and one function was traced.
+    for weight, value in zip(weights, kept, strict=True):
+        assert (weight.numpy() == value).all()
+    assert network.gradients.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("gates", [SoftmaxGates(), BinaryGates()])
+def test_with_one_option_it_trains_as_the_plain_network(gates):
+    kept = {"layer_0": [0], "layer_1": [1]}
+    network = mixed(chain, gates, kept=kept)
+    layers = network.network.layers
+    hp = keras_tuner.HyperParameters()
+    hp.values = {"layer_0": "tanh", "layer_1": "normal"}
+    plain = chain(hp)
+
+    def weights():
+        for layer in layers:
+            if isinstance(layer, MixedLayer):
+                layer = layer.options[kept[layer.choice][0]]
+            yield from layer.weights
+
+    for mine, shared in zip(plain.weights, weights(), strict=True):
+        mine.assign(shared)
+    data = tf.data.Dataset.range(network.steps)
+    for number in range(2):
+        planned = epoch(network, number, searching=False)
+        network.begin(planned)
+        network.fit(data, verbose=0, shuffle=False)
+        order = planned.orders[0]
+        plain.fit(
+            X[order].astype("float32"), Y[order], 20, shuffle=False, verbose=0
+        )
+    for mine, shared in zip(plain.weights, weights(), strict=True):
+        assert (mine.numpy() == shared.numpy()).all(), mine.path
+
+
+def test_binary_gates_leave_what_is_off_the_path_as_it_was():
+    network = mixed(chain, BinaryGates())
+    data = tf.data.Dataset.range(1)
+    layers = [
+        one for one in network._flatten_layers() if isinstance(one, MixedLayer)
+    ]
+
+    def weights():
+        return [
+            [w.numpy() for w in option.trainable_weights]
+            for one in layers
+            for option in one.options
+        ]
+
+    for number in range(4):
+        network.begin(epoch(network, number))
+        before = weights()
+        network.fit(data, verbose=0, shuffle=False)
+        on_path = [
+            branch == int(one.gate.chosen)
+            for one in layers
+            for branch in range(len(one.options))
+        ]
+        for on, old, new in zip(on_path, before, weights(), strict=True):
+            for one, other in zip(old, new, strict=True):
+                assert (one != other).any() == on
+    alphas = network.architecture.alpha.numpy()
+    assert (alphas != 0).sum() >= 4  # Pairs of both choices were trained.
+
+
+class Cut(keras.callbacks.Callback):
+    """Ends a training as a kill would: right after an epoch was written."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+STAGED = {
+    "epochs": 2, "warmup": 1, "stages": 2, "skip_dropout": [0.2, 0.5],
+    "learning_rate": 0.3,
+}  # fmt: skip
+
+
+def searched(folder, cut=None, *, build=chain, **changes):
+    settings = {**STAGED, "max_skips": 1, **changes}
+    search = DifferentiableSearch(
+        build, differentiable(**settings), seed=4, directory=folder
+    )
+    callbacks = [] if cut is None else [Cut(cut)]
+    with contextlib.suppress(KeyboardInterrupt):
+        search.search(X, Y, batch_size=20, verbose=0, callbacks=callbacks)
+    return search
+
+
+def written(folder):
+    """The history and all variables of a search, as they were written."""
+    project = folder / "differentiable_search"
+    state = json.loads((project / "supernet.json").read_text())
+    with np.load(project / state["weights"]) as arrays:
+        weights = {name: arrays[name] for name in arrays.files}
+    return json.loads((project / "architecture.json").read_text()), weights
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return searched(folder), folder
+
+
+@pytest.mark.parametrize("cut", everyday(3, of=[1, 2, 3]))
+def test_a_search_goes_on_to_the_same_end(whole, tmp_path, cut):
+    search, folder = whole
+    half = searched(tmp_path, cut)
+    assert len(half.history) == cut
+    with pytest.raises(ValueError, match=f"a search of {cut} of 4 epochs"):
+        half.likeliest()
+    again = searched(tmp_path)
+    assert again.history == search.history
+    assert again.likeliest(5) == search.likeliest(5)
+    mine, expected = written(tmp_path), written(folder)
+    assert mine[0] == expected[0]
+    assert mine[1].keys() == expected[1].keys()
+    for name, value in expected[1].items():
+        assert (mine[1][name] == value).all(), name
+
+
+def test_stages_have_their_options_and_networks_their_skips(whole):
+    search, _ = whole
+    for gene in ("layer_0", "layer_1"):
+        rows = [row[gene] for row in search.history]
+        for number, row in enumerate(rows):
+            left = [value for value, share in row.items() if share > 0]
+            assert len(left) == {0: 5, 1: 2}[number // 2]
+            assert sum(row.values()) == pytest.approx(1)
+            if number % 2 == 0:  # The warm-up: all options weigh the same.
+                assert len({row[value] for value in left}) == 1
+        best = sorted(rows[1], key=rows[1].get, reverse=True)
+        assert {value for value, share in rows[2].items() if share} == {
+            *best[:2]
+        }
+    found = search.likeliest(99)
+    assert all(list(one.values()).count("skip") <= 1 for one in found)
+    assert len({tuple(one.items()) for one in found}) == len(found)
+
+
+def test_an_ended_search_is_read_and_its_networks_begin_another(
+    whole, tmp_path
+):
+    search, folder = whole
+    again = DifferentiableSearch(
+        chain, differentiable(**STAGED), directory=folder
+    )
+    assert again.seed == 4
+    assert again.history == search.history
+    best = again.likeliest(2)
+    last = search.history[-1]
+    assert best[0] == {n: max(row, key=row.get) for n, row in last.items()}
+    oracle = EvoOracle("val_loss", 2, seed=0, initial_population=best)
+    tuner = keras_tuner.Tuner(oracle, chain, directory=tmp_path)
+    trials = [oracle.create_trial(name).hyperparameters.values for name in "ab"]
+    assert trials == best
+    assert tuner is not None
+
+
+def test_likeliest_networks_have_active_values_alone(tmp_path):
+    search = searched(
+        tmp_path,
+        build=nested,
+        epochs=1,
+        warmup=0,
+        stages=1,
+        skip_dropout=0,
+        max_skips=None,
+    )
+    found = search.likeliest(99)
+    assert len(found) == 3 * 3  # Three depths; plain, or one of two more.
+    for values in found:
+        assert ("outer/more/inner" in values) == (values["outer"] == "more")
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(values)
+        nested(hp)
+        assert hp.values == values
+
+
+def test_a_dear_option_is_left(tmp_path):
+    costs = {
+        "layer_0": {"tanh": 9, "normal": 0, "linear": 9, "soft": 9, "skip": 9}
+    }
+    search = searched(
+        tmp_path, gate="binary", epochs=8, warmup=0, stages=1, skip_dropout=0,
+        costs=costs,
+    )  # fmt: skip
+    row = search.history[-1]["layer_0"]
+    assert max(row, key=row.get) == "normal"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"epochs": 0}, ValueError, "`epochs`"),
+        ({"epochs": 3, "warmup": 3}, ValueError, "`warmup` must be less"),
+        ({"gate": "hard"}, ValueError, r"`gate`.*softmax.*'hard'"),
+        ({"gate": 3}, TypeError, "`gate`.*type int"),
+        ({"order": 3}, ValueError, "`order` must be 1 or 2"),
+        ({"order": 2, "gate": "binary"}, ValueError, "binary gates"),
+        ({"stages": 0}, ValueError, "`stages`"),
+        ({"stages": 2, "skip_dropout": [0.1]}, ValueError, "1 rates"),
+        ({"skip_dropout": 1.0}, ValueError, "`skip_dropout`"),
+        ({"max_skips": -1}, ValueError, "`max_skips`"),
+        ({"learning_rate": 0}, ValueError, "`learning_rate`"),
+        ({"cost_weight": -1}, ValueError, "`cost_weight`"),
+    ],
+)
+def test_settings_are_checked(given, error, message):
+    with pytest.raises(error, match=message):
+        differentiable(**given)
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written(
+    whole, tmp_path
+):
+    def search(build=chain, training=None, **kwargs):
+        return DifferentiableSearch(
+            build, training or differentiable(), directory=tmp_path, **kwargs
+        )
+
+    def plain(hp):
+        return chain(keras_tuner.HyperParameters()) if hp else None
+
+    with pytest.raises(ValueError, match="must have a choice to share"):
+        search(plain)
+    with pytest.raises(TypeError, match=r"made by `differentiable"):
+        search(training="darts")
+    names = ["tanh", "normal", "linear", "soft", "skip"]
+    for costs, message in (
+        ({"layer_9": {}}, r"`costs` must be a table.*layer_9"),
+        ({"layer_0": {"tanh": 1}}, r"\['layer_0'\]` must have a cost for"),
+        ({"layer_0": dict.fromkeys(names, -1)}, r"\['layer_0'\]\['tanh'\]`"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            search(training=differentiable(costs=costs))
+    with pytest.raises(ValueError, match="`epochs` are those of `training`"):
+        search().search(X, Y, epochs=3)
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(20)
+    with pytest.raises(ValueError, match="must be arrays"):
+        search().search(data)
+    with pytest.raises(ValueError, match="at least 2 examples"):
+        search().search(X[:1], Y[:1])
+    with pytest.raises(ValueError, match="0 of 30 epochs"):
+        search().likeliest()
+    assert list(tmp_path.iterdir()) == []
+    _, folder = whole
+    before = written(folder)[0]
+    with pytest.raises(ValueError, match="holds a search of other genes"):
+        DifferentiableSearch(nested, directory=folder)
+    other = DifferentiableSearch(chain, directory=folder)
+    with pytest.raises(ValueError, match="holds another supernet"):
+        other.search(X, Y, batch_size=20)
+    assert written(folder)[0] == before
