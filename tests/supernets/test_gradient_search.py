@@ -21,6 +21,7 @@ from keras_evonas.supernets.architecture import Architecture
 from keras_evonas.supernets.bilevel import EpochPlan
 from keras_evonas.supernets.bilevel import MixedNetwork
 from keras_evonas.supernets.held import plan
+from keras_evonas.supernets.history import History
 from keras_evonas.supernets.mixed import MixedLayer
 from keras_evonas.training.arrays import Arrays
 from tests.marks import everyday
@@ -196,7 +197,7 @@ def test_with_one_option_it_trains_as_the_plain_network(gates):
 
     for mine, shared in zip(plain.weights, weights(), strict=True):
         mine.assign(shared)
-    data = tf.data.Dataset.range(network.steps)
+    data = tf.data.Dataset.range(2)
     for number in range(2):
         planned = epoch(network, number, searching=False)
         network.begin(planned)
@@ -339,29 +340,41 @@ def test_an_ended_search_is_read_and_its_networks_begin_another(
 
 
 def test_likeliest_networks_have_active_values_alone(tmp_path):
-    search = searched(
-        tmp_path,
-        build=nested,
-        epochs=1,
-        warmup=0,
-        stages=1,
-        skip_dropout=0,
-        max_skips=None,
-    )
-    found = search.likeliest(99)
-    assert len(found) == 3 * 3  # Three depths; plain, or one of two more.
-    for values in found:
-        assert ("outer/more/inner" in values) == (values["outer"] == "more")
-        hp = keras_tuner.HyperParameters()
-        hp.values = dict(values)
-        nested(hp)
-        assert hp.values == values
+    settings = differentiable(epochs=1)
+    genes = plan(nested).genes
+    assert [gene.name for gene in genes] == [
+        "depth",
+        "outer",
+        "outer/more/inner",
+    ]
+    history = History(tmp_path / "differentiable_search", genes)
+    history.seed = 0
+    rows = ([0.22, 0.48, 0.3], [0.6, 0.4], [0.3, 0.7])
+    history.skips = {"depth": [0], "outer": [0], "outer/more/inner": []}
+    history.add({g.name: row for g, row in zip(genes, rows, strict=True)})
+    search = DifferentiableSearch(nested, settings, directory=tmp_path)
+    assert search.likeliest(99) == [
+        {"depth": 1, "outer": "plain"},  # 0.48 * 0.6 * 0.7 = 0.20
+        {"depth": 1, "outer": "more", "outer/more/inner": "b"},  # 0.134
+        {"depth": 2, "outer": "plain"},  # 0.126
+        {"depth": 0, "outer": "plain"},  # 0.092
+        {"depth": 2, "outer": "more", "outer/more/inner": "b"},  # 0.084
+        {"depth": 0, "outer": "more", "outer/more/inner": "b"},  # 0.062
+        {"depth": 1, "outer": "more", "outer/more/inner": "a"},  # 0.058
+        {"depth": 2, "outer": "more", "outer/more/inner": "a"},  # 0.036
+        {"depth": 0, "outer": "more", "outer/more/inner": "a"},  # 0.026
+    ]
+    # The plain option outweighs the depth of none, and one skip may stay.
+    settings = differentiable(epochs=1, max_skips=1)
+    search = DifferentiableSearch(nested, settings, directory=tmp_path)
+    assert all(values["depth"] > 0 for values in search.likeliest(99))
+    assert search.likeliest(1)[0]["outer"] == "plain"
 
 
-def test_a_dear_option_is_left(tmp_path):
-    costs = {
-        "layer_0": {"tanh": 9, "normal": 0, "linear": 9, "soft": 9, "skip": 9}
-    }
+@pytest.mark.slow
+def test_the_one_cheap_option_is_chosen(tmp_path):
+    names = ["tanh", "normal", "linear", "soft", "skip"]
+    costs = {"layer_0": {**dict.fromkeys(names, 9), "normal": 0}}
     search = searched(
         tmp_path, gate="binary", epochs=8, warmup=0, stages=1, skip_dropout=0,
         costs=costs,
