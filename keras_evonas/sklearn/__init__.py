@@ -1,6 +1,6 @@
 """Estimators of scikit-learn that search their network: `fit`, `predict`.
 
-Needs scikit-learn (`keras-evonas[sklearn]`).
+Needs scikit-learn: the extra `[sklearn]`.
 """
 
 from keras_evonas.sklearn.estimators import EvoClassifier

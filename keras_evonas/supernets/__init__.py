@@ -32,7 +32,7 @@ from keras_evonas.supernets.single_path import SinglePath
 from keras_evonas.supernets.single_path import single_path
 from keras_evonas.supernets.supernet import Supernet
 
-__all__ = ["FairPaths", "Sampler", "Scorer", "SinglePath", "Supernet"]
-__all__ += ["UniformPaths", "calibrate", "single_path"]
-__all__ += ["BinaryGates", "Differentiable", "DifferentiableSearch", "Gates"]
-__all__ += ["GumbelGates", "SoftmaxGates", "differentiable"]
+__all__ = ["BinaryGates", "Differentiable", "DifferentiableSearch"]
+__all__ += ["FairPaths", "Gates", "GumbelGates", "Sampler", "Scorer"]
+__all__ += ["SinglePath", "SoftmaxGates", "Supernet", "UniformPaths"]
+__all__ += ["calibrate", "differentiable", "single_path"]
