@@ -11,6 +11,7 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
+from keras_evonas.models.costs import elsewhere
 from keras_evonas.models.costs import inputs
 from keras_evonas.models.costs.inputs import InputShapes
 from keras_evonas.models.costs.isolation import without_allocation
@@ -105,6 +106,8 @@ def costs_of(
             "without weights. Call it on data once, or use "
             "`costs_of_build(lambda: model, input_shapes=...)`."
         )
+    if elsewhere.needs_child():
+        return _described(model, batch_size, optimizer, input_shapes)
     own_batch_size = inputs.fixed_batch_size(model)
     forward = _trace(model, input_shapes, own_batch_size or 1)
     # A model has no attribute `optimizer` before it is compiled.
@@ -135,7 +138,8 @@ def costs_of_build(
 
     The model is built in a TensorFlow graph of its own, where weights have
     shapes but no values, so that billions of them take no memory. Layer names,
-    Keras's seeds and the global random generators stay as they were.
+    Keras's seeds and the global random generators stay as they were. Where
+    Keras runs on JAX or torch, a child process with TensorFlow builds it.
 
     Args:
         build: Function that builds the model, compiled or not, such as
@@ -152,6 +156,13 @@ def costs_of_build(
             inputs is not known.
     """
     maker = _unbuilt(optimizer)
+    if elsewhere.needs_child():
+        settings = (batch_size, maker, input_shapes)
+        try:
+            return _in_child(build, *settings)
+        except elsewhere.NotSendableError:
+            # It is built here, with weights, and what it is made of is sent.
+            return without_allocation(lambda: _described(build(), *settings))
 
     def build_and_count() -> Costs:
         model = build()
@@ -165,6 +176,34 @@ def costs_of_build(
         )
 
     return without_allocation(build_and_count)
+
+
+def _described(
+    model: keras.Model,
+    batch_size: int,
+    optimizer: _Optimizer | None,
+    input_shapes: InputShapes | None,
+) -> Costs:
+    # A model has no attribute `optimizer` before it is compiled.
+    maker = _unbuilt(optimizer or getattr(model, "optimizer", None))
+    build = elsewhere.description_of(model)
+    return _in_child(build, batch_size, maker, input_shapes)
+
+
+def _in_child(
+    build: Callable[[], keras.Model],
+    batch_size: int,
+    optimizer: _Optimizer | None,
+    input_shapes: InputShapes | None,
+) -> Costs:
+    task = functools.partial(
+        costs_of_build,
+        build,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        input_shapes=input_shapes,
+    )
+    return elsewhere.in_tensorflow(task)
 
 
 def builder_of(hypermodel: Hypermodel) -> Builder:
@@ -230,7 +269,14 @@ def _unbuilt(optimizer: _Optimizer | None) -> _Optimizer | None:
     if not isinstance(optimizer, keras.Optimizer):
         return optimizer
     config = optimizer.get_config()
-    return functools.partial(type(optimizer).from_config, config)
+    # On torch Keras (3.15) derives an optimizer of its own from each kind.
+    kinds = (one for one in type(optimizer).__mro__ if not _of_backend(one))
+    kind: type[keras.Optimizer] = next(kinds)
+    return functools.partial(kind.from_config, config)
+
+
+def _of_backend(kind: type) -> bool:
+    return kind.__module__.startswith("keras.src.backend.")
 
 
 def _slot_bytes(
