@@ -16,6 +16,7 @@ from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.checks import check_size
 from keras_evonas.evolution.checks import resolved
 from keras_evonas.evolution.curve_surrogate import curve_surrogate_of
+from keras_evonas.evolution.encoding import Encoding
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
@@ -140,7 +141,9 @@ class FreezeThaw:
         is_early = begun < first or viable < LEAST_DATA
         # In a space of few genomes trainings go on once all are begun.
         if not viable or (is_early and begun < space.size):
-            return self.screening.propose(parents, space, history, rng)
+            # Up to the ends of genes: with inner draws the regret was larger.
+            draw = Encoding.sample
+            return self.screening.initial(space, history, rng, draw)
 
         def breed() -> Draft:
             return self.screening.evolution.breed(

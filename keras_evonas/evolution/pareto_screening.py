@@ -19,9 +19,11 @@ from keras_evonas.evolution import pareto
 from keras_evonas.evolution.checks import Size
 from keras_evonas.evolution.encoding import Encoding
 from keras_evonas.evolution.gaussian_process import GaussianProcess
+from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.randomness import Rng
+from keras_evonas.evolution.screening import Draw
 from keras_evonas.evolution.screening import ScreenedEvolution
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
@@ -228,9 +230,15 @@ class ScreenedParetoEvolution(ScreenedEvolution):
 
     evolution: Evolution = dataclasses.field(default_factory=nsga2)
 
-    def draw(self, encoding: Encoding, count: int, rng: Rng) -> np.ndarray:
-        """Draws genomes, also at the ends of genes: a front reaches there."""
-        return encoding.sample(count, rng)
+    def initial(
+        self,
+        space: SearchSpace,
+        history: History,
+        rng: Rng,
+        draw: Draw = Encoding.sample,
+    ) -> Draft:
+        """Draws up to the ends of genes, which a front may reach."""
+        return super().initial(space, history, rng, draw)
 
     def learn(self, space: SearchSpace, history: History) -> Surrogate:
         """Makes the surrogate of a history; see `ScreenedEvolution`."""

@@ -7,7 +7,9 @@ networks.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 
@@ -51,6 +53,9 @@ _MIDDLE = labels.define("middle", "the middle of every range")
 _IMMIGRANT = labels.define(
     "immigrant", "drawn at random, as nothing better was found for long"
 )
+
+# Draws an array of codes, so many rows.
+Draw: TypeAlias = Callable[[Encoding, int, Rng], np.ndarray]
 
 
 class Capability(Protocol):
@@ -147,7 +152,7 @@ class ScreenedEvolution(GuidedEvolution):
             return self.evolution.breed(population, space, rng)
 
         if births < initial_size or len(population) < LEAST_DATA:
-            return self._initial(space, history, rng)
+            return self.initial(space, history, rng)
         if self._is_unscreened(history):
             return breed()
         surrogate = self.learn(space, history)
@@ -185,12 +190,21 @@ class ScreenedEvolution(GuidedEvolution):
         surrogate = surrogate_of(space, history)
         return surrogate.individuals[surrogate.elites(1)[0]]
 
-    def draw(self, encoding: Encoding, count: int, rng: Rng) -> np.ndarray:
-        """Draws the genomes among which the initial ones are chosen."""
-        return encoding.sample_inner(count, rng)
+    def initial(
+        self,
+        space: SearchSpace,
+        history: History,
+        rng: Rng,
+        draw: Draw = Encoding.sample_inner,
+    ) -> Draft:
+        """Proposes the defaults or the middle, then draws far from others.
 
-    def _initial(self, space: SearchSpace, history: History, rng: Rng) -> Draft:
-        """Proposes the defaults or the middle, then draws far from others."""
+        Args:
+            space: As in `propose`.
+            history: As in `propose`.
+            rng: As in `propose`.
+            draw: Draws the genomes among which it chooses.
+        """
         births = history.births
         if not births and self.default_first and _has_chosen_defaults(space):
             return Draft(genome=space.default, operator=labels.DEFAULT)
@@ -198,11 +212,11 @@ class ScreenedEvolution(GuidedEvolution):
             return Draft(genome=_middle(space), operator=_MIDDLE)
         encoding, capability = encoding_of(space.genes), self.capability
         if capability is not None and births % 2:
-            codes = self.draw(encoding, _MORE_DRAWS * _DRAWS, rng)
+            codes = draw(encoding, _MORE_DRAWS * _DRAWS, rng)
             found = [-capability(encoding.decode(row)) for row in codes]
             codes = codes[np.argsort(found)[:_DRAWS]]
         else:
-            codes = self.draw(encoding, _DRAWS, rng)
+            codes = draw(encoding, _DRAWS, rng)
         features = encoding.features(codes, encoding.activity(codes))
         others = [*history.ended, *history.pending.values()]
         rows = encoding.encode([one.genome for one in others])
