@@ -120,7 +120,7 @@ def in_double_precision():
     ("build", "gates"),
     [
         (nested, SoftmaxGates()),
-        (chain, GumbelGates()),
+        pytest.param(chain, GumbelGates(), marks=pytest.mark.slow),
         pytest.param(chain, SoftmaxGates(), marks=pytest.mark.slow),
         pytest.param(nested, GumbelGates(), marks=pytest.mark.slow),
     ],
@@ -180,7 +180,10 @@ def test_both_orders_are_finite_differences_of_the_bilevel_loss(
     assert network.gradients.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize("gates", [SoftmaxGates(), BinaryGates()])
+@pytest.mark.parametrize(
+    "gates",
+    [SoftmaxGates(), pytest.param(BinaryGates(), marks=pytest.mark.slow)],
+)
 def test_with_one_option_it_trains_as_the_plain_network(gates):
     kept = {"layer_0": [0], "layer_1": [1]}
     network = mixed(chain, gates, kept=kept)
