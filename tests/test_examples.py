@@ -30,6 +30,12 @@ SMALL = {
         r"Supernet: epoch 1 of 1[\s\S]*"
         r"the best alone, held-out accuracy: 0\.\d{4}",
     ),
+    "path_transfer": (
+        ("--epochs=1",),
+        r"task 1, the winner: .*'layer_2': 'conv_\d'.*\n"
+        r"task 2 with the frozen path: validation loss \d+\.\d{4}\n"
+        r"task 2 from nothing: validation loss \d+\.\d{4}",
+    ),
     "existing_hypermodel": (
         ("--max_trials=1", "--epochs=1"),
         r"the best of 1: 0\.\d{4}[\s\S]*held-out accuracy: 0\.\d{4}",

@@ -166,9 +166,10 @@ def main(argv: Sequence[str]) -> None:
     text += _row("-", "random", [_judged(judge, g) for g in drawn], listed=0)
     data = pathlib.Path(_IMAGES.value or "Fashion-MNIST").stem
     text += (
-        f"\n{int(judge.allowed.sum())} of {len(judge.table.true)} cells have "
-        "at most half the multiply-adds of the largest network; the rank is "
-        "the share of them that is better. Supernets of "
+        f"\n{int(judge.allowed.sum())} of {len(judge.table.true)} cells are "
+        "reached by a path and have at most half the multiply-adds of the "
+        "largest network; the rank is the share of them that is better. "
+        "Supernets of "
         f"{_STAGES.value} stages and {_FILTERS.value} filters, "
         f"{_EPOCHS.value} epochs on {_EXAMPLES.value} images of {data} at half "
         f"the resolution; {_TRIALS.value} cells scored; Spearman's "
@@ -187,7 +188,30 @@ def _judge(path: str) -> _Judge:
             f"Received: '{path}', which has {sorted(table.costs)}."
         )
     costs = table.costs[_COST]
-    return _Judge(table=table, allowed=costs <= costs.max() / 2)
+    allowed = costs <= costs.max() / 2
+    domains = [
+        gene.domain.values  # type: ignore[union-attr]
+        for gene in table.space.genes
+    ]
+    for places, index in table.rows.items():
+        values = [d[place] for d, place in zip(domains, places, strict=True)]
+        names = [gene.name for gene in table.space.genes]
+        if not _is_reached(dict(zip(names, values, strict=True))):
+            allowed[index] = False
+    return _Judge(table=table, allowed=allowed)
+
+
+def _is_reached(genome: Genome) -> bool:
+    """Returns whether a path leads through a cell.
+
+    Where none does, `CellNetwork` has the identity and the table zeros.
+    """
+    reached = {0}
+    for name, operation in sorted(genome.items()):  # By the end of the edge.
+        _, end, start = name.split("_")
+        if int(start) in reached and operation != "none":
+            reached.add(int(end))
+    return 3 in reached
 
 
 def _judged(judge: _Judge, genome: Genome) -> _Found:

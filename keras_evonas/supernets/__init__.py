@@ -6,7 +6,10 @@
 | `mixed` | the layer that holds the options of a choice |
 | `held` | which hyperparameters are shared, and which are held |
 | `supernet` | `Supernet`, the network with all of them |
-| `samplers`, `single_path` | which paths are trained, and the training |
+| `samplers`, `learners` | which paths are trained, fixed or from scores |
+| `single_path` | the training |
+| `transfer` | a path that is frozen for another task |
+| `walk` | the layers on a path |
 | `updates` | updates that leave what is off the path untouched |
 | `scoring`, `costs` | scores and costs of its networks |
 | `architecture`, `gates` | weights of options, and how they mix |
@@ -23,6 +26,10 @@ from keras_evonas.supernets.gates import Gates
 from keras_evonas.supernets.gates import GumbelGates
 from keras_evonas.supernets.gates import SoftmaxGates
 from keras_evonas.supernets.gradient_search import DifferentiableSearch
+from keras_evonas.supernets.learners import Learner
+from keras_evonas.supernets.learners import PolicyPaths
+from keras_evonas.supernets.learners import Result
+from keras_evonas.supernets.learners import TournamentPaths
 from keras_evonas.supernets.samplers import FairPaths
 from keras_evonas.supernets.samplers import Sampler
 from keras_evonas.supernets.samplers import UniformPaths
@@ -30,9 +37,12 @@ from keras_evonas.supernets.scoring import Scorer
 from keras_evonas.supernets.scoring import calibrate
 from keras_evonas.supernets.single_path import SinglePath
 from keras_evonas.supernets.single_path import single_path
+from keras_evonas.supernets.single_path import train
 from keras_evonas.supernets.supernet import Supernet
+from keras_evonas.supernets.transfer import FrozenPath
 
 __all__ = ["BinaryGates", "Differentiable", "DifferentiableSearch"]
-__all__ += ["FairPaths", "Gates", "GumbelGates", "Sampler", "Scorer"]
-__all__ += ["SinglePath", "SoftmaxGates", "Supernet", "UniformPaths"]
-__all__ += ["calibrate", "differentiable", "single_path"]
+__all__ += ["FairPaths", "FrozenPath", "Gates", "GumbelGates", "Learner"]
+__all__ += ["PolicyPaths", "Result", "Sampler", "Scorer", "SinglePath"]
+__all__ += ["SoftmaxGates", "Supernet", "TournamentPaths", "UniformPaths"]
+__all__ += ["calibrate", "differentiable", "single_path", "train"]

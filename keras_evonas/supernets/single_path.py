@@ -1,6 +1,7 @@
 """Training a supernet path by path, so that it can be taken up again."""
 
 import dataclasses
+import math
 import pathlib
 import time
 from collections.abc import Callable
@@ -10,9 +11,15 @@ import keras
 import tensorflow as tf
 
 from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.supernets.data import scoring_data
+from keras_evonas.supernets.learners import Learner
+from keras_evonas.supernets.learners import PolicyPaths
+from keras_evonas.supernets.learners import Result
+from keras_evonas.supernets.learners import TournamentPaths
 from keras_evonas.supernets.samplers import FairPaths
 from keras_evonas.supernets.samplers import Sampler
 from keras_evonas.supernets.samplers import UniformPaths
+from keras_evonas.supernets.scoring import Scorer
 from keras_evonas.supernets.state import SavedState
 from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.training.arguments import NAMES
@@ -23,7 +30,12 @@ from keras_evonas.training.parts import Part
 from keras_evonas.training.parts import parts_of
 from keras_evonas.training.programs import prepare
 
-_SAMPLERS: dict[str, Sampler] = {"uniform": UniformPaths(), "fair": FairPaths()}
+_SAMPLERS: dict[str, Sampler | Learner] = {
+    "uniform": UniformPaths(),
+    "fair": FairPaths(),
+    "policy": PolicyPaths(),
+    "tournaments": TournamentPaths(),
+}
 # Paths drawn for an epoch whose number of steps is not known.
 _STEPS = 1024
 # Arguments of `fit` that stay with the search.
@@ -39,14 +51,14 @@ class SinglePath:
     """How a supernet is trained and scored; made by `single_path`."""
 
     epochs: int
-    sampler: Sampler
+    sampler: Sampler | Learner
     calibration: int
 
 
 def single_path(
     epochs: int = 40,
     *,
-    sampler: Sampler | str = "uniform",
+    sampler: Sampler | Learner | str = "uniform",
     calibration: int = 512,
 ) -> SinglePath:
     """Trains one path of a supernet in each step, or a few.
@@ -57,8 +69,11 @@ def single_path(
         sampler: `"uniform"`: each step draws one path (Guo et al., 2020);
             `"fair"`: each step takes as many paths as the largest choice has
             options, so that every option is trained once (Chu et al., 2021),
-            and takes as many times longer; or a `Sampler`. Defaults to
-            `"uniform"`.
+            and takes as many times longer; `"policy"`: paths are drawn from a
+            policy that learns from validation losses (Pham et al., 2018, see
+            `PolicyPaths`); `"tournaments"`: the losers of tournaments become
+            like the winners (Fernando et al., 2017, see `TournamentPaths`); or
+            a `Sampler`. Defaults to `"uniform"`.
         calibration: Integer, the number of training examples from which the
             moving averages of batch normalization are computed for each
             network before it is scored; 0 for none. Defaults to 512.
@@ -95,7 +110,7 @@ def train(
     seed: int,
     folder: pathlib.Path,
     say: Callable[[str], object] = print,
-) -> None:
+) -> list[Result]:
     """Trains a supernet, or what is left of its training.
 
     After each epoch its weights, the optimizer's memory and the number of the
@@ -109,8 +124,12 @@ def train(
         folder: Where to write.
         say: Prints a line.
 
+    Returns:
+        The results that a learner asked for, in their order.
+
     Raises:
-        ValueError: If `folder` holds another supernet.
+        ValueError: If `folder` holds another supernet, or if there are no
+            validation data for a learner.
     """
     identity = {
         "fingerprint": supernet.fingerprint,
@@ -121,13 +140,21 @@ def train(
     done = state.epochs_done()
     if done:
         state.restore(_variables_of(supernet))
+    saved = state.note("results") or ()
+    results = [Result(tuple(path), loss) for path, loss in saved]
     if done >= sharing.epochs:
-        return
+        return results
     data, steps = _data_of(arguments)
     training = parts_of(arguments)[0]
     _prepare(supernet, training)
     keras.utils.set_random_seed(seed)
-    feeder = _Feeder(sharing, steps or _STEPS, seed, state, say)
+    scorer = None
+    if isinstance(sharing.sampler, Learner):
+        data_to_score = scoring_data(arguments, sharing.calibration)
+        scorer = Scorer(supernet, *data_to_score)
+    feeder = _Feeder(
+        sharing, steps or _STEPS, seed, state, say, scorer, results
+    )
     supernet.fit(
         **data,
         epochs=sharing.epochs,
@@ -135,6 +162,7 @@ def train(
         callbacks=[*(arguments.callbacks or ()), feeder],
         verbose=0,
     )
+    return results
 
 
 def _variables_of(supernet: Supernet) -> list[keras.Variable]:
@@ -152,8 +180,12 @@ class _Feeder(keras.callbacks.Callback):
         seed: int,
         state: SavedState,
         say: Callable[[str], object],
+        scorer: Scorer | None,
+        results: list[Result],
     ) -> None:
         super().__init__()
+        self._scorer = scorer
+        self._results = results
         self._sharing = sharing
         self._steps = steps
         self._seed = seed
@@ -166,13 +198,21 @@ class _Feeder(keras.callbacks.Callback):
         self._begun = time.perf_counter()
         sizes = self.model.sizes
         sampler = self._sharing.sampler
-        paths = sampler.paths(sizes, self._steps, (self._seed, epoch))
+        address = (self._seed, epoch)
+        if isinstance(sampler, Learner):
+            results = self._results
+            paths = sampler.paths(sizes, self._steps, address, results)
+        else:
+            paths = sampler.paths(sizes, self._steps, address)
         self.model.set_paths(paths)
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        self._state.save(_variables_of(self.model), epoch + 1)
+        self._score(epoch)
+        self._state.save(
+            _variables_of(self.model), epoch + 1, results=self._results
+        )
         seconds = time.perf_counter() - self._begun
         metrics = ", ".join(
             f"{name} {float(value):.4g}" for name, value in (logs or {}).items()
@@ -181,6 +221,18 @@ class _Feeder(keras.callbacks.Callback):
             f"Supernet: epoch {epoch + 1} of {self._sharing.epochs}, "
             f"{seconds:.1f} s: {metrics}"
         )
+
+    def _score(self, epoch: int) -> None:
+        """Scores the paths that a learner asks for."""
+        sampler = self._sharing.sampler
+        if self._scorer is None or not isinstance(sampler, Learner):
+            return
+        results = self._results
+        address = (self._seed, epoch)
+        for path in sampler.proposals(self.model.sizes, address, results):
+            loss = self._scorer.score(path)["loss"]
+            kept = loss if math.isfinite(loss) else None
+            self._results.append(Result(tuple(path), kept))
 
 
 def _data_of(arguments: FitArguments) -> tuple[dict[str, Any], int | None]:

@@ -4,6 +4,7 @@ import io
 import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -55,13 +56,28 @@ class SavedState:
             for number, variable in enumerate(variables):
                 variable.assign(arrays[f"{number}"])
 
-    def save(self, variables: Sequence[keras.Variable], epoch: int) -> None:
-        """Writes variables after so many epochs."""
+    def note(self, name: str) -> Any:  # noqa: ANN401 (any JSON)
+        """Returns a note that was written last, or `None`."""
+        path = self._folder / STATE_NAME
+        return read_json(path).get(name) if path.exists() else None
+
+    def save(
+        self,
+        variables: Sequence[keras.Variable],
+        epoch: int,
+        **notes: object,
+    ) -> None:
+        """Writes variables after so many epochs, and notes in JSON."""
         buffer = io.BytesIO()
         arrays = {f"{n}": v.numpy() for n, v in enumerate(variables)}
         np.savez(buffer, **arrays)
         # Two names in turn: the file of the epoch before stays whole.
         name = f"weights_{epoch % 2}.npz"
         write_bytes(self._folder / name, buffer.getvalue())
-        content = {**self._identity, "epoch": epoch, "weights": name}
+        content = {
+            **self._identity,
+            **notes,
+            "epoch": epoch,
+            "weights": name,
+        }
         write_json(self._folder / STATE_NAME, content)

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias
@@ -16,17 +14,18 @@ import tensorflow as tf
 from keras_evonas.models.costs.estimates import Hypermodel
 from keras_evonas.models.costs.estimates import builder_of
 from keras_evonas.models.costs.inputs import Structure
-from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets import held as held_lib
 from keras_evonas.supernets.mixed import MixedLayer
-from keras_evonas.supernets.mixed import Nothing
 from keras_evonas.supernets.sharing import PathGate
 from keras_evonas.supernets.sharing import SharedGene
 from keras_evonas.supernets.sharing import SharingHyperParameters
 from keras_evonas.supernets.sharing import Values
 from keras_evonas.supernets.sharing import apply_rules
+from keras_evonas.supernets.transfer import FrozenPath
+from keras_evonas.supernets.transfer import freeze
 from keras_evonas.supernets.updates import GatedUpdates
+from keras_evonas.supernets.walk import weights_on
 
 Logs: TypeAlias = dict[str, Any]
 Path: TypeAlias = Sequence[int] | np.ndarray
@@ -50,6 +49,8 @@ class Supernet(keras.Model):
             model.
         held: Mapping from names of hyperparameters that are not shared to the
             values that they are held at. Defaults to their defaults.
+        frozen: A `FrozenPath`, whose layers are kept as they are. Defaults to
+            `None`.
 
     Attributes:
         genes: The shared genes, in the order of a path.
@@ -71,7 +72,11 @@ class Supernet(keras.Model):
     """
 
     def __init__(
-        self, hypermodel: Hypermodel, *, held: Values | None = None
+        self,
+        hypermodel: Hypermodel,
+        *,
+        held: Values | None = None,
+        frozen: FrozenPath | None = None,
     ) -> None:
         super().__init__()
         plan = held_lib.plan(hypermodel, held)
@@ -87,6 +92,9 @@ class Supernet(keras.Model):
             one for one in self._flatten_layers() if isinstance(one, MixedLayer)
         ]
         self.built = True
+        if frozen is not None:
+            path = self.path_of(frozen.values)
+            freeze(self.network, self.index_of(path), frozen)
         self._updates = GatedUpdates(
             self.mixed, self.network.optimizer, self.network.trainable_weights
         )
@@ -271,7 +279,7 @@ class Supernet(keras.Model):
         hp.values = {**self.held, **self.values_of(path)}
         model = self._build_plain(hp)
         shared = self.weights_on(path)
-        own = list(_weights_on(model, {}))
+        own = weights_on(model, {})
         shapes = [[tuple(w.shape) for w in some] for some in (own, shared)]
         if shapes[0] != shapes[1]:
             raise ValueError(
@@ -287,11 +295,13 @@ class Supernet(keras.Model):
 
     def weights_on(self, path: Path) -> list[keras.Variable]:
         """Returns the weights on a path, in the order of its network's."""
-        index_of = {
-            gene.name: int(index)
-            for gene, index in zip(self.genes, self.called(path), strict=True)
-        }
-        return list(_weights_on(self.network, index_of))
+        return weights_on(self.network, self.index_of(path))
+
+    def index_of(self, path: Path) -> dict[str, int]:
+        """Returns the places of the values that are called, by gene."""
+        called = self.called(path).tolist()
+        names = [gene.name for gene in self.genes]
+        return dict(zip(names, called, strict=True))
 
     @property
     def fingerprint(self) -> str:
@@ -317,55 +327,3 @@ def _check_network(model: keras.Model) -> None:
 
 def _first(structure: Structure) -> tf.Tensor:
     return keras.tree.flatten(structure)[0]
-
-
-def _ordered(
-    graph: Graph, index_of: Mapping[str, int]
-) -> list[keras.layers.Layer]:
-    """Returns the layers with weights, each after those that it depends on.
-
-    The order follows from the connections on a path alone, so that it is the
-    same in a network that lacks some layers without weights.
-    """
-    found: dict[int, keras.layers.Layer] = {}
-    seen: set[int] = set()
-
-    def visit(number: int) -> None:
-        index = graph.producers.get(number)
-        if index is None or index in seen:
-            return
-        seen.add(index)
-        node = graph.nodes[index]
-        if isinstance(_called(node.layer, index_of), Nothing):
-            return
-        for before in node.inputs:
-            visit(before)
-        if node.layer.weights:
-            found.setdefault(id(node.layer), node.layer)
-
-    for number in sorted(graph.output_numbers):
-        visit(number)
-    return list(found.values())
-
-
-def _called(
-    layer: keras.layers.Layer, index_of: Mapping[str, int]
-) -> keras.layers.Layer:
-    """Returns the option of a mixed layer on a path; other layers as is."""
-    if not isinstance(layer, MixedLayer):
-        return layer
-    branch = layer.gate.branch_of(index_of[layer.choice])
-    option: keras.layers.Layer = layer.options[branch]
-    return option
-
-
-def _weights_on(
-    layer: keras.layers.Layer, index_of: Mapping[str, int]
-) -> Iterator[keras.Variable]:
-    if isinstance(layer, MixedLayer):
-        yield from _weights_on(_called(layer, index_of), index_of)
-    elif isinstance(layer, keras.Model):
-        for inner in _ordered(graph_of(layer), index_of):
-            yield from _weights_on(inner, index_of)
-    else:
-        yield from layer.weights
