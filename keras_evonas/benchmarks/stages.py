@@ -1,0 +1,84 @@
+"""The time of a search, stage by stage, for the benchmark of throughput."""
+
+import collections
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import ParamSpec
+from typing import TypeVar
+
+import keras
+import keras_tuner
+
+from keras_evonas.models.costs.measured import ModelCosts
+from keras_evonas.training import programs
+from keras_evonas.training.arrays import Arrays
+from keras_evonas.training.checkpoints import BestWeights
+from keras_evonas.training.shared_programs import Pass
+from keras_evonas.training.shared_programs import Programs
+from keras_evonas.tuners.builder import NetworkBuilder
+from keras_evonas.tuners.reporting import Reporter
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class Stages:
+    """Takes the time of each stage of all trials in this process.
+
+    Networks are trained side by side while the next is built, so that together
+    the stages may take longer than the search.
+
+    Attributes:
+        seconds: Mapping from the names of stages to their time in all.
+        num_shared: Integer, number of networks that shared a program.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = collections.defaultdict(float)
+        self.num_shared = 0
+        self._lock = threading.Lock()
+
+    def timed(
+        self, stage: str, function: Callable[Arguments, Result]
+    ) -> Callable[Arguments, Result]:
+        """Returns a function whose calls count as a stage."""
+
+        def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                with self._lock:
+                    self.seconds[stage] += time.perf_counter() - start
+
+        return run
+
+    def watch(self, oracle: keras_tuner.Oracle) -> None:
+        """Begins to take the time, for the rest of this process."""
+        for stage, owner, name in (
+            ("propose", oracle, "create_trial"),
+            ("build", NetworkBuilder, "build_for"),
+            ("prepare", programs, "prepare"),
+            ("trace", Programs, "passes_of"),
+            ("costs", ModelCosts, "__call__"),
+            ("write", BestWeights, "write"),
+            ("report", Reporter, "report"),
+        ):
+            setattr(owner, name, self.timed(stage, getattr(owner, name)))
+        trace = Programs.passes_of
+
+        def passes_of(
+            known: Programs, model: keras.Model, data: Sequence[Arrays]
+        ) -> tuple[list[Pass], bool]:
+            before = known.num_shared
+            passes, draws = trace(known, model, data)
+            self.num_shared += known.num_shared - before
+            stages = ("train", "validate")
+            return [
+                self.timed(stage, one)
+                for stage, one in zip(stages, passes, strict=False)
+            ], draws
+
+        setattr(Programs, "passes_of", passes_of)  # noqa: B010
