@@ -27,11 +27,8 @@ Logs: TypeAlias = dict[str, Any]
 Step: TypeAlias = Callable[[Batch], Logs]
 
 
-class Function(Protocol):
-    """A function of TensorFlow, without what it was traced with."""
-
-    def call_preflattened(self, args: Sequence[tf.Tensor]) -> Logs:
-        """Runs it with its arguments and all that it captured."""
+# A function in the runtime of TensorFlow, with all that it captured as inputs.
+Function: TypeAlias = Any
 
 
 class Concrete(Protocol):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import keras
+from tensorflow.python.eager import context
 
 from keras_evonas.training import programs
 from keras_evonas.training.arguments import FitArguments
@@ -52,8 +53,22 @@ def _shared(traced: programs.Concrete, structure: Structure) -> _Shared | None:
     captured = [id(tensor) for tensor in traced.captured_inputs]
     if not numbers.keys() >= set(captured):
         return None  # It holds what another network may not have.
-    return _Shared(
-        traced.inference_fn, tuple(numbers[handle] for handle in captured)
+    function = _without_graph(traced.inference_fn)
+    return _Shared(function, tuple(numbers[handle] for handle in captured))
+
+
+def _without_graph(function: programs.Function) -> programs.Function:
+    """Returns the same function without the graph that it was made of.
+
+    TensorFlow (2.19 to 2.21) runs a copy of its own, and keeps some megabytes
+    of Python objects beside it for as long as the function lives.
+    """
+    return type(function)(
+        function.name,
+        context.context(),
+        function.function_type,
+        children=[_without_graph(child) for child in function.children],
+        call_options=function.call_options,
     )
 
 
@@ -75,7 +90,7 @@ class Programs:
         num_shared: Integer, number of networks that did not have to be.
     """
 
-    def __init__(self, size: int = 64) -> None:
+    def __init__(self, size: int = 16) -> None:
         self.num_traced = 0
         self.num_shared = 0
         self._size = size
