@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import keras
-from tensorflow.python.eager import context
 
 from keras_evonas.training import programs
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
+from keras_evonas.training.garbage import without_graph
 from keras_evonas.training.programs import Logs
 from keras_evonas.training.structure import Structure
 from keras_evonas.training.structure import structure_of
@@ -53,23 +53,8 @@ def _shared(traced: programs.Concrete, structure: Structure) -> _Shared | None:
     captured = [id(tensor) for tensor in traced.captured_inputs]
     if not numbers.keys() >= set(captured):
         return None  # It holds what another network may not have.
-    function = _without_graph(traced.inference_fn)
+    function = without_graph(traced.inference_fn)
     return _Shared(function, tuple(numbers[handle] for handle in captured))
-
-
-def _without_graph(function: programs.Function) -> programs.Function:
-    """Returns the same function without the graph that it was made of.
-
-    TensorFlow (2.19 to 2.21) runs a copy of its own, and keeps some megabytes
-    of Python objects beside it for as long as the function lives.
-    """
-    return type(function)(
-        function.name,
-        context.context(),
-        function.function_type,
-        children=[_without_graph(child) for child in function.children],
-        call_options=function.call_options,
-    )
 
 
 def _own(traced: programs.Concrete, data: Arrays) -> Pass:
