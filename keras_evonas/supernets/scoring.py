@@ -46,6 +46,7 @@ class Scorer:
 
         self._take = tf.function(take, input_signature=[spec], autograph=False)
         self._validate = validation(supernet.network, held_out)
+        self._leaves = held_out.leaves
 
     def score(self, path: Sequence[int] | np.ndarray) -> dict[str, float]:
         """Returns the metrics of the network on a path."""
@@ -53,7 +54,7 @@ class Scorer:
         try:
             called = self._supernet.called(path)
             self._take(tf.constant(called, tf.int32))
-            logs = self._validate()
+            logs = self._validate(*self._leaves)
         finally:
             for state, value in zip(self._states, kept, strict=True):
                 state.assign(value)
