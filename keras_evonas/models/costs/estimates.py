@@ -276,7 +276,7 @@ def _unbuilt(optimizer: _Optimizer | None) -> _Optimizer | None:
 
 
 def _of_backend(kind: type) -> bool:
-    return kind.__module__.startswith("keras.src.backend.")
+    return ".backend." in kind.__module__
 
 
 def _slot_bytes(
