@@ -110,10 +110,13 @@ def epoch(network, seed=0, *, searching=True):
 
 @pytest.fixture
 def in_double_precision():
-    before = keras.config.floatx()
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    # It is not float64 by itself if an earlier test has asked for it.
+    keras.config.set_dtype_policy("float64")
     yield
     keras.config.set_floatx(before)
+    keras.config.set_dtype_policy(policy)
 
 
 @pytest.mark.parametrize(
