@@ -95,7 +95,7 @@ SMALL = {
 # Left to the slow tests: what runs every day elsewhere shows the same.
 RARE = (
     *("around_a_network", "estimators", "existing_hypermodel"),
-    "own_operator",
+    *("own_operator", "path_transfer"),
 )
 DIGITS = ("--epochs=1", "--directory=here", "--finalists=1", "--repeats=1")
 # A name, an example, the run whose folder it goes on in, and flags.

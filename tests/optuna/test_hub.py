@@ -48,6 +48,7 @@ def test_the_example_runs():
     assert "the best of 30: 0.0" in python(PACKAGE / "example.py")
 
 
+@pytest.mark.slow
 def test_optunas_own_suites_pass():
     # Optuna's tests warn of what is experimental there.
     said = python(

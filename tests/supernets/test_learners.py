@@ -12,7 +12,6 @@ from keras_evonas.supernets import TournamentPaths
 from keras_evonas.supernets import UniformPaths
 from keras_evonas.supernets import calibrate
 from keras_evonas.supernets import single_path
-from tests.marks import everyday
 from tests.supernets.spaces import X
 from tests.supernets.spaces import Y
 from tests.supernets.spaces import chain
@@ -96,7 +95,8 @@ def test_the_loser_of_a_tournament_becomes_a_copy_of_the_winner():
         assert (after[place] == expected).all()
 
 
-@pytest.mark.parametrize("name", everyday("tournaments", of=LEARNERS))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEARNERS)
 def test_a_learner_resumes_to_the_same_end(tmp_path, name):
     sharing = single_path(3, sampler=LEARNERS[name])
     whole, _ = trained(tmp_path / "whole", sharing)

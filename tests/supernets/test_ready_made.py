@@ -141,6 +141,7 @@ def test_edges_that_lead_nowhere_are_not_called():
     assert called == [list(cell) for _, cell in CALLED]
 
 
+@pytest.mark.slow
 def test_what_is_not_on_the_path_of_a_cell_does_not_move():
     supernet = Supernet(SPACES["cell"](), held={"sgd/learning_rate": 0.1})
     x = np.random.default_rng(0).normal(size=(32, 4, 4, 1)).astype("float32")

@@ -242,6 +242,7 @@ def test_any_oracle_of_keras_tuner_searches_a_supernet(tmp_path):
     assert len(tuner.oracle.trials) == 3
 
 
+@pytest.mark.slow
 def test_several_objectives_make_a_front(tmp_path):
     oracle = EvoOracle(
         ["val_accuracy", "params"], 8, strategy=random_search(), seed=1
