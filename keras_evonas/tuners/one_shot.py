@@ -175,6 +175,9 @@ class OneShotTuner(EvoTuner):
         )
         super()._search(recipe)
 
+    def _told(self, alone: str) -> str:
+        return f"Networks are scored, not trained: {alone}."
+
     def _prepare(
         self, arguments: FitArguments, say: Callable[[str], object]
     ) -> None:

@@ -258,7 +258,7 @@ class EvoTuner(AfterSearch):
         if recipe.alone is None:
             self._tell_shapes(recipe.arguments.x)
         else:
-            progress.say(f"Networks train one after another: {recipe.alone}.")
+            progress.say(self._told(recipe.alone))
         begin = getattr(self._hook, "on_search_begin", None)
         if begin is not None:  # It wants to know where the search is kept.
             begin(self.project_dir)
@@ -281,6 +281,9 @@ class EvoTuner(AfterSearch):
         if stop_reason:
             progress.say(f"Search stopped: {stop_reason}.")
         reporting.warn_if_all_failed(self._local_oracle.trials.values())
+
+    def _told(self, alone: str) -> str:
+        return f"Networks train one after another: {alone}."
 
     def _new_progress(self, recipe: Recipe) -> Progress:
         verbose = self.verbose
