@@ -1,4 +1,4 @@
-"""How the package is installed with what its parts need."""
+"""The command that installs the package with what its parts need."""
 
 # No release is on PyPI yet. When one is, this becomes
 # `pip install "keras-evonas[{extra}]"`, in README.md and docs, too.

@@ -30,7 +30,7 @@ _MAX_COUNTED_STATES = 20_000
 
 
 class Key(NamedTuple):
-    """What tells genomes apart; equal for equal genomes in any order.
+    """Tells genomes apart; equal for equal genomes in any order.
 
     Genomes with the same choices are one at the resolution of the space if
     their places differ by less than 1 in every continuous gene.

@@ -26,7 +26,7 @@ Logs: TypeAlias = dict[str, Any]
 
 
 class Gradients(NamedTuple):
-    """What the one traced function returns for a batch."""
+    """Holds what the one traced function returns for a batch."""
 
     loss: tf.Tensor
     outputs: Structure
@@ -36,7 +36,7 @@ class Gradients(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class EpochPlan:
-    """What an epoch needs, drawn before it.
+    """Holds what an epoch needs, drawn before it.
 
     Args:
         orders: `(2, steps * batch_size)` array, the places of the examples on

@@ -1,4 +1,4 @@
-"""How an architecture is trained by gradients."""
+"""Settings of the training of an architecture by gradients."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _GATES: dict[str, Gates] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Differentiable:
-    """How an architecture is trained; made by `differentiable`."""
+    """Settings of the training of an architecture; made by `differentiable`."""
 
     epochs: int
     gates: Gates

@@ -20,6 +20,7 @@ from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.models.shared import Rule
 from keras_evonas.supernets.mixed import Branch
 from keras_evonas.supernets.mixed import MixedLayer
+from keras_evonas.supernets.mixed import layers_inside
 from keras_evonas.supernets.sharing import SharedGene
 from keras_evonas.supernets.sharing import SharingHyperParameters
 from keras_evonas.supernets.sharing import Values
@@ -32,7 +33,7 @@ _TRIED = 8
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a supernet consists of, known before it is built.
+    """Lists what a supernet consists of, before it is built.
 
     Args:
         genes: The shared genes, in the order of a path.
@@ -146,7 +147,7 @@ class _NoGate:
 
 def _parts(network: keras.Model) -> tuple[Part, ...]:
     """Returns when the options of mixed layers are called, without repeats."""
-    mixed = [x for x in network._flatten_layers() if isinstance(x, MixedLayer)]  # noqa: SLF001
+    mixed = [x for x in layers_inside(network) if isinstance(x, MixedLayer)]
     found: dict[int, Part] = {}
     parts: dict[Part, None] = {}
     # An outer layer comes before those in its options.
@@ -159,7 +160,7 @@ def _parts(network: keras.Model) -> tuple[Part, ...]:
             )
             part = found.get(id(layer), frozenset()) | {(layer.choice, places)}
             parts[part] = None
-            for inner in option._flatten_layers():  # noqa: SLF001
+            for inner in layers_inside(option):
                 if isinstance(inner, MixedLayer):
                     found[id(inner)] = part
     return tuple(parts)

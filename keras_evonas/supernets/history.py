@@ -13,7 +13,7 @@ Row = dict[str, list[float]]
 
 
 class History:
-    """What a search by gradients has come to, epoch by epoch.
+    """Keeps what a search by gradients has come to, epoch by epoch.
 
     Args:
         folder: Where it is written.

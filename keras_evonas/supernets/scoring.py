@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_evonas.models.costs.inputs import Structure
+from keras_evonas.supernets.mixed import layers_inside
 from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.programs import validation
@@ -84,19 +85,7 @@ def normalizations_of(
 ) -> list[keras.layers.BatchNormalization]:
     """Returns the layers of batch normalization, wherever they are inside."""
     kind = keras.layers.BatchNormalization
-    inside = _Holder(model).layers_inside()
-    return [layer for layer in inside if isinstance(layer, kind)]
-
-
-class _Holder(keras.layers.Layer):
-    """Finds layers that are attributes of others, too."""
-
-    def __init__(self, layer: keras.layers.Layer) -> None:
-        super().__init__()
-        self.held = layer
-
-    def layers_inside(self) -> list[keras.layers.Layer]:
-        return list(self._flatten_layers(include_self=False))
+    return [one for one in layers_inside(model) if isinstance(one, kind)]
 
 
 @contextlib.contextmanager

@@ -48,7 +48,7 @@ _LEFT_OUT = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SinglePath:
-    """How a supernet is trained and scored; made by `single_path`."""
+    """Settings of how to train and score; made by `single_path`."""
 
     epochs: int
     sampler: Sampler | Learner

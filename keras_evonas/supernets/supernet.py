@@ -17,6 +17,7 @@ from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets import held as held_lib
 from keras_evonas.supernets.mixed import MixedLayer
+from keras_evonas.supernets.samplers import UniformPaths
 from keras_evonas.supernets.sharing import PathGate
 from keras_evonas.supernets.sharing import SharedGene
 from keras_evonas.supernets.sharing import SharingHyperParameters
@@ -30,6 +31,9 @@ from keras_evonas.supernets.walk import weights_on
 Logs: TypeAlias = dict[str, Any]
 Path: TypeAlias = Sequence[int] | np.ndarray
 
+# So many paths are drawn for a `fit` that is given none.
+_DRAWN = 1024
+
 
 class Supernet(keras.Model):
     """Every network of a hypermodel in one, with weights that they share.
@@ -40,8 +44,9 @@ class Supernet(keras.Model):
     `keras_evonas.models` ask for is shared: all options are built, and a path
     says which are called. All other hyperparameters are held at one value.
 
-    It is compiled as the hypermodel compiles its networks, and trained by
-    `fit`, with `set_paths` before each epoch; `OneShotTuner` does both.
+    It is compiled as the hypermodel compiles its networks. `fit` takes the
+    same random paths in each epoch, unless `set_paths` is called before it, as
+    `OneShotTuner` does.
 
     Args:
         hypermodel: A `keras_tuner.HyperModel`, or a function that takes
@@ -66,7 +71,7 @@ class Supernet(keras.Model):
 
     ```python
     supernet = Supernet(build_model)
-    supernet.fit(x, y, epochs=20)  # uniform paths
+    supernet.fit(x, y, epochs=20)
     model = supernet.subnet({"layer_0": "conv_3x3", "layer_1": "skip"})
     ```
     """
@@ -98,11 +103,10 @@ class Supernet(keras.Model):
         self._updates = GatedUpdates(
             self.mixed, self.network.optimizer, self.network.trainable_weights
         )
-        self._passes = 1
+        paths = self.called(UniformPaths().paths(self.sizes, _DRAWN, (0,)))
+        self._passes = paths.shape[1]
         self._paths = tf.Variable(
-            np.zeros([1, 1, len(self.genes)], np.int32),
-            shape=[None, None, len(self.genes)],
-            trainable=False,
+            paths, shape=[None, None, len(self.genes)], trainable=False
         )
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.compile(optimizer=self.network.optimizer, jit_compile=False)

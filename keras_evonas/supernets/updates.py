@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_evonas.supernets.mixed import Gate
 from keras_evonas.supernets.mixed import MixedLayer
+from keras_evonas.supernets.mixed import layers_inside
 
 Tensors = Sequence[Any]
 
@@ -104,10 +105,8 @@ class GatedUpdates:
             on = [group.is_on_path() for group in self._groups]
             if on:
                 counts += tf.cast(tf.stack(on), tf.int32)
-            added = [
-                total if one is None else total + one
-                for total, one in zip(sums, gradients, strict=True)
-            ]
+            pairs = zip(sums, gradients, strict=True)
+            added = [total + one for total, one in pairs]
             return (number + 1, counts, *added)
 
         _, counts, *sums = tf.while_loop(
@@ -175,20 +174,26 @@ def _conditions_of(
 ) -> dict[int, tuple[tuple[Gate, int], ...]]:
     """Returns the conditions of each trained weight in an option."""
     found: dict[int, list[tuple[Gate, int]]] = {}
-    for layer in mixed:
-        seen: dict[int, str] = {}
+    # The innermost option so far that has a weight, and its name.
+    option_of: dict[int, tuple[keras.layers.Layer, str]] = {}
+    for layer in mixed:  # An outer layer comes before those in its options.
         for branch, option in enumerate(layer.options):
-            name = layer.option_names[branch]
+            name = f"'{layer.option_names[branch]}' of '{layer.choice}'"
             for weight in option.trainable_weights:
-                if id(weight) in seen:
+                outer, other = option_of.get(id(weight), (None, ""))
+                if outer is not None and not any(
+                    inner is layer for inner in layers_inside(outer)
+                ):
                     raise ValueError(
-                        f"Each option of '{layer.choice}' must make layers of "
-                        "its own to share a supernet. Received: one layer in "
-                        f"the options '{seen[id(weight)]}' and '{name}'. Make "
-                        "it inside of the function of the option."
+                        "Each option must make layers of its own to share a "
+                        f"supernet. Received: one layer in the options {other} "
+                        f"and {name}. Make it inside of the function of the "
+                        "option."
                     )
                 if layer.gate.chosen is not None:
                     place = (layer.gate, branch)
                     found.setdefault(id(weight), []).append(place)
-            seen.update({id(w): name for w in option.trainable_weights})
+            option_of.update(
+                {id(w): (option, name) for w in option.trainable_weights}
+            )
     return {key: tuple(conditions) for key, conditions in found.items()}

@@ -1,4 +1,4 @@
-"""How well shared weights foretell which networks are better alone."""
+"""Checks how well shared weights foretell which networks are better alone."""
 
 import dataclasses
 from collections.abc import Callable

@@ -146,6 +146,16 @@ def test_one_path_trains_as_its_network_does_alone(name):
         assert (mine.numpy() == own.numpy()).all(), own.path
 
 
+def test_a_fit_that_is_given_no_paths_trains_all_options():
+    keras.utils.set_random_seed(0)
+    supernet = Supernet(chain)
+    before = [w.numpy() for w in supernet.network.trainable_weights]
+    supernet.fit(X, Y, batch_size=8, epochs=1, verbose=0)
+    pairs = zip(before, supernet.network.trainable_weights, strict=True)
+    for value, weight in pairs:
+        assert (value != weight.numpy()).any(), weight.path
+
+
 def test_paths_are_no_reason_to_trace_again():
     supernet = Supernet(chain)
     for epoch in range(4):
@@ -247,6 +257,15 @@ def _shared_layer(hp):
     return _two(hp, {"a": lambda: one, "b": lambda: one})
 
 
+def _shared_by_choices(hp):
+    one = L.Dense(6)
+    tensor = inputs = keras.Input((6,))
+    for name in ("first", "second"):
+        options = {"same": lambda: one, "skip": L.Identity}
+        tensor = layer_choice(hp, name, options)(tensor)
+    return compiled(inputs, tensor)
+
+
 def _not_compiled(hp):
     model = branched(hp)
     return keras.Model(model.inputs, model.outputs)
@@ -283,7 +302,11 @@ BAD = {
     ),
     "no choice": (_no_choice, r"must have a choice.*\['units'\].*layer_choice"),
     "topology": (_loop, r"'depth' changes which layers.*repeated.*held="),
-    "shared": (_shared_layer, r"layers of its own.*'a' and 'b'"),
+    "shared": (_shared_layer, r"layers of its own.*'a' of 'kind' and 'b'"),
+    "shared by choices": (
+        _shared_by_choices,
+        r"layers of its own.*'same' of '\w+' and 'same' of '\w+'",
+    ),
     "not compiled": (_not_compiled, r"compiled model"),
 }
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 
 import keras
@@ -153,6 +154,19 @@ def test_a_search_goes_on_with_its_supernet(searched, capsys):
     assert "Supernet: epoch" not in capsys.readouterr().out
     assert trials_of(again)[:6] == before
     assert len(again.oracle.trials) == 8
+
+
+def test_a_second_search_reads_the_supernet_of_the_first(
+    searched, tmp_path, capsys
+):
+    folder, _, _ = searched
+    place = tmp_path / "search" / "supernet"
+    shutil.copytree(folder / "search" / "supernet", place)
+    oracle = EvoOracle("val_loss", 3, seed=1)
+    tuner = tuner_in(tmp_path, oracle=oracle, seed=0)
+    tuner.search(X, Y, **{**FIT, "verbose": 1})
+    assert "Supernet: epoch" not in capsys.readouterr().out
+    assert len(tuner.oracle.trials) == 3
 
 
 def _search_in(folder):

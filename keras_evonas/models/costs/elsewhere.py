@@ -31,7 +31,7 @@ _LOCK = threading.Lock()
 
 
 class NotSendableError(ValueError):
-    """What a network is built of cannot be sent to the child."""
+    """Says that a network cannot be built in the child process."""
 
 
 def needs_child() -> bool:
