@@ -31,8 +31,8 @@ class EvoClassifier(sklearn.base.ClassifierMixin, SearchingEstimator):
             model, whose relatives are searched with its weights (see
             `keras_evonas.models.evolvable`). Labels are passed on as integers
             from 0, or one-hot where the loss is categorical cross-entropy.
-            Defaults to `None`: a `DenseNetwork` for tables, a `ConvNetwork`
-            for images.
+            Defaults to `None`: a `DenseNetwork` or a linear network for
+            tables, a `ConvNetwork` for images.
         max_trials: Integer, how many networks to try. Defaults to 30.
         max_seconds: Number, the search begins no trial after so many seconds.
             Defaults to `None`.

@@ -30,6 +30,7 @@ from keras_evonas.supernets.held import plan
 from keras_evonas.supernets.history import History
 from keras_evonas.supernets.sharing import Values
 from keras_evonas.supernets.state import SavedState
+from keras_evonas.supernets.state import epoch_line
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.checks import check_fit
 
@@ -352,8 +353,4 @@ class _Feeder(keras.callbacks.Callback):
         # The history first: what it has too much is cut when it is read.
         self._history.add(self._network.architecture.probabilities())
         self._state.save(self._network.state, epoch + 1)
-        seconds = time.perf_counter() - self._begun
-        metrics = ", ".join(
-            f"{name} {float(value):.4g}" for name, value in (logs or {}).items()
-        )
-        self._say(f"Search: epoch {epoch + 1}, {seconds:.1f} s: {metrics}")
+        self._say(epoch_line(f"Search: epoch {epoch + 1}", self._begun, logs))

@@ -21,6 +21,7 @@ from keras_evonas.supernets.samplers import Sampler
 from keras_evonas.supernets.samplers import UniformPaths
 from keras_evonas.supernets.scoring import Scorer
 from keras_evonas.supernets.state import SavedState
+from keras_evonas.supernets.state import epoch_line
 from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.training.arguments import NAMES
 from keras_evonas.training.arguments import FitArguments
@@ -213,23 +214,16 @@ class _Feeder(keras.callbacks.Callback):
         self._state.save(
             _variables_of(self.model), epoch + 1, results=self._results
         )
-        seconds = time.perf_counter() - self._begun
-        metrics = ", ".join(
-            f"{name} {float(value):.4g}" for name, value in (logs or {}).items()
-        )
-        self._say(
-            f"Supernet: epoch {epoch + 1} of {self._sharing.epochs}, "
-            f"{seconds:.1f} s: {metrics}"
-        )
+        name = f"Supernet: epoch {epoch + 1} of {self._sharing.epochs}"
+        self._say(epoch_line(name, self._begun, logs))
 
     def _score(self, epoch: int) -> None:
         """Scores the paths that a learner asks for."""
         sampler = self._sharing.sampler
         if self._scorer is None or not isinstance(sampler, Learner):
             return
-        results = self._results
-        address = (self._seed, epoch)
-        for path in sampler.proposals(self.model.sizes, address, results):
+        sizes, address = self.model.sizes, (self._seed, epoch)
+        for path in sampler.proposals(sizes, address, self._results):
             loss = self._scorer.score(path)["loss"]
             kept = loss if math.isfinite(loss) else None
             self._results.append(Result(tuple(path), kept))

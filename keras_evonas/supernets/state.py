@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import time
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,21 @@ from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_bytes
 from keras_evonas.project.files import write_json
 from keras_evonas.project.shared_weights import STATE_NAME
+
+
+def epoch_line(name: str, begun: float, logs: Mapping[str, Any] | None) -> str:
+    """Returns what is printed after an epoch.
+
+    Args:
+        name: String, what was trained.
+        begun: Float, when the epoch began, of `time.perf_counter`.
+        logs: The logs of the epoch.
+    """
+    seconds = time.perf_counter() - begun
+    metrics = ", ".join(
+        f"{key} {float(value):.4g}" for key, value in (logs or {}).items()
+    )
+    return f"{name}, {seconds:.1f} s: {metrics}"
 
 
 class SavedState:
