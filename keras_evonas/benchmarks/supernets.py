@@ -4,8 +4,9 @@ A small supernet of the cells of NAS-Bench-201 (Dong & Yang, 2020) is trained on
 few images of half the resolution, and searched for the best cell of at most
 half the multiply-adds of the largest one. The table has the accuracy of every
 cell, trained in a large network. Beside each way to train a supernet stands
-what needs less of it: random search on the same scores, the largest cell that
-is allowed, and random cells.
+what needs less of it: random search on the same scores, a search that trains
+small cells one by one for as long, the largest cell that is allowed, and random
+cells.
 
 ```sh
 python -m keras_evonas.benchmarks supernets --seeds=5 \
@@ -22,30 +23,29 @@ import tempfile
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
 
-import numpy as np
 from absl import logging
 
 from keras_evonas.benchmarks import command
+from keras_evonas.benchmarks import gradient_cells
+from keras_evonas.benchmarks import stand_alone
+from keras_evonas.benchmarks.cell_judge import COST
+from keras_evonas.benchmarks.cell_judge import CellJudge
+from keras_evonas.benchmarks.cell_judge import cell_judge
+from keras_evonas.benchmarks.cell_judge import genome_of
+from keras_evonas.benchmarks.cell_judge import values_of
 from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.datasets import images
 from keras_evonas.benchmarks.methods import method
 from keras_evonas.benchmarks.searchers import run_trials
 from keras_evonas.benchmarks.summaries import row
-from keras_evonas.benchmarks.tables import Table
-from keras_evonas.benchmarks.tables import read_table
 from keras_evonas.evolution.genes import Genome
 
-# The operations of the table, as `CellNetwork` names them.
-_OPERATIONS = {
-    "none": "none",
-    "skip_connect": "skip",
-    "nor_conv_1x1": "conv_1x1",
-    "nor_conv_3x3": "conv_3x3",
-    "avg_pool_3x3": "average_pool_3x3",
-}
-_COST = "flops_millions"
+if TYPE_CHECKING:
+    from keras_evonas.models import CellNetwork
+
 _BATCH = 50
 _SHORTLIST = 12
 # Cells by which the order of scores is compared with that of the table.
@@ -53,7 +53,7 @@ _COMPARED = 100
 _FLAGS = command.Flags()
 FLAGS = _FLAGS.values
 _TABLE = _FLAGS.string(
-    "table", None, f"Table of NAS-Bench-201 as `.npz`, with {_COST}."
+    "table", None, f"Table of NAS-Bench-201 as `.npz`, with {COST}."
 )
 _IMAGES = _FLAGS.string(
     "images",
@@ -62,12 +62,16 @@ _IMAGES = _FLAGS.string(
     "CIFAR-10. Defaults to Fashion-MNIST.",
 )
 _METHODS = _FLAGS.list(
-    "methods", ["uniform", "fair"], "Samplers of `single_path`."
+    "methods",
+    ["uniform", "fair"],
+    "Samplers of `single_path`, among them policy, or methods by gradients: "
+    f"{', '.join(gradient_cells.METHODS)}.",
 )
 _SEEDS = _FLAGS.positive("seeds", 5, "Number of seeds, from 0 on.")
 _EXAMPLES = _FLAGS.positive("examples", 4000, "Images to train on.")
 _EPOCHS = _FLAGS.positive("epochs", 40, "Epochs of a supernet.")
 _TRIALS = _FLAGS.positive("trials", 300, "Cells scored by each search.")
+_ALONE = _FLAGS.positive("epochs_alone", 5, "Epochs of a cell by itself.")
 _STAGES = _FLAGS.positive("stages", 2, "Stages of the supernet.")
 _FILTERS = _FLAGS.positive("filters", 8, "Its filters, a power of two.")
 _MARKDOWN = _FLAGS.string(
@@ -78,62 +82,6 @@ _HEADER = (
     f"{_SHORTLIST}, mean | Spearman | CPU seconds |\n"
     "|---|---|---|---|---|---|---|---|\n"
 )
-
-
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class _Judge:
-    """Judges cells by a table, among those under a limit.
-
-    Args:
-        table: The table.
-        allowed: `(n,)` booleans, the rows under the limit.
-    """
-
-    table: Table
-    allowed: np.ndarray
-
-    def allows(self, genome: Genome) -> bool:
-        return bool(self.allowed[self._row(genome)])
-
-    def accuracy(self, genome: Genome) -> float:
-        return -float(self.table.true[self._row(genome)])
-
-    def rank(self, genome: Genome) -> float:
-        """Returns the share of allowed cells that are better."""
-        losses = self.table.true[self.allowed]
-        return float((losses < self.table.true[self._row(genome)]).mean())
-
-    def largest(self) -> Genome:
-        """Returns the most expensive cell that is allowed."""
-        costs = np.where(self.allowed, self.table.costs[_COST], -np.inf)
-        wanted = int(costs.argmax())
-        return next(g for g in self._genomes() if self._row(g) == wanted)
-
-    def random(self, seed: int, number: int) -> list[Genome]:
-        """Draws cells that are allowed."""
-        rng = np.random.default_rng([seed, 201])
-        drawn: list[Genome] = []
-        while len(drawn) < number:
-            genome = self.table.space.sample(rng)
-            if self.allows(genome):
-                drawn.append(genome)
-        return drawn
-
-    def _genomes(self) -> list[Genome]:
-        genes = self.table.space.genes
-        return [
-            {
-                gene.name: gene.domain.values[place]  # type: ignore[union-attr]
-                for gene, place in zip(genes, places, strict=True)
-            }
-            for places in self.table.rows
-        ]
-
-    def _row(self, genome: Genome) -> int:
-        found = self.table.row(genome)
-        if found is None:
-            raise KeyError(f"the table lacks {dict(genome)}")
-        return found
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,14 +101,30 @@ def main(argv: Sequence[str]) -> None:
     with command.usage_errors():
         if _TABLE.value is None:
             raise ValueError("`--table` must name a table. Received: none.")
-        judge = _judge(_TABLE.value)
+        judge = cell_judge(_TABLE.value)
         parts = images(_IMAGES.value, _EXAMPLES.value, halved=True)
     text = _HEADER
+    seeds = range(_SEEDS.value)
+    seconds: dict[str, list[float]] = {}
     for name in _METHODS.value:
-        runs = [_run(judge, parts, name, s) for s in range(_SEEDS.value)]
-        for kind in ("evolution", "random search"):
+        runs = [_run(judge, parts, name, seed) for seed in seeds]
+        for kind in runs[0]:
             text += _row(name, kind, [run[kind] for run in runs])
+        seconds[name] = [
+            max(found.seconds or 0 for found in run.values()) for run in runs
+        ]
         logging.info("\n%s", text)
+    alone = [
+        _alone(judge, parts, seed, max(one[seed] for one in seconds.values()))
+        for seed in seeds
+    ]
+    for name, limits in seconds.items():
+        cells = [
+            stand_alone.best_within(trained, limit)
+            for trained, limit in zip(alone, limits, strict=True)
+        ]
+        found = [_judged(judge, cell) for cell in cells]
+        text += _row(f"alone, as long as {name}", "best trained", found)
     text += _row("-", "largest allowed", [_judged(judge, judge.largest())])
     drawn = judge.random(0, 1000)
     text += _row("-", "random", [_judged(judge, g) for g in drawn], listed=0)
@@ -174,55 +138,36 @@ def main(argv: Sequence[str]) -> None:
         f"{_EPOCHS.value} epochs on {_EXAMPLES.value} images of {data} at half "
         f"the resolution; {_TRIALS.value} cells scored; Spearman's "
         f"correlation of scores with the table over {_COMPARED} random cells "
-        f"under the limit. {_SEEDS.value} seeds, {platform.machine()}, "
+        f"under the limit; alone, a cell trains for {_ALONE.value} epochs. "
+        f"{_SEEDS.value} seeds, {platform.machine()}, "
         f"{os.cpu_count()} cores.\n"
     )
     command.publish(text, _MARKDOWN.value)
 
 
-def _judge(path: str) -> _Judge:
-    table = read_table(path)
-    if _COST not in table.costs:
-        raise ValueError(
-            f"`--table` must have '{_COST}', the multiply-adds of every cell. "
-            f"Received: '{path}', which has {sorted(table.costs)}."
-        )
-    costs = table.costs[_COST]
-    allowed = costs <= costs.max() / 2
-    domains = [
-        gene.domain.values  # type: ignore[union-attr]
-        for gene in table.space.genes
-    ]
-    for places, index in table.rows.items():
-        values = [d[place] for d, place in zip(domains, places, strict=True)]
-        names = [gene.name for gene in table.space.genes]
-        if not _is_reached(dict(zip(names, values, strict=True))):
-            allowed[index] = False
-    return _Judge(table=table, allowed=allowed)
-
-
-def _is_reached(genome: Genome) -> bool:
-    """Returns whether a path leads through a cell.
-
-    Where none does, `CellNetwork` has the identity and the table zeros.
-    """
-    reached = {0}
-    for name, operation in sorted(genome.items()):  # By the end of the edge.
-        _, end, start = name.split("_")
-        if int(start) in reached and operation != "none":
-            reached.add(int(end))
-    return 3 in reached
-
-
-def _judged(judge: _Judge, genome: Genome) -> _Found:
+def _judged(judge: CellJudge, genome: Genome) -> _Found:
     return _Found(accuracy=judge.accuracy(genome), rank=judge.rank(genome))
 
 
 def _run(
-    judge: _Judge, parts: Parts, name: str, seed: int
+    judge: CellJudge, parts: Parts, name: str, seed: int
 ) -> dict[str, _Found]:
     """Trains a supernet, and searches it by evolution and at random."""
     begun = time.process_time()
+    if name in gradient_cells.METHODS:
+        values = gradient_cells.cell_by_gradients(
+            name,
+            parts,
+            seed,
+            hypermodel_of=lambda steps: _hypermodel(parts, steps),
+            epochs=_EPOCHS.value,
+            batch_size=_BATCH,
+            costs=judge.shares(),
+            allows=lambda values: judge.allows(genome_of(judge, values)),
+        )
+        found = _judged(judge, genome_of(judge, values))
+        seconds = time.process_time() - begun
+        return {"likeliest": dataclasses.replace(found, seconds=seconds)}
     score = _trained(parts, name, seed)
     trained = time.process_time() - begun
     known: dict[tuple[Any, ...], float] = {}
@@ -240,7 +185,7 @@ def _run(
     losses = [evaluate(genome, 0) for genome in drawn]
     accuracies = [judge.accuracy(genome) for genome in drawn]
     spearman = _spearman([-loss[0] for loss in losses if loss], accuracies)
-    found = {}
+    results = {}
     for kind, strategy in {
         "evolution": "genetic_algorithm",
         "random search": "random",
@@ -257,22 +202,44 @@ def _run(
         trials.sort(key=lambda trial: trial[1])
         best = [judge.accuracy(genome) for genome, _ in trials[:_SHORTLIST]]
         seconds = trained + time.process_time() - begun
-        found[kind] = dataclasses.replace(
+        results[kind] = dataclasses.replace(
             _judged(judge, trials[0][0]),
             shortlist=statistics.mean(best),
             spearman=spearman,
             seconds=seconds,
         )
-        logging.info("%s, seed %d, %s: %s", name, seed, kind, found[kind])
-    return found
+        logging.info("%s, seed %d, %s: %s", name, seed, kind, results[kind])
+    return results
+
+
+def _alone(
+    judge: CellJudge, parts: Parts, seed: int, seconds: float
+) -> list[stand_alone.Trained]:
+    """Trains cells one by one, until the seconds are over."""
+    steps = _ALONE.value * -(-len(parts.training[0]) // _BATCH)
+
+    def evaluate(genome: Genome) -> float | None:
+        if not judge.allows(genome):
+            return None
+        return -stand_alone.train_alone(
+            _hypermodel(parts, steps),
+            values_of(genome),
+            parts,
+            epochs=_ALONE.value,
+            batch_size=_BATCH,
+            seed=seed,
+        )
+
+    space, trials = judge.table.space, _TRIALS.value
+    return stand_alone.search_alone(
+        space, evaluate, seconds=seconds, seed=seed, trials=trials
+    )
 
 
 def _trained(parts: Parts, name: str, seed: int) -> Callable[[Genome], float]:
     """Trains a supernet; returns what scores a cell with its weights."""
     import keras
 
-    from keras_evonas.models import CellNetwork
-    from keras_evonas.models import Classification
     from keras_evonas.supernets import Scorer
     from keras_evonas.supernets import Supernet
     from keras_evonas.supernets import single_path
@@ -284,19 +251,7 @@ def _trained(parts: Parts, name: str, seed: int) -> Callable[[Genome], float]:
     epochs = _EPOCHS.value
     steps = epochs * -(-len(x) // _BATCH)
 
-    def optimizer(hp: object) -> keras.Optimizer:
-        del hp
-        rate = keras.optimizers.schedules.CosineDecay(0.05, steps)
-        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
-
-    hypermodel = CellNetwork(
-        x.shape[1:],
-        Classification(classes=10, labels="integer"),
-        stages=_STAGES.value,
-        cells=(1, 1),
-        filters=(_FILTERS.value, _FILTERS.value),
-        optimizer=optimizer,
-    )
+    hypermodel = _hypermodel(parts, steps)
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     supernet = Supernet(hypermodel)
@@ -316,16 +271,31 @@ def _trained(parts: Parts, name: str, seed: int) -> Callable[[Genome], float]:
     scorer = Scorer(supernet, *scoring_data(arguments, sharing.calibration))
 
     def score(genome: Genome) -> float:
-        values = {_edge(n): _OPERATIONS[str(v)] for n, v in genome.items()}
-        return scorer.score(supernet.path_of(values))["accuracy"]
+        return scorer.score(supernet.path_of(values_of(genome)))["accuracy"]
 
     return score
 
 
-def _edge(name: str) -> str:
-    """Returns our name of an edge: the table names its end first."""
-    _, end, start = name.split("_")
-    return f"cell/edge_{start}_{end}"
+def _hypermodel(parts: Parts, steps: int) -> "CellNetwork":
+    """Makes the space; its networks are trained for so many steps."""
+    import keras
+
+    from keras_evonas.models import CellNetwork
+    from keras_evonas.models import Classification
+
+    def optimizer(hp: object) -> keras.Optimizer:
+        del hp
+        rate = keras.optimizers.schedules.CosineDecay(0.05, steps)
+        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
+
+    return CellNetwork(
+        parts.training[0].shape[1:],
+        Classification(classes=10, labels="integer"),
+        stages=_STAGES.value,
+        cells=(1, 1),
+        filters=(_FILTERS.value, _FILTERS.value),
+        optimizer=optimizer,
+    )
 
 
 def _spearman(a: Sequence[float], b: Sequence[float]) -> float:

@@ -1,0 +1,95 @@
+"""Cells found without shared weights, in the seconds that others took."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import NamedTuple
+
+from keras_evonas.benchmarks.datasets import Parts
+from keras_evonas.benchmarks.methods import method
+from keras_evonas.benchmarks.searchers import run_trials
+from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.space import SearchSpace
+
+if TYPE_CHECKING:
+    from keras_evonas.models import CellNetwork
+
+
+class Trained(NamedTuple):
+    """A network that was trained, and when its training had ended."""
+
+    seconds: float
+    genome: Genome
+    loss: float
+
+
+def search_alone(
+    space: SearchSpace,
+    evaluate: Callable[[Genome], float | None],
+    *,
+    seconds: float,
+    seed: int,
+    trials: int,
+) -> list[Trained]:
+    """Trains one network after the other until the seconds are over.
+
+    Args:
+        space: The space.
+        evaluate: Trains a network and returns its loss; `None`, at no cost, if
+            it is not allowed.
+        seconds: Float, CPU seconds.
+        seed: Integer.
+        trials: Integer, how many it trains at most.
+    """
+    searcher = method("default")(space, trials, seed)
+    begun = time.process_time()
+    trained: list[Trained] = []
+
+    def scored(genome: Genome, number: int) -> tuple[float] | None:
+        del number
+        loss = evaluate(genome)
+        if loss is None:
+            return None
+        passed = time.process_time() - begun
+        trained.append(Trained(passed, genome, loss))
+        return (loss,)
+
+    while time.process_time() - begun < seconds and len(trained) < trials:
+        if not run_trials(searcher, scored, trials=1):
+            break
+    return trained
+
+
+def best_within(trained: list[Trained], seconds: float) -> Genome:
+    """Returns the best network whose training ended in time.
+
+    Where none did, it is the first.
+    """
+    in_time = [one for one in trained if one.seconds <= seconds]
+    return min(in_time or trained[:1], key=lambda one: one.loss).genome
+
+
+def train_alone(
+    hypermodel: "CellNetwork",
+    values: dict[str, Any],
+    parts: Parts,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+) -> float:
+    """Trains a network from scratch; returns its validation accuracy."""
+    import keras
+    import keras_tuner
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(values)
+    model = hypermodel.build(hp)
+    x, y = parts.training
+    model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0)
+    x, y = parts.validation
+    logs = model.evaluate(x, y, batch_size=len(x), verbose=0, return_dict=True)
+    return float(logs["accuracy"])
