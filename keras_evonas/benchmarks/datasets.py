@@ -7,7 +7,6 @@ import numpy as np
 
 Arrays = tuple[np.ndarray, np.ndarray]
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
-_VALIDATION = 1000
 
 
 class Parts(NamedTuple):
@@ -30,13 +29,20 @@ def digits() -> Parts:
     )
 
 
-def images(path: str | None, examples: int, *, halved: bool = False) -> Parts:
+def images(
+    path: str | None,
+    examples: int,
+    *,
+    validation: int = 1000,
+    halved: bool = False,
+) -> Parts:
     """Returns images, scaled to [0, 1], with some for the validation.
 
     Args:
         path: Path of an `.npz` file with x_train, y_train, x_test and y_test.
             With `None`, the images are those of Fashion-MNIST.
         examples: Integer, number of images to train on.
+        validation: Integer, number of images for the validation.
         halved: Boolean, true to halve the resolution, which trains in about a
             quarter of the time.
     """
@@ -46,16 +52,16 @@ def images(path: str | None, examples: int, *, halved: bool = False) -> Parts:
         (x, y), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()
     else:
         x, y, x_test, y_test = _read(pathlib.Path(path))
-    if examples + _VALIDATION > len(x):
+    if examples + validation > len(x):
         raise ValueError(
-            f"`examples` must leave {_VALIDATION} of the {len(x)} training "
+            f"`examples` must leave {validation} of the {len(x)} training "
             f"images for the validation. Received: examples={examples}."
         )
     scale = _halved if halved else _scaled
     y, y_test = (labels.astype("int64").reshape(-1) for labels in (y, y_test))
     return Parts(
         (scale(x[:examples]), y[:examples]),
-        (scale(x[-_VALIDATION:]), y[-_VALIDATION:]),
+        (scale(x[-validation:]), y[-validation:]),
         (scale(x_test), y_test),
     )
 

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 _BATCH = 50
 _SHORTLIST = 12
+# Images that cells are scored on.
+_HELD_OUT = 2000
 # Cells by which the order of scores is compared with that of the table.
 _COMPARED = 100
 _FLAGS = command.Flags()
@@ -68,7 +70,7 @@ _METHODS = _FLAGS.list(
     f"{', '.join(gradient_cells.METHODS)}.",
 )
 _SEEDS = _FLAGS.positive("seeds", 5, "Number of seeds, from 0 on.")
-_EXAMPLES = _FLAGS.positive("examples", 4000, "Images to train on.")
+_EXAMPLES = _FLAGS.positive("examples", 8000, "Images to train on.")
 _EPOCHS = _FLAGS.positive("epochs", 40, "Epochs of a supernet.")
 _TRIALS = _FLAGS.positive("trials", 300, "Cells scored by each search.")
 _ALONE = _FLAGS.positive("epochs_alone", 5, "Epochs of a cell by itself.")
@@ -102,7 +104,12 @@ def main(argv: Sequence[str]) -> None:
         if _TABLE.value is None:
             raise ValueError("`--table` must name a table. Received: none.")
         judge = cell_judge(_TABLE.value)
-        parts = images(_IMAGES.value, _EXAMPLES.value, halved=True)
+        parts = images(
+            _IMAGES.value,
+            _EXAMPLES.value,
+            validation=_HELD_OUT,
+            halved=True,
+        )
     text = _HEADER
     seeds = range(_SEEDS.value)
     seconds: dict[str, list[float]] = {}
@@ -271,7 +278,8 @@ def _trained(parts: Parts, name: str, seed: int) -> Callable[[Genome], float]:
     scorer = Scorer(supernet, *scoring_data(arguments, sharing.calibration))
 
     def score(genome: Genome) -> float:
-        return scorer.score(supernet.path_of(values_of(genome)))["accuracy"]
+        # Accuracies of few images differ by less than their noise.
+        return -scorer.score(supernet.path_of(values_of(genome)))["loss"]
 
     return score
 
@@ -294,6 +302,7 @@ def _hypermodel(parts: Parts, steps: int) -> "CellNetwork":
         stages=_STAGES.value,
         cells=(1, 1),
         filters=(_FILTERS.value, _FILTERS.value),
+        reduction="convolution",
         optimizer=optimizer,
     )
 

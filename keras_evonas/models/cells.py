@@ -36,7 +36,7 @@ _POOLINGS = {
 }
 _OPERATIONS = ("none", "skip", *_CONVOLUTIONS, *_POOLINGS)
 _NAS_BENCH_201 = ("none", "skip", "conv_1x1", "conv_3x3", "average_pool_3x3")
-_REDUCTIONS = ("block", "cell")
+_REDUCTIONS = ("block", "convolution", "cell")
 
 
 class CellNetwork(ReadyMade):
@@ -78,8 +78,11 @@ class CellNetwork(ReadyMade):
             of a stage. Defaults to `(1, 3)`.
         filters: Pair of integers, the smallest and the largest number of
             filters of the first stage. Defaults to `(16, 16)`.
-        reduction: `"block"` for a residual block between stages, or `"cell"`
-            for a cell that is searched. Defaults to `"block"`.
+        reduction: What stands between stages: `"block"` for the residual
+            block of NAS-Bench-201; `"convolution"` for a single one, which
+            leaves more to the cells, as shared weights need in a small
+            network; or `"cell"` for a cell that is searched. Defaults to
+            `"block"`.
         optimizer: Function from `hp` to a Keras optimizer. Defaults to
             `tuned_sgd`.
         name: String, the name of the hypermodel. Defaults to `None`.
@@ -143,10 +146,12 @@ class CellNetwork(ReadyMade):
         for stage in range(self.stages):
             if stage > 0:
                 filters *= 2
-                if reduction is None:
-                    tensor = _reduction_block(tensor, filters)
-                else:
+                if reduction is not None:
                     tensor = self._cell(tensor, reduction, filters, strides=2)
+                elif self.reduction == "convolution":
+                    tensor = _normal_convolution(tensor, filters, 3, 2)
+                else:
+                    tensor = _reduction_block(tensor, filters)
             repeat = functools.partial(self._repeated, cell, filters)
             tensor = asking.chained(cells, self.cells, repeat, tensor)
         tensor = L.BatchNormalization()(tensor)

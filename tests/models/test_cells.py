@@ -77,16 +77,25 @@ def test_cells_have_the_parameters_that_a_hand_counts(operations, count):
     assert params(twice, edges(operations)) == SKELETON + 2 * count
 
 
-def test_stages_have_the_parameters_that_a_hand_counts():
+# A block has 9 * 4 * 8 and 9 * 8 * 8 weights with 32 of batch normalization
+# each, and 4 * 8 beside.
+@pytest.mark.parametrize(
+    ("reduction", "between"),
+    [("block", 288 + 32 + 576 + 32 + 32), ("convolution", 288 + 32)],
+)
+def test_stages_have_the_parameters_that_a_hand_counts(reduction, between):
     hypermodel = CellNetwork(
-        (8, 8, 2), TEN, stages=2, cells=(1, 1), filters=(4, 4)
+        (8, 8, 2),
+        TEN,
+        stages=2,
+        cells=(1, 1),
+        filters=(4, 4),
+        reduction=reduction,
     )
-    # Stem 72 + 16. Between the stages 9 * 4 * 8 and 9 * 8 * 8 weights with 32
-    # of batch normalization each, and 4 * 8 beside. The cell has one 3 x 3
-    # convolution: 9 * 16 + 16 and 9 * 64 + 32. Then 32, and 8 * 10 + 10.
-    block = 288 + 32 + 576 + 32 + 32
+    # Stem 72 + 16. The cell has one 3 x 3 convolution: 9 * 16 + 16 and
+    # 9 * 64 + 32. Then 32, and 8 * 10 + 10.
     cells = 144 + 16 + 576 + 32
-    wanted = 72 + 16 + block + cells + 32 + 90
+    wanted = 72 + 16 + between + cells + 32 + 90
     assert params(hypermodel, edges((N, N, N, B, N, N))) == wanted
 
 
