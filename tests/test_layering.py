@@ -33,10 +33,11 @@ ARROWS = {
     "benchmarks": {
         *("__init__", "blas", "evolution", "execution", "hyperparameters"),
         *("installation", "models", "optuna", "oracles", "project"),
-        *("supernets", "testing", "training", "tuners"),
+        *("sklearn", "supernets", "testing", "training", "tuners"),
     },
     "blas": set(),
     "commands": {"optuna", "project", "reports"},
+    "devices": set(),
     "evolution": set(),
     "execution": set(),
     "fresh_thread": set(),
@@ -44,18 +45,21 @@ ARROWS = {
     "installation": set(),
     "models": {"fresh_thread", "hyperparameters"},
     "optuna": {"blas", "evolution", "project"},
-    "oracles": {"blas", "evolution", "hyperparameters", "models", "project"},
+    "oracles": {
+        *("blas", "devices", "evolution", "hyperparameters", "models"),
+        "project",
+    },
     "project": {"evolution", "installation"},
     "reports": {"__init__", "evolution", "project"},
     "sklearn": {
         *("evolution", "execution", "models", "oracles", "training", "tuners"),
     },
-    "supernets": {"evolution", "models", "project", "training"},
+    "supernets": {"devices", "evolution", "models", "project", "training"},
     "testing": {"evolution", "execution"},
     "training": {"fresh_thread", "project"},
     "tuners": {
-        *("evolution", "execution", "hyperparameters", "models", "oracles"),
-        *("project", "reports", "supernets", "training"),
+        *("devices", "evolution", "execution", "hyperparameters", "models"),
+        *("oracles", "project", "reports", "supernets", "training"),
     },
 }
 # Sections of CONTRIBUTING.md, and the most files that their first paragraph and

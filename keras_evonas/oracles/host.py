@@ -18,6 +18,7 @@ from typing import TypedDict
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas import devices
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.hyperparameters import SharedHyperParameters
 from keras_evonas.oracles import objectives
@@ -89,6 +90,7 @@ class MendedOracle(keras_tuner.Oracle):
         self.objective = objectives.strict(self.objective)
         objectives.check_lead(self.objective)
         self._lock = threading.RLock()
+        self._watch = devices.DistributionWatch()
         # Raised once the host has let go of its lock.
         self._failure: Exception | None = None
         self._births_saved = 0
@@ -108,6 +110,7 @@ class MendedOracle(keras_tuner.Oracle):
     def create_trial(self, tuner_id: str) -> Trial:
         """Creates a trial; see `keras_tuner.Oracle`."""
         with self._lock:
+            self._watch.look()
             is_new = tuner_id not in self.ongoing_trials
             is_retry = is_new and bool(self._retry_queue)
             trial = super().create_trial(tuner_id)
@@ -116,6 +119,7 @@ class MendedOracle(keras_tuner.Oracle):
                 _forget_run(trial)
             if trial.status == Status.STOPPED:
                 self._snapshot()
+                self._watch = devices.DistributionWatch()
             return trial
 
     def update_trial(

@@ -92,8 +92,9 @@ class ResumableOracle(MendedOracle):
 
         Raises:
             ValueError: If the space has no hyperparameters, if
-                `initial_population` lies outside of it, or if the project
-                folder belongs to another search.
+                `initial_population` lies outside of it, if the project folder
+                belongs to another search, or if the scope of a distribution
+                strategy is open.
         """
         with self._lock:
             self._leases.hear(tuner_id)

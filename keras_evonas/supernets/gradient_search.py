@@ -13,6 +13,7 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
+from keras_evonas import devices
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
@@ -143,8 +144,9 @@ class DifferentiableSearch:
                 all of `x`; score no network on it then.
 
         Raises:
-            ValueError: If the data are not arrays, if `epochs` is passed, or
-                if the folder holds another search.
+            ValueError: If the data are not arrays, if `epochs` is passed, if
+                the folder holds another search, or if the scope of a
+                distribution strategy is open.
         """
         if "epochs" in kwargs:
             raise ValueError(
@@ -152,6 +154,7 @@ class DifferentiableSearch:
                 f"{kwargs['epochs']!r} in `search`. Leave it out, and pass "
                 "`differentiable(epochs=...)` when the search is made."
             )
+        devices.check_reached()
         arguments = FitArguments.of(x, y, **kwargs)
         check_fit(arguments)
         feed = Halves.of(arguments, self.seed)
@@ -183,7 +186,7 @@ class DifferentiableSearch:
         say: Callable[[str], object],
     ) -> None:
         training = self.training
-        keras.backend.clear_session()
+        devices.clear_session()
         # Each stage has other first weights, whenever it is begun.
         rng = rng_at(self.seed, stage)
         keras.utils.set_random_seed(int(rng.integers(2**31)))

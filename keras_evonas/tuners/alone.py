@@ -19,6 +19,7 @@ import keras_tuner
 import tensorflow as tf
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas import devices
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.oracles import objectives
 from keras_evonas.project.curves import Curves
@@ -190,7 +191,7 @@ def _train(
     reports: bool,
 ) -> list[Outcome]:
     recorder, keeper = Recorder(), BestWeights(recipe.lead)
-    keras.backend.clear_session()
+    devices.clear_session()
     keras.utils.set_random_seed(execution.seed)
     model = recipe.builder.build_for(execution)
     returned = _fit(recipe, execution, model, [recorder, keeper])

@@ -2,8 +2,6 @@
 
 from typing import get_args
 
-import tensorflow as tf
-
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.execution import Executor
 from keras_evonas.execution import InProcess
@@ -88,20 +86,6 @@ def checked_hook(hook: TrialHook | None) -> TrialHook | None:
             f"Received: {hook!r} of type {type(hook).__name__}."
         )
     return hook
-
-
-def check_no_scope() -> None:
-    """Checks that no scope of a distribution strategy is open."""
-    if tf.distribute.has_strategy():
-        # Clearing Keras's session between networks drops the graph, and with
-        # it the scope; threads and processes that train are out of it anyway.
-        raise ValueError(
-            "`search`, `finalize` and `ablate` must not be called in the scope "
-            "of a distribution strategy, which does not reach all networks. "
-            f"Received: the scope of {tf.distribute.get_strategy()!r}. Call "
-            "them outside of it, and pass `distribution_strategy=` to the "
-            "tuner."
-        )
 
 
 def checked_folds(recipe: Recipe) -> int:

@@ -10,8 +10,10 @@ from typing import TypeAlias
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas import devices
 from keras_evonas.execution.crew import Crew
 from keras_evonas.execution.crew import Executor
+from keras_evonas.execution.crew import InProcess
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.files import write_bytes
 from keras_evonas.project.lock import how_to_resume
@@ -82,6 +84,8 @@ class SearchLoop:
         # keras-tuner collects garbage before it builds a network.
         alone = self.recipe.alone is not None
         spared = old_objects_spared if alone else contextlib.nullcontext
+        if not isinstance(self.executor, InProcess):
+            devices.warn_of_other_processes()
         with spared(), self.executor.crew(worker) as crew, self.heartbeat:
             name, slots = self.tuner.tuner_id, range(crew.slots)
             names = [f"{name}-worker{slot}" for slot in slots]

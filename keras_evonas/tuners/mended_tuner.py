@@ -21,6 +21,7 @@ import keras
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas import devices
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.explanation import explored
@@ -232,7 +233,7 @@ class MendedTuner(keras_tuner.Tuner):
             and self.oracle.get_trial(parent).hyperparameters,
         )
         self._execution += 1
-        keras.backend.clear_session()
+        devices.clear_session()
         keras.utils.set_random_seed(execution.seed)
         model = self._builder.build_for(execution)
         results = self.hypermodel.fit(
@@ -328,6 +329,8 @@ class MultiFidelityTuner(keras_tuner.Hyperband):
     ```
     """
 
+    _distribution: object | None = None
+
     def __init__(
         self,
         oracle: keras_tuner.Oracle,
@@ -339,7 +342,14 @@ class MultiFidelityTuner(keras_tuner.Hyperband):
             self, oracle=oracle, hypermodel=hypermodel, **kwargs
         )
 
+    def _try_build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        self._distribution = keras.distribution.distribution()
+        return super()._try_build(hp)
+
     def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        if self._distribution is not None:
+            # keras-tuner 1.4.8 has cleared the session in `_try_build`.
+            keras.distribution.set_distribution(self._distribution)
         model = super(keras_tuner.Hyperband, self)._build_hypermodel(hp)
         parent = hp.values.get(fidelity.CONTINUES)
         if parent is not None:

@@ -12,6 +12,7 @@ import keras_tuner
 from keras_tuner.engine import hyperparameters as hp_types
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas import devices
 from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.models.costs import HypermodelCosts
@@ -185,7 +186,7 @@ class OneShotTuner(EvoTuner):
         held_out, self._calibration = scoring_data(
             arguments, self.sharing.calibration
         )
-        keras.backend.clear_session()
+        devices.clear_session()
         keras.utils.set_random_seed(self._training_seed)
         self.supernet = Supernet(self._builder.build, held=self._plan.held)
         train(

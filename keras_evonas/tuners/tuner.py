@@ -7,6 +7,7 @@ from typing import Any
 
 import keras_tuner
 
+from keras_evonas import devices
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.execution import Executor
 from keras_evonas.oracles.checks import Initial
@@ -227,7 +228,7 @@ class EvoTuner(AfterSearch):
             self.on_search_end()
 
     def _recipe(self, *args: object, **kwargs: object) -> Recipe:
-        checks.check_no_scope()
+        devices.check_reached()
         own = overridden(type(self), alone.OWN_METHODS, MendedTuner)
         hooks = overridden(type(self), TunerHooks.HOOKS, MendedTuner)
         return Recipe(

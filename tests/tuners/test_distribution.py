@@ -1,9 +1,11 @@
 """Distribution strategies: as an argument, around `search`, and in `build`."""
 
 import keras
+import keras_tuner
 import pytest
 import tensorflow as tf
 
+from keras_evonas import EvoOracle
 from tests.tuners.own_methods import X
 from tests.tuners.own_methods import Y
 from tests.tuners.own_methods import build
@@ -66,3 +68,24 @@ def test_a_scope_inside_of_build_is_seen(tmp_path):
     assert found == [STRATEGY] * 3
     statuses = {trial.status for trial in tuner.oracle.trials.values()}
     assert statuses == {"COMPLETED"}
+
+
+def test_a_scope_around_a_tuner_of_the_host_is_refused(tmp_path):
+    oracle = EvoOracle("val_loss", max_trials=1, seed=0)
+    tuner = keras_tuner.Tuner(oracle, build, directory=tmp_path)
+    with (
+        STRATEGY.scope(),
+        pytest.raises(ValueError, match="`distribution_strategy=`"),
+    ):
+        tuner.search(**DATA)
+    assert not oracle.trials
+
+
+def test_a_distribution_of_keras_is_refused_on_tensorflow(tmp_path):
+    tuner = tuner_in(tmp_path / "p", max_trials=1)
+    keras.distribution.set_distribution(keras.distribution.DataParallel())
+    try:
+        with pytest.raises(ValueError, match=r"on TensorFlow.*DataParallel"):
+            tuner.search(**DATA)
+    finally:
+        keras.distribution.set_distribution(None)

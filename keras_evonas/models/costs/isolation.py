@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_evonas.fresh_thread import with_fresh_keras
+from keras_evonas.models.costs.pretrained import weights_left_out
 
 Result = TypeVar("Result")
 
@@ -17,10 +18,11 @@ def without_allocation(task: Callable[[], Result]) -> Result:
 
     It leaves no trace; see `isolated`. The task may build and compile models,
     but not run them, and what it returns must not hold tensors or layers.
+    Models load no weights there; see `weights_left_out`.
     """
 
     def run() -> Result:
-        with tf.Graph().as_default():
+        with tf.Graph().as_default(), weights_left_out():
             return task()
 
     return isolated(run)
