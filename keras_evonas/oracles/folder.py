@@ -5,6 +5,7 @@ that a program has registered with Keras. Here only hyperparameters and
 conditions are made of its files, so that opening a folder runs no code.
 """
 
+import json
 import os
 import pathlib
 import warnings
@@ -14,6 +15,8 @@ from typing import Any
 
 import keras_tuner
 
+from keras_evonas import hyperparameters as hp_lib
+from keras_evonas.hyperparameters import SharedHyperParameters
 from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
 from keras_evonas.project import files
@@ -30,6 +33,8 @@ _STATUSES = frozenset(
     value for name, value in vars(Status).items() if not name.startswith("_")
 )
 _ENDED = (Status.COMPLETED, Status.FAILED)
+# What stands before a space in the file of a trial, and cannot in a string.
+_BEFORE_SPACE = '"hyperparameters": {"space": '
 _NO_HYPERPARAMETERS = keras_tuner.HyperParameters().get_config()
 
 
@@ -51,6 +56,7 @@ class SearchFolder:
         self._has_searched = False
         # Damaged files, to be set aside.
         self._unusable: list[pathlib.Path] = []
+        self._spaces = Spaces()
 
     def take(self) -> bool:
         """Makes sure that no other search uses the folder.
@@ -150,7 +156,7 @@ class SearchFolder:
         if not path.exists():
             return None
         try:
-            return trial_from(path, trial_id)
+            return trial_from(path, trial_id, self._spaces)
         except ValueError as error:
             # A power cut leaves an empty file, for which the oracle did not
             # wait; see `MendedOracle._write_trial`.
@@ -221,14 +227,53 @@ def hyperparameters_from(
         ) from error
 
 
-def trial_from(path: pathlib.Path, trial_id: str) -> Trial:
+class Spaces:
+    """The search spaces that trials hold, each made of its text once.
+
+    keras-tuner 1.4.8 takes milliseconds to make one, and most trials of a
+    search have the same: they share it, as `SharedHyperParameters` do.
+    """
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._made: list[SharedHyperParameters] = []
+
+    def parse(self, text: str) -> object:
+        """Parses the file of a trial, with the number of its space instead."""
+        start = text.find(_BEFORE_SPACE) + len(_BEFORE_SPACE)
+        if start < len(_BEFORE_SPACE):
+            return json.loads(text)
+        known = (x for x in self._texts if text.startswith(x, start))
+        space = next(known, None)
+        if space is None:
+            config, end = json.JSONDecoder().raw_decode(text, start)
+            made = hyperparameters_from({"space": config, "values": {}})
+            space = text[start:end]
+            self._texts.append(space)
+            self._made.append(SharedHyperParameters(made))
+        number, rest = self._texts.index(space), text[start + len(space) :]
+        return json.loads(f"{text[:start]}{number}{rest}")
+
+    def hyperparameters_from(
+        self, config: Mapping[str, Any]
+    ) -> keras_tuner.HyperParameters:
+        """Makes hyperparameters from their configuration in a parsed file."""
+        number = config["space"]
+        if isinstance(number, int):
+            return hp_lib.with_values(self._made[number], config["values"])
+        return hyperparameters_from(config)
+
+
+def trial_from(path: pathlib.Path, trial_id: str, spaces: Spaces) -> Trial:
     """Reads `trial.json` at a path, which should be of this trial.
+
+    `spaces` are those of other trials.
 
     Raises:
         ValueError: If it is not the file of this trial.
     """
     try:
-        state = read_json(path)
+        state = read_json(path, parse=spaces.parse)
     except ValueError as error:
         raise ValueError(
             f"'{path}' must hold the state of trial '{trial_id}'. Received: "
@@ -237,7 +282,7 @@ def trial_from(path: pathlib.Path, trial_id: str) -> Trial:
     # `Trial.load` draws from Python's global generator.
     trial = Trial(hyperparameters=None, trial_id=trial_id)
     try:
-        hp = hyperparameters_from(dict(state["hyperparameters"]))
+        hp = spaces.hyperparameters_from(state["hyperparameters"])
         if state["trial_id"] != trial_id or state["status"] not in _STATUSES:
             raise ValueError(f"it is of trial {state['trial_id']!r}")
         # Reading hyperparameters is what takes long: once is enough.

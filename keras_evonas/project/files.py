@@ -11,6 +11,7 @@ import math
 import os
 import pathlib
 import shutil
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -149,15 +150,23 @@ def check_room(path: str | os.PathLike[str], size: int) -> None:
                 os.unlink(trial)
 
 
-def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_json(
+    path: str | os.PathLike[str],
+    *,
+    parse: Callable[[str], object] = json.loads,
+) -> dict[str, Any]:
     """Reads a JSON object.
+
+    Args:
+        path: The file.
+        parse: Makes an object of its text. Defaults to `json.loads`.
 
     Raises:
         ValueError: If the file is missing or holds something else.
     """
     try:
         with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+            content = parse(file.read())
     except _UNREADABLE as error:
         raise ValueError(
             f"'{path}' must hold a JSON object. Received: {error!r}. The file "

@@ -123,6 +123,27 @@ def test_a_retried_trial_starts_clean(tmp_path: pathlib.Path) -> None:
     assert (again.score, again.message) == (1.0, None)
 
 
+def test_trials_have_their_own_spaces_and_values_again(
+    tmp_path: pathlib.Path,
+) -> None:
+    search = Search(tmp_path / "search", failing=True, growing=True).finish()
+    again = search.cut().oracle
+    again.reload()
+    sizes = set()
+    for trial_id, before in search.oracle.trials.items():
+        trial = again.trials[trial_id]
+        known, hp = before.hyperparameters, trial.hyperparameters
+        assert trial.get_state() == before.get_state()
+        assert list(map(repr, hp.space)) == list(map(repr, known.space))
+        sizes.add(len(hp.space))
+    assert len(sizes) > 1  # Some were born before the space grew.
+    best, other = again.get_best_trials(2)
+    best.hyperparameters.values["rate"] = None
+    best.hyperparameters.Boolean("new")
+    assert other.hyperparameters.values["rate"] is not None
+    assert "new" not in other.hyperparameters.values
+
+
 def test_elapsed_runs_and_results_survive(tmp_path: pathlib.Path) -> None:
     search = Search(tmp_path / "search", failing=True, growing=True).finish()
     again = search.cut().oracle
