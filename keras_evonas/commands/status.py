@@ -35,7 +35,7 @@ def _state(search: Search, holder: Holder | None, folder: str) -> str:
             began = datetime.datetime.fromtimestamp(holder.since)
             since = f" since {began:%Y-%m-%d %H:%M}"
         return f"Running in {holder}{since}."
-    ended = sum(t.completed or t.failed for t in search.trials)
+    ended = sum(t.completed or t.failed for t in search.recorded)
     if search.max_trials is not None and ended >= search.max_trials:
         return "Finished."
     command = f"python -m keras_evonas resume {shlex.quote(str(folder))}"

@@ -77,7 +77,7 @@ class OptunaMirror:
             search = load(folder)
         except (FileNotFoundError, ValueError):
             return  # The search has not begun.
-        if any(trial.status in _ENDED for trial in search.trials):
+        if any(trial.status in _ENDED for trial in search.recorded):
             self._write(search)
 
     def __call__(self, trial: "HostTrial") -> None:
@@ -177,7 +177,7 @@ def _study(
 def _add(study: optuna.Study, search: Search, known: Collection[object]) -> int:
     ended = [
         trial
-        for trial in search.trials
+        for trial in search.recorded
         if trial.status in _ENDED and trial.trial_id not in known
     ]
     ended.sort(key=lambda t: t.number if t.end is None else t.end)

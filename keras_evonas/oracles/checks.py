@@ -1,6 +1,5 @@
 """Checks arguments of the oracle; errors say how to mend them."""
 
-import math
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -21,31 +20,6 @@ from keras_evonas.project import spaces
 Initial: TypeAlias = (
     Mapping[str, Any] | keras_tuner.HyperParameters | Literal["default"]
 )
-
-
-def check_stops(
-    max_trials: int | None, max_seconds: float | None, patience: int | None
-) -> None:
-    """Checks that the search stops, raising a `ValueError` otherwise."""
-    if max_trials is not None:
-        check_positive_integer("max_trials", max_trials)
-    if patience is not None:
-        check_positive_integer("patience", patience)
-    if max_seconds is not None and not (
-        type(max_seconds) is not bool
-        and isinstance(max_seconds, int | float)
-        and 0 < max_seconds < math.inf
-    ):
-        raise ValueError(
-            "`max_seconds` must be a positive finite number or None. "
-            f"Received: max_seconds={max_seconds!r}."
-        )
-    if max_trials is None and max_seconds is None and patience is None:
-        raise ValueError(
-            "`max_trials` may be None only if something else stops the "
-            "search. Received: max_trials=None, max_seconds=None, "
-            "patience=None. Pass one of them."
-        )
 
 
 def check_failures(

@@ -30,6 +30,9 @@ class Events:
     Attributes:
         ranking: The completed trials in their order.
         since_best: Integer, how many trials have ended since the best one.
+        epochs: Integer, how many epochs all trials that ended have trained.
+        without_epochs: The first completed trial whose epochs are not known,
+            or `None`.
         trial_ids: The trials in the order of births.
     """
 
@@ -37,6 +40,8 @@ class Events:
         self.engine = engine
         self.ranking = Ranking()
         self.since_best = 0
+        self.epochs = 0
+        self.without_epochs: str | None = None
         self._record = record
         self.trial_ids: list[str] = []
         self._ended = 0
@@ -109,6 +114,9 @@ class Events:
         self.engine.record(individual)
 
     def _absorb(self, end: End) -> None:
+        self.epochs += end.epochs or 0
+        if end.status == "COMPLETED" and end.epochs is None:
+            self.without_epochs = self.without_epochs or end.trial_id
         if end.status == "INVALID":  # It is tried again.
             return
         losses = None if end.losses is None else tuple(end.losses)

@@ -14,16 +14,20 @@ those of another network are made; see `keras_evonas.models.inherit_weights`.
 """
 
 import dataclasses
+import pathlib
 import warnings
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 import keras_tuner
+from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.project.curves import epochs_in
+from keras_evonas.project.files import trial_folder
 
 PREFIX = "tuner/"
 INHERITS = f"{PREFIX}inherits"
@@ -112,6 +116,23 @@ def values_of(
         if inheritance.epochs is not None:
             values[EPOCHS], values[INITIAL_EPOCH] = inheritance.epochs, 0
     return values
+
+
+def planned_epochs(values: Mapping[str, Any]) -> int | None:
+    """Returns how many epochs the values of a trial ask for, if they do."""
+    if EPOCHS not in values:
+        return None
+    return int(values[EPOCHS]) - int(values.get(INITIAL_EPOCH) or 0)
+
+
+def epochs_of(trial: trial_lib.Trial, folder: pathlib.Path) -> int | None:
+    """Returns how many epochs a trial was trained, `None` if unknown.
+
+    That is what its learning curves in the project folder tell, or else what
+    its values ask for.
+    """
+    found = epochs_in(trial_folder(folder, trial.trial_id))
+    return found or planned_epochs(trial.hyperparameters.values)
 
 
 def without_training_values(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.oracles import checks
 from keras_evonas.oracles import fidelity
 from keras_evonas.oracles import objectives
+from keras_evonas.oracles import stops
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.constraints import checked_constraints
 from keras_evonas.oracles.host import Status
@@ -50,7 +51,7 @@ class EvoOracle(ResumableOracle):
             `"training_bytes"`, `"depth"`; and with `EvoTuner`
             `"train_seconds"` and `"latency_ms"`.
         max_trials: Integer, the total number of trials to test at most, or
-            `None` to stop by `max_seconds` or `patience` alone. Raising it
+            `None` to stop by one of the other limits alone. Raising it
             continues a finished search.
         strategy: What to try next, for example `genetic_algorithm()` or
             `random_search()` of `keras_evonas.evolution`. Defaults to `None`:
@@ -88,6 +89,10 @@ class EvoOracle(ResumableOracle):
         max_seconds: Number, no trial starts after the search has taken so
             many seconds, those before an interruption included. Defaults to
             `None`, no limit.
+        max_total_epochs: Integer, no trial starts once the networks of the
+            search have been trained for so many epochs together; those of
+            trials that are being trained count as far as the strategy says
+            how long they are. Defaults to `None`, no limit.
         patience: Integer, the search stops after so many trials in a row
             without a better one. Defaults to `None`, no limit.
         hyperparameters: Optional `HyperParameters` instance, to override or
@@ -135,6 +140,7 @@ class EvoOracle(ResumableOracle):
         inherit_weights: bool = False,
         inherited_epochs: int | None = None,
         max_seconds: float | None = None,
+        max_total_epochs: int | None = None,
         patience: int | None = None,
         hyperparameters: keras_tuner.HyperParameters | None = None,
         allow_new_entries: bool = True,
@@ -143,7 +149,7 @@ class EvoOracle(ResumableOracle):
         max_retries_per_trial: int = 0,
         max_consecutive_failed_trials: int = 3,
     ) -> None:
-        checks.check_stops(max_trials, max_seconds, patience)
+        stops.check_stops(max_trials, max_seconds, patience, max_total_epochs)
         checks.check_failures(
             max_retries_per_trial, max_consecutive_failed_trials
         )
@@ -168,24 +174,25 @@ class EvoOracle(ResumableOracle):
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
         self.max_seconds = max_seconds
+        self.max_total_epochs = max_total_epochs
         self.patience = patience
 
     # Proposals.
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Proposes the values of the next trial; see `keras_tuner.Oracle`."""
-        self.stop_reason = self._limit_reached()
         individual = None
-        if self.stop_reason is None:
-            if self.start_order and not self.hyperparameters.space:
-                # The first trial is still to ask for hyperparameters.
-                return {"status": Status.IDLE}
-            try:
+        try:
+            self.stop_reason = self._limit_reached()
+            if self.stop_reason is None:
+                if self.start_order and not self.hyperparameters.space:
+                    # The first trial is still to ask for hyperparameters.
+                    return {"status": Status.IDLE}
                 with one_blas_thread():
                     individual = self.engine.ask()
-            except Exception as error:
-                # Raised by `create_trial`, without the host's lock.
-                self._failure, self.stop_reason = error, f"{error!r}"
+        except Exception as error:
+            # Raised by `create_trial`, without the host's lock.
+            self._failure, self.stop_reason = error, f"{error!r}"
         if individual is not None:
             if self.verbose and individual.operator == CROWDED:
                 print(
@@ -201,12 +208,14 @@ class EvoOracle(ResumableOracle):
         return {"status": Status.STOPPED}
 
     def _limit_reached(self) -> str | None:
-        history = self._history
-        if self.max_seconds is not None and history.elapsed >= self.max_seconds:
-            return f"max_seconds={self.max_seconds} have passed"
-        if self.patience is not None and history.since_best >= self.patience:
-            return f"no better trial in the last patience={self.patience}"
-        return None
+        pending = self.engine.history.pending.values()
+        return stops.limit_reached(
+            self._history,
+            map(self._values_of, pending),
+            max_seconds=self.max_seconds,
+            patience=self.patience,
+            max_total_epochs=self.max_total_epochs,
+        )
 
     def _exhausted(self) -> str:
         """Returns why there is no further candidate."""

@@ -200,6 +200,7 @@ class ResumableOracle(MendedOracle):
                 losses=None if losses is None else list(losses),
                 violation=violation,
                 worker=self.holder_of(trial.trial_id),
+                epochs=fidelity.epochs_of(trial, self._folder.path),
                 **self._definitions.news(),
             )
         )

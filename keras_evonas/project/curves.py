@@ -72,6 +72,18 @@ def read_curves(folder: str | pathlib.Path) -> list[dict[str, Curve]]:
     return parse(read_json(path), str(path)) if path.exists() else []
 
 
+def epochs_in(folder: str | pathlib.Path) -> int | None:
+    """Returns the epochs of all executions of a trial, `None` if unknown."""
+    try:
+        executions = read_curves(folder)
+    except ValueError:  # `load` notes that it is damaged.
+        return None
+    epochs = [
+        {e for curve in one.values() for e, _ in curve} for one in executions
+    ]
+    return sum(map(len, epochs)) or None
+
+
 def read_histories(folder: str | pathlib.Path) -> list[dict[str, list[Value]]]:
     """Reads the values alone, without their epochs; see `read_curves`."""
     return [history_of(curves) for curves in read_curves(folder)]

@@ -26,6 +26,7 @@ from keras_evonas.project.files import parsed
 from keras_evonas.project.files import trial_files
 from keras_evonas.project.files import trial_folder
 from keras_evonas.project.journal import JOURNAL_NAME
+from keras_evonas.project.networks import networks_of
 from keras_evonas.project.objectives import Objective
 from keras_evonas.project.record import SearchRecord
 from keras_evonas.project.search import Search
@@ -89,7 +90,8 @@ def load(
     return Search(
         folder=folder,
         objectives=objectives,
-        trials=tuple(trials),
+        trials=networks_of(trials),
+        recorded=tuple(trials),
         space=space,
         seed=terms.get("seed", oracle.get("seed")),
         strategy=terms.get("strategy"),

@@ -86,6 +86,7 @@ class End:
         violation: Float, how far it was outside of the constraints that only
             training tells.
         worker: String, the tuner or worker that ran it, if known.
+        epochs: Integer, how many epochs its networks trained, if known.
         varying: Names of hyperparameters whose definitions depend on others,
             as this run was the first to show.
         unexplained: Names of hyperparameters whose definitions were not the
@@ -102,6 +103,7 @@ class End:
     losses: list[float] | None = None
     violation: float = 0.0
     worker: str | None = None
+    epochs: int | None = None
     varying: list[str] = dataclasses.field(default_factory=list)
     unexplained: list[str] = dataclasses.field(default_factory=list)
 
@@ -143,8 +145,8 @@ class SearchRecord(Journal):
     def end(self, end: End) -> None:
         """Writes the end of a run."""
         fields = dataclasses.asdict(end)
-        for name in ("varying", "unexplained"):
-            if not fields[name]:  # Nearly always; earlier versions lack it.
+        for name in ("epochs", "varying", "unexplained"):
+            if not fields[name]:  # Earlier versions lack it.
                 del fields[name]
         self.append("end", fields)
 
@@ -297,6 +299,7 @@ _END: Mapping[str, _Check] = {
     "losses": _or_none(_list_of(_number)),
     "violation": _number,
     "worker": _or_none(_text),
+    "epochs": _or_none(_natural),
     "varying": _list_of(_text),
     "unexplained": _list_of(_text),
 }

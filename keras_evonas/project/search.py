@@ -75,7 +75,8 @@ class Search:
     Args:
         folder: The project folder.
         objectives: Its objectives; empty if the folder does not name them.
-        trials: All trials, in the order in which they began.
+        trials: All networks, in the order in which they began. A network whose
+            training was continued is there once; see `project.networks`.
         space: The search space, `None` if it was not saved.
         seed: The seed of the search.
         strategy: How networks were proposed.
@@ -85,6 +86,8 @@ class Search:
         finalists: The networks that were judged again, best first.
         ablation: What the genes of a network are worth, if it was measured.
         notes: Remarks about data that is missing or damaged.
+        recorded: All trials as they were recorded: a training that went on is
+            another one. Defaults to `trials`.
     """
 
     folder: pathlib.Path
@@ -99,6 +102,11 @@ class Search:
     finalists: tuple[Finalist, ...] = ()
     ablation: AblationResult | None = None
     notes: tuple[str, ...] = ()
+    recorded: tuple[Trial, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.recorded:
+            object.__setattr__(self, "recorded", self.trials)
 
     @property
     def name(self) -> str:
@@ -107,25 +115,31 @@ class Search:
 
     @property
     def completed(self) -> tuple[Trial, ...]:
-        """The trials that have a score."""
+        """The networks that have a score."""
         return tuple(trial for trial in self.trials if trial.completed)
 
     @property
     def failures(self) -> tuple[Trial, ...]:
         """The trials that failed."""
-        return tuple(trial for trial in self.trials if trial.failed)
+        return tuple(trial for trial in self.recorded if trial.failed)
 
     @property
     def unfinished(self) -> tuple[Trial, ...]:
         """The trials that are running, interrupted, or to be tried again."""
         ended = ("COMPLETED", "FAILED")
-        return tuple(t for t in self.trials if t.status not in ended)
+        return tuple(t for t in self.recorded if t.status not in ended)
 
     @property
     def elapsed(self) -> float | None:
         """Seconds that the search took up to the last recorded end."""
-        ends = [t.ended for t in self.trials if t.ended is not None]
+        ends = [t.ended for t in self.recorded if t.ended is not None]
         return max(ends, default=None)
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs that all trainings had together, if any are known."""
+        known = [t.epochs for t in self.recorded if t.epochs is not None]
+        return sum(known) if known else None
 
     @functools.cached_property
     def _ranking(self) -> Ranking:
@@ -144,11 +158,7 @@ class Search:
 
     @functools.cached_property
     def ranking(self) -> tuple[Trial, ...]:
-        """The completed trials, best first; see `project.ranking`.
-
-        Of the trials of one network only the one that was trained for longest
-        is among them.
-        """
+        """The completed networks, best first; see `project.ranking`."""
         return tuple(map(self.trial, self._ranking.best()))
 
     @property
@@ -162,21 +172,25 @@ class Search:
         return tuple(map(self.trial, self._ranking.front()))
 
     def trial(self, trial_id: str) -> Trial:
-        """Returns a trial by its identifier.
+        """Returns a network by the identifier of any of its trials.
 
         Raises:
             KeyError: If there is no such trial.
         """
         if trial_id not in self._by_id:
             raise KeyError(
-                f"`trial_id` must be one of the search's {len(self.trials)} "
+                f"`trial_id` must be one of the search's {len(self.recorded)} "
                 f"trials. Received: trial_id={trial_id!r}."
             )
         return self._by_id[trial_id]
 
     @functools.cached_property
     def _by_id(self) -> dict[str, Trial]:
-        return {trial.trial_id: trial for trial in self.trials}
+        return {
+            trial_id: trial
+            for trial in self.trials
+            for trial_id in (trial.trial_id, *trial.trainings)
+        }
 
     def losses(self, trial: Trial) -> tuple[float, ...]:
         """A completed trial's losses, one an objective, lower is better."""
@@ -186,7 +200,8 @@ class Search:
     def parents(self, trial: Trial) -> tuple[Trial, ...]:
         """The parents of a trial that the folder knows."""
         known = self._by_id
-        return tuple(known[name] for name in trial.parents if name in known)
+        found = [known[name] for name in trial.parents if name in known]
+        return tuple({one.trial_id: one for one in found}.values())
 
     def lineage(self, trial_id: str) -> tuple[Trial, ...]:
         """Returns a trial and all its ancestors, the oldest first.
@@ -204,7 +219,7 @@ class Search:
         return tuple(sorted(found.values(), key=lambda one: one.number))
 
     def to_dataframe(self) -> "pandas.DataFrame":
-        """Returns a `pandas.DataFrame` with one row a trial.
+        """Returns a `pandas.DataFrame` with one row a network.
 
         Columns: `trial_id`, `status`, `rank` (1 is the best, missing where
         `ranking` has no place for it), the score of each objective, then
@@ -267,12 +282,16 @@ class Search:
 
     def headline(self) -> str:
         """Writes in one line how many trials there are and how they stand."""
-        parts = [wording.plural(len(self.trials), "trial")]
+        parts = [wording.plural(len(self.recorded), "trial")]
+        if len(self.trials) < len(self.recorded):
+            parts[0] += f" of {wording.plural(len(self.trials), 'network')}"
         parts.append(f"{len(self.completed)} completed")
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
         if self.unfinished:
             parts.append(f"{len(self.unfinished)} running or interrupted")
+        if self.epochs is not None:
+            parts.append(wording.plural(self.epochs, "epoch"))
         if self.elapsed is not None:
             parts.append(wording.duration(self.elapsed))
         return ", ".join(parts) + "."

@@ -31,7 +31,7 @@ class Trial:
         costs: What the network costs, such as its parameters.
         violation: By how much it breaks the constraints, 0 if it keeps them.
         best_epoch: The epoch of the score, counted from 1.
-        epochs: How many epochs were run.
+        epochs: How many epochs were run, those of all its trainings.
         seconds: How long its training took.
         ended: Seconds from the beginning of the search to its end.
         message: Why it failed.
@@ -42,6 +42,8 @@ class Trial:
         parents: Identifiers of its parents.
         operator: What made it, such as `"block+step"`.
         curves: Metrics by epoch.
+        trainings: The trials of which a network's training consists, the first
+            one first, if it was continued.
     """
 
     trial_id: str
@@ -64,6 +66,7 @@ class Trial:
     parents: tuple[str, ...] = ()
     operator: str | None = None
     curves: Mapping[str, Curve] = dataclasses.field(default_factory=dict)
+    trainings: tuple[str, ...] = ()
 
     @property
     def completed(self) -> bool:
@@ -134,7 +137,8 @@ def make(
         costs=costs,
         violation=_number(state.get("violation")),
         best_epoch=best_step + 1 if isinstance(best_step, int) else None,
-        epochs=len({e for curve in found.values() for e, _ in curve}) or None,
+        epochs=len({e for curve in found.values() for e, _ in curve})
+        or recorded.end.get("epochs"),
         seconds=seconds,
         ended=_number(state.get("elapsed")),
         message=state.get("message"),

@@ -30,6 +30,7 @@ def trials_table(
 ) -> Markup:
     """Returns scores and genes of trials, and by which operator on demand."""
     rows: list[list[object]] = []
+    timed = any(trial.epochs is not None for trial in trials)
     for trial in trials:
         operator = wording.MISSING
         if search.evolved:
@@ -44,13 +45,18 @@ def trials_table(
             [
                 trial.trial_id,
                 *map(wording.number, trial.scores or ()),
+                *([_or_missing(trial.epochs)] if timed else []),
                 *([operator] if made else []),
                 tag("span", *parts, class_="genes"),
             ]
         )
     names = [objective.name for objective in search.objectives]
-    middle = ["What made it"] if made else []
+    middle = ["Epochs"] * timed + ["What made it"] * made
     return html.table(["Trial", *names, *middle, "Genes"], rows)
+
+
+def _or_missing(number: int | None) -> object:
+    return wording.MISSING if number is None else number
 
 
 def drawn(model: architecture.Architecture) -> Markup:

@@ -114,7 +114,12 @@ def tiles(search: Search, importance: Importance | None) -> Markup:
             for i, objective in enumerate(search.objectives[:2])
         ]
     planned = f" of {search.max_trials:,}" if search.max_trials else ""
-    found.append((f"{len(search.completed):,}{planned}", "trials done"))
+    done = sum(trial.completed for trial in search.recorded)
+    found.append((f"{done:,}{planned}", "trials done"))
+    if len(search.trials) < len(search.recorded):
+        found.append((f"{len(search.completed):,}", "networks"))
+    if search.epochs is not None:
+        found.append((f"{search.epochs:,}", "epochs"))
     if search.failures:
         found.append((f"{len(search.failures):,}", "failed"))
     if search.unfinished:

@@ -16,6 +16,7 @@ from keras_evonas.evolution import random_search
 from keras_evonas.evolution import successive_halving
 from keras_evonas.hyperparameters import to_space
 from keras_evonas.oracles import fidelity
+from keras_evonas.project.reading import load
 from tests.searches import Search
 from tests.searches import oracle_in
 from tests.searches import space
@@ -54,6 +55,29 @@ def test_a_trial_says_how_it_is_to_be_trained(tmp_path: pathlib.Path) -> None:
     assert lengths.count(1) >= 20
     assert lengths.count(3) >= 6
     assert lengths.count(9) >= 2
+
+
+@pytest.mark.parametrize(
+    "strategy", [RUNGS, freeze_thaw(max_epochs=9)], ids=["halving", "thawed"]
+)
+def test_a_limit_on_epochs_counts_what_rungs_ask_for(
+    tmp_path: pathlib.Path, strategy: Strategy
+) -> None:
+    terms = {"strategy": strategy, "max_trials": 200, "max_total_epochs": 40}
+    search = Search(tmp_path / "search", **terms).finish()
+    births = search.oracle.engine.history.ended
+    lengths = [(1, 2, 6)[one.rung] for one in births]
+    assert sum(lengths[:-1]) < 40 <= sum(lengths)
+    for cut in range(1, len(births), 7):
+        other = Search(tmp_path / f"cut{cut}", **terms)
+        for _ in range(2 * cut):
+            other.step()
+        ended = other.cut().finish().oracle.engine.history.ended
+        assert ended == births
+    networks = load(tmp_path / "search").trials
+    assert sum(one.epochs for one in networks) == sum(lengths)
+    assert len(networks) == sum(one.rung == 0 for one in births)
+    assert {one.epochs for one in networks} <= {1, 3, 9}
 
 
 def test_how_to_train_is_no_gene(tmp_path: pathlib.Path) -> None:

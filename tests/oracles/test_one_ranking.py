@@ -161,7 +161,7 @@ def test_histories_have_all_that_a_ranking_must_tell_apart(
         losses = [search.losses(trial) for trial in search.completed]
         seen |= {
             f"{len(search.objectives)} objectives",
-            *("promoted" for t in search.completed if t.continues),
+            *("promoted" for t in search.completed if t.trainings),
             *("violates" for t in search.completed if not t.feasible),
             *("failed" for _ in search.failures),
             *("running" for _ in search.unfinished),

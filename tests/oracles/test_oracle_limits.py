@@ -13,7 +13,10 @@ import pytest
 from keras_evonas import EvoOracle
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import random_search
+from keras_evonas.project.curves import curves_of
+from keras_evonas.project.curves import write_curves
 from keras_evonas.project.lock import LOCK_NAME
+from keras_evonas.project.reading import load
 from tests.searches import STRATEGIES
 from tests.searches import Search
 from tests.searches import loss_of
@@ -80,6 +83,54 @@ def test_max_seconds_survive_a_resume(
     oracle.end_trial(trial)
     assert oracle.create_trial("tuner0").status == "STOPPED"
     assert oracle.stop_reason == "max_seconds=100 have passed"
+
+
+def _in_full(oracle: EvoOracle, epochs: int | None, score: float = 1.0) -> Any:
+    """Runs a trial whose tuner writes its learning curves."""
+    trial = oracle.create_trial("tuner0")
+    if trial.status != "RUNNING":
+        return trial
+    oracle.update_trial(trial.trial_id, {"score": score})
+    if epochs is not None:
+        folder = pathlib.Path(oracle._project_dir) / f"trial_{trial.trial_id}"
+        folder.mkdir(exist_ok=True)
+        write_curves(folder, [curves_of({"score": [score] * epochs})] * 2)
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    return trial
+
+
+def test_epochs_end_a_search_and_survive_a_resume(
+    tmp_path: pathlib.Path,
+) -> None:
+    # Two executions each: 6 epochs, 2 of a training that stopped itself, 4 of
+    # one whose loss was never finite, and 6.
+    runs = [(3, 1.0), (1, 1.0), (2, math.nan), (3, 1.0)]
+    settings = {"max_trials": None, "max_total_epochs": 13}
+    for cut_every in (1, 2, 100):
+        folder = tmp_path / f"search{cut_every}"
+        for index, run in enumerate(runs):
+            if index % cut_every == 0:
+                oracle = oracle_in(folder, **settings)
+            _in_full(oracle, *run)
+        assert len(oracle.end_order) == 4
+        assert oracle.create_trial("tuner0").status == "STOPPED"
+        assert oracle.stop_reason == "max_total_epochs=13 are trained"
+        more = oracle_in(folder, **settings | {"max_total_epochs": 20})
+        assert more.create_trial("tuner0").status == "RUNNING"
+        assert load(folder).epochs == 9  # of one execution
+
+
+def test_a_limit_on_epochs_needs_somebody_who_counts_them(
+    tmp_path: pathlib.Path,
+) -> None:
+    settings = {"max_trials": None, "max_total_epochs": 13}
+    oracle = oracle_in(tmp_path / "search", **settings)
+    _in_full(oracle, 3)
+    _in_full(oracle, None)
+    for again in (oracle, oracle_in(tmp_path / "search", **settings)):
+        with pytest.raises(ValueError, match="none from trial '0001'"):
+            again.create_trial("tuner0")
 
 
 def test_patience_survives_a_resume(tmp_path: pathlib.Path) -> None:
@@ -220,6 +271,9 @@ def test_a_trial_is_tried_again_as_often_as_asked(
         ({"max_trials": 2.5}, ["`max_trials`", "2.5"]),
         ({"max_trials": True}, ["`max_trials`", "True"]),
         ({"patience": 0}, ["`patience`", "patience=0"]),
+        ({"max_total_epochs": 0}, ["`max_total_epochs`", "=0"]),
+        ({"max_total_epochs": 1.5}, ["`max_total_epochs`", "1.5"]),
+        ({"max_total_epochs": True}, ["`max_total_epochs`", "True"]),
         ({"max_seconds": 0}, ["`max_seconds`", "max_seconds=0"]),
         ({"max_seconds": "1h"}, ["`max_seconds`", "'1h'"]),
         ({"max_seconds": math.inf}, ["`max_seconds`", "inf"]),

@@ -102,5 +102,5 @@ def test_the_search_goes_on(name, folder):
         oracle.end_trial(trial)
     assert again[0] == cut.trial_id
     after = reports.load(folder)
-    assert len(after.trials) == before.max_trials
-    assert after.trials[: cut.number] == before.trials[: cut.number]
+    assert len(after.recorded) == before.max_trials
+    assert after.recorded[: cut.number] == before.recorded[: cut.number]
