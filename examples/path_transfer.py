@@ -11,7 +11,6 @@ python examples/path_transfer.py --epochs=20
 """
 
 import os
-import pathlib
 from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -23,14 +22,12 @@ import numpy as np
 from absl import app
 from absl import flags
 
+from keras_evonas import EvoOracle
+from keras_evonas import OneShotTuner
+from keras_evonas.evolution import random_search
 from keras_evonas.models import layer_choice
 from keras_evonas.supernets import FrozenPath
-from keras_evonas.supernets import Result
-from keras_evonas.supernets import Supernet
-from keras_evonas.supernets import TournamentPaths
 from keras_evonas.supernets import single_path
-from keras_evonas.supernets import train
-from keras_evonas.training import FitArguments
 
 L = keras.layers
 FLAGS = flags.FLAGS
@@ -66,56 +63,45 @@ def main(argv: Sequence[str]) -> None:
     """Learns both tasks, the second one with and without the frozen path."""
     del argv
     images = image_data.digits()
-    (x, y), (x_val, y_val) = (
-        (x, y.argmax(axis=1)) for x, y in (images.train, images.validation)
+    data = [(x, y.argmax(axis=1)) for x, y in (images.train, images.validation)]
+    low = [(x[y < 5], y[y < 5]) for x, y in data]
+    high = [(x[y >= 5], y[y >= 5] - 5) for x, y in data]
+    few = slice(FLAGS.examples)
+    high[0] = (high[0][0][few], high[0][1][few])
+
+    first = _searched("first", low)
+    best = first.oracle.get_best_trials()[0]
+    print(f"task 1, the winner: {best.hyperparameters.values}, {_loss(first)}")
+    frozen = FrozenPath(
+        values=best.hyperparameters.values, network=first.load_model(best)
     )
-    low = _arguments(x[y < 5], y[y < 5], x_val[y_val < 5], y_val[y_val < 5])
-    few = FLAGS.examples
-    high = _arguments(
-        x[y >= 5][:few],
-        y[y >= 5][:few] - 5,
-        x_val[y_val >= 5],
-        y_val[y_val >= 5] - 5,
+    second = _searched("second", high, frozen)
+    print(f"task 2 with the frozen path: {_loss(second)}")
+    print(f"task 2 from nothing: {_loss(_searched('alone', high))}")
+
+
+def _searched(
+    name: str,
+    data: Sequence[tuple[np.ndarray, np.ndarray]],
+    frozen: FrozenPath | None = None,
+) -> OneShotTuner:
+    """Trains a supernet by tournaments, and scores all of its networks."""
+    tuner = OneShotTuner(
+        EvoOracle("val_loss", 64, seed=FLAGS.seed, strategy=random_search()),
+        build_model,
+        sharing=single_path(FLAGS.epochs, sampler="tournaments"),
+        frozen=frozen,
+        directory=os.path.join(FLAGS.directory, "path_transfer"),
+        project_name=name,
+        verbose=0,
     )
-
-    first, best = _learned("first", low)
-    print(f"task 1, the winner: {first.values_of(best.path)}, {_loss(best)}")
-    values = first.values_of(best.path)
-    network = first.subnet(values)
-    frozen = FrozenPath(values=values, network=network)
-    _, best = _learned("second", high, frozen)
-    print(f"task 2 with the frozen path: {_loss(best)}")
-    _, best = _learned("alone", high)
-    print(f"task 2 from nothing: {_loss(best)}")
+    (x, y), validation = data
+    tuner.search(x, y, batch_size=16, validation_data=validation, verbose=0)
+    return tuner
 
 
-def _arguments(
-    x: np.ndarray, y: np.ndarray, x_val: np.ndarray, y_val: np.ndarray
-) -> FitArguments:
-    return FitArguments(x=x, y=y, batch_size=16, validation_data=(x_val, y_val))
-
-
-def _learned(
-    name: str, arguments: FitArguments, frozen: FrozenPath | None = None
-) -> tuple[Supernet, Result]:
-    """Trains a supernet; returns it and the winner of its last epoch."""
-    keras.utils.set_random_seed(FLAGS.seed)
-    supernet = Supernet(build_model, frozen=frozen)
-    sampler = TournamentPaths()
-    results = train(
-        supernet,
-        single_path(FLAGS.epochs, sampler=sampler),
-        arguments,
-        seed=FLAGS.seed,
-        folder=pathlib.Path(FLAGS.directory) / "path_transfer" / name,
-        say=lambda _: None,
-    )
-    last = results[-2 * sampler.tournaments :]
-    return supernet, min(last, key=lambda one: one.loss or float("inf"))
-
-
-def _loss(result: Result) -> str:
-    return f"validation loss {result.loss:.4f}"
+def _loss(tuner: OneShotTuner) -> str:
+    return f"validation loss {tuner.oracle.get_best_trials()[0].score:.4f}"
 
 
 if __name__ == "__main__":

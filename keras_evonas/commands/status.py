@@ -25,6 +25,9 @@ def status_of(folder: str) -> str:
     if search.best is not None:
         best = f"trial {search.best.trial_id}, {search.describe(search.best)}"
         lines.append(f"Best so far: {best}")
+    if search.option_weights is not None:
+        weights = "; ".join(search.option_weights.lines())
+        lines.append(f"Options that weigh most: {weights}")
     return "\n".join([*lines, *(f"Note: {note}" for note in search.notes)])
 
 
@@ -35,6 +38,11 @@ def _state(search: Search, holder: Holder | None, folder: str) -> str:
             began = datetime.datetime.fromtimestamp(holder.since)
             since = f" since {began:%Y-%m-%d %H:%M}"
         return f"Running in {holder}{since}."
+    weights = search.option_weights
+    if weights is not None and not search.trials:
+        if weights.ended:
+            return "Finished."
+        return "Running, or interrupted: call `search` again to go on."
     ended = sum(t.completed or t.failed for t in search.recorded)
     if search.max_trials is not None and ended >= search.max_trials:
         return "Finished."

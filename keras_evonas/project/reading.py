@@ -13,6 +13,7 @@ from typing import Any
 
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.project import curves as curves_lib
+from keras_evonas.project import option_weights
 from keras_evonas.project import retrained
 from keras_evonas.project import shared_weights
 from keras_evonas.project import spaces as space_lib
@@ -100,6 +101,7 @@ def load(
         evolved=bool(record.births),
         finalists=tuple(one for one in finalists if one.honest_scores),
         ablation=ablation_of(_json(folder / ABLATION_NAME, notes)),
+        option_weights=_option_weights(folder, notes),
         notes=tuple(notes),
     )
 
@@ -165,9 +167,9 @@ def _check(folder: pathlib.Path) -> None:
         hint = f"Did you mean {names}?"
     content = sorted(path.name for path in folder.iterdir())[:5]
     raise ValueError(
-        f"`folder` must hold a search: '{STATE_NAME}', '{JOURNAL_NAME}' or "
-        f"'trial_*/trial.json'. Received: '{folder}', which holds "
-        f"{content or 'nothing'}. {hint}"
+        f"`folder` must hold a search: '{STATE_NAME}', '{JOURNAL_NAME}', "
+        f"'trial_*/trial.json' or '{option_weights.FILE_NAME}'. Received: "
+        f"'{folder}', which holds {content or 'nothing'}. {hint}"
     )
 
 
@@ -177,6 +179,7 @@ def is_project(path: pathlib.Path) -> bool:
         (path / STATE_NAME).exists()
         or SearchRecord(path).exists()
         or any(trial_files(path))
+        or (path / option_weights.FILE_NAME).exists()
     )
 
 
@@ -189,6 +192,19 @@ def _record(folder: pathlib.Path, notes: list[str]) -> _Record:
             "were left out."
         )
     return _Record(entries)
+
+
+def _option_weights(
+    folder: pathlib.Path, notes: list[str]
+) -> option_weights.OptionWeights | None:
+    content = _json(folder / option_weights.FILE_NAME, notes)
+    try:
+        return option_weights.option_weights_of(content)
+    except (AttributeError, KeyError, TypeError) as error:
+        notes.append(
+            f"{option_weights.FILE_NAME} could not be understood: {error!r}"
+        )
+        return None
 
 
 def _json(

@@ -14,6 +14,7 @@ from keras_evonas.project import html
 from keras_evonas.project import wording
 from keras_evonas.project.ablation import AblationResult
 from keras_evonas.project.objectives import Objective as Objective
+from keras_evonas.project.option_weights import OptionWeights
 from keras_evonas.project.ranking import Ranking
 from keras_evonas.project.ranking import Standing
 from keras_evonas.project.trials import Trial as Trial
@@ -85,6 +86,8 @@ class Search:
         evolved: Whether parents and operators were recorded.
         finalists: The networks that were judged again, best first.
         ablation: What the genes of a network are worth, if it was measured.
+        option_weights: The weights of options of a search by gradients, if
+            the folder holds one.
         notes: Remarks about data that is missing or damaged.
         recorded: All trials as they were recorded: a training that went on is
             another one. Defaults to `trials`.
@@ -101,6 +104,7 @@ class Search:
     evolved: bool = False
     finalists: tuple[Finalist, ...] = ()
     ablation: AblationResult | None = None
+    option_weights: OptionWeights | None = None
     notes: tuple[str, ...] = ()
     recorded: tuple[Trial, ...] = ()
 
@@ -277,11 +281,16 @@ class Search:
         if self.failures:
             message = wording.gist(self.failures[-1].message, 200)
             lines.append(f"Last failure: {message}")
+        if self.option_weights is not None:
+            lines.append("Options that weigh most:")
+            lines += [f"  {line}" for line in self.option_weights.lines()]
         lines += [f"Note: {note}" for note in self.notes]
         return "\n".join(lines)
 
     def headline(self) -> str:
         """Writes in one line how many trials there are and how they stand."""
+        if self.option_weights is not None and not self.trials:
+            return self.option_weights.headline()
         parts = [wording.plural(len(self.recorded), "trial")]
         if len(self.trials) < len(self.recorded):
             parts[0] += f" of {wording.plural(len(self.trials), 'network')}"

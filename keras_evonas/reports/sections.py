@@ -18,6 +18,7 @@ from keras_evonas.reports import verdict
 from keras_evonas.reports.figures import ancestry
 from keras_evonas.reports.figures import costs
 from keras_evonas.reports.figures import genes
+from keras_evonas.reports.figures import options
 from keras_evonas.reports.figures import progress
 from keras_evonas.reports.figures.base import Figure
 from keras_evonas.reports.importance import Importance
@@ -73,6 +74,7 @@ class Report:
             self._family(),
             self._spread(),
             self._curves(),
+            self._options(),
             self._costs(),
             self._finalists(),
             self._ablation(),
@@ -239,6 +241,28 @@ class Report:
         if figure is None:
             return None
         return Section("curves", "How networks learned", "", [figure])
+
+    def _options(self) -> Section | None:
+        weights = self.search.option_weights
+        if weights is None:
+            return None
+        lead = (
+            "How much each option of a choice weighed after each epoch; a "
+            "dotted line is a skip. The layers were trained for the mixture of "
+            "all options, so a weight is a guess, and no score of a network."
+        )
+        if weights.skipped:
+            lead += (
+                f" In {len(weights.skipped)} of "
+                f"{wording.plural(len(weights.options), 'choice')} a skip "
+                "weighs most: such searches fall for skips the more, the "
+                "longer they train. See `warmup`, `skip_dropout` and "
+                "`max_skips` of `differentiable`."
+            )
+        if len(weights.options) > options.MOST_CHOICES:
+            lead += f" The first {options.MOST_CHOICES} choices are drawn."
+        content: list[Any] = [options.weights(weights)]
+        return Section("options", "How much options weigh", lead, content)
 
     def _costs(self) -> Section | None:
         search = self.search

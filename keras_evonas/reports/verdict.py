@@ -114,8 +114,12 @@ def tiles(search: Search, importance: Importance | None) -> Markup:
             for i, objective in enumerate(search.objectives[:2])
         ]
     planned = f" of {search.max_trials:,}" if search.max_trials else ""
-    done = sum(trial.completed for trial in search.recorded)
-    found.append((f"{done:,}{planned}", "trials done"))
+    weights = search.option_weights
+    if weights is not None:
+        found.append((f"{len(weights.epochs):,}", "epochs by gradients"))
+    if weights is None or search.trials:
+        done = sum(trial.completed for trial in search.recorded)
+        found.append((f"{done:,}{planned}", "trials done"))
     if len(search.trials) < len(search.recorded):
         found.append((f"{len(search.completed):,}", "networks"))
     if search.epochs is not None:
@@ -148,6 +152,13 @@ def _best_score(search: Search, index: int) -> float:
 
 
 def _nothing_yet(search: Search) -> str:
+    weights = search.option_weights
+    if not search.trials and weights is not None:
+        return (
+            f"{weights.headline()} It has no trials: no network was trained "
+            "by itself, so that none has a score. Begin an ordinary search "
+            "with `likeliest`."
+        )
     if not search.trials:
         return "The search has begun, but no trial has been recorded yet."
     if search.failures and not search.unfinished:

@@ -53,7 +53,9 @@ class DifferentiableSearch:
     together, but for binary gates.
 
     It is written to `directory/project_name` after each epoch. A search that
-    was killed goes on from there, to the same end.
+    was killed goes on from there, to the same end. `python -m keras_evonas
+    report FOLDER` draws the weights of options over the epochs, and `status`
+    names those that weigh most.
 
     Args:
         hypermodel: A `keras_tuner.HyperModel`, or a function that takes
@@ -170,6 +172,7 @@ class DifferentiableSearch:
         done = state.epochs_done()
         self._history.cut(done)
         self._history.seed = self.seed
+        self._history.planned = self._planned
         say = print if "verbose" not in kwargs or kwargs["verbose"] else str
         for stage in range(self.training.stages):
             if done < (stage + 1) * self.training.epochs:
@@ -280,7 +283,7 @@ class DifferentiableSearch:
             ValueError: If `search` has not come to its end.
         """
         check_positive_integer("count", count)
-        expected = self.training.epochs * self.training.stages
+        expected = self._planned
         if len(self._history.epochs) < expected:
             raise ValueError(
                 "`search` must have come to its end. Received: a search of "
@@ -300,6 +303,11 @@ class DifferentiableSearch:
             if len(found) == count:
                 break
         return found
+
+    @property
+    def _planned(self) -> int:
+        """The epochs of all stages."""
+        return self.training.epochs * self.training.stages
 
     def _named(
         self, row: Mapping[str, Sequence[float]]

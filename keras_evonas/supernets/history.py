@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
+from keras_evonas.project.option_weights import FILE_NAME
 from keras_evonas.supernets.sharing import SharedGene
 from keras_evonas.supernets.stages import Places
 
-_HISTORY = "architecture.json"
 Row = dict[str, list[float]]
 
 
@@ -23,16 +23,18 @@ class History:
         epochs: List of the probabilities of each gene's values.
         skips: The places of the values that are skips, by gene.
         seed: Integer, the seed of the search, `None` before it begins.
+        planned: Integer, the epochs of the whole search.
     """
 
     def __init__(
         self, folder: pathlib.Path, genes: Sequence[SharedGene]
     ) -> None:
-        self._path = folder / _HISTORY
+        self._path = folder / FILE_NAME
         self._genes = genes
         self.epochs: list[Row] = []
         self.skips: Places = {}
         self.seed: int | None = None
+        self.planned: int | None = None
 
     @classmethod
     def read(
@@ -67,6 +69,7 @@ class History:
             "seed": self.seed,
             "genes": self._values(),
             "skips": self.skips,
+            "planned": self.planned,
             "epochs": self.epochs,
         }
         write_json(self._path, content)

@@ -97,6 +97,7 @@ class Supernet(keras.Model):
             one for one in self._flatten_layers() if isinstance(one, MixedLayer)
         ]
         self.built = True
+        self._frozen = None if frozen is None else frozen.fingerprint
         if frozen is not None:
             path = self.path_of(frozen.values)
             freeze(self.network, self.index_of(path), frozen)
@@ -310,11 +311,13 @@ class Supernet(keras.Model):
     @property
     def fingerprint(self) -> str:
         """Tells this supernet from others: its genes, held values, shapes."""
-        content = {
+        content: dict[str, object] = {
             "genes": [[gene.name, list(gene.values)] for gene in self.genes],
             "held": self.held,
             "shapes": [list(w.shape) for w in self.weights],
         }
+        if self._frozen is not None:
+            content["frozen"] = self._frozen
         text = json.dumps(content, sort_keys=True, default=repr)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

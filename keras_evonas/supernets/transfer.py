@@ -1,6 +1,7 @@
 """Transfer: the path of one task, frozen in the supernet of another."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 
 import keras
@@ -37,6 +38,14 @@ class FrozenPath:
 
     values: Values
     network: keras.Model
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells this path from others, by its weights."""
+        digest = hashlib.sha256()
+        for weight in self.network.get_weights():
+            digest.update(weight.tobytes())
+        return digest.hexdigest()[:16]
 
 
 def freeze(

@@ -29,6 +29,7 @@ from keras_evonas.supernets.single_path import SinglePath
 from keras_evonas.supernets.single_path import single_path
 from keras_evonas.supernets.single_path import train
 from keras_evonas.supernets.supernet import Supernet
+from keras_evonas.supernets.transfer import FrozenPath
 from keras_evonas.training import FitArguments
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.tuners import alone
@@ -66,6 +67,10 @@ class OneShotTuner(EvoTuner):
             to `single_path()`.
         held: Mapping from names of hyperparameters that are not shared to the
             values that they are held at. Defaults to their defaults.
+        frozen: A `FrozenPath` of keras_evonas.supernets: the path that won
+            another task, whose layers are kept as they are (PathNet). What
+            `finalize` trains from scratch does not have them; `load_model`
+            and `get_best_models` do. Defaults to `None`.
         on_trial_end: As for `EvoTuner`, and so are `seed` and `verbose`.
         seed: See `on_trial_end`.
         verbose: See `on_trial_end`.
@@ -98,6 +103,7 @@ class OneShotTuner(EvoTuner):
         *,
         sharing: SinglePath | None = None,
         held: Mapping[str, Any] | None = None,
+        frozen: FrozenPath | None = None,
         on_trial_end: TrialHook | None = None,
         seed: int | None = None,
         verbose: int | None = None,
@@ -110,8 +116,9 @@ class OneShotTuner(EvoTuner):
         overwrite: bool = False,
         **others: object,
     ) -> None:
-        _check(oracle, hypermodel, sharing, others)
+        _check(oracle, hypermodel, sharing, frozen, others)
         self.sharing = sharing or single_path()
+        self._frozen = frozen
         self._plan: Plan = plan(hypermodel, held)
         self.supernet: Supernet | None = None
         self._scorer: Scorer | None = None
@@ -188,7 +195,9 @@ class OneShotTuner(EvoTuner):
         )
         devices.clear_session()
         keras.utils.set_random_seed(self._training_seed)
-        self.supernet = Supernet(self._builder.build, held=self._plan.held)
+        self.supernet = Supernet(
+            self._builder.build, held=self._plan.held, frozen=self._frozen
+        )
         train(
             self.supernet,
             self.sharing,
@@ -296,6 +305,7 @@ def _check(
     oracle: keras_tuner.Oracle,
     hypermodel: object,
     sharing: object,
+    frozen: object,
     others: Mapping[str, object],
 ) -> None:
     if hypermodel is None:
@@ -309,6 +319,12 @@ def _check(
             "`sharing` must be made by `single_path(...)` of "
             f"keras_evonas.supernets. Received: sharing={sharing!r} of type "
             f"{type(sharing).__name__}."
+        )
+    if frozen is not None and not isinstance(frozen, FrozenPath):
+        raise TypeError(
+            "`frozen` must be a `FrozenPath` of keras_evonas.supernets. "
+            f"Received: frozen={frozen!r} of type {type(frozen).__name__}. "
+            "Pass `FrozenPath(values=..., network=...)`."
         )
     if others:
         raise TypeError(

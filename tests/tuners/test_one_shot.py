@@ -20,6 +20,7 @@ from keras_evonas.evolution import random_search
 from keras_evonas.evolution import successive_halving
 from keras_evonas.execution import Processes
 from keras_evonas.models.costs import HypermodelCosts
+from keras_evonas.supernets import FrozenPath
 from keras_evonas.supernets import single_path
 from tests.supernets.spaces import X_VAL
 from tests.supernets.spaces import Y_VAL
@@ -169,6 +170,29 @@ def test_a_second_search_reads_the_supernet_of_the_first(
     assert len(tuner.oracle.trials) == 3
 
 
+def test_the_path_of_one_task_does_not_move_in_another(searched, tmp_path):
+    _, tuner, _ = searched
+    best = tuner.oracle.get_best_trials(1)[0]
+    values = best.hyperparameters.values
+    network = tuner.load_model(best)
+    frozen = FrozenPath(values=values, network=network)
+    expected = network.get_weights()
+    second = tuner_in(tmp_path, max_trials=3, frozen=frozen)
+    second.search(X, (Y + 1) % 3, **FIT)
+    path = second.supernet.path_of(values)
+    found = [w.numpy() for w in second.supernet.weights_on(path)]
+    for value, own in zip(found[:-2], expected[:-2], strict=True):
+        assert (value == own).all()
+    assert (found[-2] != expected[-2]).any()  # The head is new.
+    for trial in second.oracle.trials.values():
+        cut = second.load_model(trial).evaluate(X_VAL, Y_VAL, verbose=0)
+        assert cut[1] == pytest.approx(trial.score, abs=1e-6)
+    # Without the path, or with another one, its supernet is another.
+    third = tuner_in(tmp_path, max_trials=4)
+    with pytest.raises(ValueError, match="holds another supernet"):
+        third.search(X, (Y + 1) % 3, **FIT)
+
+
 def _search_in(folder):
     tuner_in(folder, branched, sharing=single_path(4)).search(X, Y, **FIT)
 
@@ -206,6 +230,7 @@ BAD_TUNERS = {
     "executor": ({"executor": Processes(workers=2)}, TypeError, "'executor'"),
     "cv": ({"cv": 3}, TypeError, "takes no 'cv'.*EvoTuner"),
     "sharing": ({"sharing": "uniform"}, TypeError, "made by `single_path"),
+    "frozen": ({"frozen": {"kind": "a"}}, TypeError, "`frozen`.*FrozenPath"),
     "rungs": (
         {
             "oracle": EvoOracle(
