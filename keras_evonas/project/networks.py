@@ -7,9 +7,12 @@ each network once, with all the epochs that it had.
 import collections
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeVar
 
 from keras_evonas.project.trials import Curve
 from keras_evonas.project.trials import Trial
+
+_Number = TypeVar("_Number", int, float)
 
 
 def networks_of(trainings: Sequence[Trial]) -> tuple[Trial, ...]:
@@ -54,9 +57,9 @@ def _network(trainings: Sequence[Trial], number: int) -> Trial:
     )
 
 
-def _sum(numbers: Sequence[int | float | None]) -> "int | float | None":
+def _sum(numbers: Sequence[_Number | None]) -> _Number | None:
     known = [number for number in numbers if number is not None]
-    return sum(known) if known else None
+    return sum(known[1:], start=known[0]) if known else None
 
 
 def _joined(trainings: Sequence[Trial]) -> dict[str, Curve]:
