@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from keras_evonas.models import CellNetwork
 
 _BATCH = 50
+# The highest learning rate. With 0.05 scores tell less.
+_RATE = 0.2
 _SHORTLIST = 12
 # Images that cells are scored on.
 _HELD_OUT = 2000
@@ -264,7 +266,11 @@ def _trained(parts: Parts, name: str, seed: int) -> Callable[[Genome], float]:
     supernet = Supernet(hypermodel)
     sharing = single_path(epochs, sampler=name)
     arguments = FitArguments(
-        x=x, y=y, batch_size=_BATCH, validation_data=parts.validation
+        x=x,
+        y=y,
+        batch_size=_BATCH,
+        validation_data=parts.validation,
+        validation_batch_size=_HELD_OUT // 4,
     )
     with tempfile.TemporaryDirectory() as folder:
         train(
@@ -293,7 +299,12 @@ def _hypermodel(parts: Parts, steps: int) -> "CellNetwork":
 
     def optimizer(hp: object) -> keras.Optimizer:
         del hp
-        rate = keras.optimizers.schedules.CosineDecay(0.05, steps)
+        rate = keras.optimizers.schedules.CosineDecay(
+            _RATE / 20,
+            steps - steps // 20,
+            warmup_target=_RATE,
+            warmup_steps=steps // 20,
+        )
         return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
 
     return CellNetwork(
