@@ -9,6 +9,7 @@ from absl import flags
 # Each module defines flags, absl's or in `FLAGS` of its own, and `main(argv)`.
 _MODULE_OF = {
     "curves": "curves",
+    "estimators": "estimators",
     "inheritance": "weight_inheritance",
     "live": "live",
     "memory": "memory_estimates",

@@ -42,7 +42,9 @@ class Ray(Executor):
         address: String, the address of a cluster, such as
             `"10.0.0.1:6379"` or `"ray://10.0.0.1:10001"`. Defaults to
             `None`: a new session on this machine. A session that the program
-            has begun with `ray.init` is used, whatever the address.
+            has begun with `ray.init` is used, whatever the address. The
+            token of a cluster is read from `RAY_AUTH_TOKEN`, see
+            [devices](../devices.md).
         timeout: Number, how many seconds to wait for the cluster to answer,
             and for room for a worker as long as there is none. Defaults to
             60.
@@ -101,7 +103,17 @@ class Ray(Executor):
                 "include_dashboard": False,
                 "namespace": "keras_evonas",
             }
-        ray.init(log_to_driver=False, **options)
+        try:
+            ray.init(log_to_driver=False, **options)
+        except ConnectionError as error:
+            # All that Ray 2.60 says, after 20 seconds, of a wrong token.
+            raise ConnectionError(
+                "`address` must be that of a Ray cluster to which this "
+                f"program may connect. Received: address={self.address!r}; "
+                f"{error}. If the cluster has a token, set RAY_AUTH_MODE=token "
+                "and RAY_AUTH_TOKEN as they are there before the program "
+                "starts, or put the token into ~/.ray/auth_token."
+            ) from error
 
     def _check_answer(self, address: str) -> None:
         """Checks that a cluster answers, raising an error.
