@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "EvoOracle": "keras_evonas.oracles.oracle",
     "EvoTuner": "keras_evonas.tuners.tuner",
-    "EvolutionarySearch": "keras_evonas.tuners.tuner",
+    "EvolutionarySearch": "keras_evonas.tuners.shorthand",
     "HypermodelCosts": "keras_evonas.models.costs",
     "MultiFidelityTuner": "keras_evonas.tuners.mended_tuner",
     "OneShotTuner": "keras_evonas.tuners.one_shot",

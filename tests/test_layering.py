@@ -58,7 +58,8 @@ ARROWS = {
     "testing": {"evolution", "execution"},
     "training": {"fresh_thread", "project"},
     "tuners": {
-        *("devices", "evolution", "execution", "hyperparameters", "models"),
+        *("blas", "devices", "evolution", "execution", "hyperparameters"),
+        "models",
         *("oracles", "project", "reports", "supernets", "training"),
     },
 }

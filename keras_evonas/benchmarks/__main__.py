@@ -12,6 +12,7 @@ _MODULE_OF = {
     "estimators": "estimators",
     "inheritance": "weight_inheritance",
     "live": "live",
+    "make_curves": "make_curves",
     "memory": "memory_estimates",
     "oracle": "oracle_times",
     "pareto": "fronts",

@@ -9,6 +9,17 @@ python -m keras_evonas.benchmarks live --seeds=5 --jobs=2 --out=FOLDER \
     --markdown=live.md --plot=live.png
 ```
 
+Searches that learn from first epochs need longer trainings, and a budget of
+epochs alone:
+
+```sh
+python -m keras_evonas.benchmarks live --datasets=fashion_mnist \
+    --examples=10000 --epochs=12 --trials=15 --at=3,6,10,15 --seconds=0 \
+    --limit=100000 --at_seconds=300,900,1800 --out=FOLDER --jobs=2 --methods=\
+freeze_thaw,stop_hopeless,keras_tuner_random,keras_tuner_hyperband,\
+optuna_tpe_hyperband
+```
+
 Each finished search is a file of the folder. A second run measures only the
 searches without a file. The method does not depend on the budget, so searches
 of a larger budget serve for a smaller one, too.
@@ -39,7 +50,12 @@ FLAGS = _define.values
 _DATASETS = _define.list(
     "datasets", list(DATASETS), f"Among {', '.join(DATASETS)}."
 )
-_COMPARED = [name for name in TITLES if name != "evo_oracle"]
+# The others are for longer trainings than the default's.
+_COMPARED = [
+    "evolutionary_search",
+    *("keras_tuner_random", "keras_tuner_bayesian", "keras_tuner_hyperband"),
+    "optuna_tpe",
+]
 _METHODS = _define.list("methods", _COMPARED, f"Among {', '.join(TITLES)}.")
 _SEEDS = _define.positive("seeds", 5, "Number of seeds, from 0 on.")
 _TRIALS = _define.positive("trials", 10, "Trials of a search at least.")
@@ -75,6 +91,9 @@ _STOP = _define.float(
 _AT = _define.list(
     "at", ["2", "4", "8"], "Numbers of trials to show, up to `--trials`."
 )
+_AT_SECONDS = _define.list(
+    "at_seconds", None, "Seconds to show. Defaults to parts of `--seconds`."
+)
 _MARKDOWN = _define.string(
     "markdown", None, "File to write the tables to, beside printing them."
 )
@@ -101,7 +120,7 @@ def main(argv: Sequence[str]) -> None:
     comparison = LiveComparison(runs)
     command.publish(_text(comparison, runs), _MARKDOWN.value)
     if _PLOT.value:
-        trials, seconds = _TRIALS.value, _SECONDS.value
+        trials, seconds = _TRIALS.value, _shown_seconds()[-1]
         comparison.plot(_PLOT.value, trials=trials, seconds=seconds)
 
 
@@ -111,7 +130,7 @@ def check_live_method(name: str) -> None:
         raise ValueError(
             f"`methods` must be among {list(TITLES)}. Received: {name!r}."
         )
-    check_installed(name)
+    check_installed("optuna_tpe" if name.startswith("optuna") else name)
 
 
 def _tasks() -> list[_Task]:
@@ -243,8 +262,14 @@ def _settings(name: str) -> dict[str, object]:
     return settings
 
 
+def _shown_seconds() -> list[float]:
+    if _AT_SECONDS.value:
+        return sorted(map(float, _AT_SECONDS.value))
+    return [part * _SECONDS.value for part in (0.25, 0.5, 1)]
+
+
 def _text(comparison: LiveComparison, runs: Sequence[LiveRun]) -> str:
-    seconds = [part * _SECONDS.value for part in (0.25, 0.5, 1)]
+    seconds = _shown_seconds()
     shown = [n for n in sorted(set(map(int, _AT.value))) if n <= _TRIALS.value]
     tables = comparison.markdown(shown, seconds)
     parts = [

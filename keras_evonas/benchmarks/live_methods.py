@@ -11,9 +11,13 @@ import dataclasses
 import functools
 import gc
 import os
+import pathlib
 import time
 import warnings
 from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import keras_tuner
@@ -22,12 +26,21 @@ from keras_evonas.benchmarks.live_problems import LiveProblem
 from keras_evonas.benchmarks.live_runs import Budget
 from keras_evonas.benchmarks.live_runs import End
 from keras_evonas.benchmarks.methods import method as method_of
+from keras_evonas.benchmarks.searchers import Searcher
 from keras_evonas.evolution.defaults import default_strategy
+from keras_evonas.evolution.freeze_thaw import freeze_thaw
 from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.hyperparameters import to_space
+from keras_evonas.oracles.fidelity import epochs_of
+from keras_evonas.oracles.fidelity import planned_epochs
 from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.tuners.shorthand import EvolutionarySearch
 from keras_evonas.tuners.sizing import largest_cohort
-from keras_evonas.tuners.tuner import EvolutionarySearch
+
+if TYPE_CHECKING:
+    import optuna
 
 _OBJECTIVE = "val_accuracy"
 _MANY = 100_000
@@ -37,6 +50,8 @@ _INITIAL_POINTS = 8
 # EvolutionarySearch and EvoOracle take their sizes from the number of trials:
 # about as many as the former manages in the seconds of the default run.
 _EXPECTED_TRIALS = 32
+# Of `stop_hopeless`.
+_CHANCE = 0.01
 
 
 class _SpentError(Exception):
@@ -44,10 +59,16 @@ class _SpentError(Exception):
 
 
 class Stopwatch:
-    """Records the ends of trials with their ids, from its creation on."""
+    """Records the ends of trials with their ids, from its creation on.
 
-    def __init__(self, budget: Budget) -> None:
+    Args:
+        budget: What ends the search.
+        folder: The project folder, if it holds learning curves.
+    """
+
+    def __init__(self, budget: Budget, folder: str | None = None) -> None:
         self._budget = budget
+        self._folder = folder
         self._epochs = 0
         self._start = time.perf_counter()
         self.ends: list[End] = []
@@ -63,10 +84,11 @@ class Stopwatch:
 
     def end_trial(self, trial: keras_tuner.engine.trial.Trial) -> None:
         """Records a trial of keras-tuner; raises if the budget is spent."""
-        values = trial.hyperparameters.values
-        epochs = self._budget.epochs
-        if "tuner/epochs" in values:
-            epochs = values["tuner/epochs"] - values["tuner/initial_epoch"]
+        epochs = None
+        if self._folder is not None:
+            epochs = epochs_of(trial, pathlib.Path(self._folder))
+        planned = planned_epochs(trial.hyperparameters.values)
+        epochs = epochs or planned or self._budget.epochs
         if self.end(trial.trial_id, epochs, trial.score):
             raise _SpentError
 
@@ -84,6 +106,13 @@ class _Search:
 
 # Loads the network of a trial with the weights of its best epoch.
 _Load = Callable[[str], keras.Model]
+# A genome to train, callbacks to train it with, and what takes its scores.
+_Question = tuple[
+    Genome,
+    Sequence[keras.callbacks.Callback],
+    Callable[[Sequence[float]], object],
+]
+_Ask = Callable[[], _Question]
 
 
 def _watched(
@@ -110,12 +139,21 @@ def _run(tuner: keras_tuner.Tuner, search: _Search) -> _Load:
     return lambda trial_id: tuner.load_model(tuner.oracle.get_trial(trial_id))
 
 
-def _evolutionary_search(search: _Search) -> _Load:
+def _evolutionary_search(
+    search: _Search,
+    *,
+    thaws: bool = False,
+    stop_hopeless: float | None = None,
+) -> _Load:
+    strategy: Strategy = default_strategy().configure(_EXPECTED_TRIALS)
+    if thaws:
+        strategy = freeze_thaw(max_epochs=search.epochs)
     tuner = EvolutionarySearch(
         search.problem.hypermodel,
         _OBJECTIVE,
         _MANY,
-        strategy=default_strategy().configure(_EXPECTED_TRIALS),
+        strategy=strategy,
+        stop_hopeless=stop_hopeless,
         seed=search.seed,
         cohort_size=largest_cohort("auto", _EXPECTED_TRIALS),
         keep_checkpoints="all",  # As keras-tuner does.
@@ -159,12 +197,16 @@ def _keras_tuner(name: str, search: _Search) -> _Load:
     return _run(tuner, search)
 
 
-def _optuna_tpe(search: _Search) -> _Load:
+def _optuna_tpe(search: _Search, *, prunes: bool = False) -> _Load:
     """Runs the loop that users of Optuna write: it has no tuner for Keras."""
     hypermodel, parts = search.problem.hypermodel, search.problem.parts
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)  # Registers all hyperparameters.
-    searcher = method_of("optuna_tpe")(to_space(hp), _MANY, search.seed)
+    space = to_space(hp)
+    if prunes:
+        ask = _pruned(space, search)
+    else:
+        ask = _unpruned(method_of("optuna_tpe")(space, _MANY, search.seed))
     values_of: dict[str, Genome] = {}
 
     def build(trial_id: str) -> keras.Model:
@@ -183,9 +225,10 @@ def _optuna_tpe(search: _Search) -> _Load:
         return model
 
     is_spent = False
-    while not is_spent and (question := searcher.ask()) is not None:
+    while not is_spent:
         trial_id = str(len(values_of))
-        values_of[trial_id] = question.genome
+        genome, callbacks, tell = ask()
+        values_of[trial_id] = genome
         checkpoint = keras.callbacks.ModelCheckpoint(
             path_of(trial_id),
             monitor=_OBJECTIVE,
@@ -198,16 +241,76 @@ def _optuna_tpe(search: _Search) -> _Load:
             epochs=search.epochs,
             validation_data=parts.validation,
             verbose=0,
-            callbacks=[checkpoint],
+            callbacks=[checkpoint, *callbacks],
         )
-        score = max(history.history[_OBJECTIVE])
-        question.tell((-score,))
-        is_spent = search.stopwatch.end(trial_id, search.epochs, score)
+        scores = history.history[_OBJECTIVE]
+        tell(scores)
+        is_spent = search.stopwatch.end(trial_id, len(scores), max(scores))
     return load
+
+
+def _unpruned(searcher: Searcher) -> _Ask:
+    def ask() -> _Question:
+        question = searcher.ask()
+        if question is None:
+            raise RuntimeError("Optuna proposes no trial.")
+        tell = question.tell
+        return question.genome, (), lambda scores: tell((-max(scores),))
+
+    return ask
+
+
+class _Pruning(keras.callbacks.Callback):
+    """Reports each epoch to a trial of Optuna, which may be pruned."""
+
+    def __init__(self, trial: "optuna.trial.Trial") -> None:
+        super().__init__()
+        self.is_pruned = False
+        self._trial = trial
+
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, float] | None = None
+    ) -> None:
+        self._trial.report((logs or {})[_OBJECTIVE], epoch)
+        if self._trial.should_prune():
+            self.is_pruned = self.model.stop_training = True
+
+
+def _pruned(space: SearchSpace, search: _Search) -> _Ask:
+    import optuna
+
+    from keras_evonas.benchmarks.optuna_searcher import suggested
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=search.seed),
+        pruner=optuna.pruners.HyperbandPruner(
+            min_resource=1, max_resource=search.epochs
+        ),
+        direction="maximize",
+    )
+
+    def ask() -> _Question:
+        trial = study.ask()
+        pruning = _Pruning(trial)
+
+        def tell(scores: Sequence[float]) -> None:
+            if pruning.is_pruned:
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            else:
+                study.tell(trial, max(scores))
+
+        return suggested(trial, space), (pruning,), tell
+
+    return ask
 
 
 _LIVE_METHODS: dict[str, Callable[[_Search], _Load]] = {
     "evolutionary_search": _evolutionary_search,
+    "freeze_thaw": functools.partial(_evolutionary_search, thaws=True),
+    "stop_hopeless": functools.partial(
+        _evolutionary_search, stop_hopeless=_CHANCE
+    ),
     "evo_oracle": _evo_oracle,
     "keras_tuner_random": functools.partial(_keras_tuner, "RandomSearch"),
     "keras_tuner_bayesian": functools.partial(
@@ -215,6 +318,7 @@ _LIVE_METHODS: dict[str, Callable[[_Search], _Load]] = {
     ),
     "keras_tuner_hyperband": functools.partial(_keras_tuner, "Hyperband"),
     "optuna_tpe": _optuna_tpe,
+    "optuna_tpe_hyperband": functools.partial(_optuna_tpe, prunes=True),
 }
 
 
@@ -227,7 +331,7 @@ def search(
     examples, after the search, outside of the clock.
     """
     keras.utils.set_random_seed(seed)
-    stopwatch = Stopwatch(budget)
+    stopwatch = Stopwatch(budget, os.path.join(folder, "search"))
     load = _LIVE_METHODS[method](
         _Search(problem, seed, budget.epochs, stopwatch, folder)
     )

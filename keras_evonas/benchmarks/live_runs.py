@@ -15,11 +15,14 @@ Clock = Literal["trials", "seconds"]
 # The methods, as tables show them.
 TITLES = {
     "evolutionary_search": "EvolutionarySearch",
+    "freeze_thaw": "EvolutionarySearch, freeze_thaw",
+    "stop_hopeless": "EvolutionarySearch, stop_hopeless",
     "evo_oracle": "EvoOracle in keras-tuner's Tuner",
     "keras_tuner_random": "keras-tuner RandomSearch",
     "keras_tuner_bayesian": "keras-tuner BayesianOptimization",
     "keras_tuner_hyperband": "keras-tuner Hyperband",
     "optuna_tpe": "Optuna TPE",
+    "optuna_tpe_hyperband": "Optuna TPE, HyperbandPruner",
 }
 
 

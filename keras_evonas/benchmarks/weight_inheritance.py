@@ -110,7 +110,7 @@ def _search(problem: _Problem, seed: int, settings: Mapping[str, Any]) -> _Run:
     from keras_evonas.models import Classification
     from keras_evonas.models import DenseNetwork
     from keras_evonas.models import tuned_adam
-    from keras_evonas.tuners.tuner import EvolutionarySearch
+    from keras_evonas.tuners.shorthand import EvolutionarySearch
 
     training, validation, held_out = problem.parts
     hypermodel = DenseNetwork(

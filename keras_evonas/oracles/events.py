@@ -45,6 +45,10 @@ class Events:
         self._record = record
         self.trial_ids: list[str] = []
         self._ended = 0
+        # Completed trials in the order of their ends, and how many of them
+        # there were at each birth.
+        self._completed: list[str] = []
+        self._completed_at: dict[str, int] = {}
         self._elapsed_before = 0.0
         self._began: float | None = None
 
@@ -84,7 +88,7 @@ class Events:
                 "derive from `keras_tuner.Oracle`."
             )
         self._record.birth(trial_id, individual)
-        self.trial_ids.append(trial_id)
+        self._note_birth(trial_id)
 
     def ended(self, end: End) -> None:
         """Records the end of a trial's run.
@@ -110,8 +114,16 @@ class Events:
             self._absorb(event)
             return
         trial_id, individual = event
-        self.trial_ids.append(trial_id)
+        self._note_birth(trial_id)
         self.engine.record(individual)
+
+    def _note_birth(self, trial_id: str) -> None:
+        self.trial_ids.append(trial_id)
+        self._completed_at[trial_id] = len(self._completed)
+
+    def completed_before(self, trial_id: str) -> list[str]:
+        """Returns the trials that had completed when another was born."""
+        return self._completed[: self._completed_at[trial_id]]
 
     def _absorb(self, end: End) -> None:
         self.epochs += end.epochs or 0
@@ -130,6 +142,7 @@ class Events:
         self.since_best += 1
         if losses is None:
             return
+        self._completed.append(end.trial_id)
         individual = self.individual(end.trial_id)
         parent = individual.continues
         standing = Standing(
@@ -139,6 +152,7 @@ class Events:
             violation=end.violation,
             rung=individual.rung,
             continues=None if parent is None else self.trial_ids[parent],
+            ended_early=end.ended_early,
         )
         if self.ranking.add(standing):
             self.since_best = 0

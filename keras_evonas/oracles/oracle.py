@@ -256,6 +256,10 @@ class EvoOracle(ResumableOracle):
         """
         return self._history.individual(trial_id)
 
+    def completed_before(self, trial_id: str) -> list[str]:
+        """Returns the trials that had completed when another was proposed."""
+        return self._history.completed_before(trial_id)
+
     def lineage(self, trial_id: str) -> list[Individual]:
         """Returns a trial's individual and its ancestors, the oldest first.
 

@@ -37,6 +37,7 @@ from keras_evonas.oracles.host import Trial
 from keras_evonas.oracles.leases import Leases
 from keras_evonas.oracles.limits import CostFunction
 from keras_evonas.oracles.limits import Limits
+from keras_evonas.project.curves import ENDED_EARLY
 from keras_evonas.project.files import check_local
 from keras_evonas.project.record import End
 from keras_evonas.project.record import Entries
@@ -201,6 +202,7 @@ class ResumableOracle(MendedOracle):
                 violation=violation,
                 worker=self.holder_of(trial.trial_id),
                 epochs=fidelity.epochs_of(trial, self._folder.path),
+                ended_early=trial.metrics.exists(ENDED_EARLY),
                 **self._definitions.news(),
             )
         )

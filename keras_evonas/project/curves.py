@@ -15,6 +15,8 @@ from keras_evonas.project.files import write_json
 
 FILE_NAME = "learning_curves.json"
 _VERSION = 2
+# The log of the last epoch of a training that was stopped as hopeless.
+ENDED_EARLY = "ended_early"
 
 # A number, or a list of such values for a log that is an array.
 Value: TypeAlias = float | Sequence["Value"]
@@ -70,6 +72,13 @@ def read_curves(folder: str | pathlib.Path) -> list[dict[str, Curve]]:
     """
     path = pathlib.Path(folder) / FILE_NAME
     return parse(read_json(path), str(path)) if path.exists() else []
+
+
+def ended_early(curves: Curves) -> bool:
+    """Returns whether a training was stopped as hopeless."""
+    marks = {epoch for epoch, _ in curves.get(ENDED_EARLY, ())}
+    epochs = {epoch for curve in curves.values() for epoch, _ in curve}
+    return bool(marks) and max(marks) == max(epochs)
 
 
 def epochs_in(folder: str | pathlib.Path) -> int | None:

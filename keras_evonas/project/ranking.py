@@ -4,12 +4,14 @@ Trials come in this order:
 
 1. by violation: those that keep all constraints first, the others by how far
    they are outside (Deb, 2000);
-2. by rung: a network that was trained for longer is known better, so that
+2. by whether the training was stopped as hopeless: such networks come last,
+   since what they would have reached is not known;
+3. by rung: a network that was trained for longer is known better, so that
    higher rungs come first. A network counts once, at the highest rung that it
    has reached;
-3. by Pareto front among those of the same violation and rung;
-4. by losses, in the order of the objectives;
-5. by the order in which they ended.
+4. by Pareto front among those of the same violation and rung;
+5. by losses, in the order of the objectives;
+6. by the order in which they ended.
 
 Trials that failed have no losses and no place.
 """
@@ -35,6 +37,7 @@ class Standing:
         violation: Float, how far it is outside of the constraints.
         rung: Integer, how often its network's training was gone on with.
         continues: The trial whose training it goes on with, if any.
+        ended_early: Boolean, whether its training was stopped as hopeless.
     """
 
     trial_id: str
@@ -43,6 +46,7 @@ class Standing:
     violation: float = 0.0
     rung: int = 0
     continues: str | None = None
+    ended_early: bool = False
 
 
 class Ranking:
@@ -116,9 +120,11 @@ def _ranks(losses: list[tuple[float, ...]]) -> list[int]:
     return list(itertools.accumulate(steps, initial=0))
 
 
-def _group(one: Standing) -> tuple[float, int]:
-    return one.violation, -one.rung
+def _group(one: Standing) -> tuple[float, bool, int]:
+    return one.violation, one.ended_early, -one.rung
 
 
-def _key(one: Standing) -> tuple[tuple[float, int], tuple[float, ...], int]:
+def _key(
+    one: Standing,
+) -> tuple[tuple[float, bool, int], tuple[float, ...], int]:
     return _group(one), one.losses, one.ended

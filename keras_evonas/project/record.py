@@ -87,6 +87,7 @@ class End:
             training tells.
         worker: String, the tuner or worker that ran it, if known.
         epochs: Integer, how many epochs its networks trained, if known.
+        ended_early: Boolean, whether its training was stopped as hopeless.
         varying: Names of hyperparameters whose definitions depend on others,
             as this run was the first to show.
         unexplained: Names of hyperparameters whose definitions were not the
@@ -104,6 +105,7 @@ class End:
     violation: float = 0.0
     worker: str | None = None
     epochs: int | None = None
+    ended_early: bool = False
     varying: list[str] = dataclasses.field(default_factory=list)
     unexplained: list[str] = dataclasses.field(default_factory=list)
 
@@ -145,7 +147,7 @@ class SearchRecord(Journal):
     def end(self, end: End) -> None:
         """Writes the end of a run."""
         fields = dataclasses.asdict(end)
-        for name in ("epochs", "varying", "unexplained"):
+        for name in ("epochs", "ended_early", "varying", "unexplained"):
             if not fields[name]:  # Earlier versions lack it.
                 del fields[name]
         self.append("end", fields)
@@ -300,6 +302,7 @@ _END: Mapping[str, _Check] = {
     "violation": _number,
     "worker": _or_none(_text),
     "epochs": _or_none(_natural),
+    "ended_early": _is(bool),
     "varying": _list_of(_text),
     "unexplained": _list_of(_text),
 }

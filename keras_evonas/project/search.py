@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _LISTED = 5
 # Fields of a trial that are columns of a table.
 _COLUMNS = (
-    *("violation", "rung", "best_epoch", "epochs", "seconds", "ended"),
+    *("violation", "rung", "best_epoch", "epochs", "ended_early"),
+    *("seconds", "ended"),
     *("birth", "operator", "parents", "message"),
 )
 
@@ -155,6 +156,7 @@ class Search:
                 violation=trial.violation or 0.0,
                 rung=trial.rung,
                 continues=trial.continues,
+                ended_early=trial.ended_early,
             )
             for trial in self.completed
         ]
@@ -295,6 +297,8 @@ class Search:
         if len(self.trials) < len(self.recorded):
             parts[0] += f" of {wording.plural(len(self.trials), 'network')}"
         parts.append(f"{len(self.completed)} completed")
+        if early := sum(trial.ended_early for trial in self.trials):
+            parts.append(f"{early} ended early")
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
         if self.unfinished:
@@ -310,7 +314,8 @@ class Search:
         if trial.scores is None:
             return trial.status.lower()
         pairs = zip(self.objectives, trial.scores, strict=False)
-        return ", ".join(f"{x.name} {wording.number(y)}" for x, y in pairs)
+        said = ", ".join(f"{x.name} {wording.number(y)}" for x, y in pairs)
+        return f"{said} (ended early)" if trial.ended_early else said
 
     def __repr__(self) -> str:
         return f"Search('{self.folder}': {self.headline()})"

@@ -42,6 +42,8 @@ class Trial:
         parents: Identifiers of its parents.
         operator: What made it, such as `"block+step"`.
         curves: Metrics by epoch.
+        ended_early: Whether its training was stopped as hopeless; its scores
+            are the best that it had reached by then.
         trainings: The trials of which a network's training consists, the first
             one first, if it was continued.
     """
@@ -66,6 +68,7 @@ class Trial:
     parents: tuple[str, ...] = ()
     operator: str | None = None
     curves: Mapping[str, Curve] = dataclasses.field(default_factory=dict)
+    ended_early: bool = False
     trainings: tuple[str, ...] = ()
 
     @property
@@ -121,6 +124,8 @@ def make(
     status, best_step = state.get("status") or "RUNNING", state.get("best_step")
     metrics, kept = _metrics(file, best_step)
     found = _curves(curves) or kept
+    found.pop(curves_lib.ENDED_EARLY, None)
+    early = metrics.pop(curves_lib.ENDED_EARLY, None) is not None
     seconds = _number(metrics.pop(TRAIN_SECONDS, None), recorded.seconds)
     costs = {name: metrics[name] for name in COSTS if name in metrics}
     scores = _scores(state, metrics, objectives)
@@ -149,6 +154,7 @@ def make(
         parents=recorded.parents,
         operator=born.get("operator"),
         curves=found,
+        ended_early=early or bool(state.get("ended_early")),
     )
 
 

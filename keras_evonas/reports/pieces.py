@@ -45,7 +45,7 @@ def trials_table(
             [
                 trial.trial_id,
                 *map(wording.number, trial.scores or ()),
-                *([_or_missing(trial.epochs)] if timed else []),
+                *([_epochs(trial)] if timed else []),
                 *([operator] if made else []),
                 tag("span", *parts, class_="genes"),
             ]
@@ -55,8 +55,10 @@ def trials_table(
     return html.table(["Trial", *names, *middle, "Genes"], rows)
 
 
-def _or_missing(number: int | None) -> object:
-    return wording.MISSING if number is None else number
+def _epochs(trial: Trial) -> str:
+    if trial.epochs is None:
+        return wording.MISSING
+    return f"{trial.epochs}{', ended early' * trial.ended_early}"
 
 
 def drawn(model: architecture.Architecture) -> Markup:

@@ -30,7 +30,7 @@ from keras_evonas.sklearn import refitting
 from keras_evonas.sklearn import spaces
 from keras_evonas.training import FitArguments
 from keras_evonas.training.values import Values
-from keras_evonas.tuners.tuner import EvolutionarySearch
+from keras_evonas.tuners.shorthand import EvolutionarySearch
 from keras_evonas.tuners.unseen import digest
 
 Space: TypeAlias = (

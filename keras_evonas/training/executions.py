@@ -43,6 +43,8 @@ class Execution:
         bar: Float. The checkpoint is only written if the best epoch's loss is
             below: the objective, its sign turned if it is maximised. `None`
             writes it always.
+        judge: Says after an epoch whether the training is hopeless; see
+            `training.hopeless.Judge`. `None` trains in full.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Execution:
     checkpoint: str | None = None
     fold: int | None = None
     bar: float | None = None
+    judge: Callable[[Sequence[float], int], bool] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

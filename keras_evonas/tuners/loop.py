@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -20,6 +21,7 @@ from keras_evonas.project.lock import how_to_resume
 from keras_evonas.training import Execution
 from keras_evonas.training import Outcome
 from keras_evonas.training.garbage import old_objects_spared
+from keras_evonas.training.hopeless import Judge
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners import worker as worker_lib
 from keras_evonas.tuners.lanes import Heartbeat
@@ -58,6 +60,8 @@ class SearchLoop:
         folds: Integer, how many folds each trial is trained on, or 0.
         reporter: Reports the trials and outcomes of each cohort.
         heartbeat: Renews the leases of running trials.
+        judge_of: Returns what judges whether a trial's training is hopeless,
+            or `None` to train all in full.
     """
 
     tuner: keras_tuner.Tuner
@@ -66,6 +70,7 @@ class SearchLoop:
     folds: int
     reporter: Reporter
     heartbeat: Heartbeat
+    judge_of: Callable[[str], Judge] | None = None
 
     def __post_init__(self) -> None:
         self._size = 1
@@ -118,6 +123,7 @@ class SearchLoop:
                 folds=self.folds,
                 bar=self.recipe.builder.files.bar(self.tuner.oracle),
                 get_trial=self.tuner.oracle.get_trial,
+                judge_of=self.judge_of,
             )
             self.reporter.progress.training(len(executions))
             self._cohorts[slot] = _Cohort(trials, [(executions, False)])

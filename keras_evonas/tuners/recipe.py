@@ -21,6 +21,8 @@ from keras_evonas.oracles.fidelity import INITIAL_EPOCH
 from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import callbacks as callback_lib
+from keras_evonas.training.hopeless import Judge
+from keras_evonas.training.hopeless import StopHopeless
 from keras_evonas.tuners.builder import NetworkBuilder
 from keras_evonas.tuners.hooks import TunerHooks
 from keras_evonas.tuners.hooks import place_tensorboard
@@ -112,6 +114,7 @@ class Recipe:
         folds: int = 0,
         bar: float | None = None,
         get_trial: Callable[[str], trial_lib.Trial],
+        judge_of: Callable[[str], Judge] | None = None,
     ) -> list[Execution]:
         """Lists the trainings that trials consist of.
 
@@ -121,6 +124,8 @@ class Recipe:
             bar: Float, the loss below which weights are worth writing when a
                 trial is trained once; see `Execution`.
             get_trial: Returns the trial of an identifier.
+            judge_of: Returns what judges whether a trial's training is
+                hopeless, or `None` to train all in full.
         """
         files = self.builder.files
         # A tuner's own `run_trial` trains as often as it likes.
@@ -149,6 +154,7 @@ class Recipe:
                     if files.writes
                     else None,
                     bar=bar if len(places) == 1 else None,
+                    judge=judge_of(name) if judge_of else None,
                 )
                 for number, (seed, fold) in enumerate(places)
             ]
@@ -172,6 +178,8 @@ class Recipe:
             place_tensorboard(adapted, execution)
         if self.tuner is not None:
             adapted.append(TunerHooks(self.tuner, trial_of(execution)))
+        if execution.judge is not None:
+            adapted.append(StopHopeless(execution.judge, self.lead))
         return adapted
 
 

@@ -17,6 +17,8 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.host import INFEASIBLE
 from keras_evonas.project import wording
+from keras_evonas.project.curves import ENDED_EARLY
+from keras_evonas.project.curves import ended_early
 from keras_evonas.project.curves import write_curves
 from keras_evonas.training import Notices
 from keras_evonas.training import Outcome
@@ -130,6 +132,9 @@ class Reporter:
                 if part.name in metrics:
                     spread = statistics.stdev(one[part.name] for one in logs)
                     metrics[f"{part.name}_std"] = spread
+        metrics.pop(ENDED_EARLY, None)
+        if any(ended_early(o.curves) for o in outcomes):
+            metrics[ENDED_EARLY] = 1.0
         metrics["train_seconds"] = sum(o.seconds for o in outcomes)
         for name, cost in outcomes[0].results.items():
             if not trial.metrics.exists(name):

@@ -1,23 +1,20 @@
-"""`EvoTuner` for any keras-tuner oracle, and its shorthand."""
+"""`EvoTuner` for any keras-tuner oracle."""
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
 import keras_tuner
 
 from keras_evonas import devices
-from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.execution import Executor
-from keras_evonas.oracles.checks import Initial
-from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.fidelity import goes_on_from_weights
-from keras_evonas.oracles.limits import CostFunction
-from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.training.folds import check_cv
+from keras_evonas.training.hopeless import Judge
 from keras_evonas.tuners import alone
 from keras_evonas.tuners import checks
+from keras_evonas.tuners import hopeless
 from keras_evonas.tuners import lanes
 from keras_evonas.tuners import loop
 from keras_evonas.tuners import reporting
@@ -107,6 +104,15 @@ class EvoTuner(AfterSearch):
             `project_name`, `tuner_id` and `overwrite`.
         executions_per_trial: As in `keras_tuner.Tuner`. Executions are
             members of the same cohort.
+        stop_hopeless: Number, a training is stopped when its chance to become
+            the best of the search falls below, such as 0.003; see
+            `keras_evonas.evolution.hopeless`. It is judged after a ninth, a
+            quarter, a half and three quarters of its epochs, by the learning
+            curves of the trials that had completed when it was proposed, once
+            five have trained in full. A trial that was stopped has the best
+            score that it had, counts as `ended_early`, and comes after all
+            that trained in full. Needs an `EvoOracle` with one objective.
+            Defaults to `None`, all train in full.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -146,12 +152,17 @@ class EvoTuner(AfterSearch):
         tuner_id: str | None = None,
         overwrite: bool = False,
         executions_per_trial: int = 1,
+        stop_hopeless: float | None = None,
     ) -> None:
         before = set(vars(self))
         checks.check_cohort_size(cohort_size)
         needs_all = goes_on_from_weights(oracle)
         checks.check_policy(keep_checkpoints, top_k, needs_all)
         checks.check_cv_with(cv, needs_all)
+        hopeless.check_stop_hopeless(
+            stop_hopeless, oracle, executions_per_trial, cv
+        )
+        self.stop_hopeless = stop_hopeless
         self.cohort_size = cohort_size
         self.cv = check_cv(cv)
         self._hook = checks.checked_hook(on_trial_end)
@@ -277,11 +288,26 @@ class EvoTuner(AfterSearch):
                 end_trial=self.on_trial_end,
             ),
             heartbeat=lanes.Heartbeat(self.oracle, is_needed=is_needed),
+            judge_of=self._judge_of,
         ).run()
         stop_reason = getattr(self._local_oracle, "stop_reason", None)
         if stop_reason:
             progress.say(f"Search stopped: {stop_reason}.")
         reporting.warn_if_all_failed(self._local_oracle.trials.values())
+
+    @property
+    def _judge_of(self) -> Callable[[str], Judge] | None:
+        oracle, chance = self._evo_oracle, self.stop_hopeless
+        if oracle is None or chance is None:
+            return None
+        if self.oracle is not oracle:
+            raise ValueError(
+                "`stop_hopeless` needs the oracle in its own process. "
+                f"Received: stop_hopeless={chance} in a worker of a chief. "
+                "Leave it out, or pass `executor=Processes(workers=2)` for "
+                "several workers on one machine."
+            )
+        return hopeless.Outlooks(oracle, self._files, chance).judge_of
 
     def _told(self, alone: str) -> str:
         return f"Networks train one after another: {alone}."
@@ -298,103 +324,4 @@ class EvoTuner(AfterSearch):
             total=self.oracle.max_trials,
             ended=len(self._local_oracle.end_order),
             best=best[0].score if best else None,
-        )
-
-
-class EvolutionarySearch(EvoTuner):
-    """Evolves networks that are trained together.
-
-    The shorthand for an `EvoTuner` with an `EvoOracle`, called as
-    `keras_tuner.RandomSearch` is. See there for the arguments.
-
-    Example:
-
-    ```python
-    tuner = EvolutionarySearch(
-        build_model, objective="val_accuracy", max_trials=60, seed=0
-    )
-    tuner.search(x, y, epochs=10, validation_data=(x_val, y_val))
-    ```
-    """
-
-    def __init__(
-        self,
-        hypermodel: object = None,
-        objective: object = None,
-        max_trials: int | None = None,
-        *,
-        strategy: Strategy | None = None,
-        constraints: Iterable[Constraint] | None = None,
-        costs: CostFunction | None = None,
-        initial_population: Iterable[Initial] | None = None,
-        inherit_weights: bool = False,
-        inherited_epochs: int | None = None,
-        max_seconds: float | None = None,
-        max_total_epochs: int | None = None,
-        patience: int | None = None,
-        seed: int | None = None,
-        hyperparameters: keras_tuner.HyperParameters | None = None,
-        allow_new_entries: bool = True,
-        tune_new_entries: bool = True,
-        max_retries_per_trial: int = 0,
-        max_consecutive_failed_trials: int = 3,
-        cohort_size: CohortSize = "auto",
-        keep_checkpoints: Policy | None = None,
-        top_k: int = 10,
-        fit_arguments: FitArgumentsOf | None = None,
-        cv: object = None,
-        on_trial_end: TrialHook | None = None,
-        verbose: int | None = None,
-        executor: Executor | None = None,
-        max_model_size: int | None = None,
-        optimizer: object = None,
-        loss: object = None,
-        metrics: object = None,
-        distribution_strategy: object = None,
-        directory: str | os.PathLike[str] | None = None,
-        project_name: str | None = None,
-        tuner_id: str | None = None,
-        overwrite: bool = False,
-        executions_per_trial: int = 1,
-    ) -> None:
-        oracle = EvoOracle(
-            objective,
-            max_trials,
-            strategy=strategy,
-            constraints=constraints,
-            costs=costs,
-            initial_population=initial_population,
-            inherit_weights=inherit_weights,
-            inherited_epochs=inherited_epochs,
-            max_seconds=max_seconds,
-            max_total_epochs=max_total_epochs,
-            patience=patience,
-            hyperparameters=hyperparameters,
-            allow_new_entries=allow_new_entries,
-            tune_new_entries=tune_new_entries,
-            seed=seed,
-            max_retries_per_trial=max_retries_per_trial,
-            max_consecutive_failed_trials=max_consecutive_failed_trials,
-        )
-        super().__init__(
-            oracle,
-            hypermodel,
-            cohort_size=cohort_size,
-            keep_checkpoints=keep_checkpoints,
-            top_k=top_k,
-            fit_arguments=fit_arguments,
-            cv=cv,
-            on_trial_end=on_trial_end,
-            verbose=verbose,
-            executor=executor,
-            max_model_size=max_model_size,
-            optimizer=optimizer,
-            loss=loss,
-            metrics=metrics,
-            distribution_strategy=distribution_strategy,
-            directory=directory,
-            project_name=project_name,
-            tuner_id=tuner_id,
-            overwrite=overwrite,
-            executions_per_trial=executions_per_trial,
         )
