@@ -51,7 +51,7 @@ _INITIAL_POINTS = 8
 # about as many as the former manages in the seconds of the default run.
 _EXPECTED_TRIALS = 32
 # Of `stop_hopeless`.
-_CHANCE = 0.01
+_CHANCE = 0.003
 
 
 class _SpentError(Exception):

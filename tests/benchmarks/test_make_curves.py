@@ -29,7 +29,8 @@ def _build(hp):
             keras.layers.Dense(2, "softmax"),
         ]
     )
-    model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"])
+    loss = "sparse_categorical_crossentropy"
+    model.compile("sgd", loss, metrics=["accuracy"])
     return model
 
 
