@@ -104,6 +104,7 @@ PUBLIC = {
         "TournamentPaths",
         "UniformPaths",
         "calibrate",
+        "measured_costs",
         "single_path",
         "train",
     },

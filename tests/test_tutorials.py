@@ -28,9 +28,13 @@ SAYS = {
     "07_your_own_operator": "28 passed",
     "08_cohorts": "all losses and accuracies are equal",
     "09_executors": "2 trials, all of them {'COMPLETED'}",
+    "10_shared_weights": "the frozen path did not move",
 }
 # Left to the slow tests, which run all of them from clean kernels.
-RARE = ("03_from_the_classic_loop", "08_cohorts", "09_executors")
+RARE = (
+    *("03_from_the_classic_loop", "08_cohorts", "09_executors"),
+    "10_shared_weights",
+)
 ENVIRONMENT = {
     **os.environ,
     "EVONAS_FAST": "1",

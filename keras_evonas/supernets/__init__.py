@@ -16,6 +16,7 @@
 | `bilevel`, `halves` | the training of both kinds of weights, and its data |
 | `stages` | which options are left out, which networks are likeliest |
 | `differentiable`, `gradient_search` | settings, `DifferentiableSearch` |
+| `latency` | how long options take on this machine |
 | `state`, `history` | what is written, to go on from |
 """
 
@@ -26,6 +27,7 @@ from keras_evonas.supernets.gates import Gates
 from keras_evonas.supernets.gates import GumbelGates
 from keras_evonas.supernets.gates import SoftmaxGates
 from keras_evonas.supernets.gradient_search import DifferentiableSearch
+from keras_evonas.supernets.latency import measured_costs
 from keras_evonas.supernets.learners import Learner
 from keras_evonas.supernets.learners import PolicyPaths
 from keras_evonas.supernets.learners import Result
@@ -45,4 +47,5 @@ __all__ = ["BinaryGates", "Differentiable", "DifferentiableSearch"]
 __all__ += ["FairPaths", "FrozenPath", "Gates", "GumbelGates", "Learner"]
 __all__ += ["PolicyPaths", "Result", "Sampler", "Scorer", "SinglePath"]
 __all__ += ["SoftmaxGates", "Supernet", "TournamentPaths", "UniformPaths"]
-__all__ += ["calibrate", "differentiable", "single_path", "train"]
+__all__ += ["calibrate", "differentiable", "measured_costs", "single_path"]
+__all__ += ["train"]

@@ -14,6 +14,9 @@ from keras_evonas.supernets.mixed import Branch
 from keras_evonas.supernets.mixed import MixedLayer
 from keras_evonas.supernets.sharing import SharedGene
 
+# Of the moving average of losses, as ENAS has it (Pham et al., 2018).
+_DECAY = 0.95
+
 
 class Architecture:
     """The architecture weights of all genes, and what is drawn by them.
@@ -29,6 +32,8 @@ class Architecture:
         alpha: Variable, the weights of all genes in a row.
         temperature: Variable, that of the shares.
         skip_rate: Variable, the rate of dropout on skips.
+        baseline: Variable, the moving average of losses; see
+            `policy_gradient`.
     """
 
     def __init__(
@@ -63,6 +68,10 @@ class Architecture:
         self.temperature = _state(1.0, dtype)
         self.skip_rate = _state(0.0, dtype)
         self.skip_seed = _state(np.zeros(2), "int32")
+        # The moving average of losses; there is none before the first step.
+        self.baseline = keras.Variable(
+            np.nan, trainable=False, dtype=dtype, autocast=False
+        )
         self._gates_made = 0
 
     def gate_of(
@@ -121,6 +130,29 @@ class Architecture:
             temperature=self.temperature,
         )
         return self.gates.shares(tf.gather(self.alpha.value, places), draw)
+
+    def policy_gradient(self, loss: tf.Tensor) -> tf.Tensor:
+        """Returns the gradient of the mean loss, from one network (REINFORCE).
+
+        Williams (1992): the gradient of the log of the probability of what was
+        drawn, times how far its loss is above the moving average of losses.
+
+        Args:
+            loss: Scalar tensor, the loss of the network that is drawn.
+        """
+        loss = tf.cast(loss, self.alpha.dtype)
+        before = self.baseline.value
+        before = tf.where(tf.math.is_nan(before), loss, before)
+        self.baseline.assign(_DECAY * before + (1 - _DECAY) * loss)
+        with tf.GradientTape() as tape:
+            total = tf.zeros([], self.alpha.dtype)
+            for name, kept in self.kept.items():
+                places = tf.constant(kept) + self._starts[name]
+                logs = tf.nn.log_softmax(tf.gather(self.alpha.value, places))
+                drawn = tf.equal(tf.constant(kept), self.pair_of(name)[0])
+                total += tf.reduce_sum(tf.where(drawn, logs, 0.0))
+        slope = tape.gradient(total, self.alpha.value)
+        return (loss - before) * tf.convert_to_tensor(slope)
 
     def expected(self, costs: np.ndarray) -> tf.Tensor:
         """Returns the mean of a cost over networks drawn by the softmax.

@@ -15,6 +15,7 @@ from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets.architecture import Architecture
 from keras_evonas.supernets.architecture import mark_skips
+from keras_evonas.supernets.gates import BinaryGates
 from keras_evonas.supernets.held import Plan
 from keras_evonas.supernets.mixed import MixedLayer
 from keras_evonas.supernets.sharing import SharingHyperParameters
@@ -111,6 +112,10 @@ class MixedNetwork(keras.Model):
         self._data = (data, held)
         self._second_order = second_order
         self._costs = costs
+        gates = architecture.gates
+        self._by_policy = (
+            isinstance(gates, BinaryGates) and gates.gradient == "reinforce"
+        )
         self._arch_optimizer = optimizer
         optimizer.build([architecture.alpha])
         self._updates = GatedUpdates(
@@ -137,6 +142,7 @@ class MixedNetwork(keras.Model):
             *self.network.optimizer.variables,
             self.architecture.alpha,
             *self._arch_optimizer.variables,
+            *([self.architecture.baseline] if self._by_policy else ()),
         ]
 
     def begin(self, epoch: EpochPlan) -> None:
@@ -176,7 +182,7 @@ class MixedNetwork(keras.Model):
         noise = self._noise[step]
 
         def search() -> tf.Tensor:
-            self.architecture.draw(noise[0], two=True)
+            self.architecture.draw(noise[0], two=not self._by_policy)
             self._train_architecture(train, held)
             return tf.constant(0)
 
@@ -240,7 +246,7 @@ class MixedNetwork(keras.Model):
                 tape.gradient(cost, architecture.alpha.value)
             )
         self._arch_optimizer.apply([gradient], [architecture.alpha])
-        if architecture.gates.draws_paths:
+        if architecture.gates.draws_paths and not self._by_policy:
             architecture.keep_others(before)
 
     def architecture_gradient(
@@ -257,6 +263,9 @@ class MixedNetwork(keras.Model):
             train: `(x, y, sample_weight)`, a batch for the weights.
             held: The same, a batch for the architecture.
         """
+        if self._by_policy:
+            loss = self.gradients(*held).loss
+            return self.architecture.policy_gradient(loss)
         if not self._second_order:
             return self.gradients(*held).alpha
         network = self.network

@@ -20,6 +20,7 @@ _GATES: dict[str, Gates] = {
     "softmax": SoftmaxGates(),
     "gumbel": GumbelGates(),
     "binary": BinaryGates(),
+    "reinforce": BinaryGates(gradient="reinforce"),
 }
 
 
@@ -33,6 +34,7 @@ class Differentiable:
     warmup: int
     stages: int
     skip_dropout: tuple[float, ...]
+    depths: Mapping[str, tuple[int, ...]]
     max_skips: int | None
     learning_rate: float
     costs: Mapping[str, Mapping[Any, float]] | None
@@ -52,6 +54,7 @@ def differentiable(
     warmup: int = 0,
     stages: int = 1,
     skip_dropout: float | Sequence[float] = 0.0,
+    depths: Mapping[str, Sequence[int]] | None = None,
     max_skips: int | None = None,
     learning_rate: float = 3e-3,
     costs: Mapping[str, Mapping[Any, float]] | None = None,
@@ -64,15 +67,16 @@ def differentiable(
     | DARTS, first and second order | `order=1`, `order=2` |
     | SNAS | `gate="gumbel"`, and `costs` |
     | ProxylessNAS | `gate="binary"`, and `costs` |
+    | its variant by REINFORCE | `gate="reinforce"`, and `costs` |
     | P-DARTS | `stages=3, warmup=10, skip_dropout=[0, 0.4, 0.7], max_skips=2` |
 
     Args:
         epochs: Integer, the epochs of each stage. Defaults to 30.
         gate: `"softmax"` adds up all options by the softmax of their weights
             (DARTS), `"gumbel"` by shares that are drawn and become one and
-            zeros (SNAS); `"binary"` calls one option or two (ProxylessNAS).
-            Or a value of `SoftmaxGates`, `GumbelGates`, `BinaryGates`.
-            Defaults to `"softmax"`.
+            zeros (SNAS); `"binary"` calls one option or two, `"reinforce"`
+            one (ProxylessNAS, see `BinaryGates`). Or a value of `SoftmaxGates`,
+            `GumbelGates`, `BinaryGates`. Defaults to `"softmax"`.
         order: 1: the weights of layers are taken as they are; 2: as they are
             after one more step, which takes two to three times as long. Not
             with binary gates. Defaults to 1.
@@ -80,10 +84,15 @@ def differentiable(
             of layers alone are trained. Defaults to 0.
         stages: Integer. After each stage but the last, the options that weigh
             least are left out, and all weights begin anew: of 8 options 5 go
-            on, then 3. P-DARTS also deepens the network; hold a depth of your
-            hypermodel at what you can afford. Defaults to 1.
+            on, then 3. Defaults to 1.
         skip_dropout: Float, the rate of dropout on the outputs of skips, or
             one for each stage. It falls to zero over a stage. Defaults to 0.
+        depths: Mapping from the name of a depth, such as that of `repeated`
+            or `"cells"` of `CellNetwork`, to its value in each stage, for
+            instance `{"cells": [1, 2, 3]}`: fewer options make room for a
+            deeper network (P-DARTS). It is not searched then. Choices of parts
+            that a stage does not have keep all of their options in it.
+            Defaults to none.
         max_skips: Integer, in how many choices a skip may be chosen. Defaults
             to no limit. A skip is an option that is a
             `keras.layers.Identity`, and so are the absence of a `block` and
@@ -130,6 +139,7 @@ def differentiable(
         warmup=warmup,
         stages=stages,
         skip_dropout=_rates(skip_dropout, stages),
+        depths=_depths(depths, stages),
         max_skips=max_skips,
         learning_rate=float(learning_rate),
         costs=costs,
@@ -161,6 +171,38 @@ def _rates(rate: float | Sequence[float], stages: int) -> tuple[float, ...]:
     for one in rates:
         check_range("skip_dropout", one, 0, 0.95)
     return tuple(float(one) for one in rates)
+
+
+def _depths(
+    depths: Mapping[str, Sequence[int]] | None, stages: int
+) -> dict[str, tuple[int, ...]]:
+    """Returns the depth of each stage, by gene."""
+    found = {name: tuple(row) for name, row in (depths or {}).items()}
+    for name, row in found.items():
+        if len(row) != stages:
+            raise ValueError(
+                "`depths` must have one depth for each stage. Received: "
+                f"{list(row)} for '{name}', and stages={stages}."
+            )
+    return found
+
+
+def check_depths(training: Differentiable, genes: Sequence[SharedGene]) -> None:
+    """Checks that the depths of the stages are those of genes.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    values = {gene.name: gene.values for gene in genes}
+    for name, row in training.depths.items():
+        known = values.get(name, ())
+        if not set(row) <= set(known):
+            raise ValueError(
+                "`depths` must name a number of parts that the hypermodel "
+                f"asks for, and values of it. Received: {list(row)} for "
+                f"'{name}'. It has the values {list(known)}; the genes are "
+                f"{list(values)}."
+            )
 
 
 def costs_in_a_row(

@@ -126,7 +126,27 @@ class BinaryGates:
     weights, two options are drawn, then one of the two. It alone is the
     output, and the gradient is that of the two gates, as if there were no
     other options. So no step needs memory for more than two options.
+
+    Args:
+        gradient: `"pair"` as above, or `"reinforce"` (section 3.3.2): one
+            option is drawn, and the log of its probability rises with how far
+            the loss is below its moving average. Noisier; it calls one option
+            alone. Deviation: one network is drawn for a step; mean costs are
+            differentiated as for pairs, which has no noise. Defaults to
+            `"pair"`.
+
+    Raises:
+        ValueError: If `gradient` is another one.
     """
+
+    gradient: str = "pair"
+
+    def __post_init__(self) -> None:
+        if self.gradient not in ("pair", "reinforce"):
+            raise ValueError(
+                '`gradient` must be "pair" or "reinforce". Received: gradient='
+                f"{self.gradient!r}."
+            )
 
     @property
     def draws_paths(self) -> bool:

@@ -23,6 +23,7 @@ from keras_evonas.supernets.architecture import Architecture
 from keras_evonas.supernets.bilevel import EpochPlan
 from keras_evonas.supernets.bilevel import MixedNetwork
 from keras_evonas.supernets.differentiable import Differentiable
+from keras_evonas.supernets.differentiable import check_depths
 from keras_evonas.supernets.differentiable import costs_in_a_row
 from keras_evonas.supernets.differentiable import differentiable
 from keras_evonas.supernets.halves import Halves
@@ -34,6 +35,7 @@ from keras_evonas.supernets.state import SavedState
 from keras_evonas.supernets.state import epoch_line
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.checks import check_fit
+from keras_evonas.training.garbage import collected_at_the_end
 
 
 class DifferentiableSearch:
@@ -124,6 +126,7 @@ class DifferentiableSearch:
         self._hypermodel = hypermodel
         self._plan: Plan = plan(hypermodel, held)
         self._costs = costs_in_a_row(self.training, self._plan.genes)
+        check_depths(self.training, self._plan.genes)
         self._folder = pathlib.Path(
             directory or ".", project_name or "differentiable_search"
         )
@@ -222,23 +225,41 @@ class DifferentiableSearch:
             state,
             say,
         )
-        network.fit(
-            # The network cuts its batches itself.
-            tf.data.Dataset.range(feed.steps),
-            initial_epoch=max(done, begin),
-            epochs=begin + training.epochs,
-            callbacks=[*(callbacks or ()), feeder],
-            verbose=0,
-            shuffle=False,
-        )
+        with collected_at_the_end():
+            network.fit(
+                # The network cuts its batches itself.
+                tf.data.Dataset.range(feed.steps),
+                initial_epoch=max(done, begin),
+                epochs=begin + training.epochs,
+                callbacks=[*(callbacks or ()), feeder],
+                verbose=0,
+                shuffle=False,
+            )
 
     def _kept_in(self, stage: int) -> stage_lib.Places:
         """Returns the places of the values that are in a stage."""
+        training = self.training
         kept = {g.name: list(range(len(g.values))) for g in self._plan.genes}
         for ended in range(1, stage + 1):
-            last = self._history.epochs[ended * self.training.epochs - 1]
-            kept = stage_lib.pruned(last, kept, ended, self.training.stages)
+            last = self._history.epochs[ended * training.epochs - 1]
+            left = stage_lib.pruned(last, kept, ended, training.stages)
+            kept |= {n: left[n] for n in kept if self._is_in(n, ended - 1)}
+        for gene in self._plan.genes:
+            if gene.name in training.depths:
+                depth = training.depths[gene.name][stage]
+                kept[gene.name] = [gene.index_of(depth)]
         return kept
+
+    def _is_in(self, name: str, stage: int) -> bool:
+        """Returns whether a gene is searched at the depths of a stage."""
+        depths = {n: row[stage] for n, row in self.training.depths.items()}
+        return name not in depths and all(
+            condition.is_active(depths)
+            for hp in self._plan.space.space
+            if hp.name == name
+            for condition in hp.conditions
+            if condition.name in depths
+        )
 
     def _plan_of(self, epoch: int, stage: int, feed: Halves) -> EpochPlan:
         """Draws what an epoch needs, from its number alone."""

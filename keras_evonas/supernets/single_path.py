@@ -27,6 +27,7 @@ from keras_evonas.training.arguments import NAMES
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
 from keras_evonas.training.arrays import arrays_of
+from keras_evonas.training.garbage import collected_at_the_end
 from keras_evonas.training.parts import Part
 from keras_evonas.training.parts import parts_of
 from keras_evonas.training.programs import prepare
@@ -156,13 +157,14 @@ def train(
     feeder = _Feeder(
         sharing, steps or _STEPS, seed, state, say, scorer, results
     )
-    supernet.fit(
-        **data,
-        epochs=sharing.epochs,
-        initial_epoch=done,
-        callbacks=[*(arguments.callbacks or ()), feeder],
-        verbose=0,
-    )
+    with collected_at_the_end():
+        supernet.fit(
+            **data,
+            epochs=sharing.epochs,
+            initial_epoch=done,
+            callbacks=[*(arguments.callbacks or ()), feeder],
+            verbose=0,
+        )
     return results
 
 

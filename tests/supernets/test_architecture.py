@@ -125,6 +125,41 @@ def test_the_mean_gradient_of_binary_gates_is_the_enumerated_one():
     assert (np.abs(expected) > 5 * error).all()  # It is no comparison of zeros.
 
 
+def test_the_mean_policy_gradient_is_that_of_the_mean_loss():
+    genes = [
+        SharedGene(name="kind", values=("a", "b", "c")),
+        SharedGene(name="depth", values=(1, 2)),
+    ]
+    gates = BinaryGates(gradient="reinforce")
+    made = Architecture(genes, gates, kept={"kind": [0, 2]})
+    alphas = tf.constant([0.7, -0.4, 0.1, 0.3, -0.2])
+    made.alpha.assign(alphas)
+    losses = {(0, 0): 1.0, (0, 1): 2.5, (2, 0): -0.5, (2, 1): 4.0}
+    places = {0: 0, 2: 1}  # Among those of the first gene that are kept.
+    with tf.GradientTape() as tape:
+        tape.watch(alphas)
+        kind = tf.nn.softmax(tf.gather(alphas, [0, 2]))
+        depth = tf.nn.softmax(alphas[3:])
+        chance = {(a, b): kind[places[a]] * depth[b] for a, b in losses}
+        mean = sum(chance[path] * loss for path, loss in losses.items())
+    expected = tf.convert_to_tensor(tape.gradient(mean, alphas))
+    found = np.zeros(5)
+    for (a, b), loss in losses.items():
+        made._pairs.assign([[a, a], [b, b]])
+        made.baseline.assign(0.8)  # Any baseline leaves the mean as it is.
+        gradient = made.policy_gradient(tf.constant(loss)).numpy()
+        found += chance[a, b].numpy() * gradient
+        assert gradient[1] == 0  # It was left out.
+        assert float(made.baseline) == pytest.approx(0.95 * 0.8 + 0.05 * loss)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    with pytest.raises(ValueError, match='`gradient` must be "pair" or'):
+        BinaryGates(gradient="policy")
+    # The first loss is its own baseline.
+    made.baseline.assign(np.nan)
+    assert not made.policy_gradient(tf.constant(3.0)).numpy().any()
+    assert float(made.baseline) == 3.0
+
+
 def test_an_update_of_a_pair_leaves_all_other_shares():
     made, gene = architecture(BinaryGates())
     made.draw(tf.zeros([2, 3]), two=True)

@@ -17,6 +17,7 @@ from keras_evonas.supernets import DifferentiableSearch
 from keras_evonas.supernets import GumbelGates
 from keras_evonas.supernets import SoftmaxGates
 from keras_evonas.supernets import differentiable
+from keras_evonas.supernets import measured_costs
 from keras_evonas.supernets.architecture import Architecture
 from keras_evonas.supernets.bilevel import EpochPlan
 from keras_evonas.supernets.bilevel import MixedNetwork
@@ -345,6 +346,106 @@ def test_an_ended_search_is_read_and_its_networks_begin_another(
     assert tuner is not None
 
 
+@pytest.mark.slow
+def test_policy_gradients_go_on_to_the_same_end(tmp_path):
+    same = {"gate": "reinforce", "epochs": 3, "warmup": 0, "stages": 1}
+    same["skip_dropout"] = 0
+    whole = searched(tmp_path / "whole", **same)
+    searched(tmp_path / "half", 2, **same)
+    assert searched(tmp_path / "half", **same).history == whole.history
+    rows = [list(row["layer_0"].values()) for row in whole.history]
+    assert rows[0] != rows[1] != rows[2]
+
+
+def deepened(hp):
+    """Parts with a choice of four each, and a choice that all depths have."""
+
+    def choice(name):
+        return layer_choice(
+            hp,
+            name,
+            {
+                "tanh": lambda: L.Dense(4, "tanh"),
+                "linear": lambda: L.Dense(4, use_bias=False),
+                "soft": lambda: L.Dense(4, "softplus"),
+                "skip": L.Identity,
+            },
+        )
+
+    tensor = inputs = keras.Input((5,))
+    tensor = L.Dense(4, "tanh")(tensor)
+    for layer in repeated(hp, "depth", 1, 3, lambda _: choice("kind")):
+        tensor = layer(tensor)
+    return compiled(inputs, choice("last")(tensor))
+
+
+DEEPER = {"epochs": 1, "stages": 3, "warmup": 0, "depths": {"depth": [1, 2, 3]}}
+
+
+def assert_stages(history):
+    """Checks the options and the depth of each of three stages."""
+
+    def left(stage, name):
+        return sum(share > 0 for share in history[stage][name].values())
+
+    for stage in range(3):
+        depth = history[stage]["depth"]
+        assert depth == {n: float(n == stage + 1) for n in (1, 2, 3)}
+    # 4, then 8 / 3 and 4 / 3, but at least 2. A part that is new has all.
+    assert [left(stage, "last") for stage in range(3)] == [4, 3, 2]
+    assert [left(stage, "depth/0/kind") for stage in range(3)] == [4, 3, 2]
+    assert [left(stage, "depth/1/kind") for stage in range(3)] == [4, 4, 2]
+    assert [left(stage, "depth/2/kind") for stage in range(3)] == [4, 4, 4]
+
+
+def test_stages_are_as_deep_as_asked_for(tmp_path):
+    search = DifferentiableSearch(
+        deepened, differentiable(**DEEPER), directory=tmp_path
+    )
+    # What a training of each stage writes, with its own options only.
+    rng = np.random.default_rng(0)
+    for stage in range(3):
+        kept = search._kept_in(stage)
+        row = {}
+        for gene in search._plan.genes:
+            shares = np.zeros(len(gene.values))
+            number = len(kept[gene.name])
+            shares[kept[gene.name]] = rng.dirichlet(np.ones(number))
+            row[gene.name] = shares.tolist()
+        search._history.add(row)
+    assert_stages(search.history)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gate", ["softmax", "binary"])
+def test_a_search_deepens_its_network(tmp_path, gate):
+    changes = {**DEEPER, "skip_dropout": [0, 0.4, 0.7], "gate": gate}
+    search = searched(tmp_path, build=deepened, **changes)
+    assert_stages(search.history)
+    found = search.likeliest(50)
+    assert {values["depth"] for values in found} == {3}
+    assert all(list(one.values()).count("skip") <= 1 for one in found)
+
+
+def test_the_time_of_options_is_measured(tmp_path):
+    def slow_or_fast(hp):
+        tensor = inputs = keras.Input((1024,))
+        options = {"slow": lambda: L.Dense(1024), "fast": L.Identity}
+        tensor = layer_choice(hp, "layer", options)(tensor)
+        parts = repeated(hp, "depth", 1, 2, lambda _: L.Dense(1024))
+        for part in parts:
+            tensor = part(tensor)
+        return compiled(inputs, tensor)
+
+    costs = measured_costs(slow_or_fast, batch_size=128, repeats=4)
+    assert costs["layer"]["slow"] > costs["layer"]["fast"] >= 0
+    assert costs["depth"][2] > costs["depth"][1]
+    training = differentiable(gate="binary", costs=costs)
+    DifferentiableSearch(slow_or_fast, training, directory=tmp_path)
+    with pytest.raises(ValueError, match="`repeats`"):
+        measured_costs(slow_or_fast, repeats=0)
+
+
 def test_likeliest_networks_have_active_values_alone(tmp_path):
     settings = differentiable(epochs=1)
     genes = plan(nested).genes
@@ -378,11 +479,12 @@ def test_likeliest_networks_have_active_values_alone(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_one_cheap_option_is_chosen(tmp_path):
+@pytest.mark.parametrize("gate", ["binary", "reinforce"])
+def test_the_one_cheap_option_is_chosen(tmp_path, gate):
     names = ["tanh", "normal", "linear", "soft", "skip"]
     costs = {"layer_0": {**dict.fromkeys(names, 9), "normal": 0}}
     search = searched(
-        tmp_path, gate="binary", epochs=8, warmup=0, stages=1, skip_dropout=0,
+        tmp_path, gate=gate, epochs=8, warmup=0, stages=1, skip_dropout=0,
         costs=costs,
     )  # fmt: skip
     row = search.history[-1]["layer_0"]
@@ -397,6 +499,7 @@ def test_the_one_cheap_option_is_chosen(tmp_path):
         ({"gate": "hard"}, ValueError, r"`gate`.*softmax.*'hard'"),
         ({"gate": 3}, TypeError, "`gate`.*type int"),
         ({"order": 3}, ValueError, "`order` must be 1 or 2"),
+        ({"depths": {"depth": [1, 2]}}, ValueError, "`depths`.*stages=1"),
         ({"order": 2, "gate": "binary"}, ValueError, "binary gates"),
         ({"stages": 0}, ValueError, "`stages`"),
         ({"stages": 2, "skip_dropout": [0.1]}, ValueError, "1 rates"),
@@ -434,6 +537,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     ):
         with pytest.raises(ValueError, match=message):
             search(training=differentiable(costs=costs))
+    for depths in ({"layers": [2]}, {"layer_0": [2]}):
+        with pytest.raises(ValueError, match="`depths` must name a number of"):
+            search(training=differentiable(depths=depths))
     with pytest.raises(ValueError, match="`epochs` are those of `training`"):
         search().search(X, Y, epochs=3)
     data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(20)
