@@ -61,7 +61,7 @@ class ReadyMade(keras_tuner.HyperModel):
         model = keras.Model(inputs, self.head(features), name=self.name)
         optimizer = self.optimizer(hp)
         if isinstance(hp, Sharing):
-            hp.hold_others()
+            hp.hold_others(self.WIDTHS)
         return _compiled(model, optimizer, self.head)
 
     def scaled(self, values: dict[str, Any], scale: Scale) -> ScaledNetwork:

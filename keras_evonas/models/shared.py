@@ -88,5 +88,10 @@ class Sharing(Protocol):
     def share_rule(self, answers: Sequence[SharedAnswer], rule: Rule) -> None:
         """Notes which layers are called where some answers have no effect."""
 
-    def hold_others(self) -> None:
-        """Notes that all else may be held, whatever layers it changes."""
+    def hold_others(self, widths: Sequence[str] = ()) -> None:
+        """Notes that all else may be held, whatever layers it changes.
+
+        Args:
+            widths: The last parts of the names of hyperparameters that are
+                widths of layers, which a supernet need not hold.
+        """

@@ -4,10 +4,15 @@
 |---|---|
 | `sharing` | hyperparameters with which the helpers build all options |
 | `mixed` | the layer that holds the options of a choice |
-| `held` | which hyperparameters are shared, and which are held |
+| `held`, `looking` | which hyperparameters are shared, and which are held |
+| `elastic` | hyperparameters whose largest layers hold all smaller ones |
+| `masks`, `slices`, `passing` | which part of each layer is on a path |
+| `masked` | layers that take this part |
+| `memory` | whether a supernet fits into the memory |
 | `supernet` | `Supernet`, the network with all of them |
 | `samplers`, `learners` | which paths are trained, fixed or from scores |
 | `single_path` | the training |
+| `distillation` | paths that learn from the largest one |
 | `transfer` | a path that is frozen for another task |
 | `walk` | the layers on a path |
 | `updates` | updates that leave what is off the path untouched |
@@ -32,8 +37,11 @@ from keras_evonas.supernets.learners import Learner
 from keras_evonas.supernets.learners import PolicyPaths
 from keras_evonas.supernets.learners import Result
 from keras_evonas.supernets.learners import TournamentPaths
+from keras_evonas.supernets.samplers import ElasticSampler
 from keras_evonas.supernets.samplers import FairPaths
 from keras_evonas.supernets.samplers import Sampler
+from keras_evonas.supernets.samplers import SandwichPaths
+from keras_evonas.supernets.samplers import ShrinkingPaths
 from keras_evonas.supernets.samplers import UniformPaths
 from keras_evonas.supernets.scoring import Scorer
 from keras_evonas.supernets.scoring import calibrate
@@ -44,8 +52,8 @@ from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.supernets.transfer import FrozenPath
 
 __all__ = ["BinaryGates", "Differentiable", "DifferentiableSearch"]
-__all__ += ["FairPaths", "FrozenPath", "Gates", "GumbelGates", "Learner"]
-__all__ += ["PolicyPaths", "Result", "Sampler", "Scorer", "SinglePath"]
-__all__ += ["SoftmaxGates", "Supernet", "TournamentPaths", "UniformPaths"]
-__all__ += ["calibrate", "differentiable", "measured_costs", "single_path"]
-__all__ += ["train"]
+__all__ += ["ElasticSampler", "FairPaths", "FrozenPath", "Gates", "GumbelGates"]
+__all__ += ["Learner", "PolicyPaths", "Result", "Sampler", "SandwichPaths"]
+__all__ += ["Scorer", "ShrinkingPaths", "SinglePath", "SoftmaxGates"]
+__all__ += ["Supernet", "TournamentPaths", "UniformPaths", "calibrate"]
+__all__ += ["differentiable", "measured_costs", "single_path", "train"]

@@ -1,6 +1,9 @@
 """Costs of the networks of a supernet, added up from its parts."""
 
+import math
 from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
 
 import keras_tuner
 import numpy as np
@@ -9,7 +12,10 @@ from keras_evonas.models.costs import Costs
 from keras_evonas.models.costs.estimates import HypermodelCosts
 from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.supernets.held import Plan
+from keras_evonas.supernets.looking import Part
+from keras_evonas.supernets.masks import shape_on
 from keras_evonas.supernets.sharing import apply_rules
+from keras_evonas.supernets.slices import Slice
 
 # Sums that are compared with what is counted before sums are relied on.
 _COMPARED = 8
@@ -26,6 +32,10 @@ class SupernetCosts:
     counted if those before do not determine its sum, and the first sums are
     compared with what is counted; all others take microseconds. A cost of
     which this does not hold is counted for each network.
+
+    What an elastic layer lacks of the largest one depends on the widths of its
+    neighbors, too. It follows from the shapes of its weights, and is taken off
+    these sums.
 
     Args:
         costs: Counts the costs of a network.
@@ -72,9 +82,12 @@ class SupernetCosts:
         """Returns the costs of the network for these hyperparameters."""
         if not self._additive.issuperset(self._names):
             return self.counted(hp)
-        row = self._row(hp)
+        index_of = self._index_of(hp)
+        row = self._row(index_of)
+        missing = [self._missing(name, index_of) for name in self._names]
         known = np.abs(row @ self._spanned - row).max() < _UNEXPLAINED
-        sums = [round(cost) for cost in row @ self._solution]
+        pairs = zip(row @ self._solution, missing, strict=True)
+        sums = [round(cost) - less for cost, less in pairs]
         if known and self._compared >= _COMPARED:
             return dict(zip(self._names, sums, strict=True))
         costs = self.counted(hp)
@@ -84,11 +97,12 @@ class SupernetCosts:
             triples = zip(self._names, sums, exact, strict=True)
             self._additive -= {name for name, a, b in triples if a != b}
         else:
-            self._learn(row, exact)
+            pairs = zip(exact, missing, strict=True)
+            self._learn(row, [cost + less for cost, less in pairs])
         return costs
 
-    def _row(self, hp: keras_tuner.HyperParameters) -> np.ndarray:
-        """Returns which parts a network calls, after a 1 for all others."""
+    def _index_of(self, hp: keras_tuner.HyperParameters) -> dict[str, int]:
+        """Returns the places of the values that are called, by gene."""
         plan = self._plan
         path = [
             gene.index_of(hp.values[gene.name]) if gene.name in hp.values else 0
@@ -96,12 +110,18 @@ class SupernetCosts:
         ]
         called = apply_rules(plan.genes, plan.rules, np.array(path))
         names = [gene.name for gene in plan.genes]
-        index_of = dict(zip(names, called.tolist(), strict=True))
-        calls = [
-            all(index_of[name] in places for name, places in part)
-            for part in plan.parts
-        ]
+        return dict(zip(names, called.tolist(), strict=True))
+
+    def _row(self, index_of: Mapping[str, int]) -> np.ndarray:
+        """Returns which parts a network calls, after a 1 for all others."""
+        calls = [_calls(part, index_of) for part in self._plan.parts]
         return np.array([1.0, *calls])
+
+    def _missing(self, name: str, index_of: Mapping[str, int]) -> int:
+        """Returns what the elastic layers of a network cost less than all."""
+        slices = self._plan.elastic.slices.values()
+        on_path = (one for one in slices if _calls(one.part, index_of))
+        return sum(_missing(name, one, index_of) for one in on_path)
 
     def _learn(self, row: np.ndarray, exact: list[int]) -> None:
         self._rows.append(row)
@@ -109,3 +129,27 @@ class SupernetCosts:
         inverse = np.linalg.pinv(np.array(self._rows))
         self._solution = inverse @ np.array(self._costs, float)
         self._spanned = inverse @ np.array(self._rows)
+
+
+def _calls(part: Part, index_of: Mapping[str, int]) -> bool:
+    return all(index_of[name] in places for name, places in part)
+
+
+def _missing(name: str, one: Slice, index_of: Mapping[str, int]) -> int:
+    """Returns what a layer costs less than the largest one."""
+    # How often an element counts, for each weight.
+    factors: dict[str, Sequence[int | None]] = {
+        "params": [1] * len(one.shapes),
+        "trainable_params": [int(is_trained) for is_trained in one.trained],
+        "weight_bytes": one.bytes_each,
+        "multiply_adds": one.uses,
+    }
+    if name not in factors:
+        return 0  # It is found out to be no such sum.
+    return sum(
+        factor * (math.prod(shape) - math.prod(shape_on(axes, shape, index_of)))
+        for factor, axes, shape in zip(
+            factors[name], one.axes, one.shapes, strict=True
+        )
+        if factor
+    )

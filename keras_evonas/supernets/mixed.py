@@ -105,6 +105,8 @@ class MixedLayer(keras.layers.Layer):
             tuple(one.shape) if isinstance(one, keras.KerasTensor) else one
             for one in specs
         ]
+        if getattr(self.gate, "takes_all_widths", False):
+            shapes = _widest(shapes)
         if any(shape != shapes[0] for shape in shapes):
             found = ", ".join(
                 f"'{name}' {shape}"
@@ -131,6 +133,13 @@ class MixedLayer(keras.layers.Layer):
             return lambda: option(inputs, training=training)
 
         return self.gate([branch(option) for option in self.options])
+
+
+def _widest(shapes: Sequence[Structure]) -> list[Structure]:
+    """Returns the widest of some shapes, if they differ in widths alone."""
+    if any(shape[:-1] != shapes[0][:-1] for shape in shapes):
+        return list(shapes)
+    return [max(shapes, key=lambda shape: shape[-1])] * len(shapes)
 
 
 def layers_inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

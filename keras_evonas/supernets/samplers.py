@@ -5,13 +5,20 @@ seed and the epoch, so that the same address gives the same paths.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Protocol
+from typing import runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_evonas.evolution.checks import check_integer
+
 Paths = NDArray[np.int32]
+
+# The kinds of genes whose values have an order, as they shrink.
+ORDERED = ("kernel", "depth", "width")
 
 
 class Sampler(Protocol):
@@ -31,6 +38,29 @@ class Sampler(Protocol):
             `(steps, passes, genes)` array of integers: the place of each
             gene's value on each path. The passes of a step share a batch and
             an update.
+        """
+
+
+@runtime_checkable
+class ElasticSampler(Protocol):
+    """Draws the paths of an epoch, given what kinds of genes there are."""
+
+    def elastic_paths(
+        self,
+        sizes: Sequence[int],
+        kinds: Sequence[str],
+        steps: int,
+        address: Sequence[int],
+    ) -> Paths:
+        """Draws the paths of an epoch.
+
+        Args:
+            sizes: As for `Sampler.paths`.
+            kinds: The kind of each gene: `"kernel"`, `"depth"` or `"width"`,
+                whose values are in increasing order, or `"options"`.
+            steps: As for `Sampler.paths`.
+            address: As for `Sampler.paths`; the last integer is the number of
+                the epoch.
         """
 
 
@@ -73,3 +103,122 @@ class FairPaths:
             drawn = rng.permuted(drawn, axis=-1).reshape(steps, -1)
             found[:, :, gene] = drawn[:, :passes]
         return found
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SandwichPaths:
+    """Draws the largest path, the smallest one, and some between them.
+
+    The sandwich rule of universally slimmable networks (Yu and Huang, 2019,
+    arXiv:1903.05134): all networks lie between the two, and become better with
+    them. Deviations: the gradient of a weight is the mean over the paths that
+    it is on, not the sum; and options without an order are drawn on all paths.
+
+    Args:
+        between: Integer, the random paths of a step. Defaults to 2.
+    """
+
+    between: int = 2
+
+    def __post_init__(self) -> None:
+        check_integer("between", self.between, lowest=0)
+
+    def paths(
+        self, sizes: Sequence[int], steps: int, address: Sequence[int]
+    ) -> Paths:
+        """Draws the paths of an epoch, as if all genes had an order."""
+        return self.elastic_paths(sizes, ["width"] * len(sizes), steps, address)
+
+    def elastic_paths(
+        self,
+        sizes: Sequence[int],
+        kinds: Sequence[str],
+        steps: int,
+        address: Sequence[int],
+    ) -> Paths:
+        """Draws the paths of an epoch; see `ElasticSampler`."""
+        rng = np.random.default_rng(list(address))
+        shape = (steps, 2 + self.between, len(sizes))
+        drawn = rng.integers(0, list(sizes), shape, dtype=np.int32)
+        has_order = np.isin(list(kinds), ORDERED)
+        drawn[:, 0, has_order] = np.array(sizes)[has_order] - 1
+        drawn[:, 1, has_order] = 0
+        return drawn
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShrinkingPaths:
+    """Draws large paths first, and smaller ones from epoch to epoch.
+
+    Progressive shrinking (Cai et al., 2020, Once-for-All): kernels shrink
+    first, then depths, then widths. The largest values of a gene are drawn
+    equally often, one more of them from epoch to epoch, until all are.
+    Deviation: the largest network is not trained to its end before; all
+    stages share one training.
+
+    Args:
+        epochs: Three integers, the epochs in which kernels, depths and widths
+            begin to shrink.
+        stage: Integer, the epochs that it takes until all values of a gene
+            are drawn.
+        between: Integer, the paths of a step. Defaults to 1.
+    """
+
+    epochs: tuple[int, int, int]
+    stage: int
+    between: int = 1
+
+    def __post_init__(self) -> None:
+        check_integer("between", self.between, lowest=1)
+        check_integer("stage", self.stage, lowest=1)
+        is_triple = isinstance(self.epochs, tuple) and len(self.epochs) == 3
+        if not is_triple or list(self.epochs) != sorted(self.epochs):
+            raise ValueError(
+                "`epochs` must be three integers in order, for kernels, depths "
+                f"and widths. Received: epochs={self.epochs!r}. Try "
+                "(10, 20, 30)."
+            )
+
+    @classmethod
+    def over(cls, epochs: int) -> "ShrinkingPaths":
+        """Returns four equal stages of a training, the first with the largest.
+
+        Args:
+            epochs: Integer, the epochs of the training.
+        """
+        first, second, third = (epochs * n // 4 for n in (1, 2, 3))
+        return cls(epochs=(first, second, third), stage=max(1, epochs // 4))
+
+    def open_values(
+        self, sizes: Sequence[int], kinds: Sequence[str], epoch: int
+    ) -> list[int]:
+        """Returns of each gene how many of its largest values are drawn."""
+        found = []
+        for size, kind in zip(sizes, kinds, strict=True):
+            if kind not in ORDERED:
+                found.append(size)
+                continue
+            since = epoch - self.epochs[ORDERED.index(kind)] + 1
+            share = min(1.0, max(0, since) / self.stage)
+            found.append(1 + math.ceil(share * (size - 1)))
+        return found
+
+    def paths(
+        self, sizes: Sequence[int], steps: int, address: Sequence[int]
+    ) -> Paths:
+        """Draws the paths of an epoch, as if all genes were widths."""
+        return self.elastic_paths(sizes, ["width"] * len(sizes), steps, address)
+
+    def elastic_paths(
+        self,
+        sizes: Sequence[int],
+        kinds: Sequence[str],
+        steps: int,
+        address: Sequence[int],
+    ) -> Paths:
+        """Draws the paths of an epoch; see `ElasticSampler`."""
+        rng = np.random.default_rng(list(address))
+        number = self.open_values(sizes, kinds, address[-1])
+        shape = (steps, self.between, len(sizes))
+        below = rng.integers(0, number, shape, dtype=np.int32)
+        return np.array(sizes, np.int32) - 1 - below

@@ -24,6 +24,9 @@ from keras_evonas.supernets.mixed import Nothing
 
 Values: TypeAlias = Mapping[str, Any]
 
+# The options of a part that may be left out, as in `asking.chained`.
+_OPTIONAL = ("absent", "present")
+
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class SharedGene:
@@ -32,10 +35,14 @@ class SharedGene:
     Args:
         name: Its name, with the scopes that it was asked for in.
         values: All its values, in their order.
+        kind: `"options"` for options with weights of their own; `"kernel"`,
+            `"depth"` or `"width"` where a larger value has the layers of all
+            smaller ones. Defaults to `"options"`.
     """
 
     name: str
     values: tuple[Any, ...]
+    kind: str = "options"
 
     def index_of(self, value: object) -> int:
         """Returns the place of a value.
@@ -66,18 +73,18 @@ class PathGate:
 
     def __init__(self, index: tf.Variable, branches: tuple[int, ...]) -> None:
         self._index = index
-        self._branches = branches
+        self.branches = branches
 
     def branch_of(self, index: int) -> int:
         """Returns the number of the branch for a value of the gene."""
-        return self._branches[index]
+        return self.branches[index]
 
     @property
     def chosen(self) -> tf.Tensor:
         """The number of the branch that the path takes."""
-        if self._branches == tuple(range(len(self._branches))):
+        if self.branches == tuple(range(len(self.branches))):
             return tf.convert_to_tensor(self._index)
-        return tf.gather(tf.constant(self._branches), self._index)
+        return tf.gather(tf.constant(self.branches), self._index)
 
     def __call__(self, branches: Sequence[Branch]) -> tf.Tensor:
         """Calls the branch; see `Gate`."""
@@ -99,6 +106,8 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         rules: Pairs of names of genes and of a rule for their values.
         others_are_held: Boolean, whether the hypermodel says that all other
             hyperparameters may be held.
+        widths: The last parts of the names of those that are widths, if the
+            hypermodel says so; otherwise `None`.
     """
 
     def __init__(self, gate_of: GateMaker, held: Values | None = None) -> None:
@@ -107,6 +116,7 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         self.genes: dict[str, SharedGene] = {}
         self.rules: list[tuple[tuple[str, ...], Rule]] = []
         self.others_are_held = False
+        self.widths: tuple[str, ...] | None = None
         self._gate_of = gate_of
 
     def share_options(
@@ -179,9 +189,10 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         names = tuple(answer.gene.name for answer in answers)
         self.rules.append((names, rule))
 
-    def hold_others(self) -> None:
-        """Notes that all other hyperparameters may be held."""
+    def hold_others(self, widths: Sequence[str] = ()) -> None:
+        """Notes that all others may be held; see `keras_evonas.models`."""
         self.others_are_held = True
+        self.widths = tuple(widths)
 
     def _shared(self, name: str, values: Sequence[Any]) -> SharedGene:
         full = self._get_name(name)
@@ -215,12 +226,16 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         part: Structure,
         branches: Sequence[int],
     ) -> MixedLayer:
-        options = {"absent": keras.layers.Identity(), "present": part}
+        layers = (keras.layers.Identity(), part)
+        options = dict(zip(_OPTIONAL, layers, strict=True))
         return self._mixed(gene, options, branches)
 
     def _mixed(
         self, gene: SharedGene, made: dict[str, Any], branches: Sequence[int]
     ) -> MixedLayer:
+        if tuple(made) == _OPTIONAL:  # More of them have all parts of fewer.
+            deeper = dataclasses.replace(gene, kind="depth")
+            self.genes[gene.name] = deeper
         gate = self._gate_of(gene, tuple(branches))
         return MixedLayer(gene.name, made, gate)
 

@@ -11,13 +11,17 @@ import keras
 import tensorflow as tf
 
 from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.evolution.checks import check_range
 from keras_evonas.supernets.data import scoring_data
 from keras_evonas.supernets.learners import Learner
 from keras_evonas.supernets.learners import PolicyPaths
 from keras_evonas.supernets.learners import Result
 from keras_evonas.supernets.learners import TournamentPaths
+from keras_evonas.supernets.samplers import ElasticSampler
 from keras_evonas.supernets.samplers import FairPaths
 from keras_evonas.supernets.samplers import Sampler
+from keras_evonas.supernets.samplers import SandwichPaths
+from keras_evonas.supernets.samplers import ShrinkingPaths
 from keras_evonas.supernets.samplers import UniformPaths
 from keras_evonas.supernets.scoring import Scorer
 from keras_evonas.supernets.state import SavedState
@@ -37,7 +41,9 @@ _SAMPLERS: dict[str, Sampler | Learner] = {
     "fair": FairPaths(),
     "policy": PolicyPaths(),
     "tournaments": TournamentPaths(),
+    "sandwich": SandwichPaths(),
 }
+_NAMES = [*_SAMPLERS, "shrinking"]
 # Paths drawn for an epoch whose number of steps is not known.
 _STEPS = 1024
 # Arguments of `fit` that stay with the search.
@@ -55,6 +61,7 @@ class SinglePath:
     epochs: int
     sampler: Sampler | Learner
     calibration: int
+    distillation: float = 0.0
 
 
 def single_path(
@@ -62,6 +69,7 @@ def single_path(
     *,
     sampler: Sampler | Learner | str = "uniform",
     calibration: int = 512,
+    distillation: float = 0.0,
 ) -> SinglePath:
     """Trains one path of a supernet in each step, or a few.
 
@@ -74,11 +82,20 @@ def single_path(
             and takes as many times longer; `"policy"`: paths are drawn from a
             policy that learns from validation losses (Pham et al., 2018, see
             `PolicyPaths`); `"tournaments"`: the losers of tournaments become
-            like the winners (Fernando et al., 2017, see `TournamentPaths`); or
-            a `Sampler`. Defaults to `"uniform"`.
+            like the winners (Fernando et al., 2017, see `TournamentPaths`);
+            `"sandwich"`: each step takes the largest path, the smallest and
+            two between them (Yu and Huang, 2019, see `SandwichPaths`);
+            `"shrinking"`: kernels, depths and widths shrink over the epochs
+            (Cai et al., 2020, see `ShrinkingPaths`); or a `Sampler`. Defaults
+            to `"uniform"`.
         calibration: Integer, the number of training examples from which the
             moving averages of batch normalization are computed for each
             network before it is scored; 0 for none. Defaults to 512.
+        distillation: Float in `[0, 1]`, the share of the loss that compares a
+            path with the output of the largest one, which has the same
+            options, instead of with the targets. 1 is as in Yu and Huang
+            (2019), 0.5 weighs both alike as Once-for-All does. It takes
+            another forward pass for each path. Defaults to 0.0.
 
     Returns:
         The training, for `OneShotTuner(sharing=...)`.
@@ -87,21 +104,29 @@ def single_path(
         ValueError: If an argument is out of its range.
     """
     check_positive_integer("epochs", epochs)
+    check_range("distillation", distillation, 0.0, 1.0)
+    if sampler == "shrinking":
+        sampler = ShrinkingPaths.over(epochs)
     if isinstance(sampler, str):
         if sampler not in _SAMPLERS:
             raise ValueError(
-                f"`sampler` must be one of {list(_SAMPLERS)} or a `Sampler`. "
+                f"`sampler` must be one of {_NAMES} or a `Sampler`. "
                 f"Received: sampler={sampler!r}."
             )
         sampler = _SAMPLERS[sampler]
     elif not callable(getattr(sampler, "paths", None)):
         raise TypeError(
-            f"`sampler` must be one of {list(_SAMPLERS)} or a `Sampler`. "
+            f"`sampler` must be one of {_NAMES} or a `Sampler`. "
             f"Received: sampler={sampler!r} of type {type(sampler).__name__}."
         )
     if calibration:
         check_positive_integer("calibration", calibration)
-    return SinglePath(epochs=epochs, sampler=sampler, calibration=calibration)
+    return SinglePath(
+        epochs=epochs,
+        sampler=sampler,
+        calibration=calibration,
+        distillation=float(distillation),
+    )
 
 
 def train(
@@ -137,6 +162,7 @@ def train(
         "fingerprint": supernet.fingerprint,
         "sampler": repr(sharing.sampler),
         "seed": seed,
+        "distillation": sharing.distillation or None,
     }
     state = SavedState(folder, identity)
     done = state.epochs_done()
@@ -148,6 +174,7 @@ def train(
         return results
     data, steps = _data_of(arguments)
     training = parts_of(arguments)[0]
+    supernet.distill(sharing.distillation)
     _prepare(supernet, training)
     keras.utils.set_random_seed(seed)
     scorer = None
@@ -205,6 +232,9 @@ class _Feeder(keras.callbacks.Callback):
         if isinstance(sampler, Learner):
             results = self._results
             paths = sampler.paths(sizes, self._steps, address, results)
+        elif isinstance(sampler, ElasticSampler):
+            kinds = [gene.kind for gene in self.model.genes]
+            paths = sampler.elastic_paths(sizes, kinds, self._steps, address)
         else:
             paths = sampler.paths(sizes, self._steps, address)
         self.model.set_paths(paths)

@@ -16,6 +16,10 @@ from keras_evonas.models.costs.estimates import builder_of
 from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets import held as held_lib
+from keras_evonas.supernets.distillation import Distillation
+from keras_evonas.supernets.looking import leaves_of
+from keras_evonas.supernets.masked import mask_layers
+from keras_evonas.supernets.memory import check_memory
 from keras_evonas.supernets.mixed import MixedLayer
 from keras_evonas.supernets.samplers import UniformPaths
 from keras_evonas.supernets.sharing import PathGate
@@ -26,6 +30,8 @@ from keras_evonas.supernets.sharing import apply_rules
 from keras_evonas.supernets.transfer import FrozenPath
 from keras_evonas.supernets.transfer import freeze
 from keras_evonas.supernets.updates import GatedUpdates
+from keras_evonas.supernets.walk import shapes_on
+from keras_evonas.supernets.walk import value_on
 from keras_evonas.supernets.walk import weights_on
 
 Logs: TypeAlias = dict[str, Any]
@@ -42,7 +48,10 @@ class Supernet(keras.Model):
     (Guo et al., 2020): each training step takes one path, on which each choice
     has one option. What `layer_choice`, `repeated` and `block` of
     `keras_evonas.models` ask for is shared: all options are built, and a path
-    says which are called. All other hyperparameters are held at one value.
+    says which are called. Widths and kernels that other hyperparameters ask
+    for are elastic, as in Once-for-All (Cai et al., 2020): the largest is
+    built, and a path has the first channels of it, or the center of a kernel.
+    All other hyperparameters are held at one value.
 
     It is compiled as the hypermodel compiles its networks. `fit` takes the
     same random paths in each epoch, unless `set_paths` is called before it, as
@@ -56,16 +65,21 @@ class Supernet(keras.Model):
             values that they are held at. Defaults to their defaults.
         frozen: A `FrozenPath`, whose layers are kept as they are. Defaults to
             `None`.
+        plan: What `held.plan` found out about the hypermodel, if it was
+            asked. Defaults to `None`.
 
     Attributes:
-        genes: The shared genes, in the order of a path.
-        held: Dictionary of all hyperparameters that are held, with their
-            values.
+        genes: The shared genes, in the order of a path. Those that are elastic
+            come last, with their values in increasing order.
+        held: Dictionary of all that are held, with their values.
+        refused: Dictionary of those that change widths or kernels and are
+            held all the same, with the reasons.
 
     Raises:
         ValueError: If there is nothing to share, if options do not fit
             together, or if a hyperparameter that changes the network in other
             ways is not in `held`.
+        MemoryError: If weights and the optimizer's memory do not fit.
 
     Example:
 
@@ -82,27 +96,40 @@ class Supernet(keras.Model):
         *,
         held: Values | None = None,
         frozen: FrozenPath | None = None,
+        plan: held_lib.Plan | None = None,
     ) -> None:
         super().__init__()
-        plan = held_lib.plan(hypermodel, held)
+        plan = plan or held_lib.plan(hypermodel, held, elastic=True)
+        check_memory(plan.state_bytes)
         self.held = dict(plan.held)
+        self.refused = dict(plan.elastic.refused)
         self._build_plain = builder_of(hypermodel)
         self._index_of: dict[str, tf.Variable] = {}
-        hp = SharingHyperParameters(self._path_gate, self.held)
+        values = {**self.held, **plan.elastic.largest}
+        hp = SharingHyperParameters(self._path_gate, values)
         self.network = self._build_plain(hp)
-        self.genes = tuple(hp.genes.values())
+        self.genes = (*hp.genes.values(), *plan.elastic.genes)
         self._rules = tuple(hp.rules)
         _check_network(self.network)
         self.mixed = [
             one for one in self._flatten_layers() if isinstance(one, MixedLayer)
         ]
         self.built = True
+        for gene in plan.elastic.genes:
+            self._index_variable(gene)
+        self._axes = mask_layers(
+            leaves_of(self.network), plan.elastic.slices, self._index_of
+        )
         self._frozen = None if frozen is None else frozen.fingerprint
         if frozen is not None:
             path = self.path_of(frozen.values)
             freeze(self.network, self.index_of(path), frozen)
         self._updates = GatedUpdates(
-            self.mixed, self.network.optimizer, self.network.trainable_weights
+            self.mixed,
+            self.network.optimizer,
+            self.network.trainable_weights,
+            self._axes,
+            self._index_of,
         )
         paths = self.called(UniformPaths().paths(self.sizes, _DRAWN, (0,)))
         self._passes = paths.shape[1]
@@ -110,15 +137,19 @@ class Supernet(keras.Model):
             paths, shape=[None, None, len(self.genes)], trainable=False
         )
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._distillation: Distillation | None = None
         self.compile(optimizer=self.network.optimizer, jit_compile=False)
 
     def _path_gate(
         self, gene: SharedGene, branches: tuple[int, ...]
     ) -> PathGate:
+        return PathGate(self._index_variable(gene), branches)
+
+    def _index_variable(self, gene: SharedGene) -> tf.Variable:
         if gene.name not in self._index_of:
             index = tf.Variable(0, dtype=tf.int32, trainable=False)
             self._index_of[gene.name] = index
-        return PathGate(self._index_of[gene.name], branches)
+        return self._index_of[gene.name]
 
     # Paths.
 
@@ -201,6 +232,24 @@ class Supernet(keras.Model):
         self._paths.assign(paths)
         self._step.assign(0)
 
+    def distill(self, share: float) -> None:
+        """Lets paths learn from the largest one, from now on.
+
+        Args:
+            share: Float in `[0, 1]`, the share of the loss that compares both;
+                see `single_path`.
+
+        Raises:
+            ValueError: If the loss of the network is of another kind.
+        """
+        self._distillation = None
+        if share:
+            self._distillation = Distillation(
+                self.network, self.genes, self.take, share
+            )
+        if self.train_function is not None:
+            self.make_train_function(force=True)
+
     # Training, as Keras calls it.
 
     def call(
@@ -225,8 +274,7 @@ class Supernet(keras.Model):
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
 
         def take(path: tf.Tensor) -> list[tf.Tensor]:
-            self.take(path)
-            return self._gradients(x, y, weight)
+            return self._gradients(x, y, weight, path)
 
         if self._passes == 1:
             self._updates.apply(take(passes[0]))
@@ -240,14 +288,21 @@ class Supernet(keras.Model):
         x: Structure,
         y: Structure,
         weight: Structure,
+        path: tf.Tensor,
     ) -> list[tf.Tensor]:
-        """Returns the gradients as `keras.Model.train_step` does (3.15)."""
-        network = self.network
+        """Takes a path; returns gradients as `Model.train_step` does (3.15)."""
+        network, distillation = self.network, self._distillation
+        soft = None
+        if distillation is not None:
+            soft = distillation.targets(x, path)
+        self.take(path)
         with tf.GradientTape() as tape:
             outputs = network(x, training=True)
             loss = network.compute_loss(
                 x=x, y=y, y_pred=outputs, sample_weight=weight, training=True
             )
+            if distillation is not None:
+                loss = distillation.mixed(loss, path, soft, outputs, weight)
             scaled = network.optimizer.scale_loss(loss)
         tracker = next(m for m in network.metrics if m.name == "loss")
         tracker.update_state(loss, sample_weight=tf.shape(_first(x))[0])
@@ -283,9 +338,8 @@ class Supernet(keras.Model):
         hp = keras_tuner.HyperParameters()
         hp.values = {**self.held, **self.values_of(path)}
         model = self._build_plain(hp)
-        shared = self.weights_on(path)
         own = weights_on(model, {})
-        shapes = [[tuple(w.shape) for w in some] for some in (own, shared)]
+        shapes = [[tuple(w.shape) for w in own], self.shapes_on(path)]
         if shapes[0] != shapes[1]:
             raise ValueError(
                 "`hypermodel` must build the same layers in a supernet and "
@@ -294,13 +348,23 @@ class Supernet(keras.Model):
                 "layers that depend on a choice by `layer_choice`, `repeated` "
                 "or `block`."
             )
-        for weight, value in zip(own, shared, strict=True):
-            weight.assign(value)
+        index_of = self.index_of(path)
+        for weight, shared in zip(own, self.weights_on(path), strict=True):
+            weight.assign(value_on(shared, self._axes, index_of))
         return model
 
     def weights_on(self, path: Path) -> list[keras.Variable]:
-        """Returns the weights on a path, in the order of its network's."""
+        """Returns the weights on a path, in the order of its network's.
+
+        Of elastic ones only a part is on the path; see `shapes_on`.
+        """
         return weights_on(self.network, self.index_of(path))
+
+    def shapes_on(self, path: Path) -> list[tuple[int, ...]]:
+        """Returns the shapes of the weights of the network of a path."""
+        index_of = self.index_of(path)
+        weights = weights_on(self.network, index_of)
+        return shapes_on(weights, self._axes, index_of)
 
     def index_of(self, path: Path) -> dict[str, int]:
         """Returns the places of the values that are called, by gene."""

@@ -78,7 +78,8 @@ def freeze(
             raise ValueError(
                 "`frozen` must be a network of the same hypermodel, cut out "
                 f"with its values. Received: weights of the shapes {shapes[1]} "
-                f"in place of {shapes[0]}, in the layer {layer.name!r}."
+                f"in place of {shapes[0]}, in the layer {layer.name!r}. Hold "
+                "elastic widths at those of the network: `held={...}`."
             )
         layer.set_weights(source.get_weights())
         layer.trainable = False

@@ -3,12 +3,16 @@
 import dataclasses
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_evonas.supernets.masks import Axes
+from keras_evonas.supernets.masks import Variables
+from keras_evonas.supernets.masks import broadcast
 from keras_evonas.supernets.mixed import Gate
 from keras_evonas.supernets.mixed import MixedLayer
 from keras_evonas.supernets.mixed import layers_inside
@@ -23,16 +27,20 @@ class _Group:
     Args:
         places: Their places among the trained weights.
         conditions: Pairs of a gate and of the branch that it must choose.
+        axes: The masks of their elements; empty where there are none.
         variables: The weights, and what the optimizer remembers of them.
     """
 
     places: tuple[int, ...]
     conditions: tuple[tuple[Gate, int], ...]
+    axes: Axes
     variables: tuple[keras.Variable, ...]
 
-    def is_on_path(self) -> tf.Tensor:
+    def is_on_path(self, index_of: Variables) -> tf.Tensor:
+        """Returns whether they are on the current path; which elements are."""
         chosen = [tf.equal(gate.chosen, b) for gate, b in self.conditions]
-        return tf.reduce_all(tf.stack(chosen))
+        is_on = tf.reduce_all(tf.stack(chosen)) if chosen else tf.constant(True)
+        return is_on & broadcast(self.axes, index_of) if self.axes else is_on
 
 
 class GatedUpdates:
@@ -47,6 +55,9 @@ class GatedUpdates:
         mixed: The mixed layers.
         optimizer: The optimizer, which is built by it.
         weights: The trained weights.
+        axes: The masks of elastic weights, by the identities of weights; what
+            is masked is off the path. Defaults to none.
+        index_of: The variables that hold the path, for these masks.
     """
 
     def __init__(
@@ -54,19 +65,25 @@ class GatedUpdates:
         mixed: Iterable[MixedLayer],
         optimizer: keras.Optimizer,
         weights: Sequence[keras.Variable],
+        axes: Mapping[int, Axes] | None = None,
+        index_of: Variables | None = None,
     ) -> None:
         self._optimizer = optimizer
         self._weights = list(weights)
+        self._index_of = index_of or {}
         slots = _build(optimizer, self._weights)
         places: dict[Any, list[int]] = {}
-        conditions = _conditions_of(mixed)
+        conditions_of = _conditions_of(mixed)
         for place, weight in enumerate(self._weights):
-            places.setdefault(conditions.get(id(weight), ()), []).append(place)
+            masks = (axes or {}).get(id(weight), ())
+            key = (conditions_of.get(id(weight), ()), masks)
+            places.setdefault(key, []).append(place)
         # What is on every path needs no gate.
         self._groups = [
             _Group(
                 places=tuple(found),
-                conditions=key,
+                conditions=conditions,
+                axes=masks,
                 variables=tuple(
                     variable
                     for place in found
@@ -76,43 +93,49 @@ class GatedUpdates:
                     )
                 ),
             )
-            for key, found in places.items()
-            if key
+            for (conditions, masks), found in places.items()
+            if conditions or masks
         ]
+
+    def _on_path(self) -> list[tf.Tensor]:
+        return [group.is_on_path(self._index_of) for group in self._groups]
 
     def apply(self, gradients: Tensors) -> None:
         """Applies the gradients of one path, which is the current one."""
-        self._apply(gradients, [group.is_on_path() for group in self._groups])
+        self._apply(gradients, self._on_path())
 
     def apply_sum(
         self, passes: tf.Tensor, take: Callable[[tf.Tensor], Tensors]
     ) -> None:
         """Applies the gradients of several paths at once.
 
-        The gradient of a weight is the mean over the paths that it is on.
+        The gradient of a weight, or of an element of it, is the mean over the
+        paths that it is on.
 
         Args:
             passes: The paths, one a row.
             take: Takes a path, and returns the gradients of all weights.
         """
         zeros = [tf.zeros(w.shape, w.dtype) for w in self._weights]
-        counts = tf.zeros([len(self._groups)], tf.int32)
+        counts = [tf.zeros_like(on, tf.int32) for on in self._on_path()]
 
         def body(
-            number: tf.Tensor, counts: tf.Tensor, *sums: tf.Tensor
-        ) -> tuple[tf.Tensor, ...]:
+            number: tf.Tensor,
+            counts: Tensors,
+            sums: Tensors,
+        ) -> tuple[tf.Tensor, Tensors, Tensors]:
             gradients = take(passes[number])
-            on = [group.is_on_path() for group in self._groups]
-            if on:
-                counts += tf.cast(tf.stack(on), tf.int32)
+            counted = [
+                count + tf.cast(on, tf.int32)
+                for count, on in zip(counts, self._on_path(), strict=True)
+            ]
             pairs = zip(sums, gradients, strict=True)
-            added = [total + one for total, one in pairs]
-            return (number + 1, counts, *added)
+            return (number + 1, counted, [total + one for total, one in pairs])
 
-        _, counts, *sums = tf.while_loop(
+        _, counts, sums = tf.while_loop(
             lambda number, *_: number < tf.shape(passes)[0],
             body,
-            (tf.constant(0), counts, *zeros),
+            (tf.constant(0), counts, zeros),
             parallel_iterations=1,
         )
         times = [tf.shape(passes)[0]] * len(sums)
@@ -123,7 +146,7 @@ class GatedUpdates:
             total / tf.cast(time, total.dtype)
             for total, time in zip(sums, times, strict=True)
         ]
-        self._apply(means, [counts[n] > 0 for n in range(len(self._groups))])
+        self._apply(means, [count > 0 for count in counts])
 
     def _apply(self, gradients: Tensors, on_path: Sequence[tf.Tensor]) -> None:
         before = [
@@ -142,7 +165,10 @@ def _restore_unless(
 ) -> None:
     # Traced faster than `tf.cond`, which makes two functions.
     for variable, value in zip(variables, kept, strict=True):
-        variable.assign(tf.where(is_on, variable.value, value))
+        # A memory of another shape, as Adafactor has it, is of all elements.
+        is_whole = is_on.shape.rank not in (0, len(variable.shape))
+        own = tf.reduce_any(is_on) if is_whole else is_on
+        variable.assign(tf.where(own, variable.value, value))
 
 
 def _build(

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import graph_of
+from keras_evonas.supernets.masks import Axes
+from keras_evonas.supernets.masks import indexes_of
+from keras_evonas.supernets.masks import shape_on
 from keras_evonas.supernets.mixed import MixedLayer
 from keras_evonas.supernets.mixed import Nothing
 
@@ -38,6 +43,39 @@ def weights_on(
     """Returns the weights on a path, in the order of `layers_on`."""
     layers = layers_on(layer, index_of)
     return [weight for one in layers for weight in one.weights]
+
+
+def shapes_on(
+    weights: Sequence[keras.Variable],
+    axes_of: Mapping[int, Axes],
+    index_of: Mapping[str, int],
+) -> list[tuple[int, ...]]:
+    """Returns the shapes of the parts of weights that are on a path.
+
+    Args:
+        weights: The weights.
+        axes_of: The masks of elastic ones, by the identities of weights.
+        index_of: As for `layers_on`.
+    """
+    return [
+        shape_on(axes_of[id(one)], one.shape, index_of)
+        if id(one) in axes_of
+        else tuple(one.shape)
+        for one in weights
+    ]
+
+
+def value_on(
+    weight: keras.Variable,
+    axes_of: Mapping[int, Axes],
+    index_of: Mapping[str, int],
+) -> np.ndarray:
+    """Returns the part of a weight that is on a path; see `shapes_on`."""
+    value: np.ndarray = weight.numpy()
+    axes = axes_of.get(id(weight))
+    if axes is None:
+        return value
+    return value[indexes_of(axes, value.shape, index_of)]
 
 
 def behind_choices(network: keras.Model) -> list[keras.layers.Layer]:

@@ -1,6 +1,7 @@
 """`OneShotTuner`: networks are scored with the weights of a supernet."""
 
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Callable
@@ -49,7 +50,8 @@ class OneShotTuner(EvoTuner):
     `keras_evonas.supernets.Supernet`). A trial then costs an evaluation
     instead of a training: some hundred trials take as long as a few trainings.
     What the helpers `layer_choice`, `repeated` and `block` ask for is
-    searched; all other hyperparameters are held.
+    searched, and so are widths and kernels of layers that can be elastic; all
+    other hyperparameters are held, and `search` says which.
 
     A score with shared weights is a guess at the score of the network trained
     alone, and a biased one. So the best of the search is no result yet:
@@ -119,7 +121,7 @@ class OneShotTuner(EvoTuner):
         _check(oracle, hypermodel, sharing, frozen, others)
         self.sharing = sharing or single_path()
         self._frozen = frozen
-        self._plan: Plan = plan(hypermodel, held)
+        self._plan: Plan = plan(hypermodel, held, elastic=True)
         self.supernet: Supernet | None = None
         self._scorer: Scorer | None = None
         self._calibration: Arrays | None = None
@@ -169,11 +171,8 @@ class OneShotTuner(EvoTuner):
     def _search(self, recipe: Recipe) -> None:
         arguments = _checked(recipe)
         progress = self._new_progress(recipe)
-        held = ", ".join(f"{n}={v!r}" for n, v in self._plan.held.items())
-        progress.say(
-            f"Supernet of {len(self._plan.genes)} choices"
-            f"{held and f'; held: {held}'}."
-        )
+        for line in self._plan.lines():
+            progress.say(line)
         self._prepare(arguments, progress.say)
         recipe = dataclasses.replace(
             recipe,
@@ -196,7 +195,7 @@ class OneShotTuner(EvoTuner):
         devices.clear_session()
         keras.utils.set_random_seed(self._training_seed)
         self.supernet = Supernet(
-            self._builder.build, held=self._plan.held, frozen=self._frozen
+            self._builder.build, plan=self._plan, frozen=self._frozen
         )
         train(
             self.supernet,
@@ -220,8 +219,7 @@ class OneShotTuner(EvoTuner):
         path = supernet.path_of(values)
         logs = scorer.score(path)
         metrics = {f"val_{name}": value for name, value in logs.items()}
-        weights = supernet.weights_on(path)
-        metrics["params"] = float(sum(w.shape.num_elements() for w in weights))
+        metrics["params"] = float(sum(map(math.prod, supernet.shapes_on(path))))
         return metrics
 
     # Results.

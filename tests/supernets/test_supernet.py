@@ -241,7 +241,7 @@ def _two(hp, options):
 
 def _no_choice(hp):
     inputs = keras.Input((6,))
-    return compiled(inputs, L.Dense(hp.Int("units", 2, 4))(inputs))
+    return compiled(inputs, L.Dropout(hp.Float("rate", 0.1, 0.4))(inputs))
 
 
 def _loop(hp):
@@ -300,7 +300,7 @@ BAD = {
         ),
         r"'kind'.*state between batches.*lstm.*stateful=False",
     ),
-    "no choice": (_no_choice, r"must have a choice.*\['units'\].*layer_choice"),
+    "no choice": (_no_choice, r"must have a choice.*\['rate'\].*layer_choice"),
     "topology": (_loop, r"'depth' changes which layers.*repeated.*held="),
     "shared": (_shared_layer, r"layers of its own.*'a' of 'kind' and 'b'"),
     "shared by choices": (

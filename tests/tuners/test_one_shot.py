@@ -28,6 +28,7 @@ from tests.supernets.spaces import X
 from tests.supernets.spaces import Y
 from tests.supernets.spaces import branched
 from tests.supernets.spaces import chain
+from tests.supernets.spaces import compiled
 
 pytestmark = pytest.mark.keras
 FIT = {"batch_size": 32, "validation_data": (X_VAL, Y_VAL), "verbose": 0}
@@ -292,3 +293,37 @@ def test_several_objectives_make_a_front(tmp_path):
     sizes = [trial.metrics.get_best_value("params") for trial in front]
     assert sizes == sorted(sizes, reverse=True)
     assert np.isfinite(sizes).all()
+
+
+def widths(hp):
+    """A chain behind a layer of elastic width."""
+    inputs = keras.Input((6,))
+    tensor = keras.layers.Dense(hp.Int("units", 2, 8, step=2), "relu")(inputs)
+    tensor = keras.layers.BatchNormalization()(tensor)
+    tensor = keras.layers.Dense(hp.Choice("top", [4, 3]))(tensor)
+    tensor = keras.layers.LayerNormalization()(tensor)
+    return compiled(inputs, tensor, "adam")
+
+
+@pytest.mark.slow
+def test_widths_are_searched_under_a_limit(tmp_path, capsys):
+    limit = at_most("params", 90)
+    oracle = EvoOracle("val_accuracy", 2, seed=0, constraints=[limit])
+    sharing = single_path(4, sampler="shrinking", distillation=0.5)
+    tuner = tuner_in(tmp_path, widths, oracle=oracle, sharing=sharing)
+    tuner.search(X, Y, **{**FIT, "verbose": 1})
+    said = capsys.readouterr().out
+    assert "'units' is elastic: a width from 2 to 8." in said
+    assert "'top' is held, as the layer 'layer_normalization'" in said
+    trials = tuner.oracle.get_best_trials(2)
+    for trial in trials:
+        values = trial.hyperparameters.values
+        assert values["top"] == 4
+        exact = HypermodelCosts(widths)(trial.hyperparameters).params
+        assert trial.metrics.get_best_value("params") == exact <= 90
+        assert values["units"] in (2, 4)
+    models = tuner.get_best_models(len(trials))
+    for trial, model in zip(trials, models, strict=True):
+        assert model.layers[1].units == trial.hyperparameters.values["units"]
+        _, accuracy = model.evaluate(X_VAL, Y_VAL, verbose=0)
+        assert accuracy == pytest.approx(trial.score, abs=1e-6)

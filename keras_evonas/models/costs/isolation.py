@@ -13,16 +13,19 @@ from keras_evonas.models.costs.pretrained import weights_left_out
 Result = TypeVar("Result")
 
 
-def without_allocation(task: Callable[[], Result]) -> Result:
+def without_allocation(
+    task: Callable[[], Result], graph: tf.Graph | None = None
+) -> Result:
     """Runs a task in a graph of its own, in which weights have no values.
 
     It leaves no trace; see `isolated`. The task may build and compile models,
-    but not run them, and what it returns must not hold tensors or layers.
+    but not run them, and what it returns must not hold tensors or layers,
+    unless only later tasks in the same `graph` use them.
     Models load no weights there; see `weights_left_out`.
     """
 
     def run() -> Result:
-        with tf.Graph().as_default(), weights_left_out():
+        with (graph or tf.Graph()).as_default(), weights_left_out():
             return task()
 
     return isolated(run)

@@ -1,0 +1,127 @@
+"""Distillation: paths of a supernet learn from the largest one."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_evonas.models.costs.inputs import Structure
+from keras_evonas.supernets.samplers import ORDERED
+from keras_evonas.supernets.sharing import SharedGene
+
+_CLASSES = ("categorical_crossentropy", "sparse_categorical_crossentropy")
+_LABELS = ("binary_crossentropy",)
+_NUMBERS = ("mean_squared_error", "mse", "mean_absolute_error", "mae")
+
+
+class Distillation:
+    """Compares a path with the largest one that has the same options.
+
+    The largest path is called on the same batch, as in training: it learns at
+    the same time (Yu and Huang, 2019, inplace distillation). Its statistics of
+    batch normalization, and seeds, stay as they are.
+
+    Args:
+        network: The network of the supernet, compiled.
+        genes: Its genes.
+        take: Takes a path.
+        share: Float in `(0, 1]`, the share of the loss.
+
+    Raises:
+        ValueError: If there is no such loss for the network.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        genes: Sequence[SharedGene],
+        take: Callable[[tf.Tensor], None],
+        share: float,
+    ) -> None:
+        self._network = network
+        self._take = take
+        self._share = share
+        self._compare = _comparison(network)
+        self._has_order = np.array([gene.kind in ORDERED for gene in genes])
+        self._last = np.array([len(gene.values) - 1 for gene in genes], "int32")
+
+    def targets(self, x: Structure, path: tf.Tensor) -> tf.Tensor:
+        """Returns the output of the largest path, and takes it.
+
+        Args:
+            x: The inputs of a batch.
+            path: The path that learns from it.
+        """
+        states = self._network.non_trainable_variables
+        kept = [tf.identity(state.value) for state in states]
+        self._take(self._largest(path))
+        outputs = self._network(x, training=True)
+        for state, value in zip(states, kept, strict=True):
+            state.assign(value)
+        return tf.stop_gradient(outputs)
+
+    def mixed(
+        self,
+        loss: tf.Tensor,
+        path: tf.Tensor,
+        targets: tf.Tensor,
+        outputs: tf.Tensor,
+        weight: Structure,
+    ) -> tf.Tensor:
+        """Returns the loss of a path.
+
+        Args:
+            loss: That against the targets of the data.
+            path: The path. The largest one learns from the data alone.
+            targets: The output of the largest path.
+            outputs: The output of the path.
+            weight: The weights of examples, or `None`.
+        """
+        differs = tf.reduce_any(tf.not_equal(path, self._largest(path)))
+        share = self._share * tf.cast(differs, loss.dtype)
+        soft = self._compare(targets, outputs, weight)
+        return (1 - share) * loss + share * tf.cast(soft, loss.dtype)
+
+    def _largest(self, path: tf.Tensor) -> tf.Tensor:
+        return tf.where(self._has_order, self._last, path)
+
+
+def _comparison(
+    network: keras.Model,
+) -> Callable[[tf.Tensor, tf.Tensor, Structure], tf.Tensor]:
+    """Returns the loss of outputs against those of the largest path."""
+    loss: Any = network.loss
+    name = getattr(loss, "__name__", getattr(loss, "name", loss))
+    config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
+    is_known = name in (*_CLASSES, *_LABELS, *_NUMBERS)
+    if not is_known or len(network.outputs) != 1:
+        raise ValueError(
+            "`distillation` compares outputs by cross-entropy or by the mean "
+            "squared or absolute error. Received: a network with "
+            f"{len(network.outputs)} output(s) and the loss {loss!r}. Compile "
+            f"it with one of {(*_CLASSES, *_LABELS, *_NUMBERS)}, or pass "
+            "`distillation=0`."
+        )
+    from_logits = config.get("from_logits", False)
+    made: keras.losses.Loss
+    if name in _CLASSES:
+        made = keras.losses.CategoricalCrossentropy(from_logits=from_logits)
+    elif name in _LABELS:
+        made = keras.losses.BinaryCrossentropy(from_logits=from_logits)
+    elif name in _NUMBERS[:2]:
+        made = keras.losses.MeanSquaredError()
+    else:
+        made = keras.losses.MeanAbsoluteError()
+
+    def compare(
+        targets: tf.Tensor, outputs: tf.Tensor, weight: Structure
+    ) -> tf.Tensor:
+        if from_logits:
+            is_binary = name in _LABELS
+            targets = (tf.sigmoid if is_binary else tf.nn.softmax)(targets)
+        return made(targets, outputs, sample_weight=weight)
+
+    return compare

@@ -1,0 +1,224 @@
+"""Looking at the network that a supernet is made of, without its weights."""
+
+import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+from typing import TypeAlias
+from typing import TypeVar
+from typing import cast
+
+import keras
+import tensorflow as tf
+
+from keras_evonas.models import kinds
+from keras_evonas.models.costs.estimates import Hypermodel
+from keras_evonas.models.costs.estimates import builder_of
+from keras_evonas.models.costs.inputs import Structure
+from keras_evonas.models.costs.isolation import without_allocation
+from keras_evonas.models.layer_graph import graph_of
+from keras_evonas.supernets.mixed import Branch
+from keras_evonas.supernets.mixed import MixedLayer
+from keras_evonas.supernets.mixed import layers_inside
+from keras_evonas.supernets.sharing import SharingHyperParameters
+
+Part: TypeAlias = frozenset[tuple[str, frozenset[int]]]
+Found = TypeVar("Found")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Leaf:
+    """A layer that holds no others.
+
+    Args:
+        kind: The name of its class.
+        name: Its name.
+        width: Its units or filters, or `None`.
+        kernel: The sides of its kernel, or `None`.
+        settings: All else that it was made with.
+        shapes: The shapes of its weights.
+    """
+
+    kind: str
+    name: str
+    width: int | None
+    kernel: tuple[int, ...] | None
+    settings: str
+    shapes: tuple[tuple[int, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Look:
+    """A network that was looked at.
+
+    Args:
+        hp: What it asked for.
+        structure: The kinds of its layers, and how they are connected.
+        parts: The options of all mixed layers, each by when it is called.
+        leaves: The layers in them, in an order that is the same wherever the
+            structure is.
+        state_bytes: The bytes of all weights and of the optimizer's memory.
+        network: The network, in `graph`.
+        graph: The graph that it was built in.
+    """
+
+    hp: SharingHyperParameters
+    structure: Structure
+    parts: tuple[Part, ...]
+    leaves: tuple[Leaf, ...]
+    state_bytes: int
+    network: keras.Model
+    graph: tf.Graph
+
+    def examine(self, task: Callable[[keras.Model], Found]) -> Found:
+        """Returns what a task finds out about the network."""
+        return without_allocation(lambda: task(self.network), self.graph)
+
+
+def look(
+    hypermodel: Hypermodel,
+    values: Mapping[str, Any],
+    *,
+    is_partial: bool = False,
+) -> Look:
+    """Builds the network of a supernet without weights.
+
+    Args:
+        hypermodel: As for `Supernet`.
+        values: Values of hyperparameters that are not shared.
+        is_partial: Boolean, whether options may return fewer channels than
+            others, as some of their layers are not at their largest width.
+    """
+
+    def gate_of(_: object, branches: tuple[int, ...]) -> NoGate:
+        return NoGate(branches, is_partial)
+
+    hp = SharingHyperParameters(gate_of, values)
+    build = builder_of(hypermodel)
+    graph = tf.Graph()
+
+    def task() -> Look:
+        network = build(hp)
+        return Look(
+            hp=hp,
+            structure=_structure(graph_of(network, "hypermodel")),
+            parts=_parts(network),
+            leaves=tuple(_leaf(one) for one in leaves_of(network)),
+            state_bytes=_state_bytes(network),
+            network=network,
+            graph=graph,
+        )
+
+    return without_allocation(task, graph)
+
+
+class NoGate:
+    """Stands in for a gate where nothing is called.
+
+    Args:
+        branches: The number of the branch for each value of the gene.
+        takes_all_widths: See `is_partial` of `look`.
+    """
+
+    chosen = None
+
+    def __init__(
+        self, branches: tuple[int, ...], takes_all_widths: bool = False
+    ) -> None:
+        self.branches = branches
+        self.takes_all_widths = takes_all_widths
+
+    def __call__(self, branches: Iterable[Branch]) -> tf.Tensor:
+        """Calls nothing."""
+        raise NotImplementedError
+
+    def branch_of(self, index: int) -> int:
+        """Returns the number of the branch for a value of the gene."""
+        return self.branches[index]
+
+
+def leaves_of(network: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers of a supernet that hold no others."""
+    holders = (MixedLayer, keras.Model, keras.layers.InputLayer)
+    return [x for x in layers_inside(network) if not isinstance(x, holders)]
+
+
+def parts_of_layers(network: keras.Model) -> dict[int, Part]:
+    """Returns when layers in options are called, by their identity."""
+    found: dict[int, Part] = {}
+    # An outer layer comes before those in its options.
+    for layer in layers_inside(network):
+        if not isinstance(layer, MixedLayer):
+            continue
+        parts = _parts_of(layer, found)
+        for option, part in zip(layer.options, parts, strict=True):
+            found.update({id(x): part for x in layers_inside(option)})
+    return found
+
+
+def _parts_of(layer: MixedLayer, found: Mapping[int, Part]) -> list[Part]:
+    branches = cast(NoGate, layer.gate).branches
+    outer = found.get(id(layer), frozenset())
+    parts = []
+    for branch in range(len(layer.options)):
+        places = frozenset(n for n, x in enumerate(branches) if x == branch)
+        parts.append(outer | {(layer.choice, places)})
+    return parts
+
+
+def _parts(network: keras.Model) -> tuple[Part, ...]:
+    """Returns when the options of mixed layers are called, without repeats."""
+    found = parts_of_layers(network)
+    parts: dict[Part, None] = {}
+    for layer in layers_inside(network):
+        if isinstance(layer, MixedLayer):
+            parts.update(dict.fromkeys(_parts_of(layer, found)))
+    return tuple(parts)
+
+
+def _structure(graph: Structure) -> Structure:
+    """Returns the kinds of layers of a network and how they are connected."""
+    return [(_kind(node.layer), node.inputs) for node in graph.nodes]
+
+
+def _kind(layer: keras.Operation) -> Structure:
+    inner: Iterable[Any] = ()
+    if isinstance(layer, MixedLayer):
+        inner = layer.options
+    elif isinstance(layer, keras.Model):
+        inner = layer.layers
+    return (type(layer).__name__, [_kind(one) for one in inner])
+
+
+def _leaf(layer: keras.layers.Layer) -> Leaf:
+    try:
+        settings = dict(layer.get_config())
+    except NotImplementedError:  # A layer of the user's own.
+        settings = {}
+    width = kinds.width_of(layer)
+    kernel = getattr(layer, "kernel_size", None)
+    for name in ("name", "units", "filters", "kernel_size", "target_shape"):
+        settings.pop(name, None)
+    return Leaf(
+        kind=type(layer).__name__,
+        name=layer.name,
+        width=width,
+        kernel=kernel if isinstance(kernel, tuple) else None,
+        settings=repr(settings),
+        shapes=tuple(tuple(w.shape) for w in layer.weights),
+    )
+
+
+def _state_bytes(network: keras.Model) -> int:
+    variables = list(network.variables)
+    optimizer = getattr(network, "optimizer", None)
+    if optimizer is not None:
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if not inner.built:
+            inner.build(network.trainable_variables)
+        variables += inner.variables
+    return sum(
+        tf.TensorShape(v.shape).num_elements() * tf.as_dtype(v.dtype).size
+        for v in variables
+    )

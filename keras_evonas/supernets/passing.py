@@ -1,0 +1,133 @@
+"""Layers without kernels, and the masks that they pass on.
+
+`before` and `after` are the shapes of what a layer takes and returns.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+from typing import TypeAlias
+from typing import cast
+
+import keras
+
+from keras_evonas.models import kinds
+from keras_evonas.models.costs.inputs import Structure
+from keras_evonas.supernets.masks import Full
+from keras_evonas.supernets.masks import Joined
+from keras_evonas.supernets.masks import Mask
+from keras_evonas.supernets.masks import Spread
+
+L = keras.layers
+Shape: TypeAlias = tuple[int | None, ...]
+# The mask of the channels of a tensor, `None` where all count.
+Entry: TypeAlias = Mask | None
+
+# Activations that do to each channel the same, whatever the others are.
+_ELEMENTWISE = frozenset(
+    (
+        *("celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid"),
+        *("hard_silu", "hard_swish", "hard_tanh", "leaky_relu", "linear"),
+        *("log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu"),
+        *("soft_shrink", "softplus", "softsign", "squareplus", "swish"),
+        *("tanh", "tanh_shrink", "threshold"),
+    )
+)
+
+
+class CannotBeMaskedError(Exception):
+    """Says why some genes cannot be elastic."""
+
+    def __init__(
+        self, layer: keras.Operation, why: str, masks: Sequence[Entry]
+    ) -> None:
+        super().__init__(
+            f"the layer '{layer.name}' of {type(layer).__name__} {why}"
+        )
+        known = [mask.genes for mask in masks if mask is not None]
+        self.genes: frozenset[str] = frozenset().union(*known)
+
+
+def spread(mask: Entry, times: int) -> Entry:
+    """Returns the channels of a depthwise convolution."""
+    if mask is None or times == 1:
+        return mask
+    return Spread(mask, times, one_by_one=True)
+
+
+def check_activation(layer: Structure, masks: Sequence[Entry]) -> None:
+    """Checks that a layer does the same to each channel."""
+    name = kinds.activation_name(layer)
+    if name not in _ELEMENTWISE:
+        why = f"has the activation {name!r}, which may mix channels"
+        raise CannotBeMaskedError(layer, why, masks)
+    if getattr(layer, "activity_regularizer", None) is not None:
+        raise CannotBeMaskedError(layer, "has an activity regularizer", masks)
+
+
+def merged(
+    layer: keras.Operation,
+    entries: Sequence[Entry],
+    before: Sequence[Shape],
+    after: Shape,
+) -> Entry:
+    """Returns the mask of a layer such as `Add`."""
+    masks = [
+        mask
+        for mask, shape in zip(entries, before, strict=True)
+        if shape[-1] == after[-1]  # A width of 1 is broadcast.
+    ]
+    if any(mask != masks[0] for mask in masks):
+        why = "takes tensors of different widths"
+        raise CannotBeMaskedError(layer, why, entries)
+    return masks[0]
+
+
+def concatenated(
+    layer: Structure,
+    entries: Sequence[Entry],
+    before: Sequence[Shape],
+    after: Shape,
+) -> Entry:
+    """Returns the mask of a `Concatenate`."""
+    if layer.axis not in (-1, len(after) - 1):
+        return merged(layer, entries, before, after)
+    masks = [
+        mask or Full(cast(int, shape[-1]))
+        for mask, shape in zip(entries, before, strict=True)
+    ]
+    return Joined(tuple(masks))
+
+
+def reshaped(
+    layer: keras.Operation, entry: Entry, before: Shape, after: Shape
+) -> Entry:
+    """Returns the mask of a `Flatten` or `Reshape`."""
+    if entry is None or before[-1] == after[-1]:
+        return entry
+    if type(layer) is not L.Flatten or None in before[1:]:
+        why = "changes the channels in a way that is not followed"
+        raise CannotBeMaskedError(layer, why, [entry])
+    places = math.prod(cast(Any, before[1:-1]))
+    return Spread(entry, places, one_by_one=False)
+
+
+def start_of(
+    layer: Structure, axis: int, largest: int, size: int, side: int | None
+) -> int | None:
+    """Returns where a kernel lies in the largest one, so that both fit.
+
+    With padding, TensorFlow centers a kernel as far as strides allow it.
+    """
+    dilation, stride = layer.dilation_rate[axis], layer.strides[axis]
+    if side is None and stride != 1:
+        return None
+
+    def padded(kernel: int) -> int:
+        total = (kernel - 1) * dilation
+        if side is not None:
+            total += (-(-side // stride) - 1) * stride + 1 - side
+        return int(max(total, 0) // 2)
+
+    start, rest = divmod(padded(largest) - padded(size), dilation)
+    return start if not rest and 0 <= start <= largest - size else None
