@@ -26,6 +26,9 @@ from keras_evonas.supernets.sharing import SharingHyperParameters
 Part: TypeAlias = frozenset[tuple[str, frozenset[int]]]
 Found = TypeVar("Found")
 
+# Settings of layers that are a name or a size, or follow from sizes.
+_SIZES = ("name", "units", "filters", "kernel_size", "target_shape", "shape")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Leaf:
@@ -198,7 +201,7 @@ def _leaf(layer: keras.layers.Layer) -> Leaf:
         settings = {}
     width = kinds.width_of(layer)
     kernel = getattr(layer, "kernel_size", None)
-    for name in ("name", "units", "filters", "kernel_size", "target_shape"):
+    for name in _SIZES:
         settings.pop(name, None)
     return Leaf(
         kind=type(layer).__name__,
