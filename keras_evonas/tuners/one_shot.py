@@ -121,6 +121,8 @@ class OneShotTuner(EvoTuner):
         _check(oracle, hypermodel, sharing, frozen, others)
         self.sharing = sharing or single_path()
         self._frozen = frozen
+        if verbose != 0:
+            print("Building the network a few times to see what it can share.")
         self._plan: Plan = plan(hypermodel, held, elastic=True)
         self.supernet: Supernet | None = None
         self._scorer: Scorer | None = None
