@@ -14,7 +14,6 @@ import hashlib
 import sys
 import types
 from collections.abc import Iterable
-from typing import Protocol
 
 import keras
 import numpy as np
@@ -33,9 +32,6 @@ _IGNORED = {
 _IGNORED_PREFIX = "_self_"
 # Keras wraps these methods anew for each layer; they are not called in a step.
 _WRAPPED = {"build", "quantize"}
-
-# Stands for what may differ; no attribute of Keras has this value.
-_HIDDEN = "anything"
 
 
 class _UnknownError(Exception):
@@ -56,38 +52,8 @@ class Structure:
     variables: tuple[keras.Variable, ...]
 
 
-class Loose(Protocol):
-    """What networks of one structure need not have in common."""
-
-    def shape_of(self, variable: keras.Variable) -> tuple[int | None, ...]:
-        """Returns the shape of a variable, `None` for what may differ."""
-
-    def hides(self, owner: object, name: str) -> bool:
-        """Returns whether an attribute of an object may differ."""
-
-
-class _Strict:
-    """Networks that have all in common."""
-
-    def shape_of(self, variable: keras.Variable) -> tuple[int | None, ...]:
-        return tuple(variable.value.shape)
-
-    def hides(self, owner: object, name: str) -> bool:
-        del owner, name
-        return False
-
-
-_STRICT = _Strict()
-
-
-def structure_of(
-    model: keras.Model, loose: Loose = _STRICT
-) -> Structure | None:
+def structure_of(model: keras.Model) -> Structure | None:
     """Reads the structure of a model whose variables have all been created.
-
-    Args:
-        model: A compiled model.
-        loose: What need not be the same. Defaults to nothing.
 
     Returns:
         The structure, or `None` if the model holds anything that is not known
@@ -115,7 +81,7 @@ def structure_of(
         else:
             numbers[id(one)] = len(numbers)
             try:
-                header, parts = _parts_of(one, loose)
+                header, parts = _parts_of(one)
             except _UnknownError:
                 return None
             waiting.extend(reversed(parts))
@@ -125,7 +91,7 @@ def structure_of(
     return Structure(digest.hexdigest(), tuple(variables))
 
 
-def _parts_of(one: object, loose: Loose) -> tuple[str, list[object]]:
+def _parts_of(one: object) -> tuple[str, list[object]]:
     """Returns a description of an object, and the objects it consists of."""
     kind = f"{type(one).__module__}.{type(one).__qualname__}"
     if isinstance(one, keras.initializers.Initializer):
@@ -147,16 +113,12 @@ def _parts_of(one: object, loose: Loose) -> tuple[str, list[object]]:
         return kind, []
     if not _is_keras(type(one).__module__):
         raise _UnknownError
-    attributes = {
-        name: _HIDDEN if loose.hides(one, name) else value
-        for name, value in _attributes_of(one)
-    }
+    attributes = dict(_attributes_of(one))
     if isinstance(one, keras.Variable):
         value = one.value
         if not isinstance(value, tf.Variable):
             raise _UnknownError
-        shape = loose.shape_of(one)
-        kind += f":{shape}:{value.dtype.name}:{value.trainable}"
+        kind += f":{value.shape}:{value.dtype.name}:{value.trainable}"
     return f"{kind}:{sorted(attributes)}", [
         attributes[name] for name in sorted(attributes)
     ]
