@@ -54,8 +54,7 @@ _IDLE_SECONDS = 0.05
 class ResumableOracle(MendedOracle):
     """An Oracle to derive from, whose proposals come from an `Engine`.
 
-    Subclasses override `populate_space`. The arguments are those of
-    `EvoOracle`, checked.
+    Subclasses override `populate_space`. Arguments are those of `EvoOracle`.
     """
 
     def __init__(
