@@ -94,8 +94,8 @@ SMALL = {
 }
 # Left to the slow tests: what runs every day elsewhere shows the same.
 RARE = (
-    *("around_a_network", "estimators", "existing_hypermodel"),
-    *("own_operator", "path_transfer"),
+    *("around_a_network", "cohorts", "cross_validation", "estimators"),
+    *("existing_hypermodel", "own_operator", "path_transfer", "rungs"),
 )
 DIGITS = ("--epochs=1", "--directory=here", "--finalists=1", "--repeats=1")
 # A name, an example, the run whose folder it goes on in, and flags.

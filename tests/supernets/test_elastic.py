@@ -139,7 +139,7 @@ def test_a_mask_equals_the_slice(supernet):
     check_networks(supernet, 30)
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", everyday("conv", "dense", of=list(SPACES)))
 def test_widths_of_ready_made_networks_are_searched(name):
     keras.utils.set_random_seed(1)
     made = scrambled(Supernet(SPACES[name]()))

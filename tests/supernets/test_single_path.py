@@ -68,7 +68,7 @@ def trained(folder, sharing, *, build=chain, cut=None, **changes):
     return state + [v.numpy() for v in network.optimizer.variables], said
 
 
-@pytest.mark.parametrize("sampler", everyday("uniform", of=["uniform", "fair"]))
+@pytest.mark.parametrize("sampler", everyday(of=["uniform", "fair"]))
 def test_a_training_goes_on_to_the_same_end_at_every_cut(tmp_path, sampler):
     sharing = single_path(3, sampler=sampler)
     whole, said = trained(tmp_path / "whole", sharing, build=branched)

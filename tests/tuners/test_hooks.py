@@ -123,6 +123,7 @@ def hparams_in(folder):
     return found
 
 
+@pytest.mark.slow
 def test_tensorboard_hparams_are_those_of_keras_tuner(tmp_path):
     def board(name):
         folder = str(tmp_path / name)

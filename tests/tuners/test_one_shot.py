@@ -171,6 +171,7 @@ def test_a_second_search_reads_the_supernet_of_the_first(
     assert len(tuner.oracle.trials) == 3
 
 
+@pytest.mark.slow
 def test_the_path_of_one_task_does_not_move_in_another(searched, tmp_path):
     _, tuner, _ = searched
     best = tuner.oracle.get_best_trials(1)[0]

@@ -34,7 +34,7 @@ WAYS = {
 
 
 @pytest.mark.filterwarnings("ignore:The use case of calling")
-@pytest.mark.parametrize("way", everyday("super", of=list(WAYS)))
+@pytest.mark.parametrize("way", everyday(of=list(WAYS)))
 def test_a_worker_process_makes_the_same_search(tmp_path, way):
     options, fit = WAYS[way]
     here = tuner_in(tmp_path / "here", **options)
