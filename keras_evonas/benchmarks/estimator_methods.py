@@ -1,4 +1,4 @@
-"""What is compared with the estimators, each with the same seconds.
+"""Compares others with the estimators, each with the same seconds.
 
 Each method takes examples, targets, a budget of seconds and a seed, and returns
 what predicts, with the number of models that it has compared.

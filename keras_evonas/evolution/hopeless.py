@@ -55,7 +55,7 @@ class Training:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What is known when a network begins to train, to judge its training by.
+    """Judges a training by what is known when it begins.
 
     Args:
         space: The search space.

@@ -1,4 +1,4 @@
-"""How long the options of choices take on this machine."""
+"""Measures how long the options of choices take on this machine."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is known of a search when a trial begins, to judge its training by."""
+"""Gathers what is known when a trial begins, to judge its training by."""
 
 import dataclasses
 import math
