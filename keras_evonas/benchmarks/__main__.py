@@ -16,6 +16,7 @@ _MODULE_OF = {
     "memory": "memory_estimates",
     "oracle": "oracle_times",
     "pareto": "fronts",
+    "ranks": "shared_ranks",
     "search": "regrets",
     "supernets": "supernets",
     "throughput": "throughput",

@@ -13,7 +13,8 @@ from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.space import SearchSpace
 
 if TYPE_CHECKING:
-    from keras_evonas.models import CellNetwork
+    import keras
+    import keras_tuner
 
 
 class Trained(NamedTuple):
@@ -71,7 +72,7 @@ def best_within(trained: list[Trained], seconds: float) -> Genome:
 
 
 def train_alone(
-    hypermodel: "CellNetwork",
+    build: "Callable[[keras_tuner.HyperParameters], keras.Model]",
     values: dict[str, Any],
     parts: Parts,
     *,
@@ -87,7 +88,7 @@ def train_alone(
     keras.utils.set_random_seed(seed)
     hp = keras_tuner.HyperParameters()
     hp.values = dict(values)
-    model = hypermodel.build(hp)
+    model = build(hp)
     x, y = parts.training
     model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0)
     x, y = parts.validation

@@ -231,7 +231,7 @@ def _alone(
         if not judge.allows(genome):
             return None
         return -stand_alone.train_alone(
-            _hypermodel(parts, steps),
+            _hypermodel(parts, steps).build,
             values_of(genome),
             parts,
             epochs=_ALONE.value,

@@ -1,0 +1,387 @@
+"""How well scores with shared weights foretell trainings alone.
+
+A supernet of six positions, each with the same options, is trained on images of
+half the resolution. Random networks of it are scored with its weights and
+trained alone; the table has Kendall's tau of both orders, the same given the
+number of parameters, and what that number alone foretells. Then a shortlist of
+the best scores under a limit of parameters is trained alone, beside random
+networks under the limit.
+
+```sh
+python -m keras_evonas.benchmarks ranks --images=fashion_mnist.npz --seeds=3
+```
+
+Trainings alone are kept in the file `--alone`, so that another supernet is
+compared with the same ones.
+"""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from absl import logging
+
+from keras_evonas.benchmarks import command
+from keras_evonas.benchmarks.datasets import Parts
+from keras_evonas.benchmarks.datasets import images
+from keras_evonas.benchmarks.stand_alone import train_alone
+from keras_evonas.benchmarks.summaries import row
+
+if TYPE_CHECKING:
+    import keras
+    import keras_tuner
+
+# The names of a network's options, by position.
+_Network = tuple[str, ...]
+
+_POSITIONS = 6
+_OPTIONS = ("conv_3x3", "conv_5x5", "separable_3x3", "max_pool", "skip")
+# After these positions, the resolution is halved.
+_HALVED = (1, 3)
+_BATCH = 64
+_RATE = 0.05
+_FLAGS = command.Flags()
+FLAGS = _FLAGS.values
+_IMAGES = _FLAGS.string(
+    "images",
+    None,
+    "An `.npz` file with x_train, y_train, x_test and y_test. Defaults to "
+    "Fashion-MNIST.",
+)
+_SAMPLERS = _FLAGS.list("samplers", ["fair"], "Samplers of `single_path`.")
+_SEEDS = _FLAGS.positive("seeds", 3, "Number of seeds, from 0 on.")
+_EXAMPLES = _FLAGS.positive("examples", 4000, "Images to train on.")
+_EPOCHS = _FLAGS.positive("epochs", 40, "Epochs of a supernet.")
+_EPOCHS_ALONE = _FLAGS.positive("epochs_alone", 12, "Epochs alone.")
+_FILTERS = _FLAGS.positive("filters", 16, "Filters of every convolution.")
+_NETWORKS = _FLAGS.positive("networks", 24, "Networks whose order is compared.")
+_REPEATS = _FLAGS.positive("repeats", 2, "Trainings alone of each of them.")
+_SHORTLIST = _FLAGS.positive("shortlist", 12, "Length of a shortlist.")
+_SCORED = _FLAGS.positive(
+    "scored", 300, "Random networks under the limit, of which it is chosen."
+)
+_ALONE = _FLAGS.string(
+    "alone", None, "JSON file to keep trainings alone in. Defaults to none."
+)
+_MARKDOWN = _FLAGS.string(
+    "markdown", None, "File to write the table to, beside printing it."
+)
+_HEADER = (
+    "| supernet | tau | given parameters | shortlist, mean | random, mean | "
+    "points | best of each | CPU seconds |\n"
+    "|---|---|---|---|---|---|---|---|\n"
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Result:
+    """What one supernet foretold, and what its shortlist reached."""
+
+    tau: float
+    partial: float
+    shortlist: list[float]
+    drawn: list[float]
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Compared:
+    """The networks whose order is compared, with what they are.
+
+    Args:
+        networks: The networks.
+        sizes: Their numbers of parameters.
+        means: Their accuracies alone, means of some trainings.
+        limit: Float, the parameters that a network of a shortlist may have.
+    """
+
+    networks: list[_Network]
+    sizes: list[int]
+    means: list[float]
+    limit: float
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs the benchmark and prints its table."""
+    del argv
+    with command.usage_errors():
+        parts = images(
+            _IMAGES.value, _EXAMPLES.value, validation=2000, halved=True
+        )
+    alone = _Alone(parts, _ALONE.value)
+    networks = drawn(0, _NETWORKS.value)
+    repeats = [
+        [alone(network, seed) for network in networks]
+        for seed in range(_REPEATS.value)
+    ]
+    sizes = [parameters_of(network) for network in networks]
+    compared = _Compared(
+        networks=networks,
+        sizes=sizes,
+        means=np.mean(repeats, axis=0).tolist(),
+        limit=statistics.median(sizes),
+    )
+    text = _HEADER
+    for sampler in _SAMPLERS.value:
+        results = []
+        for seed in range(_SEEDS.value):
+            results.append(_run(parts, alone, compared, sampler, seed))
+            logging.info("%s, seed %d: %s", sampler, seed, results[-1])
+        text += _row(sampler, results)
+    text += _told(compared, repeats)
+    command.publish(text, _MARKDOWN.value)
+
+
+class _Alone:
+    """Trains networks alone, each once for a seed.
+
+    Args:
+        parts: The images.
+        path: Path of a file that keeps what was trained, or `None`.
+    """
+
+    def __init__(self, parts: Parts, path: str | None) -> None:
+        # Judged by images that no supernet sees.
+        self._parts = parts._replace(validation=parts.held_out)
+        self._path = pathlib.Path(path) if path else None
+        self._known: dict[str, float] = {}
+        if self._path and self._path.exists():
+            self._known = json.loads(self._path.read_text(encoding="utf-8"))
+
+    def __call__(self, network: _Network, seed: int) -> float:
+        """Returns the accuracy on held-out images, in percent."""
+        settings = (_EXAMPLES.value, _EPOCHS_ALONE.value, _FILTERS.value)
+        key = " ".join(map(str, (*network, *settings, seed)))
+        if key not in self._known:
+            accuracy = train_alone(
+                hypermodel(self._parts, _EPOCHS_ALONE.value),
+                values_of(network),
+                self._parts,
+                epochs=_EPOCHS_ALONE.value,
+                batch_size=_BATCH,
+                seed=seed,
+            )
+            self._known[key] = 100 * accuracy
+            if self._path:
+                content = json.dumps(self._known, indent=0)
+                self._path.write_text(content, encoding="utf-8")
+        return self._known[key]
+
+
+def _run(
+    parts: Parts, alone: _Alone, compared: _Compared, sampler: str, seed: int
+) -> _Result:
+    """Trains a supernet, and compares its scores with trainings alone."""
+    begun = time.process_time()
+    score = _trained(parts, sampler, seed)
+    scores = [score(network) for network in compared.networks]
+    small = [
+        network
+        for network in drawn(1 + seed, 4 * _SCORED.value)
+        if parameters_of(network) <= compared.limit
+    ][: _SCORED.value]
+    best = sorted(small, key=score, reverse=True)[: _SHORTLIST.value]
+    seconds = time.process_time() - begun
+    order, partial = foretold(scores, compared.sizes, compared.means)
+    return _Result(
+        tau=order,
+        partial=partial,
+        shortlist=[alone(network, seed) for network in best],
+        drawn=[alone(network, seed) for network in small[: _SHORTLIST.value]],
+        seconds=seconds,
+    )
+
+
+def _trained(
+    parts: Parts, sampler: str, seed: int
+) -> Callable[[_Network], float]:
+    """Trains a supernet; returns what scores a network with its weights."""
+    import keras
+
+    from keras_evonas.supernets import Scorer
+    from keras_evonas.supernets import Supernet
+    from keras_evonas.supernets import single_path
+    from keras_evonas.supernets.data import scoring_data
+    from keras_evonas.supernets.single_path import train
+    from keras_evonas.training.arguments import FitArguments
+
+    x, y = parts.training
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    supernet = Supernet(hypermodel(parts, _EPOCHS.value))
+    sharing = single_path(_EPOCHS.value, sampler=sampler)
+    arguments = FitArguments(
+        x=x,
+        y=y,
+        batch_size=_BATCH,
+        validation_data=parts.validation,
+        validation_batch_size=500,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        train(
+            supernet,
+            sharing,
+            arguments,
+            seed=seed,
+            folder=pathlib.Path(folder),
+            say=logging.info,
+        )
+    scorer = Scorer(supernet, *scoring_data(arguments, sharing.calibration))
+
+    def score(network: _Network) -> float:
+        # Accuracies of few images differ by less than their noise.
+        path = supernet.path_of(values_of(network))
+        return -scorer.score(path)["loss"]
+
+    return score
+
+
+def hypermodel(
+    parts: Parts, epochs: int
+) -> "Callable[[keras_tuner.HyperParameters], keras.Model]":
+    """Makes the space; its networks are trained for so many epochs."""
+    import keras
+
+    from keras_evonas.models import layer_choice
+
+    layers, filters = keras.layers, _FILTERS.value
+    steps = epochs * -(-len(parts.training[0]) // _BATCH)
+
+    def unit(layer: keras.Layer) -> keras.Layer:
+        after = [layers.BatchNormalization(), layers.ReLU()]
+        return keras.Sequential([layer, *after])
+
+    def convolution(kind: type[keras.Layer], side: int) -> keras.Layer:
+        return unit(kind(filters, side, padding="same", use_bias=False))
+
+    options: dict[str, Callable[[], keras.Layer]] = {
+        "conv_3x3": lambda: convolution(layers.Conv2D, 3),
+        "conv_5x5": lambda: convolution(layers.Conv2D, 5),
+        "separable_3x3": lambda: convolution(layers.SeparableConv2D, 3),
+        "max_pool": lambda: unit(layers.MaxPooling2D(3, 1, padding="same")),
+        "skip": layers.Identity,
+    }
+
+    def build(hp: "keras_tuner.HyperParameters") -> keras.Model:
+        inputs = keras.Input(parts.training[0].shape[1:])
+        tensor = convolution(layers.Conv2D, 3)(inputs)
+        for position in range(_POSITIONS):
+            tensor = layer_choice(hp, _name(position), options)(tensor)
+            if position in _HALVED:
+                tensor = layers.MaxPooling2D(2)(tensor)
+        tensor = layers.GlobalAveragePooling2D()(tensor)
+        model = keras.Model(inputs, layers.Dense(10, "softmax")(tensor))
+        rate = keras.optimizers.schedules.CosineDecay(_RATE, steps)
+        model.compile(
+            keras.optimizers.SGD(rate, momentum=0.9),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
+        return model
+
+    return build
+
+
+def parameters_of(network: _Network) -> int:
+    """Returns the number of parameters that options add to a network."""
+    filters = _FILTERS.value
+    sizes = {
+        "conv_3x3": (9 * filters + 4) * filters,
+        "conv_5x5": (25 * filters + 4) * filters,
+        "separable_3x3": (9 + filters + 4) * filters,
+        "max_pool": 4 * filters,
+        "skip": 0,
+    }
+    return sum(sizes[option] for option in network)
+
+
+def drawn(seed: int, number: int) -> list[_Network]:
+    """Draws distinct networks."""
+    rng = np.random.default_rng([seed, _POSITIONS])
+    drawn: dict[_Network, None] = {}
+    while len(drawn) < number:
+        options = rng.choice(_OPTIONS, _POSITIONS)
+        drawn[tuple(map(str, options))] = None
+    return list(drawn)
+
+
+def values_of(network: _Network) -> dict[str, str]:
+    """Returns the hyperparameters of a network."""
+    return {_name(n): option for n, option in enumerate(network)}
+
+
+def _name(position: int) -> str:
+    return f"layer_{position}"
+
+
+def foretold(
+    scores: Sequence[float], sizes: Sequence[float], means: Sequence[float]
+) -> tuple[float, float]:
+    """Returns Kendall's tau of scores and accuracies alone.
+
+    The second is the partial one, given the sizes (Kendall, 1942): what scores
+    tell of networks of equal size.
+    """
+    scored, sized = tau(scores, means), tau(sizes, means)
+    both = tau(scores, sizes)
+    rest = (1 - sized**2) * (1 - both**2)
+    partial = (scored - sized * both) / math.sqrt(rest) if rest else scored
+    return scored, partial
+
+
+def tau(a: Sequence[float], b: Sequence[float]) -> float:
+    """Returns Kendall's rank correlation."""
+    from scipy import stats
+
+    return float(stats.kendalltau(a, b).statistic)
+
+
+def _row(sampler: str, results: Sequence[_Result]) -> str:
+    def shown(values: Sequence[float], digits: int) -> str:
+        each = " ".join(f"{value:.{digits}f}" for value in values)
+        return f"{statistics.mean(values):.{digits}f} ({each})"
+
+    mean = statistics.mean
+    pairs = [(mean(one.shortlist), mean(one.drawn)) for one in results]
+    bests = [max(one.shortlist) - max(one.drawn) for one in results]
+    cells = [
+        sampler,
+        shown([one.tau for one in results], 2),
+        shown([one.partial for one in results], 2),
+        f"{mean(of_best for of_best, _ in pairs):.2f}",
+        f"{mean(of_drawn for _, of_drawn in pairs):.2f}",
+        shown([of_best - of_drawn for of_best, of_drawn in pairs], 2),
+        shown(bests, 2),
+        f"{mean(one.seconds for one in results):.0f}",
+    ]
+    return row(cells) + "\n"
+
+
+def _told(compared: _Compared, repeats: Sequence[Sequence[float]]) -> str:
+    """Returns the sentences below the table."""
+    agreed = "-"
+    if len(repeats) > 1:
+        agreed = f"{tau(repeats[0], repeats[1]):.2f}"
+    data = pathlib.Path(_IMAGES.value or "Fashion-MNIST").stem
+    return (
+        f"\nThe number of parameters alone has a tau of "
+        f"{tau(compared.sizes, compared.means):.2f}, and two trainings alone "
+        f"of {len(compared.networks)} networks agree by {agreed}. Each alone "
+        f"trains for {_EPOCHS_ALONE.value} epochs, a supernet for "
+        f"{_EPOCHS.value}, on {_EXAMPLES.value} images of {data} at half the "
+        f"resolution, with {_FILTERS.value} filters. Points and bests are "
+        f"those of the {_SHORTLIST.value} best of {_SCORED.value} scored "
+        "networks over those of as many random ones, all of at most the median "
+        f"number of parameters. {_SEEDS.value} seeds, {platform.machine()}, "
+        f"{os.cpu_count()} cores.\n"
+    )
