@@ -10,6 +10,8 @@ import sysconfig
 import numpy as np
 import pytest
 
+from tests.marks import everyday
+
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
@@ -39,9 +41,10 @@ def shrunk(code):
 
 @pytest.mark.keras
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks_of(page)], ids=lambda p: p.stem
+    "name",
+    everyday("README", of=[page.stem for page in PAGES if blocks_of(page)]),
 )
-def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
+def test_the_python_of_a_page_runs(name, tmp_path, monkeypatch):
     keras = pytest.importorskip("keras")
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
@@ -51,6 +54,7 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     )
     x, y = rng.random((40, 64), dtype="float32"), rng.integers(0, 10, 40)
     names = {"x": x, "y": y, "x_val": x[:20], "y_val": y[:20]}
+    page = next(page for page in PAGES if page.stem == name)
     for number, code in enumerate(blocks_of(page)):
         folder = tmp_path / str(number)  # each search has its own
         folder.mkdir()

@@ -33,7 +33,8 @@ SAYS = {
 # Left to the slow tests, which run all of them from clean kernels.
 RARE = (
     *("03_from_the_classic_loop", "04_convolutions", "05_accuracy_and_size"),
-    *("07_your_own_operator", "08_cohorts", "09_executors"),
+    *("06_your_existing_hypermodel", "07_your_own_operator", "08_cohorts"),
+    "09_executors",
     "10_shared_weights",
 )
 ENVIRONMENT = {

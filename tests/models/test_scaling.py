@@ -131,10 +131,15 @@ def test_what_declares_nothing_is_refused_with_the_way_out(hypermodel):
     ("hypermodel", "values"),
     [
         (DenseNetwork((8, 8), TEN), {"depth": 3}),
-        (ConvNetwork((8, 8, 1), TEN), {"stages": 2, "stage_0/blocks": 2}),
-        (
+        pytest.param(
+            ConvNetwork((8, 8, 1), TEN),
+            {"stages": 2, "stage_0/blocks": 2},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             CellNetwork((8, 8, 1), TEN, stages=2),
             {"cells": 2, "cell/edge_0_1": "skip", "cell/edge_0_3": "conv_3x3"},
+            marks=pytest.mark.slow,
         ),
         (MOBILE, FOUND),
     ],
@@ -166,6 +171,7 @@ def test_the_hypermodel_stays_and_only_sizes_change(hypermodel, values):
     assert small.depth < large.depth
 
 
+@pytest.mark.slow
 def test_repeats_grow_beyond_the_range():
     hypermodel = evolvable(residual(), repeats=(0, 2))
     depths = [

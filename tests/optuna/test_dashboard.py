@@ -72,6 +72,7 @@ def wait_for(browser, *texts):
     return WebDriverWait(browser, SECONDS).until(shown, f"{texts}")
 
 
+@pytest.mark.slow
 def test_trials_of_a_running_search_appear_and_failures_are_failures(tmp_path):
     url = f"sqlite:///{tmp_path / 'search.db'}"
     mirror = Halting(url)

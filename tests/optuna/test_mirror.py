@@ -103,6 +103,7 @@ def test_every_trial_is_in_the_study(finished):
     assert best == search.best.trial_id
 
 
+@pytest.mark.slow
 def test_a_search_that_goes_on_writes_no_trial_twice(finished, tmp_path):
     url = f"sqlite:///{tmp_path / 'search.db'}"
     searched(tmp_path, url, max_trials=3)
@@ -183,6 +184,7 @@ def test_the_command_writes_a_folder_once(finished, tmp_path):
     assert len(trials_of(url)) == 5
 
 
+@pytest.mark.slow
 def test_several_objectives(tmp_path):
     oracle = oracle_in(
         tmp_path,

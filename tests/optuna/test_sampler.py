@@ -318,6 +318,7 @@ def _grid(trial):
     return x * trial.suggest_int("y", 0, 7)
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_database_try_nothing_twice(tmp_path):
     url = f"sqlite:///{tmp_path / 'study.db'}"
     study = optuna.create_study(

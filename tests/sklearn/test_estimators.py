@@ -68,6 +68,7 @@ def test_a_classifier_learns_names_and_predicts_the_same_after_pickling():
     np.testing.assert_allclose(mean, probabilities, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_regressor_predicts_in_the_scale_of_its_targets():
     x, y = make_regression(120, 3, noise=1.0, random_state=0)
     y = np.stack([y, -1000 * y + 500], axis=1)

@@ -103,6 +103,7 @@ def test_the_folder_of_another_supernet_is_refused(tmp_path):
     assert json.loads(before)["epoch"] == 1
 
 
+@pytest.mark.slow
 def test_a_dataset_trains_as_its_arrays_do(tmp_path):
     sharing = single_path(2)
     arrays, _ = trained(tmp_path / "a", sharing, shuffle=False)

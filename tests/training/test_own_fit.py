@@ -421,6 +421,7 @@ def with_shared_layer():
     return keras.Model(inputs, shared(inputs))
 
 
+@pytest.mark.slow
 def test_strategies_that_are_opened_in_build_are_seen():
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     reason = same_as_alone(lambda: in_scope(strategy), **VALIDATED)

@@ -60,6 +60,7 @@ def test_a_scope_around_is_refused(tmp_path, method):
     assert tuner.oracle.end_order == ended
 
 
+@pytest.mark.slow
 def test_a_scope_inside_of_build_is_seen(tmp_path):
     found = []
     tuner = tuner_in(tmp_path / "p", hypermodel=build_in_scope)

@@ -13,6 +13,7 @@ from keras_evonas import at_most
 from keras_evonas import reports
 from keras_evonas.training.threads import as_if_first
 from keras_evonas.tuners.finalize import finalists_of
+from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
 
@@ -231,6 +232,7 @@ def test_the_default_is_judged_once_with_its_search_score(folder, top_k):
     assert [one.notes["trial_id"] for one in without] == best
 
 
+@pytest.mark.slow
 def test_several_objectives_choose_from_the_front(tmp_path):
     objective = ["val_accuracy", "params"]
     tuner = searched(tmp_path, objective=objective, max_trials=4)
@@ -301,7 +303,7 @@ def test_what_breaks_a_known_limit_is_not_trained(tmp_path):
     assert [one.name for one in finals.finalists if "default" in one.name] == []
 
 
-@pytest.mark.parametrize("limit", [40, 1])
+@pytest.mark.parametrize("limit", everyday(1, of=[40, 1]))
 def test_what_breaks_a_measured_limit_wins_only_over_worse(tmp_path, limit):
     tuner = tuner_in(
         tmp_path,

@@ -108,6 +108,7 @@ def test_a_cohort_inherits_as_one_alone_does(tmp_path):
     assert any(INHERITS in values for values, _ in results(two).values())
 
 
+@pytest.mark.slow
 def test_a_search_that_was_cut_goes_on_inheriting(alone, tmp_path):
     short = searched(tmp_path, cohort_size=1, max_trials=3)
     assert len(results(short)) == 3

@@ -158,6 +158,7 @@ def test_a_search_goes_on_with_its_supernet(searched, capsys):
     assert len(again.oracle.trials) == 8
 
 
+@pytest.mark.slow
 def test_a_second_search_reads_the_supernet_of_the_first(
     searched, tmp_path, capsys
 ):
@@ -274,6 +275,7 @@ def test_bad_calls_of_search_cost_no_trial(tmp_path, name):
     assert not tuner.oracle.trials
 
 
+@pytest.mark.slow
 def test_any_oracle_of_keras_tuner_searches_a_supernet(tmp_path):
     oracle = keras_tuner.oracles.RandomSearchOracle(
         keras_tuner.Objective("val_accuracy", "max"), max_trials=3, seed=0

@@ -192,6 +192,7 @@ def test_only_the_wanted_checkpoints_stay(tmp_path, policy, kept):
             tuner.get_best_models()
 
 
+@pytest.mark.slow
 def test_arguments_of_fit_can_be_hyperparameters(tmp_path):
     tuner = search(
         tmp_path,
@@ -303,6 +304,7 @@ def build_of_own_class(hp):
     return model
 
 
+@pytest.mark.slow
 def test_weights_of_a_subclassed_model_are_found_again(tmp_path):
     oracle = EvoOracle(
         "val_loss",

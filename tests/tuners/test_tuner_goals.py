@@ -132,7 +132,10 @@ def test_a_model_of_unknown_arithmetic_still_counts_its_parameters(tmp_path):
 @pytest.mark.parametrize(
     "strategy",
     [
-        successive_halving(random_search(), max_epochs=4, factor=2),
+        pytest.param(
+            successive_halving(random_search(), max_epochs=4, factor=2),
+            marks=pytest.mark.slow,
+        ),
         freeze_thaw(max_epochs=4, factor=2, initial_size=1),
     ],
     ids=["successive_halving", "freeze_thaw"],
