@@ -18,6 +18,7 @@ from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.eligibility import NotInCohortError
 from keras_evonas.training.eligibility import has_own
 from keras_evonas.training.eligibility import is_made_of_layers
+from keras_evonas.training.plain_layers import has_plain_layers
 from keras_evonas.training.values import leaves_of
 from keras_evonas.training.values import map_leaves
 
@@ -102,7 +103,7 @@ def _pass(
     `specs` and the leaves of the data.
     """
     specs += tuple(tf.TensorSpec(x.shape, x.dtype) for x in data.leaves)
-    if model.jit_compile:
+    if model.jit_compile or not has_plain_layers(model):
         step = step_function(model, step)
 
     def take(index: tf.Tensor, *arguments: tf.Tensor) -> Logs:
