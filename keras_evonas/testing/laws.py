@@ -3,9 +3,9 @@
 import contextlib
 import copy
 import dataclasses
+import pickle
 import random
 import re
-import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -60,7 +60,6 @@ def check_is_value(piece: object) -> None:
     assert not re.search(r"\bat 0x", repr(piece)), repr(piece)
 
 
-def _global_states() -> tuple[object, str]:
+def _global_states() -> tuple[object, bytes]:
     state = np.random.get_state(legacy=False)  # noqa: NPY002
-    with np.printoptions(threshold=sys.maxsize):  # All words of the state.
-        return random.getstate(), repr(state)
+    return random.getstate(), pickle.dumps(state)
