@@ -13,7 +13,6 @@ python -m keras_evonas.benchmarks curves --tables=FOLDER --seeds=20 \
 import contextlib
 import functools
 import itertools
-import pathlib
 from collections.abc import Iterable
 from collections.abc import Sequence
 
@@ -33,6 +32,7 @@ from keras_evonas.benchmarks.summaries import bold
 from keras_evonas.benchmarks.summaries import compared
 from keras_evonas.benchmarks.summaries import row
 from keras_evonas.benchmarks.summaries import summary
+from keras_evonas.benchmarks.tables import table_paths
 from keras_evonas.blas import one_blas_thread
 
 # A method that always finds the optimum would make a geometric mean zero.
@@ -186,15 +186,7 @@ def _run_task(task: Task, *, trainings: int) -> Curve:
 
 
 def _sources() -> list[str]:
-    sources: list[str] = []
-    for given in map(pathlib.Path, _TABLES.value):
-        paths = sorted(given.glob("*.npz")) if given.is_dir() else [given]
-        if not paths:
-            raise ValueError(
-                "`--tables` must name `.npz` files or folders that hold some. "
-                f"Received: '{given}', which holds none."
-            )
-        sources += map(str, paths)
+    sources = table_paths(_TABLES.value)
     if not sources:
         raise ValueError(
             "`--tables` must name tables with curves. Received: none."

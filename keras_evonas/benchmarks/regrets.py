@@ -25,6 +25,7 @@ from keras_evonas.benchmarks.summaries import bold
 from keras_evonas.benchmarks.summaries import compared
 from keras_evonas.benchmarks.summaries import row
 from keras_evonas.benchmarks.summaries import summary
+from keras_evonas.benchmarks.tables import table_paths
 from keras_evonas.benchmarks.toys import TOYS
 
 _TABLES = flags.DEFINE_list(
@@ -161,16 +162,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _sources() -> list[str]:
-    sources: list[str] = []
-    for given in map(pathlib.Path, _TABLES.value):
-        paths = sorted(given.glob("*.npz")) if given.is_dir() else [given]
-        if not paths:
-            raise ValueError(
-                "`--tables` must name `.npz` files or folders that hold some. "
-                f"Received: '{given}', which holds none."
-            )
-        sources += map(str, paths)
-    sources += _TOYS.value
+    sources = table_paths(_TABLES.value) + _TOYS.value
     if not sources:
         raise ValueError(
             "`--tables` or `--toys` must name something to search. Received: "

@@ -22,7 +22,6 @@ import os
 import pathlib
 import platform
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -34,6 +33,7 @@ from absl import logging
 from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.datasets import images
+from keras_evonas.benchmarks.shared_scores import train_supernet
 from keras_evonas.benchmarks.stand_alone import train_alone
 from keras_evonas.benchmarks.summaries import row
 
@@ -183,7 +183,18 @@ def _run(
 ) -> _Result:
     """Trains a supernet, and compares its scores with trainings alone."""
     begun = time.process_time()
-    score = _trained(parts, sampler, seed)
+    scored = train_supernet(
+        hypermodel(parts, _EPOCHS.value),
+        parts,
+        sampler=sampler,
+        epochs=_EPOCHS.value,
+        batch_size=_BATCH,
+        seed=seed,
+    )
+
+    def score(network: _Network) -> float:
+        return scored(values_of(network))
+
     scores = [score(network) for network in compared.networks]
     small = [
         network
@@ -200,50 +211,6 @@ def _run(
         drawn=[alone(network, seed) for network in small[: _SHORTLIST.value]],
         seconds=seconds,
     )
-
-
-def _trained(
-    parts: Parts, sampler: str, seed: int
-) -> Callable[[_Network], float]:
-    """Trains a supernet; returns what scores a network with its weights."""
-    import keras
-
-    from keras_evonas.supernets import Scorer
-    from keras_evonas.supernets import Supernet
-    from keras_evonas.supernets import single_path
-    from keras_evonas.supernets.data import scoring_data
-    from keras_evonas.supernets.single_path import train
-    from keras_evonas.training.arguments import FitArguments
-
-    x, y = parts.training
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
-    supernet = Supernet(hypermodel(parts, _EPOCHS.value))
-    sharing = single_path(_EPOCHS.value, sampler=sampler)
-    arguments = FitArguments(
-        x=x,
-        y=y,
-        batch_size=_BATCH,
-        validation_data=parts.validation,
-        validation_batch_size=500,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        train(
-            supernet,
-            sharing,
-            arguments,
-            seed=seed,
-            folder=pathlib.Path(folder),
-            say=logging.info,
-        )
-    scorer = Scorer(supernet, *scoring_data(arguments, sharing.calibration))
-
-    def score(network: _Network) -> float:
-        # Accuracies of few images differ by less than their noise.
-        path = supernet.path_of(values_of(network))
-        return -scorer.score(path)["loss"]
-
-    return score
 
 
 def hypermodel(

@@ -19,7 +19,6 @@ import os
 import pathlib
 import platform
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -40,6 +39,7 @@ from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.datasets import images
 from keras_evonas.benchmarks.methods import method
 from keras_evonas.benchmarks.searchers import run_trials
+from keras_evonas.benchmarks.shared_scores import train_supernet
 from keras_evonas.benchmarks.summaries import row
 from keras_evonas.evolution.genes import Genome
 
@@ -247,47 +247,17 @@ def _alone(
 
 def _trained(parts: Parts, name: str, seed: int) -> Callable[[Genome], float]:
     """Trains a supernet; returns what scores a cell with its weights."""
-    import keras
-
-    from keras_evonas.supernets import Scorer
-    from keras_evonas.supernets import Supernet
-    from keras_evonas.supernets import single_path
-    from keras_evonas.supernets.data import scoring_data
-    from keras_evonas.supernets.single_path import train
-    from keras_evonas.training.arguments import FitArguments
-
-    x, y = parts.training
     epochs = _EPOCHS.value
-    steps = epochs * -(-len(x) // _BATCH)
-
-    hypermodel = _hypermodel(parts, steps)
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
-    supernet = Supernet(hypermodel)
-    sharing = single_path(epochs, sampler=name)
-    arguments = FitArguments(
-        x=x,
-        y=y,
+    steps = epochs * -(-len(parts.training[0]) // _BATCH)
+    score = train_supernet(
+        _hypermodel(parts, steps),
+        parts,
+        sampler=name,
+        epochs=epochs,
         batch_size=_BATCH,
-        validation_data=parts.validation,
-        validation_batch_size=_HELD_OUT // 4,
+        seed=seed,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        train(
-            supernet,
-            sharing,
-            arguments,
-            seed=seed,
-            folder=pathlib.Path(folder),
-            say=logging.info,
-        )
-    scorer = Scorer(supernet, *scoring_data(arguments, sharing.calibration))
-
-    def score(genome: Genome) -> float:
-        # Accuracies of few images differ by less than their noise.
-        return -scorer.score(supernet.path_of(values_of(genome)))["loss"]
-
-    return score
+    return lambda genome: score(values_of(genome))
 
 
 def _hypermodel(parts: Parts, steps: int) -> "CellNetwork":

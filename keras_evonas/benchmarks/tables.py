@@ -22,6 +22,7 @@ import dataclasses
 import functools
 import json
 import pathlib
+from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
@@ -101,6 +102,24 @@ class Table:
             raise KeyError(f"table '{self.name}' lacks {dict(genome)}")
         best, median = self._bounds
         return (float(self.true[row]) - best) / (median - best)
+
+
+def table_paths(given: Iterable[str]) -> list[str]:
+    """Returns the paths of tables: those given, and all in folders among them.
+
+    Raises:
+        ValueError: If a folder holds none.
+    """
+    found: list[str] = []
+    for path in map(pathlib.Path, given):
+        paths = sorted(path.glob("*.npz")) if path.is_dir() else [path]
+        if not paths:
+            raise ValueError(
+                "`--tables` must name `.npz` files or folders that hold some. "
+                f"Received: '{path}', which holds none."
+            )
+        found += map(str, paths)
+    return found
 
 
 def read_table(path: str | pathlib.Path) -> Table:

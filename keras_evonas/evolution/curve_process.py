@@ -24,6 +24,7 @@ import numpy as np
 from scipy import linalg
 from scipy import optimize
 
+from keras_evonas.evolution.gaussian_process import density
 from keras_evonas.evolution.gaussian_process import squared_distances
 
 _JITTER = 1e-6
@@ -277,16 +278,9 @@ class CurvePosterior:
         covariance = kernel + own + tables.mean[self._pairs]
         noise = np.exp(parameters[-1])
         covariance[np.diag_indices_from(covariance)] += noise + _JITTER
-        lower, failed = linalg.lapack.dpotrf(covariance, lower=1)
-        if failed:  # A value so bad that the line search takes a shorter step.
-            return 1e10, np.zeros_like(parameters)
-        alpha, _ = linalg.lapack.dpotrs(lower, data.losses, lower=1)
-        value = 0.5 * data.losses @ alpha + np.log(lower.diagonal()).sum()
-
-        # The derivative by each entry of the covariance.
-        slope = _symmetric(linalg.lapack.dpotri(lower, lower=1)[0])
-        slope -= alpha[:, None] * alpha
-        slope *= 0.5
+        value, slope = density(covariance, data.losses)
+        if slope is None:
+            return value, np.zeros_like(parameters)
         # See `gaussian_process.Posterior`.
         by_distance = slope * factor * (1 + root) * decay * (-5 / 6)
         by_feature = by_distance.sum(axis=1) @ self._squares
@@ -336,10 +330,3 @@ def _matern(
     root = np.sqrt(5 * squared)
     decay = np.exp(-root)
     return (1 + root + root**2 / 3) * decay, root, decay
-
-
-def _symmetric(lower: np.ndarray) -> np.ndarray:
-    """Returns the symmetric matrix that has a lower triangle."""
-    full = lower + lower.T
-    full[np.diag_indices_from(full)] *= 0.5
-    return np.asarray(full)

@@ -175,17 +175,9 @@ class Posterior:
         kernel = (1 + root + root**2 / 3) * decay
         covariance = kernel + _CONSTANT
         covariance[np.diag_indices_from(covariance)] += noise + _JITTER
-        lower, failed = linalg.lapack.dpotrf(covariance, lower=1)
-        if failed:  # A value so bad that the line search takes a shorter step.
-            return 1e10, np.zeros_like(parameters)
-        alpha, _ = linalg.lapack.dpotrs(lower, data.losses, lower=1)
-        value = 0.5 * data.losses @ alpha + np.log(lower.diagonal()).sum()
-
-        # The derivative by each entry of the covariance: half of its inverse
-        # less `alpha alpha^T`. `dpotri` returns the lower half of the inverse.
-        slope = _symmetric(linalg.lapack.dpotri(lower, lower=1)[0])
-        slope -= alpha[:, None] * alpha
-        slope *= 0.5
+        value, slope = density(covariance, data.losses)
+        if slope is None:
+            return value, np.zeros_like(parameters)
         # With `root = sqrt(5 d)` for the squared distance `d`, the kernel's
         # derivative by `d` is `-5/6 (1 + root) exp(-root)`.
         by_distance = slope * (1 + root) * decay * (-5 / 6)
@@ -271,6 +263,28 @@ def _matern(squared: np.ndarray) -> np.ndarray:
     np.negative(root, out=root)
     values *= np.exp(root, out=root)
     return values
+
+
+def density(
+    covariance: np.ndarray, losses: np.ndarray
+) -> tuple[float, np.ndarray | None]:
+    """Returns the negative log density of losses, less its constant.
+
+    The second is its derivative by each entry of the covariance: half of the
+    inverse less `alpha alpha^T` (equation 5.9). Where the covariance has no
+    factor, the value is so bad that a line search takes a shorter step, and the
+    derivative is `None`.
+    """
+    lower, failed = linalg.lapack.dpotrf(covariance, lower=1)
+    if failed:
+        return 1e10, None
+    alpha, _ = linalg.lapack.dpotrs(lower, losses, lower=1)
+    value = 0.5 * losses @ alpha + np.log(lower.diagonal()).sum()
+    # `dpotri` returns the lower half of the inverse.
+    slope = _symmetric(linalg.lapack.dpotri(lower, lower=1)[0])
+    slope -= alpha[:, None] * alpha
+    slope *= 0.5
+    return float(value), slope
 
 
 def _symmetric(lower: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import dataclasses
-import pickle
 import random
 import re
 from collections.abc import Iterator
@@ -60,6 +59,6 @@ def check_is_value(piece: object) -> None:
     assert not re.search(r"\bat 0x", repr(piece)), repr(piece)
 
 
-def _global_states() -> tuple[object, bytes]:
-    state = np.random.get_state(legacy=False)  # noqa: NPY002
-    return random.getstate(), pickle.dumps(state)
+def _global_states() -> tuple[object, ...]:
+    _, words, *rest = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), bytes(np.asarray(words)), *rest

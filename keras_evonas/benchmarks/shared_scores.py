@@ -1,0 +1,61 @@
+"""Scores of networks with the shared weights of a trained supernet."""
+
+import pathlib
+import tempfile
+from collections.abc import Callable
+from collections.abc import Mapping
+
+from absl import logging
+
+from keras_evonas.benchmarks.datasets import Parts
+
+# Batches of the validation hold so many images.
+_SCORED_TOGETHER = 500
+
+
+def train_supernet(
+    hypermodel: object,
+    parts: Parts,
+    *,
+    sampler: str,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+) -> Callable[[Mapping[str, str]], float]:
+    """Trains a supernet; returns what scores values with its weights.
+
+    A score is the negative validation loss: accuracies of few images differ by
+    less than their noise.
+    """
+    import keras
+
+    from keras_evonas.supernets import Scorer
+    from keras_evonas.supernets import Supernet
+    from keras_evonas.supernets import single_path
+    from keras_evonas.supernets.data import scoring_data
+    from keras_evonas.supernets.single_path import train
+    from keras_evonas.training.arguments import FitArguments
+
+    x, y = parts.training
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    supernet = Supernet(hypermodel)
+    sharing = single_path(epochs, sampler=sampler)
+    arguments = FitArguments(
+        x=x,
+        y=y,
+        batch_size=batch_size,
+        validation_data=parts.validation,
+        validation_batch_size=_SCORED_TOGETHER,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        train(
+            supernet,
+            sharing,
+            arguments,
+            seed=seed,
+            folder=pathlib.Path(folder),
+            say=logging.info,
+        )
+    scorer = Scorer(supernet, *scoring_data(arguments, sharing.calibration))
+    return lambda values: -scorer.score(supernet.path_of(values))["loss"]
