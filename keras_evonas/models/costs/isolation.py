@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_evonas.fresh_thread import with_fresh_keras
-from keras_evonas.models.costs.pretrained import weights_left_out
+from keras_evonas.models.costs.weightless import weights_left_out
 
 Result = TypeVar("Result")
 
