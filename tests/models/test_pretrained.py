@@ -43,6 +43,7 @@ def tried(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_costs_need_no_network_and_are_those_without_weights(tried):
     hp = keras_tuner.HyperParameters()
     costs = HypermodelCosts(around("imagenet"))(hp)

@@ -175,6 +175,7 @@ def _size(model: keras.Model) -> float:
     return float(model.count_params())
 
 
+@pytest.mark.slow
 def test_the_capable_are_the_best_of_random_ones() -> None:
     everyone = capable(_build, _size, count=99, draws=30, seed=0)
     networks = {repr(sorted(values.items())) for values in everyone}

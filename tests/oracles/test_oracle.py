@@ -254,6 +254,7 @@ def proposed_by_all(folder: pathlib.Path) -> list[list[Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_same_search_under_another_hash_seed(tmp_path: pathlib.Path) -> None:
     # This process has another one, which mostly is a random one.
     other = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"

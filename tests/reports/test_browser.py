@@ -103,6 +103,7 @@ def test_all_plots_are_drawn_without_a_complaint(browser, small, size, dark):
     assert [name for name in loaded if not name.startswith("data:")] == []
 
 
+@pytest.mark.slow
 def test_plots_follow_a_change_to_dark_mode(browser, small):
     show(browser, small)
     draw_everything(browser)

@@ -116,7 +116,7 @@ def test_no_public_method_is_forgotten():
     }
 
 
-@pytest.mark.parametrize("name", everyday("evaluate", of=PUBLIC))
+@pytest.mark.parametrize("name", everyday(of=PUBLIC))
 def test_a_method_with_effects_has_them_as_in_fit(name):
     build = lambda: network(overriding(name))  # noqa: E731
     assert alone(build, 3, **VALIDATED) != alone(network, 3, **VALIDATED)

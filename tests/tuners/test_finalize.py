@@ -125,6 +125,7 @@ def test_what_is_saved_is_the_network_that_was_scored(folder, tmp_path):
     assert len(kept) == len(finals.finalists)
 
 
+@pytest.mark.slow
 def test_scored_runs_are_not_trained_again(folder, capsys):
     finalize(tuner_in(folder))
     before = entries(folder)
@@ -206,6 +207,7 @@ def test_an_interrupt_costs_only_what_had_not_ended(folder):
     assert all(run["seconds"] for run in entry["runs"][1:])
 
 
+@pytest.mark.slow
 def test_weights_that_are_gone_are_trained_again(folder):
     options = {"top_k": 1, "repeats": 1}
     first = finalize(tuner_in(folder), **options)
@@ -366,6 +368,7 @@ def test_failures_are_told_and_never_win(folder):
     assert all(entry["honest_scores"] for entry in entries(folder))
 
 
+@pytest.mark.slow
 def test_a_hypermodel_with_its_own_fit_is_trained_by_it(folder):
     class Doubled(keras_tuner.HyperModel):
         def build(self, hp):

@@ -238,7 +238,7 @@ _APPLICATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", everyday("HyperResNet", of=_APPLICATIONS))
+@pytest.mark.parametrize("name", everyday(of=_APPLICATIONS))
 def test_spaces_of_applications(
     name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
