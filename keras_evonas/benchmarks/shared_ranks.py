@@ -77,9 +77,9 @@ _MARKDOWN = _FLAGS.string(
     "markdown", None, "File to write the table to, beside printing it."
 )
 _HEADER = (
-    "| supernet | tau | given parameters | shortlist, mean | random, mean | "
-    "points | best of each | CPU seconds |\n"
-    "|---|---|---|---|---|---|---|---|\n"
+    "| supernet | tau | given parameters | shortlist, mean | its best | CPU "
+    "seconds |\n"
+    "|---|---|---|---|---|---|\n"
 )
 
 
@@ -90,7 +90,6 @@ class _Result:
     tau: float
     partial: float
     shortlist: list[float]
-    drawn: list[float]
     seconds: float
 
 
@@ -208,7 +207,6 @@ def _run(
         tau=order,
         partial=partial,
         shortlist=[alone(network, seed) for network in best],
-        drawn=[alone(network, seed) for network in small[: _SHORTLIST.value]],
         seconds=seconds,
     )
 
@@ -319,16 +317,12 @@ def _row(sampler: str, results: Sequence[_Result]) -> str:
         return f"{statistics.mean(values):.{digits}f} ({each})"
 
     mean = statistics.mean
-    pairs = [(mean(one.shortlist), mean(one.drawn)) for one in results]
-    bests = [max(one.shortlist) - max(one.drawn) for one in results]
     cells = [
         sampler,
         shown([one.tau for one in results], 2),
         shown([one.partial for one in results], 2),
-        f"{mean(of_best for of_best, _ in pairs):.2f}",
-        f"{mean(of_drawn for _, of_drawn in pairs):.2f}",
-        shown([of_best - of_drawn for of_best, of_drawn in pairs], 2),
-        shown(bests, 2),
+        shown([mean(one.shortlist) for one in results], 2),
+        shown([max(one.shortlist) for one in results], 2),
         f"{mean(one.seconds for one in results):.0f}",
     ]
     return row(cells) + "\n"
@@ -340,15 +334,21 @@ def _told(compared: _Compared, repeats: Sequence[Sequence[float]]) -> str:
     if len(repeats) > 1:
         agreed = f"{tau(repeats[0], repeats[1]):.2f}"
     data = pathlib.Path(_IMAGES.value or "Fashion-MNIST").stem
+    small = [
+        mean
+        for mean, size in zip(compared.means, compared.sizes, strict=True)
+        if size <= compared.limit
+    ]
     return (
         f"\nThe number of parameters alone has a tau of "
         f"{tau(compared.sizes, compared.means):.2f}, and two trainings alone "
-        f"of {len(compared.networks)} networks agree by {agreed}. Each alone "
-        f"trains for {_EPOCHS_ALONE.value} epochs, a supernet for "
+        f"of {len(compared.networks)} networks agree by {agreed}. A shortlist "
+        f"has the {_SHORTLIST.value} best of {_SCORED.value} scored networks "
+        "of at most the median number of parameters; the "
+        f"{len(small)} random ones under it have a mean of "
+        f"{statistics.mean(small):.2f} and a best of {max(small):.2f}. Each "
+        f"alone trains for {_EPOCHS_ALONE.value} epochs, a supernet for "
         f"{_EPOCHS.value}, on {_EXAMPLES.value} images of {data} at half the "
-        f"resolution, with {_FILTERS.value} filters. Points and bests are "
-        f"those of the {_SHORTLIST.value} best of {_SCORED.value} scored "
-        "networks over those of as many random ones, all of at most the median "
-        f"number of parameters. {_SEEDS.value} seeds, {platform.machine()}, "
-        f"{os.cpu_count()} cores.\n"
+        f"resolution, with {_FILTERS.value} filters. {_SEEDS.value} seeds, "
+        f"{platform.machine()}, {os.cpu_count()} cores.\n"
     )
