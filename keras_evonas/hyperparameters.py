@@ -3,7 +3,11 @@
 The one place that knows keras-tuner's types of hyperparameters.
 """
 
+import collections
+import functools
+import itertools
 import json
+import operator
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
@@ -155,14 +159,23 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
         watch: Watch | None = None,
     ) -> None:
         super().__init__()
-        for hp in source.space:
-            self._hps[hp.name].append(hp)
-            self._space.append(hp)
+        self._hold(getattr(source, "_shared", None) or _Space(source.space))
         self.values = dict(source.values)
         self._watch = watch
         self._looked_at: set[str] = set()
         self.asked: dict[str, None] = {}
         self._space_json = getattr(source, "_space_json", (0, "[]"))
+
+    def _hold(self, space: "_Space") -> None:
+        self._shared = space
+        self._hps, self._space = space.by_name, space.in_order
+
+    def _register(
+        self, hyperparameter: HyperParameter, overwrite: bool = False
+    ) -> Value | None:
+        self._hold(_Space(self.space))  # The copies do not grow.
+        value: Value | None = super()._register(hyperparameter, overwrite)
+        return value
 
     def copy(self) -> "SharedHyperParameters":
         """Returns an independent copy that shares the hyperparameters."""
@@ -186,10 +199,11 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
         changed = True
         while changed:  # what is filled in may activate others
             active: dict[str, Any] = {}
-            for hp in self.space:
-                if self.is_active(hp):
-                    active.setdefault(hp.name, hp)
-            inactive = (set(self.values) & set(self._hps)) - set(active)
+            for block in self._shared.blocks:
+                if self.is_active(block[0]):
+                    for hp in block:
+                        active.setdefault(hp.name, hp)
+            inactive = (set(self.values) & self._shared.names) - set(active)
             missing = [
                 hp for hp in active.values() if hp.name not in self.values
             ]
@@ -229,6 +243,32 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
                     watch.differs(known, hp, asked)
                 return
         watch.is_new(hp, asked)
+
+
+class _Space:
+    """The hyperparameters that copies share; once shared, it never grows.
+
+    Args:
+        hyperparameters: The hyperparameters in their order.
+    """
+
+    def __init__(self, hyperparameters: Iterable[HyperParameter]) -> None:
+        self.in_order = list(hyperparameters)
+        self.by_name: dict[str, list[HyperParameter]]
+        self.by_name = collections.defaultdict(list)
+        for hp in self.in_order:
+            self.by_name[hp.name].append(hp)
+
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(hp.name for hp in self.in_order)
+
+    @functools.cached_property
+    def blocks(self) -> list[list[HyperParameter]]:
+        """Those with equal conditions in a row: all are active, or none."""
+        conditions_of = operator.attrgetter("conditions")
+        blocks = itertools.groupby(self.in_order, conditions_of)
+        return [list(block) for _, block in blocks]
 
 
 def refuse_change(change: str) -> None:

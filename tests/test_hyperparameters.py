@@ -351,6 +351,21 @@ def test_shared_copies_are_independent() -> None:
     assert hp.get_config() == example_space().get_config()
 
 
+def test_shared_copies_stay_as_they_are_when_the_first_grows() -> None:
+    hp = hp_lib.SharedHyperParameters(example_space())
+    one = hp.copy()
+    hp.Int("new", 1, 2)
+    one.ensure_active_values()
+    hp.ensure_active_values()
+    assert "new" not in one.values
+    assert one.get_config() == example_space().get_config()
+    assert hp.copy().values["new"] == hp.values["new"] == 1
+    assert not one.is_active("new")
+    one.values["new"] = 3  # no hyperparameter of this copy
+    one.ensure_active_values()
+    assert one.values["new"] == 3
+
+
 @pytest.mark.parametrize(
     "duplicate", [copy.deepcopy, lambda hp: pickle.loads(pickle.dumps(hp))]
 )

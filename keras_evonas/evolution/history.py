@@ -2,7 +2,9 @@
 
 import copy
 import dataclasses
+import functools
 import math
+import operator
 from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -74,7 +76,7 @@ class Individual:
         """Birth of the individual whose training it continues, if any."""
         return self.parents[0] if self.rung else None
 
-    @property
+    @functools.cached_property
     def viable(self) -> bool:
         """True if it may be a parent: it has losses, and all are finite."""
         return self.losses is not None and all(map(math.isfinite, self.losses))
@@ -94,12 +96,16 @@ def best_first(individuals: Sequence[Individual]) -> list[Individual]:
     viable are left out.
     """
     viable = [one for one in individuals if one.viable]
-    viable.sort(key=lambda one: one.birth)
+    if not viable or len(viable[0].losses or ()) == 1:
+        return sorted(viable, key=_by_one_loss)
+    viable.sort(key=_by_birth)
     losses = [one.losses for one in viable if one.losses is not None]
-    if not losses or len(losses[0]) == 1:
-        return sorted(viable, key=lambda one: (one.violation, one.losses))
     violations = [one.violation for one in viable]
     return [viable[index] for index in pareto.order(losses, violations)]
+
+
+_by_birth = operator.attrgetter("birth")
+_by_one_loss = operator.attrgetter("violation", "losses", "birth")
 
 
 def single_losses(individuals: Sequence[Individual]) -> np.ndarray:

@@ -8,6 +8,7 @@ makes active and a space that grows during a search all use this one function.
 
 import collections
 import functools
+import itertools
 import math
 import operator
 from collections.abc import Callable
@@ -101,10 +102,8 @@ class SearchSpace:
         self, draft: Genome, fill: Callable[[Gene], Value]
     ) -> dict[str, Value]:
         genome: dict[str, Value] = {}
-        for gene in self.genes:
+        for gene in self._active(genome):
             name = gene.name
-            if name in genome or not gene.is_active(genome):
-                continue
             if name in draft and gene.domain.contains(draft[name]):
                 genome[name] = gene.domain.own(draft[name])
             else:
@@ -151,11 +150,28 @@ class SearchSpace:
 
     def active(self, genome: Genome) -> tuple[Gene, ...]:
         """Returns the active genes of `genome`, in the order of the space."""
-        owners: dict[str, Gene] = {}
-        for gene in self.genes:
-            if gene.name not in owners and gene.is_active(genome):
-                owners[gene.name] = gene
-        return tuple(owners.values())
+        return tuple(self._active(genome))
+
+    def _active(self, genome: Genome) -> Iterator[Gene]:
+        """Yields active genes; `genome` may get their values meanwhile."""
+        names: set[str] = set()
+        for genes in self._blocks:
+            if genes[0].is_active(genome):
+                for gene in genes:
+                    if gene.name not in names:
+                        names.add(gene.name)
+                        yield gene
+
+    @functools.cached_property
+    def _blocks(self) -> list[tuple[Gene, ...]]:
+        """The genes, those with equal conditions in a row together.
+
+        All of a block are active or none: if their conditions hold, all that
+        these name has its value, and if not, the block adds no value.
+        """
+        conditions_of = operator.attrgetter("conditions")
+        blocks = itertools.groupby(self.genes, conditions_of)
+        return [tuple(genes) for _, genes in blocks]
 
     def mutable(self, genome: Genome) -> tuple[Gene, ...]:
         """Returns the active genes that have more than one value."""

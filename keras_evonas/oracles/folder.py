@@ -153,11 +153,11 @@ class SearchFolder:
     def trial(self, trial_id: str) -> Trial | None:
         """Reads the file of a trial, `None` if there is none to be used."""
         path = files.trial_folder(self.path, trial_id) / files.TRIAL_NAME
-        if not path.exists():
-            return None
         try:
             return trial_from(path, trial_id, self._spaces)
         except ValueError as error:
+            if not path.exists():
+                return None
             # A power cut leaves an empty file, for which the oracle did not
             # wait; see `MendedOracle._write_trial`.
             self._unusable.append(path)

@@ -23,6 +23,7 @@ from keras_evonas import hyperparameters as hp_lib
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.garbage import collected_at_the_end
 from keras_evonas.oracles import checks
 from keras_evonas.oracles import fidelity
 from keras_evonas.oracles import folder as folder_lib
@@ -330,7 +331,8 @@ class ResumableOracle(MendedOracle):
             self.seed = self._seed_state = terms.seed
             self._limits.guard_bytes = terms.guard_bytes
             self._events = self._new_events(terms.max_trials)
-            self._replay(entries.events)
+            with collected_at_the_end():
+                self._replay(entries.events)
 
     def _take_space(self, state: Mapping[str, Any], entries: Entries) -> None:
         try:

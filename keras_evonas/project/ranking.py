@@ -76,10 +76,10 @@ class Ranking:
                 one for one in self._standings if one.trial_id != new.continues
             ]
         place = bisect.bisect_right(self._standings, _key(new), key=_key)
-        ahead = self._standings[:place]
         self._standings.insert(place, new)
-        return not ahead or (
-            _group(ahead[0]) == _group(new)
+        ahead = itertools.islice(self._standings, place)
+        return not place or (
+            _group(self._standings[0]) == _group(new)
             and not any(
                 all(map(operator.le, one.losses, new.losses)) for one in ahead
             )

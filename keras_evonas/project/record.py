@@ -262,19 +262,21 @@ def _list_of(check: _Check) -> _Check:
     return lambda value: isinstance(value, list) and all(map(check, value))
 
 
-def _dict_of(check: _Check) -> _Check:
+def _dict_of(*types: type) -> _Check:
+    allowed = frozenset(types)
     return lambda value: (
-        isinstance(value, dict) and all(map(check, value.values()))
+        isinstance(value, dict)
+        and allowed.issuperset(map(type, value.values()))
     )
 
 
 _whole, _number, _text = _is(int), _is(int, float), _is(str)
-_scalar = _is(bool, int, float, str)
+_SCALARS = bool, int, float, str
 _TERMS: Mapping[str, _Check] = {
     "seed": _whole,
     "objective": _list_of(_list_of(_text)),
     "strategy": _text,
-    "initial_population": _list_of(_dict_of(_scalar)),
+    "initial_population": _list_of(_dict_of(*_SCALARS)),
     "max_trials": _or_none(lambda value: _natural(value) and value != 0),
     "constraints": _list_of(_text),
     "space": _list_of(_text),
@@ -284,10 +286,10 @@ _TERMS: Mapping[str, _Check] = {
 _BIRTH: Mapping[str, _Check] = {
     "trial_id": _id,
     "birth": _natural,
-    "genome": _dict_of(_scalar),
+    "genome": _dict_of(*_SCALARS),
     "parents": _list_of(_natural),
     "operator": _text,
-    "traits": _dict_of(_number),
+    "traits": _dict_of(int, float),
     "rung": _natural,
 }
 _END: Mapping[str, _Check] = {
@@ -296,7 +298,7 @@ _END: Mapping[str, _Check] = {
     "score": _or_none(_number),
     "best_step": _or_none(_whole),
     "message": _or_none(_text),
-    "values": _dict_of(_or_none(_scalar)),
+    "values": _dict_of(*_SCALARS, type(None)),
     "elapsed": _number,
     "losses": _or_none(_list_of(_number)),
     "violation": _number,

@@ -17,6 +17,7 @@ from keras_evonas import devices
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
+from keras_evonas.garbage import collected_at_the_end
 from keras_evonas.models.costs.estimates import Hypermodel
 from keras_evonas.supernets import stages as stage_lib
 from keras_evonas.supernets.architecture import Architecture
@@ -35,7 +36,6 @@ from keras_evonas.supernets.state import SavedState
 from keras_evonas.supernets.state import epoch_line
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.checks import check_fit
-from keras_evonas.training.garbage import collected_at_the_end
 
 
 class DifferentiableSearch:

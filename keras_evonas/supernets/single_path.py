@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.checks import check_range
+from keras_evonas.garbage import collected_at_the_end
 from keras_evonas.supernets.data import scoring_data
 from keras_evonas.supernets.learners import Learner
 from keras_evonas.supernets.learners import PolicyPaths
@@ -31,7 +32,6 @@ from keras_evonas.training.arguments import NAMES
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
 from keras_evonas.training.arrays import arrays_of
-from keras_evonas.training.garbage import collected_at_the_end
 from keras_evonas.training.parts import Part
 from keras_evonas.training.parts import parts_of
 from keras_evonas.training.programs import prepare

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import keras
 import tensorflow as tf
 
+from keras_evonas.garbage import collected_at_the_end
 from keras_evonas.project.files import WriteError
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.arguments import FitArguments
@@ -31,7 +32,6 @@ from keras_evonas.training.eligibility import why_not_in_cohort
 from keras_evonas.training.executions import Execution
 from keras_evonas.training.executions import Outcome
 from keras_evonas.training.executions import cohorts_of
-from keras_evonas.training.garbage import collected_at_the_end
 from keras_evonas.training.garbage import forgotten_custom_gradients
 from keras_evonas.training.member import Member
 from keras_evonas.training.member import check_compiled

@@ -15,12 +15,12 @@ from keras_evonas import devices
 from keras_evonas.execution.crew import Crew
 from keras_evonas.execution.crew import Executor
 from keras_evonas.execution.crew import InProcess
+from keras_evonas.garbage import old_objects_spared
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.files import write_bytes
 from keras_evonas.project.lock import how_to_resume
 from keras_evonas.training import Execution
 from keras_evonas.training import Outcome
-from keras_evonas.training.garbage import old_objects_spared
 from keras_evonas.training.hopeless import Judge
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners import worker as worker_lib

@@ -143,4 +143,6 @@ def test_best_first_by_hand():
     assert [one.birth for one in best_first(individuals)] == [5, 1, 4, 0]
     pairs = _with_losses((1.0, 9.0), (0.0, 5.0), (1.0, 2.0))
     assert [one.birth for one in best_first(pairs)] == [1, 2, 0]
+    for some in (individuals, pairs):
+        assert best_first(some[::-1]) == best_first(some)
     assert best_first([]) == []

@@ -74,6 +74,22 @@ def test_laws_of_any_conditional_space(space, seed):
 
 @given(conditional_spaces(), st.integers(0, 2**32))
 @settings(max_examples=30, deadline=None, derandomize=True)
+def test_conditions_are_asked_gene_by_gene(space, seed):
+    # By their definition, without the blocks of genes that share conditions.
+    rng = rng_at(seed)
+    draft = {name: int(rng.integers(4)) for name in "abcdef"}
+    genome, owners = {}, []
+    for gene in space.genes:
+        if gene.name not in genome and gene.is_active(genome):
+            legal = gene.domain.contains(draft[gene.name])
+            genome[gene.name] = draft[gene.name] if legal else gene.default
+            owners.append(gene)
+    assert space.complete(draft) == genome
+    assert space.active(genome) == tuple(owners)
+
+
+@given(conditional_spaces(), st.integers(0, 2**32))
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_keys_are_equal_only_for_equal_genomes(space, seed):
     rng = np.random.default_rng(seed)
     first, second = space.sample(rng), space.sample(rng)

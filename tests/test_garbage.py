@@ -5,8 +5,8 @@ import weakref
 
 import pytest
 
-from keras_evonas.training.garbage import collected_at_the_end
-from keras_evonas.training.garbage import old_objects_spared
+from keras_evonas.garbage import collected_at_the_end
+from keras_evonas.garbage import old_objects_spared
 
 pytestmark = pytest.mark.keras
 
