@@ -10,6 +10,7 @@ from absl import flags
 _MODULE_OF = {
     "curves": "curves",
     "estimators": "estimators",
+    "growth": "memory_growth",
     "inheritance": "weight_inheritance",
     "live": "live",
     "make_curves": "make_curves",

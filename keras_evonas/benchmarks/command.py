@@ -24,6 +24,7 @@ class Flags:
         own = {"flag_values": self.values}
         self.string = functools.partial(flags.DEFINE_string, **own)
         self.list = functools.partial(flags.DEFINE_list, **own)
+        self.enum = functools.partial(flags.DEFINE_enum, **own)
         self.float = functools.partial(flags.DEFINE_float, **own)
         self.positive = functools.partial(positive, **own)
 

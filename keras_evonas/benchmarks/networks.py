@@ -57,6 +57,27 @@ def _build_mlp(hp: keras_tuner.HyperParameters) -> keras.Model:
     return _compiled(model, hp)
 
 
+def _build_layers(hp: keras_tuner.HyperParameters) -> keras.Model:
+    """Builds a network of layers that share no hyperparameter."""
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    depth = hp.Int("depth", 1, 4)
+    for i in range(depth):
+        units = hp.Choice(f"units_{i}", [16, 32, 64, 128])
+        activation = hp.Choice(f"activation_{i}", ["relu", "gelu", "tanh"])
+        model.add(keras.layers.Dense(units, activation=activation))
+        dropout = hp.Float(f"dropout_{i}", 0.0, 0.5)
+        model.add(keras.layers.Dropout(dropout))
+    model.add(keras.layers.Dense(10, activation="softmax"))
+    rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
+    momentum = hp.Float("momentum", 0.0, 0.95)
+    model.compile(
+        keras.optimizers.SGD(rate, momentum),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
 def _build_cnn(hp: keras_tuner.HyperParameters, *, side: int) -> keras.Model:
     model = keras.Sequential([keras.Input((side, side, 1))])
     for i in range(2):
@@ -83,6 +104,7 @@ _digits_cnn = functools.partial(_build_cnn, side=8)
 _image_cnn = functools.partial(_build_cnn, side=28)
 CASES = {
     "digits_mlp": Case("digits MLPs", _build_mlp, _DIGITS, 10, 16),
+    "digits_layers": Case("digits layers", _build_layers, _DIGITS, 10, 16),
     "digits_cnn": Case("digits CNNs", _digits_cnn, _DIGITS, 10, 16),
     "image_cnn": Case("28 x 28 CNNs", _image_cnn, (28, 4000, 1000), 3, 8),
 }

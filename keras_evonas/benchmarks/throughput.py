@@ -24,7 +24,7 @@ from absl import flags
 from keras_evonas.benchmarks.command import output_of
 from keras_evonas.benchmarks.command import positive
 
-_CASES = ("digits_mlp", "digits_cnn", "image_cnn")
+_CASES = ("digits_mlp", "digits_layers", "digits_cnn", "image_cnn")
 _CASE = flags.DEFINE_multi_enum(
     "case", list(_CASES), _CASES, "Searches to time."
 )
