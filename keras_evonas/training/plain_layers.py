@@ -28,8 +28,8 @@ _LAYERS = frozenset(
 _ACTIVATIONS = frozenset(
     getattr(keras.activations, name)
     for name in (
-        *("elu", "leaky_relu", "linear", "relu", "selu", "sigmoid", "softmax"),
-        *("softplus", "tanh"),
+        *("elu", "gelu", "leaky_relu", "linear", "relu", "selu", "sigmoid"),
+        *("silu", "softmax", "softplus", "tanh"),
     )
 )
 _LOSSES = frozenset(
