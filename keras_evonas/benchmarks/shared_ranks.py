@@ -1,4 +1,4 @@
-"""How well scores with shared weights foretell trainings alone.
+"""Compares scores with shared weights with trainings alone.
 
 A supernet of six positions, each with the same options, is trained on images of
 half the resolution. Random networks of it are scored with its weights and
@@ -85,7 +85,7 @@ _HEADER = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Result:
-    """What one supernet foretold, and what its shortlist reached."""
+    """Holds what one supernet foretold, and what its shortlist reached."""
 
     tau: float
     partial: float

@@ -17,12 +17,10 @@ from keras_evonas.training.eligibility import is_made_of_layers
 _LAYERS = frozenset(
     getattr(keras.layers, name)
     for name in (
-        *("Activation", "Add", "AveragePooling1D", "AveragePooling2D"),
-        *("BatchNormalization", "Concatenate", "Conv1D", "Conv2D", "Dense"),
-        *("DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling1D"),
-        *("GlobalAveragePooling2D", "GlobalMaxPooling1D"),
-        *("GlobalMaxPooling2D", "Identity", "InputLayer", "MaxPooling1D"),
-        *("MaxPooling2D", "ReLU", "Reshape", "SeparableConv2D"),
+        *("Activation", "Add", "AveragePooling2D", "BatchNormalization"),
+        *("Concatenate", "Conv2D", "Dense", "DepthwiseConv2D", "Dropout"),
+        *("Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
+        *("Identity", "InputLayer", "MaxPooling2D", "ReLU", "SeparableConv2D"),
     )
 )
 _ACTIVATIONS = frozenset(
@@ -39,11 +37,27 @@ _LOSSES = frozenset(
         *("mean_squared_error", "sparse_categorical_crossentropy"),
     )
 )
+# The mean is that of the loss.
+_METRICS = frozenset(
+    getattr(keras.metrics, name)
+    for name in (
+        *("BinaryAccuracy", "CategoricalAccuracy", "Mean"),
+        "SparseCategoricalAccuracy",
+    )
+)
 
 
 def has_plain_layers(model: keras.Model) -> bool:
-    """Returns whether a compiled model has layers and a loss of the above."""
-    return _has_plain_loss(model) and _is_plain(model)
+    """Returns whether a compiled model has nothing but the above."""
+    # Those that were compiled are inside of one metric.
+    metrics = [
+        x for one in model.metrics for x in getattr(one, "metrics", [one])
+    ]
+    return (
+        _has_plain_loss(model)
+        and all(type(metric) in _METRICS for metric in metrics)
+        and _is_plain(model)
+    )
 
 
 def _has_plain_loss(model: keras.Model) -> bool:
@@ -65,6 +79,8 @@ def _is_plain(part: keras.Operation) -> bool:
             and all(map(_is_plain, parts))
         )
     if type(part) not in _LAYERS or part.dtype_policy.name != "float32":
+        return False
+    if part.activity_regularizer is not None:  # Divided by the batch's size.
         return False
     activation = getattr(part, "activation", keras.activations.linear)
     return activation in _ACTIVATIONS

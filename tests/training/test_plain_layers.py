@@ -20,11 +20,17 @@ L = keras.layers
 FIT = {"x": X, "y": Y, "batch_size": 16, "validation_data": HELD_OUT}
 
 
-def network(body, loss="sparse_categorical_crossentropy", optimizer=None):
+SPARSE = "sparse_categorical_crossentropy"
+LOSSES = (SPARSE, "categorical_crossentropy", "mse", "binary_crossentropy")
+
+
+def network(body, loss=SPARSE, optimizer=None, metrics=()):
     inputs = keras.Input((8, 8, 1))
     tensor = L.Flatten()(body(inputs))
     model = keras.Model(inputs, L.Dense(4, activation="softmax")(tensor))
-    model.compile(optimizer or keras.optimizers.SGD(0.01), loss)
+    model.compile(
+        optimizer or keras.optimizers.SGD(0.01), loss, metrics=list(metrics)
+    )
     return model
 
 
@@ -49,7 +55,7 @@ def operations(tensor):
 OTHERS = {"squeezed": squeezed, "exponential": exponential, "ops": operations}
 
 
-def plain(seed):
+def plain(seed, loss):
     """A network of random plain layers."""
     rng = np.random.default_rng(seed)
     activations = sorted(a.__name__ for a in plain_layers._ACTIVATIONS)
@@ -94,7 +100,7 @@ def plain(seed):
 
     kinds = (keras.optimizers.SGD, keras.optimizers.Adam)
     optimizer = kinds[rng.integers(2)](0.003, weight_decay=rng.choice([0, 0.1]))
-    return network(body, optimizer=optimizer)
+    return network(body, loss, optimizer, ["accuracy"])
 
 
 def is_plain(model):
@@ -103,10 +109,18 @@ def is_plain(model):
 
 @pytest.mark.parametrize("first", everyday(0, of=range(0, 40, 4)))
 def test_plain_layers_train_as_in_fit(first):
-    builds = [lambda seed=seed: plain(seed) for seed in range(first, first + 4)]
+    loss = LOSSES[first // 4 % 4]
+    builds = [
+        lambda seed=seed: plain(seed, loss) for seed in range(first, first + 4)
+    ]
     assert all(is_plain(build()) for build in builds)
-    expected = [alone(build, 4, epochs=2, **FIT) for build in builds]
-    assert together(builds, [4] * 4, epochs=2, **FIT) == expected
+    fit = {**FIT, "epochs": 2}
+    if loss != SPARSE:
+        x, y = HELD_OUT
+        held_out = (x, keras.utils.to_categorical(y))
+        fit |= {"y": keras.utils.to_categorical(Y), "validation_data": held_out}
+    expected = [alone(build, 4, **fit) for build in builds]
+    assert together(builds, [4] * 4, **fit) == expected
 
 
 @pytest.mark.parametrize("name", everyday("squeezed", of=list(OTHERS)))
@@ -129,6 +143,7 @@ class Own(L.Dense):
         *(Own(3), L.Dense(3, activation="mish"), L.Dense(3, dtype="float64")),
         *(L.Dense(3, activation=tf.nn.relu), L.Dense(3, activation=L.ReLU())),
         keras.Sequential([keras.Input((64,)), L.Dense(3, "exponential")]),
+        *(L.Dense(3, activity_regularizer="l2"), L.Reshape((8, 8))),
     ],
     ids=repr,
 )
@@ -152,3 +167,13 @@ def test_what_is_not_known_is_not_plain(layer):
 )
 def test_losses(loss, expected):
     assert is_plain(network(L.Flatten(), loss)) == expected
+
+
+def test_metrics_are_known_once_they_are_made():
+    for metric, expected in (
+        ("accuracy", True),
+        ("sparse_top_k_categorical_accuracy", False),
+    ):
+        model = network(L.Flatten(), metrics=[metric])
+        model.evaluate(X, Y, verbose=0)
+        assert is_plain(model) == expected
