@@ -67,6 +67,7 @@ PUBLIC = {
         "policy_gradient",
         "progressive_search",
         "random_search",
+        "recommended",
         "regularized_evolution",
         "rng_at",
         "screened_evolution",

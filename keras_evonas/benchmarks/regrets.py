@@ -19,6 +19,7 @@ from absl import flags
 
 from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks.methods import method_names
+from keras_evonas.benchmarks.runs import RECOMMENDED
 from keras_evonas.benchmarks.runs import Curve
 from keras_evonas.benchmarks.runs import run_all
 from keras_evonas.benchmarks.summaries import bold
@@ -37,7 +38,9 @@ _TOYS = flags.DEFINE_list(
 _METHODS = flags.DEFINE_list(
     "methods",
     ["default", "genetic_algorithm", "random"],
-    f"Methods to compare, among {', '.join(method_names())}.",
+    f"Methods to compare, among {', '.join(method_names())}. With "
+    f"{RECOMMENDED} after its name a method's incumbent is the configuration "
+    "that is expected to be best, not the one with the best score.",
 )
 _SEEDS = command.positive("seeds", 20, "Number of seeds, from 0 on.")
 _TRIALS = command.positive("trials", 100, "Evaluations of each search.")

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import math
 import multiprocessing
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -22,19 +21,26 @@ from keras_evonas.benchmarks.toys import TOYS
 from keras_evonas.benchmarks.toys import Toy
 from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.history import best_first
+from keras_evonas.evolution.recommendation import recommended
 
 # Where to search, the method's name, and the seed.
 Task = tuple[str, str, int]
 Problem = Table | Toy
 _Result = TypeVar("_Result")
+# At the end of a method's name: its incumbent is the genome that
+# `keras_evonas.evolution.recommended` names after its trials.
+RECOMMENDED = "+recommended"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Curve:
     """One search.
 
-    `regrets` is a `(trials,)` array: the normalised regret of the genome with
-    the best observed loss so far, after each trial.
+    `regrets` is a `(trials,)` array: the normalised regret of the incumbent
+    after each trial. That is the genome with the best observed loss so far, or
+    of a method whose name ends in `RECOMMENDED`, the one that is recommended.
     """
 
     problem: str
@@ -82,7 +88,7 @@ def run_all(
         ImportError: If the package of a peer is not installed.
     """
     for name in methods:
-        method(name)
+        method(name.removesuffix(RECOMMENDED))
     for source in sources:
         open_problem(source)
     run = functools.partial(_run_task, trials=trials, batch=batch)
@@ -117,12 +123,19 @@ def run_one(
         return None if loss is None else (loss,)
 
     with one_blas_thread():
-        searcher = method(name)(problem.space, trials, seed)
+        begin = method(name.removesuffix(RECOMMENDED))
+        searcher = begin(problem.space, trials, seed)
         found = run_trials(searcher, evaluate, trials=trials, batch=batch)
-    regrets = np.full(trials, np.nan)
-    best: Losses = (math.inf,)
-    for number, (genome, loss) in enumerate(found):
-        if loss is not None and loss < best:
-            # The later trials have it, too, until one of them is better.
-            best, regrets[number:] = loss, problem.regret(genome)
+        individuals = [
+            Individual(birth=number, genome=genome, losses=losses)
+            for number, (genome, losses) in enumerate(found)
+        ]
+        ranked = best_first
+        if name.endswith(RECOMMENDED):
+            ranked = functools.partial(recommended, problem.space)
+        regrets = np.full(trials, np.nan)
+        for number in range(len(individuals)):
+            for best in ranked(individuals[: number + 1])[:1]:
+                # Of a space that is exhausted, the later trials have it, too.
+                regrets[number:] = problem.regret(best.genome)
     return Curve(problem.name, name, seed, regrets)

@@ -39,6 +39,7 @@ from keras_evonas.evolution.policy_gradient import policy_gradient
 from keras_evonas.evolution.progressive import ProgressiveSearch
 from keras_evonas.evolution.progressive import progressive_search
 from keras_evonas.evolution.randomness import rng_at
+from keras_evonas.evolution.recommendation import recommended
 from keras_evonas.evolution.replacement import Generational
 from keras_evonas.evolution.replacement import OldestDies
 from keras_evonas.evolution.replacement import WorstDies
@@ -71,5 +72,5 @@ __all__ += ["SuccessiveHalving", "Tournament", "Truncation", "UniformCrossover"]
 __all__ += ["WorstDies", "best_first", "describe_operator", "freeze_thaw"]
 __all__ += ["generational_genetic_algorithm", "genetic_algorithm"]
 __all__ += ["local_search", "nsga2", "policy_gradient", "progressive_search"]
-__all__ += ["random_search", "regularized_evolution", "rng_at"]
+__all__ += ["random_search", "recommended", "regularized_evolution", "rng_at"]
 __all__ += ["screened_evolution", "screened_nsga2", "successive_halving"]

@@ -24,7 +24,6 @@ from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
-from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
@@ -172,23 +171,6 @@ class ScreenedEvolution(GuidedEvolution):
     def learn(self, space: SearchSpace, history: History) -> Surrogate:
         """Makes the surrogate of a history."""
         return surrogate_of(space, history)
-
-    def recommend(self, space: SearchSpace, history: History) -> Individual:
-        """Returns the individual that is expected to be best.
-
-        If losses are noisy, the individual with the least loss may have been
-        lucky. This one is expected to be the best if all were trained again.
-
-        Raises:
-            ValueError: If no individual is viable.
-        """
-        if not any(one.viable for one in history.ended):
-            raise ValueError(
-                "`history` must hold an individual that ended well. Received: "
-                f"{len(history.ended)} that ended, all of them failed."
-            )
-        surrogate = surrogate_of(space, history)
-        return surrogate.individuals[surrogate.elites(1)[0]]
 
     def initial(
         self,

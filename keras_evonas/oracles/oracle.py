@@ -13,6 +13,7 @@ from keras_evonas.evolution.engine import CROWDED
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.recommendation import recommended
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.oracles import checks
 from keras_evonas.oracles import fidelity
@@ -290,6 +291,37 @@ class EvoOracle(ResumableOracle):
         """
         names = self._ranking.best(num_trials)
         return [self.trials[trial_id] for trial_id in names]
+
+    def get_recommended_trials(self, num_trials: int = 1) -> list[Trial]:
+        """Returns the trials to expect the most of if trained again.
+
+        The best score of many is lucky, too. Here each score is weighed
+        against those of similar networks: what is left of its lead is the
+        network's own. Only trials that the best one beats by its score alone
+        are compared, so none that was trained less or violates more.
+
+        Args:
+            num_trials: Integer, how many at most. Defaults to 1.
+
+        Returns:
+            List of completed trials, the one with the best expected score
+            first.
+
+        Raises:
+            ValueError: If there are several objectives.
+        """
+        if isinstance(self.objective, objectives.SeveralObjectives):
+            raise ValueError(
+                "`get_recommended_trials` needs a single objective. Received: "
+                f"{objectives.describe(self.objective)}. Take "
+                "`get_pareto_trials` or `get_knee_trial`."
+            )
+        names = [one.trial_id for one in self._ranking.leaders()]
+        trial_of = {self.individual(name).birth: name for name in names}
+        ended = [self.individual(name) for name in names]
+        with one_blas_thread():
+            found = recommended(self.engine.space, ended)[:num_trials]
+        return [self.trials[trial_of[one.birth]] for one in found]
 
     def get_pareto_trials(self) -> list[Trial]:
         """Returns the trials that no other beats in every objective.

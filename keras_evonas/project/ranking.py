@@ -92,6 +92,15 @@ class Ranking:
         ordered = itertools.chain.from_iterable(self._fronts())
         return [one.trial_id for one in itertools.islice(ordered, count)]
 
+    def leaders(self) -> list[Standing]:
+        """Returns the trials from which the best differs by losses alone.
+
+        They are in the order in which they ended.
+        """
+        groups = itertools.groupby(self._standings, _group)
+        _, first = next(groups, (None, ()))
+        return sorted(first, key=operator.attrgetter("ended"))
+
     def front(self) -> list[str]:
         """Returns the trials that no other beats, in the order of losses.
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
+from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.recommendation import recommended
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.project import extras
 from keras_evonas.project import html
@@ -173,6 +175,36 @@ class Search:
         return self.ranking[0] if self.ranking else None
 
     @functools.cached_property
+    def recommended(self) -> Trial | None:
+        """The trial that is expected to be best if all were trained again.
+
+        It may have a worse score than `best`, which may have been lucky; see
+        `keras_evonas.evolution.recommended`. `None` with several objectives,
+        and where the folder does not tell the space.
+        """
+        if self.space is None or len(self.objectives) != 1:
+            return None
+        leaders = [self.trial(x.trial_id) for x in self._ranking.leaders()]
+        genomes = [self.space.complete(trial.values) for trial in leaders]
+        individuals = [
+            Individual(birth=place, genome=genome, losses=self.losses(trial))
+            for place, (trial, genome) in enumerate(
+                zip(leaders, genomes, strict=True)
+            )
+            if self.space.contains(genome)
+        ]
+        found = recommended(self.space, individuals)
+        return leaders[found[0].birth] if found else None
+
+    @property
+    def better_than_best(self) -> Trial | None:
+        """The recommended trial, if the score of the best one seems lucky."""
+        best, other = self.best, self.recommended
+        if best is None or other is None:
+            return None
+        return other if self.losses(other) > self.losses(best) else None
+
+    @functools.cached_property
     def front(self) -> tuple[Trial, ...]:
         """The trials that no other beats, in the order of losses."""
         return tuple(map(self.trial, self._ranking.front()))
@@ -277,6 +309,12 @@ class Search:
                 made = wording.plain_operator(best.operator)
                 parents = ", ".join(best.parents) or "none"
                 lines.append(f"  Made by: {made}; parents: {parents}")
+        other = self.better_than_best
+        if other is not None:
+            lines.append(
+                f"Expected to be better if trained again: trial "
+                f"{other.trial_id}, {self.describe(other)}"
+            )
         if len(self.objectives) > 1:
             ids = ", ".join(trial.trial_id for trial in self.front[:20])
             lines.append(f"Pareto front ({len(self.front)}): {ids}")

@@ -30,11 +30,26 @@ def sentences(search: Search, importance: Importance | None) -> Markup:
             tag("strong", f"trial {best.trial_id}"),
             f": {search.describe(best)}. ",
         ]
+    if chosen is None:
+        said += _on_luck(search)
     if len(search.objectives) > 1:
         count = wording.plural(len(search.front), "network")
         said.append(f"{count} on the Pareto front. ")
     said.append(on_genes(search, importance))
     return tag("p", *said, class_="verdict")
+
+
+def _on_luck(search: Search) -> list[str | Markup]:
+    """Returns a sentence if another trial is expected to be better."""
+    other = search.better_than_best
+    if other is None:
+        return []
+    return [
+        "Trained again, ",
+        tag("strong", f"trial {other.trial_id}"),
+        f" ({search.describe(other)}) is expected to be better, going by "
+        "networks that resemble it. ",
+    ]
 
 
 def in_what(search: Search) -> str:

@@ -15,8 +15,14 @@ from keras_evonas.benchmarks.runs import Curve
 from keras_evonas.benchmarks.runs import run_all
 from keras_evonas.benchmarks.runs import run_one
 from keras_evonas.benchmarks.toys import TOYS
+from keras_evonas.benchmarks.toys import Toy
+from keras_evonas.evolution.baselines import random_search
+from keras_evonas.evolution.engine import Engine
+from keras_evonas.evolution.genes import Gene
 from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.randomness import rng_at
+from keras_evonas.evolution.recommendation import recommended
+from keras_evonas.evolution.space import SearchSpace
 
 STRATEGIES = [name for name in method_names() if "_tuner" not in name]
 STRATEGIES = [name for name in STRATEGIES if "optuna" not in name]
@@ -74,6 +80,21 @@ def test_regret_never_rises_without_noise(name, batch):
     curve = run_one(TOYS["layers"](), name, 0, trials=20, batch=batch)
     assert curve.regrets.shape == (20,)
     assert (np.diff(curve.regrets) <= 0).all()
+
+
+def test_the_incumbent_may_be_what_is_recommended():
+    space = SearchSpace([Gene("x", Interval(0.0, 1.0, integer=False))])
+    toy = Toy("parabola", space, lambda one: (one["x"] - 0.3) ** 2, noise=0.1)
+    engine = Engine(space, random_search().configure(12), seed=3)
+    expected = []
+    for trial in range(12):
+        one = engine.ask()
+        engine.tell(one.birth, (toy.evaluate(one.genome, 3, trial),))
+        best = recommended(space, engine.history.ended)[0]
+        expected.append(toy.regret(best.genome))
+    curve = run_one(toy, "random+recommended", 3, trials=12)
+    assert curve.regrets.tolist() == expected
+    assert expected != run_one(toy, "random", 3, trials=12).regrets.tolist()
 
 
 def test_a_search_behind_a_study_of_optuna():

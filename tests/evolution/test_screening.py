@@ -270,40 +270,6 @@ def test_while_it_predicts_nothing_evolution_goes_on():
     assert 5 <= free <= 26
 
 
-def test_recommends_the_individual_that_is_best_when_trained_again():
-    strategy = screened_evolution().configure(30)
-    gains = []
-    for seed in range(8):
-        # Random genomes, each with one noisy loss.
-        engine = Engine(PLANE, random_search(), seed=seed)
-        rng = rng_at(seed, 8)
-        for _ in range(30):
-            one = engine.ask()
-            engine.tell(one.birth, (bowl(one.genome) + rng.normal(0, 150),))
-        luckiest = min(engine.history.ended, key=lambda one: one.losses)
-        named = strategy.recommend(PLANE, engine.history)
-        assert named in engine.history.ended
-        gains.append(bowl(luckiest.genome) - bowl(named.genome))
-    assert np.mean(gains) > 0, gains
-
-
-@pytest.mark.parametrize("feasible", [{7}, {7, 12}])
-def test_recommends_a_feasible_individual_if_there_is_one(feasible):
-    engine = Engine(PLANE, random_search(), seed=0)
-    for birth in range(20):
-        # A genome does not show whether it is feasible.
-        losses = (bowl(engine.ask().genome),)
-        engine.tell(birth, losses, violation=float(birth not in feasible))
-    named = screened_evolution().recommend(PLANE, engine.history)
-    assert named.birth in feasible
-
-
-def test_recommends_no_failure():
-    engine = search(screened_evolution(), PLANE, lambda genome: None, 5)
-    with pytest.raises(ValueError, match="5 that ended, all of them failed"):
-        screened_evolution().recommend(PLANE, engine.history)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

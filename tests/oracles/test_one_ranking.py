@@ -146,6 +146,16 @@ def test_the_oracle_its_folder_the_commands_and_the_page_agree(
         assert {t.trial_id: t.score for t in search.ranking} == scores
     again = oracle_in(folder, **history.arguments)
     again.reload()
+    if len(history.names) == 1:
+        named = _ids(oracle.get_recommended_trials(1000))
+        assert _ids(again.get_recommended_trials(1000)) == named
+        assert _ids(oracle.get_recommended_trials()) == named[:1]
+        assert _ids(filter(None, [search.recommended])) == named[:1]
+        assert set(named) <= set(best)
+    else:
+        assert search.recommended is None
+        with pytest.raises(ValueError, match="get_pareto_trials"):
+            oracle.get_recommended_trials()
     assert _ids(again.get_best_trials(1000)) == best
     assert _ids(again.get_pareto_trials()) == _ids(search.front)
 

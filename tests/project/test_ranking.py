@@ -149,5 +149,17 @@ def test_a_page_shows_the_ranking_that_the_rules_give(seed):
     assert shown.numbers == [wording.number(score)]
 
 
+@pytest.mark.parametrize("seed", range(100))
+def test_leaders_are_beaten_by_losses_alone(seed):
+    standings = _standings(seed)
+    best, _ = _naive(standings)[0]
+    assert Ranking(standings).leaders() == [
+        one
+        for one, _ in sorted(_naive(standings), key=lambda pair: pair[0].ended)
+        if (one.violation, one.rung) == (best.violation, best.rung)
+    ]
+
+
 def test_nothing_has_ended():
     assert Ranking().best() == Ranking().best(1) == Ranking().front() == []
+    assert Ranking().leaders() == []

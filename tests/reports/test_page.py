@@ -197,6 +197,25 @@ def test_a_page_of_noise_says_so_once_and_draws_no_importance(seed, forty):
     assert Page(text).json["figures"]
 
 
+def test_the_page_and_the_summary_name_who_is_expected_to_be_better(forty):
+    search = reports.load(forty)
+    best, fifth = search.ranking[0], search.ranking[4]
+    lucky = dataclasses.replace(fifth, scores=(best.scores[0] - 1e-3,))
+    trials = tuple(lucky if t is fifth else t for t in search.trials)
+    noisy = dataclasses.replace(search, trials=trials)
+    assert search.better_than_best is None
+    assert noisy.best is lucky
+    assert noisy.better_than_best not in (None, lucky)
+    for one in (search, noisy):
+        differs = one is noisy
+        words = Page(page.render(one)).words
+        named = f"Trained again, trial {one.recommended.trial_id} ("
+        assert (named in words) == differs
+        line = "Expected to be better if trained again: trial "
+        line += f"{one.recommended.trial_id}, "
+        assert (line in one.summary()) == differs
+
+
 def test_a_search_with_only_failures(new_project, tmp_path):
     folder = new_project().run(3, fails=(0, 1, 2))
     read = page_of(folder, tmp_path)
