@@ -19,6 +19,7 @@ from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.garbage import collected_at_the_end
 from keras_evonas.models.costs.estimates import Hypermodel
+from keras_evonas.project.files import check_folder
 from keras_evonas.supernets import stages as stage_lib
 from keras_evonas.supernets.architecture import Architecture
 from keras_evonas.supernets.bilevel import EpochPlan
@@ -130,6 +131,7 @@ class DifferentiableSearch:
         self._folder = pathlib.Path(
             directory or ".", project_name or "differentiable_search"
         )
+        check_folder(self._folder, overwrite=overwrite)
         if overwrite and self._folder.exists():
             shutil.rmtree(self._folder)
         self._history = History.read(self._folder, self._plan.genes)

@@ -30,6 +30,7 @@ from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project import lock
 from keras_evonas.project.curves import Value
 from keras_evonas.project.curves import read_histories
+from keras_evonas.project.files import check_folder
 from keras_evonas.project.files import check_local
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
@@ -84,9 +85,11 @@ class MendedTuner(keras_tuner.Tuner):
         self._execution = 0
         self._is_made = False
         check_local(host["directory"])
+        name = host["project_name"] or "untitled_project"
+        folder = pathlib.Path(host["directory"] or ".", name)
+        check_folder(folder, overwrite=host["overwrite"])
         if host["overwrite"]:
-            name = host["project_name"] or "untitled_project"
-            lock.check_free(pathlib.Path(host["directory"] or ".", name))
+            lock.check_free(folder)
         super().__init__(oracle=oracle, hypermodel=hypermodel, **host)
         self._is_made = True
         self._files = files(self.project_dir)

@@ -558,3 +558,12 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match="holds another supernet"):
         other.search(X, Y, batch_size=20)
     assert written(folder)[0] == before
+
+
+def test_overwrite_removes_searches_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match="hold a search or nothing"):
+        DifferentiableSearch(
+            chain, directory=tmp_path, project_name=".", overwrite=True
+        )
+    assert (tmp_path / "thesis.tex").exists()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_evonas import EvoOracle
+from keras_evonas import EvoTuner
 from keras_evonas.evolution import random_search
 from keras_evonas.hyperparameters import to_space
 from keras_evonas.models.costs.isolation import without_allocation
@@ -109,6 +110,21 @@ def test_fact_1_a_plain_tuner_trains(
     anew = _tuner(tmp_path, other, max_trials=1, overwrite=True)
     anew.search(**_data())
     assert list(anew.oracle.trials) == ["0"]
+
+
+def test_overwrite_removes_searches_alone(tmp_path: pathlib.Path) -> None:
+    _tuner(tmp_path, max_trials=1).search(**_data())
+    names = sorted(one.name for one in tmp_path.iterdir())
+    for project_name in ("..", str(tmp_path)):
+        with pytest.raises(ValueError, match="hold a search or nothing"):
+            EvoTuner(
+                EvoOracle("val_loss", 1),
+                _build,
+                directory=tmp_path / "search",
+                project_name=project_name,
+                overwrite=True,
+            )
+    assert sorted(one.name for one in tmp_path.iterdir()) == names
 
 
 def test_a_build_that_raises_is_recorded(tmp_path: pathlib.Path) -> None:
