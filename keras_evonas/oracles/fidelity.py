@@ -72,6 +72,11 @@ def checked_inheritance(
     inherit_weights: bool, inherited_epochs: int | None, strategy: Strategy
 ) -> Inheritance | None:
     """Returns how children inherit, or `None` if they do not."""
+    if not isinstance(inherit_weights, bool):
+        raise TypeError(
+            "`inherit_weights` must be a boolean. Received: "
+            f"inherit_weights={inherit_weights!r}."
+        )
     if inherited_epochs is not None:
         check_positive_integer("inherited_epochs", inherited_epochs)
         if not inherit_weights:

@@ -40,7 +40,8 @@ def check_fit(arguments: FitArguments) -> None:
     for part in parts:
         check_part(part)
     _warn_of_ignored(arguments, parts[0])
-    _warn_of_missing_labels(arguments.y)
+    _warn_of_missing("x", arguments.x)
+    _warn_of_missing("y", arguments.y)
 
 
 def _check_numbers(arguments: FitArguments, parts: list[Part]) -> None:
@@ -221,13 +222,21 @@ def _warn_of_ignored(arguments: FitArguments, training: Part) -> None:
         warnings.warn(f"Keras ignores {one}. Leave it out.", stacklevel=3)
 
 
-def _warn_of_missing_labels(y: Values) -> None:
-    for leaf in keras.tree.flatten(y):
+def _warn_of_missing(name: str, values: Values) -> None:
+    for leaf in keras.tree.flatten(values):
         is_float = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
-        if is_float and (missing := int(np.isnan(leaf).sum())):
+        # The minimum is NaN if any value is, and takes no memory.
+        if is_float and leaf.size and np.isnan(leaf.min()):
+            missing = int(np.isnan(leaf).sum())
             warnings.warn(
-                f"`y` holds {missing} values that are NaN. Most losses are "
-                "NaN, too, once they meet one, and the trial fails. Drop "
-                "those examples, or mask them in the loss.",
+                f"`{name}` holds {missing} values that are NaN. Most losses "
+                "are NaN, too, once they meet one, and networks learn nothing. "
+                f"{_WITHOUT_MISSING[name]}.",
                 stacklevel=3,
             )
+
+
+_WITHOUT_MISSING = {
+    "x": "Fill them in, or drop those examples",
+    "y": "Drop those examples, or mask them in the loss",
+}

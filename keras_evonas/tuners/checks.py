@@ -2,6 +2,9 @@
 
 from typing import get_args
 
+import keras
+import keras_tuner
+
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.execution import Executor
 from keras_evonas.execution import InProcess
@@ -19,6 +22,25 @@ from keras_evonas.tuners.hooks import TrialHook
 from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.recipe import changes_of
 from keras_evonas.tuners.trial_files import Policy
+
+
+def check_hypermodel(hypermodel: object) -> None:
+    """Checks that it is neither a model nor a class of hypermodels."""
+    if isinstance(hypermodel, keras.Model):
+        received = f"the model {hypermodel.name!r}"
+        way_out = "Pass `keras_evonas.models.evolvable(model)`"
+    elif isinstance(hypermodel, type) and issubclass(
+        hypermodel, keras_tuner.HyperModel
+    ):
+        received = f"the class {hypermodel.__name__}"
+        way_out = f"Pass an instance, `{hypermodel.__name__}()`"
+    else:
+        return
+    raise TypeError(
+        "`hypermodel` must be a `keras_tuner.HyperModel`, or a function that "
+        "takes hyperparameters and returns a compiled model. Received: "
+        f"{received}. {way_out}."
+    )
 
 
 def check_cohort_size(cohort_size: object) -> None:

@@ -113,6 +113,11 @@ def test_heirs_go_on_from_the_weights_of_others() -> None:
     assert not fidelity.goes_on_from_weights(EvoOracle("val_loss", 3))
 
 
+def test_whether_weights_are_inherited_is_a_boolean() -> None:
+    with pytest.raises(TypeError, match="inherit_weights='yes'"):
+        EvoOracle("val_loss", 3, inherit_weights="yes")
+
+
 def test_the_best_trials_stand_on_the_highest_rung(
     tmp_path: pathlib.Path,
 ) -> None:

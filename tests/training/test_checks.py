@@ -93,6 +93,7 @@ WARNED = {
         "y": Y,
         "validation_steps": 2,
     },
+    "`x` holds 30 values that are NaN": {"x": X * np.nan, "y": Y},
     "`y` holds 10 values that are NaN": {"x": X, "y": Y * np.nan},
 }
 

@@ -163,3 +163,35 @@ def test_an_objective_that_training_reports_is_looked_for(tmp_path, name):
 
     statuses = {trial.status for trial in tuner.oracle.trials.values()}
     assert statuses == {"COMPLETED"}
+
+
+class Space(keras_tuner.HyperModel):
+    def build(self, hp):
+        return calls.regression()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"hypermodel": Space}, TypeError, ["the class Space", "`Space()`"]),
+        (
+            {"hypermodel": calls.regression()},
+            TypeError,
+            ["`keras_evonas.models"],
+        ),
+        ({"executions_per_trial": 0}, ValueError, ["integer of at least 1"]),
+        (
+            {"executions_per_trial": "2"},
+            ValueError,
+            ["executions_per_trial='2'"],
+        ),
+    ],
+)
+def test_a_bad_argument_is_named_at_once(tmp_path, options, error, words):
+    settings = {"hypermodel": Space(), "directory": tmp_path, **options}
+    with pytest.raises(error, match="Received") as caught:
+        EvoTuner(EvoOracle("loss", max_trials=2, seed=0), **settings)
+    assert next(iter(options)) in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+    assert not list(tmp_path.iterdir())
