@@ -11,6 +11,7 @@ _MODULE_OF = {
     "curves": "curves",
     "estimators": "estimators",
     "growth": "memory_growth",
+    "limits": "two_limits",
     "inheritance": "weight_inheritance",
     "live": "live",
     "make_curves": "make_curves",

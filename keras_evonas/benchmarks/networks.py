@@ -1,4 +1,4 @@
-"""Small data sets and the networks that are searched on them, for timing."""
+"""Small data sets, and networks that benchmarks search."""
 
 import dataclasses
 import functools
@@ -8,7 +8,12 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_evonas.models import CellNetwork
+from keras_evonas.models import Classification
+
 Arrays = tuple[np.ndarray, np.ndarray]
+# The highest learning rate. With 0.05 shared weights tell less.
+_CELL_RATE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,3 +113,32 @@ CASES = {
     "digits_cnn": Case("digits CNNs", _digits_cnn, _DIGITS, 10, 16),
     "image_cnn": Case("28 x 28 CNNs", _image_cnn, (28, 4000, 1000), 3, 8),
 }
+
+
+def cell_network(
+    shape: tuple[int, ...], *, steps: int, stages: int, filters: int
+) -> CellNetwork:
+    """Makes networks of one cell of NAS-Bench-201 in each stage.
+
+    They are trained for so many steps, by a learning rate that falls to 0.
+    """
+
+    def optimizer(hp: object) -> keras.Optimizer:
+        del hp
+        rate = keras.optimizers.schedules.CosineDecay(
+            _CELL_RATE / 20,
+            steps - steps // 20,
+            warmup_target=_CELL_RATE,
+            warmup_steps=steps // 20,
+        )
+        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
+
+    return CellNetwork(
+        shape,
+        Classification(classes=10, labels="integer"),
+        stages=stages,
+        cells=(1, 1),
+        filters=(filters, filters),
+        reduction="convolution",
+        optimizer=optimizer,
+    )

@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from keras_evonas.models import CellNetwork
 
 _BATCH = 50
-# The highest learning rate. With 0.05 scores tell less.
-_RATE = 0.2
 _SHORTLIST = 12
 # Images that cells are scored on.
 _HELD_OUT = 2000
@@ -262,29 +260,13 @@ def _trained(parts: Parts, name: str, seed: int) -> Callable[[Genome], float]:
 
 def _hypermodel(parts: Parts, steps: int) -> "CellNetwork":
     """Makes the space; its networks are trained for so many steps."""
-    import keras
+    from keras_evonas.benchmarks.networks import cell_network
 
-    from keras_evonas.models import CellNetwork
-    from keras_evonas.models import Classification
-
-    def optimizer(hp: object) -> keras.Optimizer:
-        del hp
-        rate = keras.optimizers.schedules.CosineDecay(
-            _RATE / 20,
-            steps - steps // 20,
-            warmup_target=_RATE,
-            warmup_steps=steps // 20,
-        )
-        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
-
-    return CellNetwork(
+    return cell_network(
         parts.training[0].shape[1:],
-        Classification(classes=10, labels="integer"),
+        steps=steps,
         stages=_STAGES.value,
-        cells=(1, 1),
-        filters=(_FILTERS.value, _FILTERS.value),
-        reduction="convolution",
-        optimizer=optimizer,
+        filters=_FILTERS.value,
     )
 
 

@@ -32,9 +32,11 @@ WAY_OUT = (
 
 
 # One of these is in every folder of a search, of keras-tuner's own, too.
-_OF_A_SEARCH = (STATE_NAME, "tuner*.json", f"{_TRIAL_FOLDER}*/{TRIAL_NAME}")
-_OF_A_SEARCH += ("search.lock", "evolution.jsonl", "architecture.json")
-_OF_A_SEARCH += ("supernet.json", "supernet/supernet.json")
+_OF_A_SEARCH = (
+    *(STATE_NAME, "tuner*.json", f"{_TRIAL_FOLDER}*/{TRIAL_NAME}"),
+    *("search.lock", "evolution.jsonl", "architecture.json"),
+    *("supernet.json", "supernet/supernet.json"),
+)
 
 
 def check_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> None:
