@@ -179,8 +179,10 @@ def freeze_thaw(
     """Returns a search that begins many networks and finishes few.
 
     A model of genome and epochs decides after each training which network to
-    begin or to go on with; see `FreezeThaw`. The numbers of epochs are those of
-    `successive_halving`. Each training from one rung to the next counts as a
+    begin or to go on with; see `FreezeThaw`. The rungs are those of
+    `successive_halving`, but rounded to the nearest epoch, not up: of 12 epochs
+    they are 1, 4 and 12. So the first networks, which all are begun before any
+    goes on, cost less. Each training from one rung to the next counts as a
     trial.
 
     Args:
@@ -208,7 +210,12 @@ def freeze_thaw(
     tuner = MultiFidelityTuner(oracle=oracle, hypermodel=build_model)
     ```
     """
-    ladder = successive_halving(
+    successive_halving(  # It checks them.
         max_epochs=max_epochs, min_epochs=min_epochs, factor=factor
     )
-    return FreezeThaw(epochs=ladder.epochs, initial_size=initial_size)
+    epochs, divisor = [], 1
+    while max_epochs >= min_epochs * divisor:
+        # Rounded, a half up, without floats.
+        epochs.append((2 * max_epochs + divisor) // (2 * divisor))
+        divisor *= factor
+    return FreezeThaw(epochs=tuple(epochs[::-1]), initial_size=initial_size)

@@ -225,6 +225,20 @@ def test_bad_arguments(arguments, message):
         FreezeThaw(**arguments)
 
 
+@pytest.mark.parametrize("factor", [2, 3, 4])
+@pytest.mark.parametrize("min_epochs", [1, 2, 3])
+def test_rungs_are_quotients_to_the_nearest_epoch(factor, min_epochs):
+    for max_epochs in range(min_epochs, 120):
+        strategy = freeze_thaw(
+            max_epochs=max_epochs, min_epochs=min_epochs, factor=factor
+        )
+        exact = [max_epochs / factor**k for k in range(8)]
+        exact = [quotient for quotient in exact if quotient >= min_epochs]
+        pairs = zip(strategy.epochs[::-1], exact, strict=True)
+        assert all(abs(rung - quotient) <= 0.5 for rung, quotient in pairs)
+        assert strategy.epochs[-1] == max_epochs
+
+
 def test_more_epochs_before_the_first_stop_than_in_all():
     with pytest.raises(ValueError, match="must not exceed `max_epochs`"):
         freeze_thaw(max_epochs=3, min_epochs=9)
