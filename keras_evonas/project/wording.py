@@ -33,7 +33,7 @@ def number(value: float | None, digits: int = 4) -> str:
         return str(value)
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
-    if abs(value) >= 10**digits:
+    if abs(value) >= 10**digits - 0.5:  # 9999.6 is `10,000`.
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
 
@@ -60,7 +60,7 @@ def short_score(value: float | None) -> str:
 def short_count(value: int) -> str:
     """Writes a large number with a unit: `41k`, `1.2M`."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
+        if value >= 0.9995 * size:  # 999,900 is `1M`.
             return f"{value / size:.3g}{unit}"
     return str(value)
 

@@ -166,12 +166,29 @@ def test_far_worse_networks_do_not_squash_the_others(new_project):
         (41300, "41,300"),
         (1.2e-5, "1.2e-05"),
         (123456.7, "123,457"),
+        (9999.4, "9999"),
+        (-9999.6, "-10,000"),
         (3.0, "3"),
         (float("inf"), "inf"),
     ],
 )
 def test_numbers_are_short(value, text):
     assert wording.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (999, "999"),
+        (1000, "1k"),
+        (41_300, "41.3k"),
+        (999_499, "999k"),
+        (999_500, "1M"),
+        (1_234_567, "1.23M"),
+    ],
+)
+def test_counts_are_short(count, text):
+    assert wording.short_count(count) == text
 
 
 @pytest.mark.parametrize(
