@@ -1,9 +1,12 @@
 """The memory of the machine, its container and its GPUs."""
 
+import os
+
 import psutil
 import pytest
 
 from keras_evonas.models.costs.device import available_bytes
+from keras_evonas.models.costs.device import gpu_bytes
 from keras_evonas.models.costs.device import memory_for_training
 from keras_evonas.models.costs.device import total_bytes
 from keras_evonas.models.costs.device import usable_bytes
@@ -64,3 +67,23 @@ def test_memory_of_this_machine():
     assert 0 < usable_bytes() < total_bytes() <= memory.total
     limit = memory_for_training()
     assert limit is None or 0 < limit < max(memory.total, 2**40)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the program is a shell script")
+@pytest.mark.parametrize(
+    ("listed", "size"),
+    [
+        ("24564\\n12288\\n", 12288 * 2**20),
+        ("[N/A]\\n", None),
+        ("[N/A]\\n8192\\n", 8192 * 2**20),
+        ("", None),
+    ],
+)
+def test_memory_of_gpus(monkeypatch, tmp_path, listed, size):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\nprintf '{listed}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert gpu_bytes() == size
+    monkeypatch.setenv("PATH", "")
+    assert gpu_bytes() is None

@@ -61,7 +61,7 @@ def memory_for_training() -> int | None:
 
 
 def gpu_bytes() -> int | None:
-    """Returns the memory of the smallest GPU, if `nvidia-smi` finds one."""
+    """Returns the memory of the smallest GPU, if `nvidia-smi` knows it."""
     # TensorFlow (2.21) reports what it has taken of a GPU, not its size.
     try:
         listed = subprocess.run(
@@ -72,7 +72,9 @@ def gpu_bytes() -> int | None:
         )
     except (FileNotFoundError, subprocess.CalledProcessError):
         return None
-    return min(int(line) * 2**20 for line in listed.stdout.split())
+    # A GPU that shares the main memory has "[N/A]".
+    sizes = [int(size) for size in listed.stdout.split() if size.isdigit()]
+    return min(sizes) * 2**20 if sizes else None
 
 
 def _containers(root: pathlib.Path) -> list[tuple[int, int]]:
