@@ -1,6 +1,7 @@
 """`EvoClassifier` and `EvoRegressor`."""
 
 import numpy as np
+import scipy.special
 import sklearn.base
 import sklearn.preprocessing
 import sklearn.utils
@@ -120,9 +121,12 @@ class EvoClassifier(sklearn.base.ClassifierMixin, SearchingEstimator):
 
     def predict_proba(self, X: Values) -> np.ndarray:
         """Returns the probability of each class, `(n, classes)`."""
-        outputs = self._outputs(X).astype("float64")
+        outputs = self._outputs(X)
         if outputs.shape[-1] == 1:  # a sigmoid of the user's own space
-            outputs = np.concatenate([1 - outputs, outputs], axis=1)
+            other = 0 * outputs if self._gives_logits else 1 - outputs
+            outputs = np.concatenate([other, outputs], axis=1)
+        if self._gives_logits:
+            outputs = scipy.special.softmax(outputs, axis=1)
         return np.asarray(outputs / outputs.sum(axis=1, keepdims=True))
 
     def predict(self, X: Values) -> np.ndarray:
@@ -217,7 +221,7 @@ class EvoRegressor(sklearn.base.RegressorMixin, SearchingEstimator):
 
     def predict(self, X: Values) -> np.ndarray:
         """Returns the predicted numbers, of the shape that `y` had."""
-        outputs = self._outputs(X).astype("float64")
+        outputs = self._outputs(X)
         numbers = self.scaler_.inverse_transform(outputs)
         return np.asarray(numbers[:, 0] if self._is_flat else numbers)
 

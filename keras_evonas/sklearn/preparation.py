@@ -75,7 +75,7 @@ def parts_of_dates(frame: Any) -> np.ndarray:  # noqa: ANN401 (a DataFrame)
     """Returns the day, the month and the weekday of each column of dates."""
     columns = []
     for name in frame.columns:
-        dates = frame[name]
+        dates = frame[name].dt.tz_localize(None)  # as a clock there shows
         days = (dates - np.datetime64("1970-01-01")) / np.timedelta64(1, "D")
         columns += [days, dates.dt.month, dates.dt.day_of_week]
     return np.stack([np.asarray(c, float) for c in columns], axis=1)

@@ -21,8 +21,8 @@ def refitted(
     arguments: FitArguments,
     seeds: Sequence[int],
     cv: Values,
-) -> keras.Model:
-    """Trains a network several times, in one cohort, and averages.
+) -> list[keras.Model]:
+    """Trains a network several times, in one cohort.
 
     Args:
         hypermodel: Whose network.
@@ -34,7 +34,7 @@ def refitted(
             leaves one part out, and stops early by it.
 
     Returns:
-        One model, whose outputs are the mean over the networks.
+        The trained networks.
 
     Raises:
         RuntimeError: If a training fails.
@@ -69,11 +69,10 @@ def refitted(
             f"{failed.message} Pass `refit=False` to predict with the network "
             "of the search."
         )
-    shape = arguments.x.shape[1:]
-    return _average([models[e.name] for e in executions], shape)
+    return [models[e.name] for e in executions]
 
 
-def _average(
+def average(
     models: Sequence[keras.Model], shape: tuple[int, ...]
 ) -> keras.Model:
     """Returns one model of several, which predicts their mean."""

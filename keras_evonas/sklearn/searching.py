@@ -115,9 +115,12 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
         self.tuner_.search(**data)
         best = self._keep_trials()
         if self.refit and spaces.is_trained_by_fit(self.space):
-            self.model_ = self._refitted(best, inputs, targets, seed)
+            models = self._refitted(best, inputs, targets, seed)
         else:
-            self.model_ = self.tuner_.get_best_models(1)[0]
+            models = self.tuner_.get_best_models(1)
+        loss = getattr(models[0], "loss", None)
+        self._gives_logits = bool(getattr(loss, "from_logits", False))
+        self.model_ = refitting.average(models, inputs.shape[1:])
 
     def _check_arguments(self) -> None:
         check_positive_integer("max_trials", self.max_trials)
@@ -249,7 +252,7 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
         inputs: np.ndarray,
         targets: np.ndarray,
         seed: int,
-    ) -> keras.Model:
+    ) -> list[keras.Model]:
         count = _NETWORKS if self.refit is True else int(self.refit)
         count = min(count, len(inputs))
         training = self._training(len(inputs), restore=True)

@@ -102,6 +102,7 @@ def test_frames_with_categories_dates_and_gaps_are_encoded():
             "open": rng.random(60) > 0.5,
         }
     )
+    frame["there"] = frame["day"].dt.tz_localize("Asia/Tokyo")
     frame.loc[3, "size"] = np.nan
     frame.loc[4, "town"] = None
     frame.loc[5, "day"] = pd.NaT
@@ -164,6 +165,34 @@ def test_a_space_of_the_user_is_searched_within_constraints():
     ).fit(X, X[:, 0])
     assert regressor.model_.count_params() <= 100
     assert regressor.predict(X).shape == (60,)
+
+
+@pytest.mark.parametrize("refit", [False, 2])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_logits_of_a_space_of_the_user_become_probabilities(outputs, refit):
+    losses = {
+        1: keras.losses.BinaryCrossentropy(from_logits=True),
+        2: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    }
+
+    def build(hp):
+        # With -3 the classes are not told apart by the sign of a logit.
+        start = keras.initializers.Constant(-3.0)
+        units = hp.Choice("units", [4, 8])
+        model = keras.Sequential([keras.Input((4,))])
+        model.add(keras.layers.Dense(units, activation="relu"))
+        model.add(keras.layers.Dense(outputs, bias_initializer=start))
+        model.compile("adam", losses[outputs], metrics=["accuracy"])
+        return model
+
+    classifier = EvoClassifier(build, **{**SMALL, "refit": refit}).fit(X, Y)
+    inputs = classifier.encoder_.transform(X)
+    logits = classifier.model_.predict(inputs, verbose=0).astype("float64")
+    odds = logits[:, -1] - (logits[:, 0] if outputs == 2 else 0)
+    found = classifier.predict_proba(X)
+    np.testing.assert_allclose(found[:, 1], 1 / (1 + np.exp(-odds)), rtol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert classifier.predict(X).tolist() == (odds > 0).tolist()
 
 
 @pytest.mark.slow
