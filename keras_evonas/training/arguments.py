@@ -1,10 +1,8 @@
 """The arguments of `fit`, as values that can be changed and compared."""
 
-import copy
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import ClassVar
 
 from keras_evonas.training.frames import as_arrays
 from keras_evonas.training.values import Values
@@ -20,11 +18,9 @@ class FitArguments:
 
     Attributes:
         positional: Integer, how many were given by their position.
-        named: Names of those that were given otherwise.
+        named: Names of those that were given otherwise, and of those that are
+            no defaults.
     """
-
-    positional: ClassVar[int] = 0
-    named: ClassVar[frozenset[str]] = frozenset()
 
     x: Values = None
     y: Values = None
@@ -42,11 +38,17 @@ class FitArguments:
     validation_steps: int | None = None
     validation_batch_size: int | None = None
     validation_freq: Values = 1
+    _: dataclasses.KW_ONLY
+    positional: int = 0
+    named: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        fields = dataclasses.fields(self)
-        own = [f.name for f in fields if getattr(self, f.name) is not f.default]
-        _note_given(self, 0, frozenset(own))
+        own = {
+            field.name
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) is not field.default
+        }
+        object.__setattr__(self, "named", self.named | own)
 
     @classmethod
     def of(cls, *args: Values, **kwargs: Values) -> "FitArguments":
@@ -67,21 +69,18 @@ class FitArguments:
                 f"{NAMES}."
             )
         arguments = cls(*args, **kwargs)
-        for name in _DATA:
-            value = as_arrays(getattr(arguments, name))
-            object.__setattr__(arguments, name, value)
-        _note_given(arguments, len(args), frozenset(kwargs))
-        return arguments
+        data = {name: as_arrays(getattr(arguments, name)) for name in _DATA}
+        return dataclasses.replace(
+            arguments, **data, positional=len(args), named=frozenset(kwargs)
+        )
 
     def with_changes(self, **changes: Values) -> "FitArguments":
         """Returns a copy with other values for some arguments."""
         changed = type(self).of(**changes)
-        arguments = copy.copy(self)
-        for name in changes:
-            object.__setattr__(arguments, name, getattr(changed, name))
-        added = FitArguments(**changes).named  # Those that are no defaults.
-        _note_given(arguments, self.positional, self.named | added)
-        return arguments
+        values = {name: getattr(changed, name) for name in changes}
+        # The default of a model's own `fit` may be another than Keras's 1.
+        named = self.named | ({"epochs"} & changes.keys())
+        return dataclasses.replace(self, **values, named=named)
 
     def given(self) -> tuple[tuple[Values, ...], dict[str, Values]]:
         """Returns the arguments that were given, by position and by name.
@@ -108,14 +107,11 @@ class FitArguments:
 
 
 # The arguments of `keras.Model.fit`, in its order.
-NAMES = [field.name for field in dataclasses.fields(FitArguments)]
-
-
-def _note_given(
-    arguments: FitArguments, positional: int, named: frozenset[str]
-) -> None:
-    object.__setattr__(arguments, "positional", positional)
-    object.__setattr__(arguments, "named", named)
+NAMES = [
+    field.name
+    for field in dataclasses.fields(FitArguments)
+    if not field.kw_only
+]
 
 
 def takes(function: Callable[..., object], name: str) -> bool:

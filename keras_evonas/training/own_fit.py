@@ -56,6 +56,8 @@ def fit_alone(
         changes["verbose"] = 0
     else:
         named.pop("verbose", None)
+    if arguments.epochs == 1 and not takes(model.fit, "epochs"):
+        named.pop("epochs", None)  # It has a length of its own.
     values = [
         changes.pop(name, value)
         for name, value in zip(NAMES, positional, strict=False)

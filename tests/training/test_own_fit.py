@@ -309,6 +309,29 @@ def test_nothing_that_was_not_given_reaches_an_own_fit():
     assert Recorded.seen == (2, ["callbacks", "shuffle", "verbose"])
 
 
+def test_one_epoch_is_one_whatever_the_default_of_an_own_fit_is():
+    class Longer(keras.Model):
+        def fit(self, x, y, epochs=3, **kwargs):
+            return super().fit(x, y, epochs=epochs, **kwargs)
+
+    class Single(keras.Model):
+        def fit(self, x, y, callbacks=None):
+            return super().fit(x, y, verbose=0, callbacks=callbacks)
+
+    def epochs_of(cls, **fit):
+        task = Task(
+            build=lambda execution: network(cls),
+            data=Data(FitArguments.of(X, Y)),
+            objective=[("loss", "min")],
+        )
+        (outcome,) = evaluate([Execution(name="0", seed=3, fit=fit)], task)
+        return len(outcome.history["loss"])
+
+    assert epochs_of(Longer) == 3
+    assert [epochs_of(Longer, epochs=n) for n in (1, 2)] == [1, 2]
+    assert epochs_of(Single, epochs=1) == 1
+
+
 def test_a_number_is_the_objective_and_the_weights_are_those_at_the_end(
     tmp_path,
 ):
