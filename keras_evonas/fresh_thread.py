@@ -10,17 +10,16 @@ _TIME_TO_BEGIN = 5.0  # seconds
 
 def with_fresh_keras(
     task: Callable[[], Result],
-    name: str,
     on_interrupt: Callable[[], object] = lambda: None,
 ) -> Result:
     """Runs a task in a new thread, under the caller's dtype policy.
 
     Keras keeps the names of layers and the generator of its seeds by thread:
-    both begin anew in there, and the caller's stay as they are.
+    both begin anew in there, as in a fresh process, and the caller's stay as
+    they are.
 
     Args:
         task: Function to run.
-        name: String, the name of the thread.
         on_interrupt: Called at the first Ctrl-C, to let the task end soon.
 
     Returns:
@@ -34,12 +33,11 @@ def with_fresh_keras(
         keras.config.set_dtype_policy(policy)
         return task()
 
-    return in_fresh_thread(run, name, on_interrupt)
+    return in_fresh_thread(run, on_interrupt)
 
 
 def in_fresh_thread(
     task: Callable[[], Result],
-    name: str,
     on_interrupt: Callable[[], object] = lambda: None,
 ) -> Result:
     """Runs a task in a new thread, and waits for it; see `with_fresh_keras`.
@@ -63,7 +61,7 @@ def in_fresh_thread(
         finally:
             ended.set()
 
-    thread = threading.Thread(target=run, name=name)
+    thread = threading.Thread(target=run, name="fresh")
     interrupt: KeyboardInterrupt | None = None
     try:
         thread.start()

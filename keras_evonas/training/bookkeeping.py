@@ -41,9 +41,14 @@ class Network(Trained):
     own: Sequence[keras.callbacks.Callback]  # the user's, copied
 
     @property
-    def recorders(self) -> list[keras.callbacks.Callback]:
-        """The callbacks of this package."""
-        return [self.recorder, *([self.keeper] if self.keeper else [])]
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        """The user's callbacks, and those of this package.
+
+        The latter neither touch Keras's global state nor stop the training, so
+        that they may be called in another thread.
+        """
+        keeper = [] if self.keeper is None else [self.keeper]
+        return [*self.own, self.recorder, *keeper]
 
 
 def completed(

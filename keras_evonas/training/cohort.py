@@ -13,17 +13,15 @@ from typing import Any
 
 from keras_evonas.training.member import Member
 from keras_evonas.training.shared_programs import Program
-from keras_evonas.training.threads import num_workers
+from keras_evonas.training.threads import worker_pool
 
 
 class ArrayCohort:
     """Trains members that come one after another.
 
     Callbacks are called in the thread that calls `add`, `advance` and
-    `finish`. Use it in a `with` statement.
-
-    Args:
-        on_end: Called with each member when it has ended or failed.
+    `finish`, and `on_end` when a member has ended or failed. Use it in a `with`
+    statement.
     """
 
     def __init__(self, on_end: Callable[[Member], Any]) -> None:
@@ -32,9 +30,7 @@ class ArrayCohort:
             concurrent.futures.Future[Any], tuple[Member, Program]
         ] = {}
         self._is_interrupted = False
-        self._pool = concurrent.futures.ThreadPoolExecutor(
-            num_workers(), thread_name_prefix="cohort"
-        )
+        self._pool = worker_pool()
 
     def __enter__(self) -> "ArrayCohort":
         return self
@@ -71,7 +67,8 @@ class ArrayCohort:
                 member.begin_epoch()
                 member.end_epoch(*program.run(member.epoch))
 
-        if not member.is_done and member.has_callbacks:
+        has_callbacks = bool(member.network.own)
+        if not member.is_done and has_callbacks:
             _attempt(member, member.begin_epoch)
         if member.is_done:
             if member.error is None:
@@ -79,7 +76,7 @@ class ArrayCohort:
             self._on_end(member)
             return
         task: Callable[[], Any] = run_all  # No callback needs this thread.
-        if member.has_callbacks:
+        if has_callbacks:
             task = functools.partial(program.run, member.epoch)
         self._running[self._pool.submit(task)] = member, program
 
@@ -100,4 +97,4 @@ def _attempt(member: Member, action: Callable[[], Any]) -> None:
     try:
         action()
     except Exception as error:
-        member.fail(error)
+        member.error = error

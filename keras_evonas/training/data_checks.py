@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_evonas.fresh_thread import with_fresh_keras
 from keras_evonas.training.arrays import in_memory
 from keras_evonas.training.frames import is_frame
 from keras_evonas.training.parts import Part
-from keras_evonas.training.threads import as_if_first
 from keras_evonas.training.values import Values
 from keras_evonas.training.values import leaves_of
 from keras_evonas.training.values import map_leaves
@@ -185,7 +185,7 @@ def _ask_keras(part: Part) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            as_if_first(read)  # It takes no name from the networks.
+            with_fresh_keras(read)  # It takes no name from the networks.
     except Exception as error:
         if part.kind is not None:
             raise ValueError(

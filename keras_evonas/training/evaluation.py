@@ -13,6 +13,7 @@ from typing import TypeAlias
 import keras
 import tensorflow as tf
 
+from keras_evonas.fresh_thread import with_fresh_keras
 from keras_evonas.garbage import collected_at_the_end
 from keras_evonas.project.files import WriteError
 from keras_evonas.training import callbacks as callback_lib
@@ -34,13 +35,11 @@ from keras_evonas.training.executions import Outcome
 from keras_evonas.training.executions import cohorts_of
 from keras_evonas.training.garbage import forgotten_custom_gradients
 from keras_evonas.training.member import Member
-from keras_evonas.training.member import check_compiled
 from keras_evonas.training.own_fit import Fitted
 from keras_evonas.training.own_fit import fit_alone
 from keras_evonas.training.recording import Recorder
 from keras_evonas.training.shared_programs import Program
 from keras_evonas.training.streams import fit_stream
-from keras_evonas.training.threads import as_if_first
 
 _OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
@@ -176,7 +175,6 @@ class _Evaluation:
         self.exhausted: dict[str, str] = {}
         self._task = task
         self._executions = executions
-        self._networks: dict[str, Network] = {}
         # Programs that must not run while another network is built.
         self._waiting: list[tuple[Member, Program]] = []
         # Executions that turned out to need their own `fit`, with the reason.
@@ -229,7 +227,7 @@ class _Evaluation:
                 )
                 return network, self._course(network, arrays, orders)
 
-            network, course = as_if_first(begin, recorder.interrupt)
+            network, course = with_fresh_keras(begin, recorder.interrupt)
         except self._task.fatal:
             raise
         except Exception as error:
@@ -239,16 +237,7 @@ class _Evaluation:
             self._finish(network, course)
             self._alone_seconds[execution.name] = time.perf_counter() - start
             return
-        self._networks[execution.name] = network
-        member = Member(
-            network.model,
-            callbacks=network.own,
-            recorders=network.recorders,
-            epochs=arguments.epochs,
-            initial_epoch=arguments.initial_epoch,
-            seed=execution.seed,
-            name=execution.name,
-        )
+        member = Member(network)
         if course is None:
             key = data.stream_key(arguments, execution.seed)
             streamed.setdefault(key, ([], arguments))[0].append(member)
@@ -275,8 +264,13 @@ class _Evaluation:
         else:
             own = self._task.adapt_callbacks(execution, own)
         reason = alone_because or why_not_in_cohort(model, own)
-        if not (reason and has_own(model, "fit")):
-            check_compiled(model, execution.name)
+        if not (model.compiled or (reason and has_own(model, "fit"))):
+            raise ValueError(
+                "`model` must be compiled. Received: the model "
+                f"{model.name!r} of {execution.name}, which is not. Call "
+                "`model.compile(optimizer, loss, metrics)` before it is "
+                "returned."
+            )
         keeper = execution.checkpoint and BestWeights(self._task.objective)
         return Network(
             execution=execution,
@@ -299,7 +293,7 @@ class _Evaluation:
             return fit_alone(
                 network.model,
                 network.arguments,
-                [*network.own, *network.recorders],
+                network.callbacks,
                 network.recorder,
                 self._task.objective,
             )
@@ -314,8 +308,8 @@ class _Evaluation:
         )
 
     def _end(self, member: Member) -> None:
-        """Notes what a member of the cohort came to, and lets go of it."""
-        network = self._networks.pop(member.name)
+        """Notes what a member of the cohort came to."""
+        network = member.network
         if member.error is not None:
             self._fail(network.execution, member.error)
         else:

@@ -1,24 +1,14 @@
-"""One network of a cohort: its model, its callbacks, and how far it is."""
+"""One network of a cohort, and how far its training is."""
 
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import NoReturn
 
 import keras
 
+from keras_evonas.training.bookkeeping import Network
 from keras_evonas.training.eligibility import NotInCohortError
 
 Logs = Mapping[str, object]
-
-
-def check_compiled(model: keras.Model, name: str = "") -> None:
-    """Raises a `ValueError` unless a model is compiled."""
-    if not model.compiled:
-        raise ValueError(
-            "`model` must be compiled. Received: the model "
-            f"{model.name!r}{name and f' of {name}'}, which is not. Call "
-            "`model.compile(optimizer, loss, metrics)` before it is returned."
-        )
 
 
 def _in_cohort(*_: object) -> NoReturn:
@@ -27,52 +17,30 @@ def _in_cohort(*_: object) -> NoReturn:
 
 
 class Member:
-    """A compiled model in training, beside others.
+    """A network in training, beside others.
 
     The hooks of its callbacks are called in the order in which `fit` calls
     them, with the member's own logs.
 
     Args:
-        model: A compiled `keras.Model`.
-        callbacks: List of callbacks that belong to this member alone.
-        recorders: List of callbacks that neither touch Keras's global state nor
-            stop the training, such as a keeper of the best weights. They may be
-            called in another thread.
-        epochs: Integer, the epoch to train to, as in `fit`.
-        initial_epoch: Integer, the epoch to begin with, as in `fit`.
-        seed: Integer, from which the order of the examples is drawn.
-        name: String, for messages.
+        network: The network, which is compiled.
+
+    Attributes:
+        callbacks: All its callbacks, once the training has begun.
+        epoch: Integer, the epoch that comes next, counted as in `fit`.
+        error: What ended the training, or `None`.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        *,
-        callbacks: Sequence[keras.callbacks.Callback] = (),
-        recorders: Sequence[keras.callbacks.Callback] = (),
-        epochs: int = 1,
-        initial_epoch: int = 0,
-        seed: int = 0,
-        name: str = "",
-    ) -> None:
-        check_compiled(model, name)
-        self.model = model
-        self.epochs = epochs
-        self.epoch = initial_epoch
-        self.seed = seed
-        self.name = name
-        self.error: BaseException | None = None
-        self.has_callbacks = bool(callbacks)
-        self._given = [*callbacks, *recorders]
-        self._list: keras.callbacks.CallbackList | None = None
-        self._logs: dict[str, object] = {}
+    callbacks: keras.callbacks.CallbackList
 
-    @property
-    def callbacks(self) -> keras.callbacks.CallbackList:
-        """The callbacks, once the training has begun."""
-        if self._list is None:
-            raise RuntimeError("The member has not begun to train.")
-        return self._list
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.model = network.model
+        self.seed = network.execution.seed
+        self.epochs = network.arguments.epochs
+        self.epoch = network.arguments.initial_epoch
+        self.error: BaseException | None = None
+        self._logs: dict[str, object] = {}
 
     @property
     def is_done(self) -> bool:
@@ -85,8 +53,8 @@ class Member:
 
     def begin(self, steps: int | None) -> None:
         """Begins the training, with a number of steps an epoch if known."""
-        self._list = keras.callbacks.CallbackList(
-            self._given,
+        self.callbacks = keras.callbacks.CallbackList(
+            self.network.callbacks,
             add_history=True,
             add_progbar=False,
             model=self.model,
@@ -125,7 +93,3 @@ class Member:
         if optimizer is not None and self.epochs > 0:
             optimizer.finalize_variable_values(self.model.trainable_weights)
         self.callbacks.on_train_end(self._logs)
-
-    def fail(self, error: BaseException) -> None:
-        """Ends the training with an error."""
-        self.error = error

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_evonas.fresh_thread import with_fresh_keras
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.member import Logs
 from keras_evonas.training.member import Member
@@ -21,8 +22,7 @@ from keras_evonas.training.programs import Batch
 from keras_evonas.training.programs import Step
 from keras_evonas.training.programs import prepare
 from keras_evonas.training.programs import step_function
-from keras_evonas.training.threads import as_if_first
-from keras_evonas.training.threads import num_workers
+from keras_evonas.training.threads import worker_pool
 
 
 def fit_stream(members: Sequence[Member], arguments: FitArguments) -> None:
@@ -31,9 +31,7 @@ def fit_stream(members: Sequence[Member], arguments: FitArguments) -> None:
     Their order is the one that Keras draws from the first one's seed.
     """
     followers = [_Follower(member) for member in members]
-    with concurrent.futures.ThreadPoolExecutor(
-        num_workers(), thread_name_prefix="cohort"
-    ) as pool:
+    with worker_pool() as pool:
         conductor = _Conductor(followers, pool, members[0].seed)
         conductor.compile(run_eagerly=True)
         # From here on Keras draws what it draws in each member's own `fit`.
@@ -75,7 +73,7 @@ class _Follower:
     def fail(self, error: Exception) -> None:
         """Ends the member with an error, unless it has ended before."""
         if not self.is_over:
-            self.member.fail(error)
+            self.member.error = error
         self.is_over, self.is_present, self.is_training = True, False, False
 
     def begin(self, steps: int | None) -> None:
@@ -210,7 +208,7 @@ class _Conductor(keras.Model):
                 self._global_seed = one.member.seed
                 tf.random.set_seed(self._global_seed)
             # Under the conditions of training alone.
-            as_if_first(functools.partial(one.attempt, trace))
+            with_fresh_keras(functools.partial(one.attempt, trace))
         concurrent.futures.wait(
             self._pool.submit(one.attempt, run)
             for one in followers

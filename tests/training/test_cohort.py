@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_evonas.fresh_thread import with_fresh_keras
 from keras_evonas.training import Data
 from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Task
 from keras_evonas.training import evaluate
-from keras_evonas.training.threads import as_if_first
 from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
@@ -78,7 +78,7 @@ def alone(build, seed, callbacks=(), **fit):
         keras.utils.set_random_seed(seed)
         return build().fit(callbacks=list(callbacks), verbose=0, **fit).history
 
-    return as_if_first(run)
+    return with_fresh_keras(run)
 
 
 def together(builds, seeds, changes=None, **fit):

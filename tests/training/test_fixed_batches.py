@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_evonas.fresh_thread import with_fresh_keras
 from keras_evonas.training import Data
 from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Task
 from keras_evonas.training import evaluate
-from keras_evonas.training.threads import as_if_first
 from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
@@ -131,7 +131,7 @@ def test_a_fixed_batch_size_is_that_of_fit(name):
     executions = [Execution(name=name, seed=3) for name in "ab"]
     outcomes = evaluate(executions, task)
 
-    curves, values = as_if_first(alone)
+    curves, values = with_fresh_keras(alone)
     for outcome in outcomes:
         assert outcome.message is None
         assert outcome.alone_because is None
@@ -150,6 +150,6 @@ def test_a_last_batch_of_another_size_fails_as_in_fit():
     (outcome,) = evaluate([Execution(name="a", seed=3)], task)
 
     with pytest.raises(tf.errors.InvalidArgumentError):
-        as_if_first(lambda: stateful().fit(**fit, batch_size=8, verbose=0))
+        with_fresh_keras(lambda: stateful().fit(**fit, batch_size=8, verbose=0))
     assert outcome.status == "failed"
     assert "InvalidArgumentError" in outcome.message

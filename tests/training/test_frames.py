@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from keras_evonas.fresh_thread import with_fresh_keras
 from keras_evonas.training import Data
 from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
@@ -14,7 +15,6 @@ from keras_evonas.training import evaluate
 from keras_evonas.training.arrays import in_memory
 from keras_evonas.training.folds import folds_of
 from keras_evonas.training.frames import as_arrays
-from keras_evonas.training.threads import as_if_first
 
 pytestmark = pytest.mark.keras
 
@@ -197,7 +197,7 @@ def test_every_epoch_is_that_of_fit_with_the_frames(name):
     (outcome,) = evaluate([Execution(name="0", seed=0)], task)
 
     assert outcome.message is None
-    assert outcome.history == as_if_first(alone)
+    assert outcome.history == with_fresh_keras(alone)
 
 
 def test_folds_of_frames_are_those_of_their_values():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_evonas.fresh_thread import with_fresh_keras
 from keras_evonas.training import Data
 from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
@@ -17,7 +18,6 @@ from keras_evonas.training.arrays import arrays_of
 from keras_evonas.training.folds import folds_of
 from keras_evonas.training.programs import prepare
 from keras_evonas.training.shared_programs import Programs
-from keras_evonas.training.threads import as_if_first
 from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
@@ -210,7 +210,7 @@ def passes(programs, units):
         train(tf.range(70, dtype=tf.int64))
         return model
 
-    return as_if_first(run)
+    return with_fresh_keras(run)
 
 
 def test_networks_are_let_go_and_so_are_the_programs_used_least():

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_evonas.fresh_thread import with_fresh_keras
 from keras_evonas.training.structure import structure_of
-from keras_evonas.training.threads import as_if_first
 from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
@@ -127,7 +127,7 @@ def key_with(name, **config):
         layer = getattr(layers, name)(**{**given, **config})
         return key_of(keras.Model(inputs, layer(inputs)))
 
-    return as_if_first(build)
+    return with_fresh_keras(build)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def compiled(optimizer="sgd", loss="mse", metrics=("mae",), change=None):
         model.compute_metrics(zeros, zeros, zeros, None)
         return key_of(model)
 
-    return as_if_first(build)
+    return with_fresh_keras(build)
 
 
 @pytest.mark.parametrize("name", everyday("Adam", of=OPTIMIZERS))
@@ -266,7 +266,7 @@ def connected(how):
         one, two = layers.Dense(4, name="one"), layers.Dense(4, name="two")
         return key_of(keras.Model(inputs, how(inputs, one, two)))
 
-    return as_if_first(build)
+    return with_fresh_keras(build)
 
 
 def test_connections_count():
@@ -335,7 +335,7 @@ def test_what_is_not_known_to_be_harmless_has_no_structure(make):
         inputs = keras.Input((4, 4))
         return structure_of(keras.Model(inputs, make()(inputs)))
 
-    assert as_if_first(build) is None
+    assert with_fresh_keras(build) is None
 
 
 def distance(y_true, y_pred):
@@ -354,4 +354,4 @@ def test_deep_networks_have_a_structure():
             x = layers.ReLU()(x)
         return key_of(keras.Model(inputs, x))
 
-    assert as_if_first(build) == as_if_first(build) is not None
+    assert with_fresh_keras(build) == with_fresh_keras(build) is not None

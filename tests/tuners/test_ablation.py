@@ -10,7 +10,7 @@ import pytest
 from keras_evonas import EvolutionarySearch
 from keras_evonas import at_least
 from keras_evonas import reports
-from keras_evonas.training.threads import as_if_first
+from keras_evonas.fresh_thread import with_fresh_keras
 from keras_evonas.tuners import ablation
 from tests.folders import Project
 
@@ -76,7 +76,7 @@ def alone(tuner, values, seed):
         model.fit(X, Y, epochs=1, verbose=0)
         return model.evaluate(*HONEST, verbose=0)
 
-    return as_if_first(run)
+    return with_fresh_keras(run)
 
 
 def test_a_gain_is_what_the_default_loses_under_the_same_seed(folder):

@@ -11,7 +11,7 @@ import pytest
 from keras_evonas import EvolutionarySearch
 from keras_evonas import at_most
 from keras_evonas import reports
-from keras_evonas.training.threads import as_if_first
+from keras_evonas.fresh_thread import with_fresh_keras
 from keras_evonas.tuners.finalize import finalists_of
 from tests.marks import everyday
 
@@ -87,7 +87,7 @@ def alone(tuner, values, seed):
         model.fit(X, Y, epochs=2, verbose=0)
         return model.evaluate(*HONEST, verbose=0, return_dict=True)
 
-    return as_if_first(run)
+    return with_fresh_keras(run)
 
 
 def test_scores_are_those_of_training_alone_with_new_seeds(folder):

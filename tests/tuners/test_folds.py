@@ -10,10 +10,10 @@ from sklearn import model_selection
 from keras_evonas import EvolutionarySearch
 from keras_evonas import EvoTuner
 from keras_evonas import reports
+from keras_evonas.fresh_thread import with_fresh_keras
 from keras_evonas.training import FitArguments
 from keras_evonas.training.folds import check_cv
 from keras_evonas.training.folds import folds_of
-from keras_evonas.training.threads import as_if_first
 
 pytestmark = pytest.mark.keras
 
@@ -133,7 +133,7 @@ def test_a_trial_is_the_mean_of_its_folds_each_as_if_alone(tmp_path):
     splits = list(cv.split(X))
     for place, seed, fold in ((0, 5, 0), (3, 6, 1)):
         hp = trial.hyperparameters
-        assert curves[place] == as_if_first(
+        assert curves[place] == with_fresh_keras(
             lambda a=(hp, *splits[fold], seed): alone(*a)
         )
     best_loss = [min(one["val_loss"]) for one in curves]

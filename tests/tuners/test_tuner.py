@@ -18,7 +18,7 @@ from keras_evonas import EvolutionarySearch
 from keras_evonas import EvoOracle
 from keras_evonas import EvoTuner
 from keras_evonas.evolution import successive_halving
-from keras_evonas.training.threads import as_if_first
+from keras_evonas.fresh_thread import with_fresh_keras
 from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
@@ -64,7 +64,7 @@ def alone(hp, seed=0, **fit):
         keras.utils.set_random_seed(seed)
         return build(hp).fit(X, Y, **{**FIT, **fit}).history
 
-    return as_if_first(run)
+    return with_fresh_keras(run)
 
 
 def search(tmp_path, oracle=None, hypermodel=build, fit=None, **options):
@@ -140,7 +140,7 @@ def test_hyperband_goes_on_from_the_weights_of_its_trials(tmp_path):
                 initial_epoch=values["tuner/initial_epoch"],
             ).history
 
-        assert curves == as_if_first(run)
+        assert curves == with_fresh_keras(run)
 
 
 def test_executions_have_seeds_of_their_own_and_are_averaged(tmp_path):

@@ -40,7 +40,7 @@ def isolated(task: Callable[[], Result]) -> Result:
     """
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
-        return with_fresh_keras(task, "isolated")
+        return with_fresh_keras(task)
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
