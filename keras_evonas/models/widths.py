@@ -21,9 +21,7 @@ L = keras.layers
 class Widths:
     """The widths of a graph in groups that are equal in every child.
 
-    Args:
-        graph: The graph.
-        fixed: Indices of the nodes that stay as they are.
+    Those of `fixed` nodes stay as they are.
     """
 
     def __init__(self, graph: Graph, fixed: Collection[int]) -> None:
@@ -43,9 +41,8 @@ class Widths:
         """Returns whether it may change without that of another tensor."""
         group = self._group(number)
         makers = [n for n, _ in self._makers if self._group(n) == group]
-        return len(
-            makers
-        ) == 1 and group not in self._pinned_groups | self._groups(self._merged)
+        shared = self._pinned_groups | self._groups(self._merged)
+        return len(makers) == 1 and group not in shared
 
     def free_groups(self) -> list[list[int]]:
         """Returns the nodes that make the width of each that may change."""

@@ -12,9 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_evonas.evolution.genes import Condition
-from keras_evonas.evolution.genes import Domain
 from keras_evonas.evolution.genes import Gene
-from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.optuna.parameters import Parameter
@@ -84,10 +82,7 @@ class _Parents:
                 [place.get(trial[name], -1) if name in trial else -1
                  for trial in trials]
             )  # fmt: skip
-        self._is_ordered = {
-            name: _is_ordered(parameter.domain)
-            for name, parameter in parameters.items()
-        }
+        self._parameters = parameters
 
     def conditions(
         self, with_it: np.ndarray, names: Sequence[str]
@@ -122,7 +117,7 @@ class _Parents:
     ) -> Condition:
         values, indices = self._values[name], self._indices[name]
         allowed = set(indices[with_it].tolist())
-        if self._is_ordered[name]:
+        if self._parameters[name].domain.ordered:
             # Values that no trial had yet are taken to do as the nearest do.
             refused = set(indices[without].tolist()) - allowed - {-1}
             seen = sorted(allowed | refused)
@@ -133,7 +128,3 @@ class _Parents:
                 in allowed
             }
         return Condition(name, tuple(values[i] for i in sorted(allowed)))
-
-
-def _is_ordered(domain: Domain) -> bool:
-    return isinstance(domain, Interval) or domain.ordered

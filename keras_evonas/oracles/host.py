@@ -8,7 +8,6 @@ stop the search and that name their trial, and trials that can be taken back.
 import itertools
 import numbers
 import threading
-from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -280,11 +279,6 @@ class MendedOracle(keras_tuner.Oracle):
         self._tried_so_far.clear()
         self._id_to_hash.clear()
 
-    def _restore_trial(self, trial: Trial) -> None:
-        """Restores a trial that has begun."""
-        self.trials[trial.trial_id] = trial
-        self.start_order.append(trial.trial_id)
-
     def _restore_end(self, end: End) -> None:
         """Restores the end of a trial's run."""
         trial = self.trials[end.trial_id]
@@ -302,11 +296,6 @@ class MendedOracle(keras_tuner.Oracle):
         self._retry_queue = list(unfinished)[::-1]
         for trial in self.trials.values():
             self._record_values(trial)
-
-    @property
-    def _unfinished(self) -> list[str]:
-        ended: Collection[str] = set(self.end_order)
-        return [x for x in self.start_order if x not in ended]
 
     # Files.
 

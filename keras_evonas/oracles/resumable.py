@@ -356,13 +356,14 @@ class ResumableOracle(MendedOracle):
                 self._history.replay(event)
             except Exception as error:
                 raise self._folder.unfit(event, error) from error
-        unfinished = self._unfinished
+        ended = set(self.end_order)
+        unfinished = [x for x in self.start_order if x not in ended]
         for trial in map(self.trials.__getitem__, unfinished):
             # They are built again, so their spaces are watched for changes;
             # but they hold no more of the space than when they were born.
             trial.hyperparameters = self._watched(trial.hyperparameters)
         self._queue(unfinished)
-        self._folder.note_strangers(set(self.end_order))
+        self._folder.note_strangers(ended)
 
     def _restore(self, event: Event) -> None:
         if isinstance(event, End):
@@ -374,7 +375,8 @@ class ResumableOracle(MendedOracle):
             values = self._values_of(individual)
             hp = hp_lib.with_values(self.hyperparameters, values)
             trial = Trial(hyperparameters=hp, trial_id=trial_id)
-        self._restore_trial(trial)
+        self.trials[trial_id] = trial
+        self.start_order.append(trial_id)
 
     def check_space(self, asked: keras_tuner.HyperParameters) -> None:
         """Compares the space of the folder with what a hypermodel asks for.

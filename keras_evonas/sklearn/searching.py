@@ -25,6 +25,7 @@ from keras_evonas.execution import Executor
 from keras_evonas.models.heads import Classification
 from keras_evonas.models.heads import Regression
 from keras_evonas.oracles.constraints import Constraint
+from keras_evonas.oracles.fidelity import without_training_values
 from keras_evonas.sklearn import preparation
 from keras_evonas.sklearn import refitting
 from keras_evonas.sklearn import spaces
@@ -234,14 +235,14 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
             for t in trials
         ]
         self.cv_results_ = {
-            "params": [_params(trial) for trial in trials],
+            "params": [_genes_of(trial) for trial in trials],
             "mean_test_score": np.array(scores),
             "rank_test_score": np.array(
                 [rank_of.get(t.trial_id, len(ranked) + 1) for t in trials]
             ),
             "status": [str(trial.status) for trial in trials],
         }
-        self.best_params_ = _params(ranked[0])
+        self.best_params_ = _genes_of(ranked[0])
         self.best_score_ = self._as_score(ranked[0].score)
         self.n_epochs_ = int(ranked[0].best_step or 0) + 1
         return ranked[0]
@@ -297,9 +298,5 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
         )
 
 
-def _params(trial: keras_tuner.engine.trial.Trial) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in trial.hyperparameters.values.items()
-        if not name.startswith("tuner/")
-    }
+def _genes_of(trial: keras_tuner.engine.trial.Trial) -> dict[str, Any]:
+    return without_training_values(trial.hyperparameters.values)

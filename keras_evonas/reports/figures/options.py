@@ -13,9 +13,8 @@ MOST_CHOICES = 24
 
 def weights(found: OptionWeights) -> list[Figure]:
     """Draws the weights of each choice's options, one plot a choice."""
-    return [_of_choice(found, name) for name in list(found.options)][
-        :MOST_CHOICES
-    ]
+    names = list(found.options)[:MOST_CHOICES]
+    return [_of_choice(found, name) for name in names]
 
 
 def _of_choice(found: OptionWeights, choice: str) -> Figure:
