@@ -30,16 +30,8 @@ def choice(
 ) -> Value:
     """Asks for one of some values, unless there is only one.
 
-    Args:
-        hp: The hyperparameters to ask.
-        name: String, the name of the hyperparameter.
-        values: Numbers in increasing order, or strings.
-        near: Number. The value next to it is the default; with `None` the
-            first one is. Defaults to `None`.
-
-    Returns:
-        The value; `None` inside of a scope that is not active, where only
-        the question counts.
+    The default is the value next to `near`, or the first. It returns `None`
+    inside of a scope that is not active, where only the question counts.
     """
     if len(values) == 1:
         return values[0]
@@ -71,16 +63,8 @@ def applied(
 ) -> keras.KerasTensor:
     """Applies the layers of a kind that `kind` asked for.
 
-    Args:
-        answer: What `kind` returned.
-        make: Function from a value and a tensor to a tensor; `None` for
-            nothing.
-        tensor: The tensor that the layers are applied to.
-        spare: A further value, which a supernet must hold for a rule.
-            Defaults to `None`.
-
-    Returns:
-        What `make` returns; in a supernet a mixture for all values.
+    It returns what `make` does, which may be `None` for zeros; in a supernet
+    a mixture for all values, and for `spare`, which a rule may choose.
     """
     if not isinstance(answer, SharedAnswer):
         return make(answer, tensor)
@@ -98,16 +82,8 @@ def chained(
 ) -> keras.KerasTensor:
     """Applies a number of parts, one after the other.
 
-    Args:
-        count: The number, as `kind` or `counted` returned it.
-        bounds: Pair of integers, the smallest and the largest number.
-        make: Function from the index of a part and a tensor to a tensor. In a
-            supernet parts beyond the smallest number may be left out, and must
-            keep the shape.
-        tensor: The tensor that the first part is applied to.
-
-    Returns:
-        What the last part returns.
+    The number is what `kind` or `counted` returned. In a supernet parts beyond
+    the lower bound may be left out, and must keep the shape.
     """
     if not isinstance(count, SharedAnswer):
         for index in range(count):
@@ -137,19 +113,10 @@ def repeated(
 ) -> list[Asked]:
     """Asks for a number of parts, and for the hyperparameters of each.
 
-    Args:
-        hp: The hyperparameters to ask.
-        name: String, the name of the number.
-        bounds: Pair of integers, the smallest and the largest number.
-        ask: Function that asks for the hyperparameters of part `i`.
-        prefix: String. Those of part `i` are named `prefix` and `i`, `/...`.
-        default: Integer, the default number, if within the bounds.
-        absent: Boolean, whether `ask` is called for absent parts too, where
-            every answer is `None`: so their hyperparameters are in the search
-            space from the first build on, but not active. Defaults to `True`.
-
-    Returns:
-        List of the results of `ask` for the parts that are present.
+    Those of part `i` are named `prefix` and `i`, `/...`. If `absent`, `ask` is
+    called for absent parts too, where every answer is `None`: so their
+    hyperparameters are in the search space from the first build on, but not
+    active. It returns the results for the parts that are present.
     """
     low, high = bounds
     count = choice(hp, name, range(low, high + 1), near=default) or 0
@@ -165,11 +132,9 @@ def counted(
     prefix: str,
     default: int,
 ) -> tuple[int | SharedAnswer, list[Asked]]:
-    """Asks as `repeated` does; a supernet shares the number.
+    """Asks as `repeated` does, and returns the number for `chained`, too.
 
-    Returns:
-        The number for `chained`, and the list that `repeated` returns; in a
-        supernet that of all parts.
+    A supernet shares the number, and gets the results for all parts.
     """
     low, high = bounds
     count = kind(hp, name, range(low, high + 1), near=default) or 0

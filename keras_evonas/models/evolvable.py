@@ -144,12 +144,7 @@ the last Dense layers |
 class EvolvableModel(keras_tuner.HyperModel):
     """The space around a model; made by `evolvable`.
 
-    Args:
-        blueprint: The model's graph and genes.
-        compile_model: Function of a child and `hp` that compiles it.
-        weights: Dictionary from indices of nodes to arrays of the weights
-            that their layers begin with.
-        name: String, or `None`.
+    The layers of a node begin with the `weights` of its index.
     """
 
     def __init__(

@@ -26,13 +26,7 @@ _NORMALIZATIONS = {
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Blueprint:
-    """A model's graph, its genes, and the nodes that stay as they are.
-
-    Args:
-        graph: The graph.
-        genetics: Its genes.
-        fixed: Indices of the nodes that stay as they are.
-    """
+    """A model's graph, its genes, and the nodes that stay as they are."""
 
     graph: Graph
     genetics: genetics.Genetics

@@ -224,11 +224,7 @@ def compound_space(
 
 
 class CompoundSpace(keras_tuner.HyperModel):
-    """A network in several sizes; made by `compound_space`.
-
-    Args:
-        networks: Dictionary from values of `phi` to networks.
-    """
+    """Networks of several sizes by `phi`; made by `compound_space`."""
 
     def __init__(self, networks: Mapping[float, ScaledNetwork]) -> None:
         super().__init__()

@@ -91,7 +91,6 @@ class Sharing(Protocol):
     def hold_others(self, widths: Sequence[str] = ()) -> None:
         """Notes that all else may be held, whatever layers it changes.
 
-        Args:
-            widths: The last parts of the names of hyperparameters that are
-                widths of layers, which a supernet need not hold.
+        Hyperparameters whose names end with one of `widths` are of widths of
+        layers, and need not be.
         """

@@ -68,12 +68,8 @@ class Fold:
 
     Trials that end are added in the order of their ends. All is made anew when
     one of them shows that the space is another than was thought, so that what
-    a process has cached is what another one would make of the same trials.
-
-    Args:
-        strategy: The strategy, its `"auto"` settings resolved.
-        seed: The seed.
-        directions: The directions of the study.
+    a process has cached is what another one would make of the same trials. The
+    strategy has its `"auto"` settings resolved.
     """
 
     def __init__(
@@ -98,11 +94,7 @@ class Fold:
         return {n: p.distribution for n, p in self._parameters.items()}
 
     def update(self, trials: Iterable[FrozenTrial]) -> None:
-        """Adds what is new in trials: births and ends.
-
-        Args:
-            trials: All trials of the study but the one to be proposed.
-        """
+        """Adds births and ends: all trials but the one to be proposed."""
         trials = sorted(trials, key=lambda trial: trial.number)
         new = [
             trial

@@ -64,12 +64,9 @@ class Definitions:
         entries: Entries,
         refuse: Callable[[str], None],
     ) -> None:
-        """Begins to compare, when a search is taken up again.
+        """Begins to compare with the space and the record of a folder.
 
-        Args:
-            known: The search space of the project folder.
-            entries: The record of the search.
-            refuse: Raises an error about a change.
+        `refuse` raises an error about a change.
         """
         ends = [event for event in entries.events if isinstance(event, End)]
         self._refuse = refuse
@@ -203,11 +200,7 @@ class Definitions:
 
         A tuner explores a hypermodel with its defaults, now as when the search
         began: definitions that are the same then are not compared any more.
-
-        Args:
-            known: The search space of the project folder.
-            explored: What the hypermodel asks for now.
-            can_grow: Boolean, whether new hyperparameters would be searched.
+        New hyperparameters count only where the search `can_grow`.
         """
         by_identity = {hp_lib.identity(hp): hp for hp in known.space}
         wanted = {hp.name: hp for hp in explored.space}

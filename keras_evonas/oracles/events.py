@@ -23,9 +23,7 @@ from keras_evonas.project.record import SearchRecord
 class Events:
     """All that has happened in a search, and what follows from it.
 
-    Args:
-        engine: The engine, which knows of no event yet.
-        record: The record of the project folder.
+    It begins with an engine that knows of no event yet.
 
     Attributes:
         ranking: The completed trials in their order.

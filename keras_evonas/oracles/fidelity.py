@@ -102,11 +102,7 @@ def values_of(
 ) -> dict[str, Any]:
     """Returns the values of a trial: genes, and how to train them.
 
-    Args:
-        individual: The individual of the trial.
-        strategy: The strategy, which may say how long trials are.
-        trial_ids: The trials in the order of births.
-        inheritance: How children inherit weights, `None` if they do not.
+    `trial_ids` are in the order of births.
     """
     rung, parent = individual.rung, individual.continues
     epochs = epochs_of_rungs(strategy)

@@ -43,9 +43,6 @@ class SearchFolder:
 
     It belongs to its oracle from the first trial that the oracle is asked for
     until `release` is called.
-
-    Args:
-        path: The folder. It must exist.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -29,15 +29,7 @@ CostFunction: TypeAlias = Callable[[keras_tuner.HyperParameters], Any]
 
 
 class Limits:
-    """Judges networks by their costs, and trials by what they report.
-
-    Args:
-        constraints: Constraints of the search.
-        costs: Computes the costs of hyperparameters before training, or
-            `None`.
-        goals: Names of the objectives.
-        space: Returns the hyperparameters of the search space.
-    """
+    """Judges networks by their costs, and trials by what they report."""
 
     def __init__(
         self,

@@ -49,14 +49,9 @@ def limit_reached(
     patience: int | None,
     max_total_epochs: int | None,
 ) -> str | None:
-    """Returns which limit a search has reached, or `None`.
+    """Returns which limit of `EvoOracle` a search has reached, or `None`.
 
-    Args:
-        events: The events of the search.
-        pending: The values of the trials that are being trained.
-        max_seconds: As for `EvoOracle`.
-        patience: As for `EvoOracle`.
-        max_total_epochs: As for `EvoOracle`.
+    `pending` are the values of the trials that are being trained.
 
     Raises:
         ValueError: If there is a limit on epochs and trials do not report any.

@@ -25,10 +25,8 @@ class Journal:
     """An append-only file of JSON objects with a `"kind"`, one a line.
 
     A kill in the middle of an append leaves a last line without its end; it
-    is dropped when the journal is read, as if the append had not begun.
-
-    Args:
-        path: The file. It need not exist.
+    is dropped when the journal is read, as if the append had not begun. The
+    file need not exist.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -58,13 +56,10 @@ class Journal:
     def append(
         self, kind: str, fields: Mapping[str, Any], *, durable: bool = True
     ) -> None:
-        """Adds an entry.
+        """Adds an entry of a kind, with the rest of its fields.
 
-        Args:
-            kind: String, the kind of the entry.
-            fields: Mapping, the rest of it.
-            durable: Boolean, whether to wait until it and all entries before
-                are on the disk, safe from a power cut.
+        If it is `durable`, it and all entries before are on the disk then, safe
+        from a power cut.
 
         Raises:
             WriteError: If the disk is full or broken.

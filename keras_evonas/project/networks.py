@@ -20,10 +20,6 @@ def networks_of(trainings: Sequence[Trial]) -> tuple[Trial, ...]:
 
     It is the last trial that completed, as in `project.ranking`, with the
     epochs, seconds and curves of all, and with the parents of the first.
-
-    Args:
-        trainings: The trials as they were recorded, in the order in which they
-            began.
     """
     chains: dict[str, list[Trial]] = {}
     chain_of: dict[str, list[Trial]] = {}

@@ -14,12 +14,7 @@ from keras_evonas.project.search import Search
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Page(os.PathLike[str]):
-    """A report that was written: a path that a notebook displays.
-
-    Args:
-        path: Where the page is.
-        search: The search that it is about.
-    """
+    """A report that was written: a path that a notebook displays."""
 
     path: pathlib.Path
     search: Search

@@ -123,11 +123,7 @@ class Entries:
 
 
 class SearchRecord(Journal):
-    """The record of one project folder.
-
-    Args:
-        folder: The project folder.
-    """
+    """The record of one project folder."""
 
     def __init__(self, folder: str | pathlib.Path) -> None:
         super().__init__(pathlib.Path(folder) / JOURNAL_NAME)

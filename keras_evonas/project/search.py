@@ -144,7 +144,7 @@ class Search:
 
     @property
     def epochs(self) -> int | None:
-        """Epochs that all trainings had together, if any are known."""
+        """Epochs of all trainings together, one execution of each, if known."""
         known = [t.epochs for t in self.recorded if t.epochs is not None]
         return sum(known) if known else None
 

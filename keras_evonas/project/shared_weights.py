@@ -7,11 +7,7 @@ STATE_NAME = "supernet.json"
 
 
 def notes_of(state: object) -> list[str]:
-    """Returns what a reader must know of scores, empty without a supernet.
-
-    Args:
-        state: The content of the file, or `None` if there is none.
-    """
+    """Returns what a reader must know of scores, by the file's content."""
     if not isinstance(state, dict):
         return []
     epoch = state.get("epoch")

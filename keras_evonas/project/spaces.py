@@ -46,9 +46,7 @@ def from_config(config: Iterable[Mapping[str, Any]]) -> SearchSpace:
 def gene_of(kind: str, config: Mapping[str, Any]) -> Gene | None:
     """Makes a gene of a hyperparameter, `None` if its kind is unknown.
 
-    Args:
-        kind: String, the class name, such as `"Int"`.
-        config: The configuration of the hyperparameter.
+    The kind is the name of its class, such as `"Int"`.
     """
     domain = _domain(kind, config)
     if domain is None:

@@ -31,7 +31,7 @@ class Trial:
         costs: What the network costs, such as its parameters.
         violation: By how much it breaks the constraints, 0 if it keeps them.
         best_epoch: The epoch of the score, counted from 1.
-        epochs: How many epochs were run, those of all its trainings.
+        epochs: How many epochs one execution ran, those of all its trainings.
         seconds: How long its training took.
         ended: Seconds from the beginning of the search to its end.
         message: Why it failed.

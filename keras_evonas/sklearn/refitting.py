@@ -22,19 +22,10 @@ def refitted(
     seeds: Sequence[int],
     cv: Values,
 ) -> list[keras.Model]:
-    """Trains a network several times, in one cohort.
+    """Trains a network with each of some seeds, in one cohort.
 
-    Args:
-        hypermodel: Whose network.
-        hyperparameters: Which of its networks.
-        arguments: The arguments of `fit`, with all data.
-        seeds: Integers, the seed of each training.
-        cv: `None` to train each on all data; or the parts of the data, as
-            `folds_of` takes them, as many as there are seeds: each training
-            leaves one part out, and stops early by it.
-
-    Returns:
-        The trained networks.
+    It is trained on all data; or, with a `cv` of as many parts as there are
+    seeds, without one of them, by which the training stops early.
 
     Raises:
         RuntimeError: If a training fails.

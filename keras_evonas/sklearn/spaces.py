@@ -45,11 +45,6 @@ def space_for(
 ) -> SearchedSpace:
     """Returns the space to search: the user's, or one that follows the data.
 
-    Args:
-        space: `None`, a hypermodel, or a Keras model.
-        inputs: Examples as networks take them.
-        head: The output for the targets.
-
     Raises:
         TypeError: If `space` is none of these.
         ValueError: If there is no space for inputs of such a shape.
