@@ -33,7 +33,7 @@ class Gates(Protocol):
 
     @property
     def draws_paths(self) -> bool:
-        """Returns whether one or two options are called, or all of them."""
+        """True if one option or two are called, false if all are."""
 
     def temperature(self, progress: float) -> float:
         """Returns the temperature; `progress` goes from 0 to 1."""
@@ -59,10 +59,7 @@ class SoftmaxGates:
     while the others are not trained yet. See `max_skips` of `differentiable`.
     """
 
-    @property
-    def draws_paths(self) -> bool:
-        """Returns that all options are called."""
-        return False
+    draws_paths = False
 
     def temperature(self, progress: float) -> float:
         """Returns 1; see `Gates`."""
@@ -104,10 +101,7 @@ class GumbelGates:
                 "for instance from 1 to 0.03."
             )
 
-    @property
-    def draws_paths(self) -> bool:
-        """Returns that all options are called."""
-        return False
+    draws_paths = False
 
     def temperature(self, progress: float) -> float:
         """Returns the temperature; see `Gates`."""
@@ -148,10 +142,7 @@ class BinaryGates:
                 f"{self.gradient!r}."
             )
 
-    @property
-    def draws_paths(self) -> bool:
-        """Returns that one option or two are called."""
-        return True
+    draws_paths = True
 
     def temperature(self, progress: float) -> float:
         """Returns 1; see `Gates`."""

@@ -42,8 +42,14 @@ class Sampler(Protocol):
 
 
 @runtime_checkable
-class ElasticSampler(Protocol):
+class ElasticSampler(Sampler, Protocol):
     """Draws the paths of an epoch, given what kinds of genes there are."""
+
+    def paths(
+        self, sizes: Sequence[int], steps: int, address: Sequence[int]
+    ) -> Paths:
+        """Draws the paths of an epoch, as if all genes were widths."""
+        return self.elastic_paths(sizes, ["width"] * len(sizes), steps, address)
 
     def elastic_paths(
         self,
@@ -106,7 +112,7 @@ class FairPaths:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SandwichPaths:
+class SandwichPaths(ElasticSampler):
     """Draws the largest path, the smallest one, and some between them.
 
     The sandwich rule of universally slimmable networks (Yu and Huang, 2019,
@@ -122,12 +128,6 @@ class SandwichPaths:
 
     def __post_init__(self) -> None:
         check_integer("between", self.between, lowest=0)
-
-    def paths(
-        self, sizes: Sequence[int], steps: int, address: Sequence[int]
-    ) -> Paths:
-        """Draws the paths of an epoch, as if all genes had an order."""
-        return self.elastic_paths(sizes, ["width"] * len(sizes), steps, address)
 
     def elastic_paths(
         self,
@@ -147,7 +147,7 @@ class SandwichPaths:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ShrinkingPaths:
+class ShrinkingPaths(ElasticSampler):
     """Draws large paths first, and smaller ones from epoch to epoch.
 
     Progressive shrinking (Cai et al., 2020, Once-for-All): kernels shrink
@@ -202,12 +202,6 @@ class ShrinkingPaths:
             share = min(1.0, max(0, since) / self.stage)
             found.append(1 + math.ceil(share * (size - 1)))
         return found
-
-    def paths(
-        self, sizes: Sequence[int], steps: int, address: Sequence[int]
-    ) -> Paths:
-        """Draws the paths of an epoch, as if all genes were widths."""
-        return self.elastic_paths(sizes, ["width"] * len(sizes), steps, address)
 
     def elastic_paths(
         self,
