@@ -1,5 +1,6 @@
 """The architecture weights of a hypermodel, and the gates that mix by them."""
 
+import dataclasses
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -206,45 +207,41 @@ class Architecture:
         self.alpha.assign_add(moved)
 
 
+@dataclasses.dataclass(eq=False)
 class MixtureGate:
     """Mixes the options of one mixed layer; see `Architecture`.
 
     A gene may have several mixed layers. The share of a branch is the sum of
     the shares of the values that take it.
+
+    Args:
+        architecture: The architecture weights.
+        name: The name of the gene.
+        branches: The number of the branch for each value of the gene.
+        number: Integer, tells the gates of a network apart.
+        skips: The branches that are skips, known once they are made.
     """
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        name: str,
-        branches: tuple[int, ...],
-        number: int,
-    ) -> None:
-        self.name = name
-        self.branches = branches
-        # The branches that are skips, which are known once they are made.
-        self.skips: Collection[int] = ()
-        self._architecture = architecture
-        self._number = number
-
-    def branch_of(self, index: int) -> int:
-        """Returns the number of the branch for a value of the gene."""
-        return self.branches[index]
+    architecture: Architecture
+    name: str
+    branches: tuple[int, ...]
+    number: int
+    skips: Collection[int] = ()
 
     @property
     def chosen(self) -> tf.Tensor | None:
         """The number of the branch that is drawn, `None` if all are called."""
-        if not self._architecture.gates.draws_paths:
+        if not self.architecture.gates.draws_paths:
             return None
         return tf.gather(self.branches, self._pair[0])
 
     @property
     def _pair(self) -> tf.Tensor:
-        return self._architecture.pair_of(self.name)
+        return self.architecture.pair_of(self.name)
 
     def __call__(self, branches: Sequence[Branch]) -> tf.Tensor:
         """Calls the branches and adds them up; see `Gate`."""
-        architecture = self._architecture
+        architecture = self.architecture
         shares = architecture.shares_of(self.name)
         taken = [self.branches[v] for v in architecture.kept[self.name]]
         of_branch = tf.math.unsorted_segment_sum(shares, taken, len(branches))
@@ -268,12 +265,12 @@ class MixtureGate:
 
     def _call_of(self, number: int, branch: Branch) -> Branch:
         """Returns the branch, with dropout if it is a skip."""
-        architecture = self._architecture
+        architecture = self.architecture
         if not architecture.drops_skips or number not in self.skips:
             return branch
 
         def dropped() -> tf.Tensor:
-            seed = architecture.skip_seed + tf.constant([0, self._number])
+            seed = architecture.skip_seed + tf.constant([0, self.number])
             rate = architecture.skip_rate
             return tf.nn.experimental.stateless_dropout(branch(), rate, seed)
 

@@ -5,7 +5,6 @@ import functools
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias
 
@@ -14,6 +13,7 @@ from keras_tuner.engine import hyperparameters as hp_types
 from keras_evonas.models import kinds
 from keras_evonas.models.costs.estimates import Hypermodel
 from keras_evonas.models.costs.inputs import Structure
+from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.supernets.looking import Leaf
 from keras_evonas.supernets.looking import Look
 from keras_evonas.supernets.looking import look
@@ -28,8 +28,10 @@ from keras_evonas.supernets.slices import slices_of
 # Each value of a hyperparameter is looked at, so there may not be more.
 MOST_VALUES = 32
 
-# What changed in a network: the layers, by their places and what of them.
+# The layers of a network that changed, by their place and "width" or "kernel".
 _Changes: TypeAlias = dict[tuple[int, str], Leaf]
+# The same layers for each value of a hyperparameter.
+_Effect: TypeAlias = dict[tuple[int, str], list[Leaf]]
 
 _WITH_KERNEL = frozenset(kind.__name__ for kind in kinds.WITH_KERNEL)
 
@@ -53,19 +55,6 @@ class Elastic:
     def largest(self) -> dict[str, Any]:
         """The values that the supernet is built with."""
         return {gene.name: gene.values[-1] for gene in self.genes}
-
-
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class _Effect:
-    """The effect of a hyperparameter on the layers of a network.
-
-    Args:
-        widths: By the place of a layer, its width for each value.
-        kernels: By the place of a layer, its kernel for each value.
-    """
-
-    widths: dict[int, tuple[int, ...]]
-    kernels: dict[int, tuple[tuple[int, ...], ...]]
 
 
 class _RefusedError(Exception):
@@ -151,15 +140,24 @@ def _found(
         together = {n: x[min(number, len(x) - 1)] for n, x in values.items()}
         between.append(_between(together, base, look_at))
         looks.append((together, between[-1]))
-    effects = {
-        name: _effect(ends[name], base, between[: len(each) - 2])
+    effects: dict[str, _Effect] = {
+        name: {
+            (place, aspect): [
+                smallest,
+                *(one.leaves[place] for one in between[: len(each) - 2]),
+                base.leaves[place],
+            ]
+            for (place, aspect), smallest in ends[name].items()
+        }
         for name, each in values.items()
     }
     genes = tuple(
         SharedGene(
             name=name,
             values=each,
-            kind="width" if effects[name].widths else "kernel",
+            kind="width"
+            if any(aspect == "width" for _, aspect in effects[name])
+            else "kernel",
         )
         for name, each in values.items()
     )
@@ -243,36 +241,17 @@ def _check_owners(name: str, ends: Mapping[str, _Changes]) -> None:
             raise _refused([name], why)
 
 
-def _effect(end: _Changes, base: Look, between: Sequence[Look]) -> _Effect:
-    """Returns the widths and kernels of layers for each value."""
-    each = {
-        (place, aspect): [
-            leaf,
-            *(one.leaves[place] for one in between),
-            base.leaves[place],
-        ]
-        for (place, aspect), leaf in end.items()
-    }
-    return _Effect(
-        widths={
-            place: tuple(leaf.width or 0 for leaf in leaves)
-            for (place, aspect), leaves in each.items()
-            if aspect == "width"
-        },
-        kernels={
-            place: tuple(leaf.kernel or () for leaf in leaves)
-            for (place, aspect), leaves in each.items()
-            if aspect == "kernel"
-        },
-    )
-
-
 def _sliced(effects: Mapping[str, _Effect], base: Look) -> dict[int, Slice]:
     """Follows the masks through the network with the largest layers."""
     widths: dict[int, Cut] = {}
     sides: dict[int, Sides] = {}
     for name, effect in effects.items():
-        for place, each in effect.widths.items():
+        for (place, aspect), leaves in effect.items():
+            if aspect == "kernel":
+                sizes = tuple(leaf.kernel or () for leaf in leaves)
+                sides[place] = Sides(gene=name, sizes=sizes)
+                continue
+            each = [leaf.width or 0 for leaf in leaves]
             if max(each) > each[-1]:
                 why = (
                     f"'{base.leaves[place].name}' is not the largest at the "
@@ -281,13 +260,13 @@ def _sliced(effects: Mapping[str, _Effect], base: Look) -> dict[int, Slice]:
                 raise _refused([name], why)
             bounds = tuple((0, width) for width in each)
             widths[place] = Cut(name, bounds, each[-1])
-        for place, kernels in effect.kernels.items():
-            sides[place] = Sides(gene=name, sizes=kernels)
     refused: dict[str, str] = {}
     while True:
-        follow = functools.partial(slices_of, widths=widths, sides=sides)
+        follow = functools.partial(
+            slices_of, base.network, widths=widths, sides=sides
+        )
         try:
-            slices = base.examine(follow)
+            slices = without_allocation(follow, base.graph)
         except CannotBeMaskedError as error:  # Others are looked for at once.
             no = dict.fromkeys(error.genes, str(error))
             refused.update(no)

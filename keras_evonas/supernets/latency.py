@@ -1,5 +1,6 @@
 """Measures how long the options of choices take on this machine."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -78,32 +79,22 @@ def measured_costs(
     return costs
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Clock:
     """Times all branches of a mixed layer when it is called."""
 
+    gene: SharedGene
+    branches: tuple[int, ...]
+    costs: dict[Any, float]
+    repeats: int
     chosen = None
-
-    def __init__(
-        self,
-        gene: SharedGene,
-        branches: tuple[int, ...],
-        costs: dict[Any, float],
-        repeats: int,
-    ) -> None:
-        self._values = gene.values
-        self._branches = branches
-        self._costs = costs
-        self._repeats = repeats
-
-    def branch_of(self, index: int) -> int:
-        return self._branches[index]
 
     def __call__(self, branches: Sequence[Branch]) -> tf.Tensor:
         if not tf.executing_eagerly():  # Inside of another one's branch.
             return branches[0]()
-        times = [_milliseconds(branch, self._repeats) for branch in branches]
-        for value, branch in zip(self._values, self._branches, strict=True):
-            self._costs[value] += times[branch]
+        times = [_milliseconds(branch, self.repeats) for branch in branches]
+        for value, branch in zip(self.gene.values, self.branches, strict=True):
+            self.costs[value] += times[branch]
         # Choices inside of branches are timed by these calls.
         outputs = [branch() for branch in branches]
         return outputs[0]

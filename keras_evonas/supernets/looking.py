@@ -1,13 +1,10 @@
 """Looking at the network that a supernet is made of, without its weights."""
 
 import dataclasses
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 from typing import TypeAlias
-from typing import TypeVar
-from typing import cast
 
 import keras
 import tensorflow as tf
@@ -24,7 +21,6 @@ from keras_evonas.supernets.mixed import layers_inside
 from keras_evonas.supernets.sharing import SharingHyperParameters
 
 Part: TypeAlias = frozenset[tuple[str, frozenset[int]]]
-Found = TypeVar("Found")
 
 # Settings of layers that are a name or a size, or follow from sizes.
 _SIZES = ("name", "units", "filters", "kernel_size", "target_shape", "shape")
@@ -74,10 +70,6 @@ class Look:
     network: keras.Model
     graph: tf.Graph
 
-    def examine(self, task: Callable[[keras.Model], Found]) -> Found:
-        """Returns what a task finds out about the network."""
-        return without_allocation(lambda: task(self.network), self.graph)
-
 
 def look(
     hypermodel: Hypermodel,
@@ -103,10 +95,12 @@ def look(
 
     def task() -> Look:
         network = build(hp)
+        nodes = graph_of(network, "hypermodel").nodes
+        parts = dict.fromkeys(parts_of_layers(network).values())
         return Look(
             hp=hp,
-            structure=_structure(graph_of(network, "hypermodel")),
-            parts=_parts(network),
+            structure=[(_kind(node.layer), node.inputs) for node in nodes],
+            parts=tuple(parts),
             leaves=tuple(_leaf(one) for one in leaves_of(network)),
             state_bytes=_state_bytes(network),
             network=network,
@@ -116,6 +110,7 @@ def look(
     return without_allocation(task, graph)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class NoGate:
     """Stands in for a gate where nothing is called.
 
@@ -124,21 +119,13 @@ class NoGate:
         takes_all_widths: See `is_partial` of `look`.
     """
 
+    branches: tuple[int, ...]
+    takes_all_widths: bool
     chosen = None
-
-    def __init__(
-        self, branches: tuple[int, ...], takes_all_widths: bool = False
-    ) -> None:
-        self.branches = branches
-        self.takes_all_widths = takes_all_widths
 
     def __call__(self, branches: Iterable[Branch]) -> tf.Tensor:
         """Calls nothing."""
         raise NotImplementedError
-
-    def branch_of(self, index: int) -> int:
-        """Returns the number of the branch for a value of the gene."""
-        return self.branches[index]
 
 
 def leaves_of(network: keras.Model) -> list[keras.layers.Layer]:
@@ -154,35 +141,13 @@ def parts_of_layers(network: keras.Model) -> dict[int, Part]:
     for layer in layers_inside(network):
         if not isinstance(layer, MixedLayer):
             continue
-        parts = _parts_of(layer, found)
-        for option, part in zip(layer.options, parts, strict=True):
+        outer = found.get(id(layer), frozenset())
+        values = [*enumerate(layer.gate.branches)]
+        for branch, option in enumerate(layer.options):
+            places = frozenset(value for value, own in values if own == branch)
+            part = outer | {(layer.choice, places)}
             found.update({id(x): part for x in layers_inside(option)})
     return found
-
-
-def _parts_of(layer: MixedLayer, found: Mapping[int, Part]) -> list[Part]:
-    branches = cast(NoGate, layer.gate).branches
-    outer = found.get(id(layer), frozenset())
-    parts = []
-    for branch in range(len(layer.options)):
-        places = frozenset(n for n, x in enumerate(branches) if x == branch)
-        parts.append(outer | {(layer.choice, places)})
-    return parts
-
-
-def _parts(network: keras.Model) -> tuple[Part, ...]:
-    """Returns when the options of mixed layers are called, without repeats."""
-    found = parts_of_layers(network)
-    parts: dict[Part, None] = {}
-    for layer in layers_inside(network):
-        if isinstance(layer, MixedLayer):
-            parts.update(dict.fromkeys(_parts_of(layer, found)))
-    return tuple(parts)
-
-
-def _structure(graph: Structure) -> Structure:
-    """Returns the kinds of layers of a network and how they are connected."""
-    return [(_kind(node.layer), node.inputs) for node in graph.nodes]
 
 
 def _kind(layer: keras.Operation) -> Structure:

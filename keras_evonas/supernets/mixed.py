@@ -19,8 +19,9 @@ class Gate(Protocol):
     def __call__(self, branches: Sequence[Branch]) -> tf.Tensor:
         """Returns the output, and calls the branches that it needs."""
 
-    def branch_of(self, index: int) -> int:
-        """Returns the number of the branch for a value of the gene."""
+    @property
+    def branches(self) -> tuple[int, ...]:
+        """The number of the branch for each value of the gene."""
 
     @property
     def chosen(self) -> tf.Tensor | None:

@@ -63,6 +63,7 @@ class SharedGene:
 GateMaker: TypeAlias = Callable[[SharedGene, tuple[int, ...]], Gate]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class PathGate:
     """Calls the one branch that a path takes.
 
@@ -71,20 +72,15 @@ class PathGate:
         branches: The number of the branch for each value of the gene.
     """
 
-    def __init__(self, index: tf.Variable, branches: tuple[int, ...]) -> None:
-        self._index = index
-        self.branches = branches
-
-    def branch_of(self, index: int) -> int:
-        """Returns the number of the branch for a value of the gene."""
-        return self.branches[index]
+    index: tf.Variable
+    branches: tuple[int, ...]
 
     @property
     def chosen(self) -> tf.Tensor:
         """The number of the branch that the path takes."""
         if self.branches == tuple(range(len(self.branches))):
-            return tf.convert_to_tensor(self._index)
-        return tf.gather(tf.constant(self.branches), self._index)
+            return tf.convert_to_tensor(self.index)
+        return tf.gather(tf.constant(self.branches), self.index)
 
     def __call__(self, branches: Sequence[Branch]) -> tf.Tensor:
         """Calls the branch; see `Gate`."""

@@ -20,7 +20,6 @@ import tensorflow as tf
 from keras_evonas.models import kinds
 from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.layer_graph import graph_of
-from keras_evonas.supernets.looking import NoGate
 from keras_evonas.supernets.looking import Part
 from keras_evonas.supernets.looking import leaves_of
 from keras_evonas.supernets.looking import parts_of_layers
@@ -197,8 +196,8 @@ class _Follower:
         ]
         if all(mask == known[0] for mask in known):
             return known[0]  # Zeros are zero in any part of the channels.
-        branches = cast(NoGate, layer.gate).branches
-        return switched(layer.choice, branches, masks, after[-1] or 0)
+        branches, size = layer.gate.branches, after[-1] or 0
+        return switched(layer.choice, branches, masks, size)
 
     def _layer(
         self,

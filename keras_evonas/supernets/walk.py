@@ -128,6 +128,6 @@ def _called(
     """Returns the option of a mixed layer on a path; other layers as is."""
     if not isinstance(layer, MixedLayer):
         return layer
-    branch = layer.gate.branch_of(index_of[layer.choice])
+    branch = layer.gate.branches[index_of[layer.choice]]
     option: keras.layers.Layer = layer.options[branch]
     return option
