@@ -1,5 +1,6 @@
 """Architecture search by gradients: DARTS, SNAS, ProxylessNAS, P-DARTS."""
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -174,8 +175,8 @@ class DifferentiableSearch:
                 "seed": self.seed,
             },
         )
-        done = state.epochs_done()
-        self._history.cut(done)
+        done = state.read()["epoch"]
+        del self._history.epochs[done:]  # What came after is trained again.
         self._history.seed = self.seed
         self._history.planned = self._planned
         say = print if "verbose" not in kwargs or kwargs["verbose"] else str
@@ -221,11 +222,11 @@ class DifferentiableSearch:
         if done > begin:
             state.restore(network.state)
         feeder = _Feeder(
-            network,
-            lambda epoch: self._plan_of(epoch, stage, feed),
-            self._history,
-            state,
-            say,
+            network=network,
+            plan_of=lambda epoch: self._plan_of(epoch, stage, feed),
+            history=self._history,
+            state=state,
+            say=say,
         )
         with collected_at_the_end():
             network.fit(
@@ -289,7 +290,13 @@ class DifferentiableSearch:
 
         A value that was left out at the end of a stage has none from then on.
         """
-        return [self._named(row) for row in self._history.epochs]
+        return [
+            {
+                gene.name: dict(zip(gene.values, row[gene.name], strict=True))
+                for gene in self._plan.genes
+            }
+            for row in self._history.epochs
+        ]
 
     def likeliest(self, count: int = 1) -> list[dict[str, Any]]:
         """Returns the likeliest networks by the weights of their options.
@@ -306,12 +313,11 @@ class DifferentiableSearch:
             ValueError: If `search` has not come to its end.
         """
         check_positive_integer("count", count)
-        expected = self._planned
-        if len(self._history.epochs) < expected:
+        if len(self._history.epochs) < self._planned:
             raise ValueError(
                 "`search` must have come to its end. Received: a search of "
-                f"{len(self._history.epochs)} of {expected} epochs. Call it "
-                "with the same data; what was trained is not trained again."
+                f"{len(self._history.epochs)} of {self._planned} epochs. Call "
+                "it with the same data; what was trained is not trained again."
             )
         last: stage_lib.Probabilities = self._history.epochs[-1]
         if self.training.max_skips is not None:
@@ -319,7 +325,9 @@ class DifferentiableSearch:
                 last, self._history.skips, self.training.max_skips
             )
         found: list[dict[str, Any]] = []
-        for places in stage_lib.likeliest(last, self._active):
+        for places in stage_lib.likeliest(
+            last, lambda places: frozenset(self._values_of(places))
+        ):
             values = self._values_of(places)
             if values not in found:
                 found.append(values)
@@ -331,14 +339,6 @@ class DifferentiableSearch:
     def _planned(self) -> int:
         """The epochs of all stages."""
         return self.training.epochs * self.training.stages
-
-    def _named(
-        self, row: Mapping[str, Sequence[float]]
-    ) -> dict[str, dict[Any, float]]:
-        return {
-            gene.name: dict(zip(gene.values, row[gene.name], strict=True))
-            for gene in self._plan.genes
-        }
 
     def _values_of(self, places: Mapping[str, int]) -> dict[str, Any]:
         """Returns the values of the hyperparameters that are active."""
@@ -353,38 +353,30 @@ class DifferentiableSearch:
             if all(each.is_active(hp.values) for each in one.conditions)
         }
 
-    def _active(self, places: Mapping[str, int]) -> frozenset[str]:
-        return frozenset(self._values_of(places))
 
-
+@dataclasses.dataclass(kw_only=True, eq=False)
 class _Feeder(keras.callbacks.Callback):
     """Draws what each epoch needs, and writes the search after it."""
 
-    def __init__(
-        self,
-        network: MixedNetwork,
-        plan_of: Callable[[int], EpochPlan],
-        history: History,
-        state: SavedState,
-        say: Callable[[str], object],
-    ) -> None:
+    network: MixedNetwork
+    plan_of: Callable[[int], EpochPlan]
+    history: History
+    state: SavedState
+    say: Callable[[str], object]
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self._network = network
-        self._plan_of = plan_of
-        self._history = history
-        self._state = state
-        self._say = say
         self._begun = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         del logs
         self._begun = time.perf_counter()
-        self._network.begin(self._plan_of(epoch))
+        self.network.begin(self.plan_of(epoch))
 
     def on_epoch_end(
         self, epoch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
         # The history first: what it has too much is cut when it is read.
-        self._history.add(self._network.architecture.probabilities())
-        self._state.save(self._network.state, epoch + 1)
-        self._say(epoch_line(f"Search: epoch {epoch + 1}", self._begun, logs))
+        self.history.add(self.network.architecture.probabilities())
+        self.state.save(self.network.state, epoch + 1)
+        self.say(epoch_line(f"Search: epoch {epoch + 1}", self._begun, logs))

@@ -57,10 +57,6 @@ class History:
         history.seed = saved["seed"]
         return history
 
-    def cut(self, epochs: int) -> None:
-        """Forgets what came after so many epochs."""
-        del self.epochs[epochs:]
-
     def add(self, probabilities: Row) -> None:
         """Adds an epoch, and writes all of them."""
         self.epochs.append(probabilities)

@@ -165,11 +165,11 @@ def train(
         "distillation": sharing.distillation or None,
     }
     state = SavedState(folder, identity)
-    done = state.epochs_done()
+    saved = state.read()
+    done = saved["epoch"]
     if done:
         state.restore(_variables_of(supernet))
-    saved = state.note("results") or ()
-    results = [Result(tuple(path), loss) for path, loss in saved]
+    results = [Result(tuple(path), x) for path, x in saved.get("results", ())]
     if done >= sharing.epochs:
         return results
     data, steps = _data_of(arguments)
@@ -182,7 +182,13 @@ def train(
         data_to_score = scoring_data(arguments, sharing.calibration)
         scorer = Scorer(supernet, *data_to_score)
     feeder = _Feeder(
-        sharing, steps or _STEPS, seed, state, say, scorer, results
+        sharing=sharing,
+        steps=steps or _STEPS,
+        seed=seed,
+        state=state,
+        say=say,
+        scorer=scorer,
+        results=results,
     )
     with collected_at_the_end():
         supernet.fit(
@@ -200,65 +206,58 @@ def _variables_of(supernet: Supernet) -> list[keras.Variable]:
     return [*network.variables, *network.optimizer.variables]
 
 
+@dataclasses.dataclass(kw_only=True, eq=False)
 class _Feeder(keras.callbacks.Callback):
     """Sets the paths of each epoch, and saves the supernet after it."""
 
-    def __init__(
-        self,
-        sharing: SinglePath,
-        steps: int,
-        seed: int,
-        state: SavedState,
-        say: Callable[[str], object],
-        scorer: Scorer | None,
-        results: list[Result],
-    ) -> None:
+    sharing: SinglePath
+    steps: int
+    seed: int
+    state: SavedState
+    say: Callable[[str], object]
+    scorer: Scorer | None
+    results: list[Result]
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self._scorer = scorer
-        self._results = results
-        self._sharing = sharing
-        self._steps = steps
-        self._seed = seed
-        self._state = state
-        self._say = say
         self._begun = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         del logs
         self._begun = time.perf_counter()
         sizes = self.model.sizes
-        sampler = self._sharing.sampler
-        address = (self._seed, epoch)
+        sampler = self.sharing.sampler
+        address = (self.seed, epoch)
         if isinstance(sampler, Learner):
-            results = self._results
-            paths = sampler.paths(sizes, self._steps, address, results)
+            results = self.results
+            paths = sampler.paths(sizes, self.steps, address, results)
         elif isinstance(sampler, ElasticSampler):
             kinds = [gene.kind for gene in self.model.genes]
-            paths = sampler.elastic_paths(sizes, kinds, self._steps, address)
+            paths = sampler.elastic_paths(sizes, kinds, self.steps, address)
         else:
-            paths = sampler.paths(sizes, self._steps, address)
+            paths = sampler.paths(sizes, self.steps, address)
         self.model.set_paths(paths)
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         self._score(epoch)
-        self._state.save(
-            _variables_of(self.model), epoch + 1, results=self._results
+        self.state.save(
+            _variables_of(self.model), epoch + 1, results=self.results
         )
-        name = f"Supernet: epoch {epoch + 1} of {self._sharing.epochs}"
-        self._say(epoch_line(name, self._begun, logs))
+        name = f"Supernet: epoch {epoch + 1} of {self.sharing.epochs}"
+        self.say(epoch_line(name, self._begun, logs))
 
     def _score(self, epoch: int) -> None:
         """Scores the paths that a learner asks for."""
-        sampler = self._sharing.sampler
-        if self._scorer is None or not isinstance(sampler, Learner):
+        sampler = self.sharing.sampler
+        if self.scorer is None or not isinstance(sampler, Learner):
             return
-        sizes, address = self.model.sizes, (self._seed, epoch)
-        for path in sampler.proposals(sizes, address, self._results):
-            loss = self._scorer.score(path)["loss"]
+        sizes, address = self.model.sizes, (self.seed, epoch)
+        for path in sampler.proposals(sizes, address, self.results):
+            loss = self.scorer.score(path)["loss"]
             kept = loss if math.isfinite(loss) else None
-            self._results.append(Result(tuple(path), kept))
+            self.results.append(Result(tuple(path), kept))
 
 
 def _data_of(arguments: FitArguments) -> tuple[dict[str, Any], int | None]:
@@ -273,11 +272,11 @@ def _data_of(arguments: FitArguments) -> tuple[dict[str, Any], int | None]:
         return kept, arguments.steps_per_epoch
     training, _ = arrays
     x, y, weight = keras.utils.unpack_x_y_sample_weight(training.tensors)
-    data = {"x": x, "y": y, "sample_weight": weight}
-    size = arguments.batch_size or DEFAULT_BATCH_SIZE
     return {
-        **data,
-        "batch_size": size,
+        "x": x,
+        "y": y,
+        "sample_weight": weight,
+        "batch_size": arguments.batch_size or DEFAULT_BATCH_SIZE,
         "shuffle": training.shuffle,
     }, training.steps
 

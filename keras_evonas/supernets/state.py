@@ -47,23 +47,23 @@ class SavedState:
         self._folder = folder
         self._identity = dict(identity)
 
-    def epochs_done(self) -> int:
-        """Returns the number of epochs that were written.
+    def read(self) -> dict[str, Any]:
+        """Returns the number of the `"epoch"` and the notes written last.
 
         Raises:
             ValueError: If the folder holds another training.
         """
         path = self._folder / STATE_NAME
         if not path.exists():
-            return 0
-        saved = read_json(path)
+            return {"epoch": 0}
+        saved: dict[str, Any] = read_json(path)
         for name, value in self._identity.items():
             if saved.get(name) != value:
                 raise ValueError(
                     f"'{self._folder}' holds another supernet: its {name} is "
                     f"{saved.get(name)!r}. Received: {value!r}. {WAY_OUT}"
                 )
-        return int(saved["epoch"])
+        return saved
 
     def restore(self, variables: Sequence[keras.Variable]) -> None:
         """Gives variables the values that were written last."""
@@ -71,11 +71,6 @@ class SavedState:
         with np.load(self._folder / name) as arrays:
             for number, variable in enumerate(variables):
                 variable.assign(arrays[f"{number}"])
-
-    def note(self, name: str) -> Any:  # noqa: ANN401 (any JSON)
-        """Returns a note that was written last, or `None`."""
-        path = self._folder / STATE_NAME
-        return read_json(path).get(name) if path.exists() else None
 
     def save(
         self,
