@@ -10,7 +10,6 @@ import numpy as np
 
 from keras_evonas.models.costs import Costs
 from keras_evonas.models.costs.estimates import HypermodelCosts
-from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.supernets.held import Plan
 from keras_evonas.supernets.looking import Part
 from keras_evonas.supernets.masks import shape_on
@@ -46,7 +45,7 @@ class SupernetCosts:
     def __init__(
         self, costs: HypermodelCosts, plan: Plan, names: Collection[str]
     ) -> None:
-        self.counted = costs
+        self._counted = costs
         self._plan = plan
         self._names = sorted(names)
         self._additive = set(names)
@@ -57,40 +56,23 @@ class SupernetCosts:
         self._solution = np.zeros((1 + len(plan.parts), len(self._names)))
         self._spanned = np.zeros((1 + len(plan.parts),) * 2)
 
-    @property
-    def input_shapes(self) -> Structure:
-        """The shapes that networks are counted for, if they were given."""
-        return self.counted.input_shapes
-
-    @property
-    def additive(self) -> frozenset[str]:
-        """The names of the needed costs that are sums, on random networks."""
-        rng = np.random.default_rng(0)
-        sizes = [len(gene.values) for gene in self._plan.genes]
-        while self._additive and self._compared < _COMPARED:
-            path = rng.integers(0, sizes)
-            hp = keras_tuner.HyperParameters()
-            pairs = zip(self._plan.genes, path, strict=True)
-            values = {gene.name: gene.values[index] for gene, index in pairs}
-            hp.values = {**self._plan.held, **values}
-            self(hp)
-        return frozenset(self._additive)
-
     def __call__(
         self, hp: keras_tuner.HyperParameters
     ) -> dict[str, int] | Costs:
         """Returns the costs of the network for these hyperparameters."""
         if not self._additive.issuperset(self._names):
-            return self.counted(hp)
+            return self._counted(hp)
         index_of = self._index_of(hp)
-        row = self._row(index_of)
+        # The parts that the network calls, after a 1 for all others.
+        calls = [_calls(part, index_of) for part in self._plan.parts]
+        row = np.array([1.0, *calls])
         missing = [self._missing(name, index_of) for name in self._names]
         known = np.abs(row @ self._spanned - row).max() < _UNEXPLAINED
         pairs = zip(row @ self._solution, missing, strict=True)
         sums = [round(cost) - less for cost, less in pairs]
         if known and self._compared >= _COMPARED:
             return dict(zip(self._names, sums, strict=True))
-        costs = self.counted(hp)
+        costs = self._counted(hp)
         exact = [getattr(costs, name) for name in self._names]
         if known:
             self._compared += 1
@@ -111,11 +93,6 @@ class SupernetCosts:
         called = apply_rules(plan.genes, plan.rules, np.array(path))
         names = [gene.name for gene in plan.genes]
         return dict(zip(names, called.tolist(), strict=True))
-
-    def _row(self, index_of: Mapping[str, int]) -> np.ndarray:
-        """Returns which parts a network calls, after a 1 for all others."""
-        calls = [_calls(part, index_of) for part in self._plan.parts]
-        return np.array([1.0, *calls])
 
     def _missing(self, name: str, index_of: Mapping[str, int]) -> int:
         """Returns what the elastic layers of a network cost less than all."""

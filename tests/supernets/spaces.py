@@ -6,6 +6,8 @@ import numpy as np
 from keras_evonas.models import block
 from keras_evonas.models import layer_choice
 from keras_evonas.models import repeated
+from keras_evonas.models.costs import HypermodelCosts
+from keras_evonas.supernets.costs import SupernetCosts
 
 L = keras.layers
 RNG = np.random.default_rng(0)
@@ -95,3 +97,25 @@ SPACES = {
 def paths_of(supernet, number, seed=0):
     rng = np.random.default_rng(seed)
     return rng.integers(0, supernet.sizes, (number, len(supernet.sizes)))
+
+
+def number_added_up(hypermodel, planned, names, networks=40):
+    """Returns of how many random networks the costs were added up.
+
+    The costs of each are compared with those that are counted.
+    """
+    exact = HypermodelCosts(hypermodel)
+    costs = SupernetCosts(exact, planned, names)
+    hp = planned.space.copy()
+    rng = np.random.default_rng(1)
+    added_up = 0
+    for _ in range(networks):
+        hp.values = dict(planned.held)
+        for gene in planned.genes:
+            hp.values[gene.name] = gene.values[rng.integers(len(gene.values))]
+        found, expected = costs(hp), exact(hp)
+        if isinstance(found, dict):
+            added_up += 1
+            expected = {name: getattr(expected, name) for name in names}
+        assert found == expected
+    return added_up

@@ -1,7 +1,6 @@
 """Elastic widths and kernels: the laws of masks, and what has none."""
 
 import keras
-import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,11 +10,9 @@ from keras_evonas.models import ConvNetwork
 from keras_evonas.models import DenseNetwork
 from keras_evonas.models import MobileNetwork
 from keras_evonas.models import layer_choice
-from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.supernets import Supernet
 from keras_evonas.supernets import UniformPaths
 from keras_evonas.supernets import calibrate
-from keras_evonas.supernets.costs import SupernetCosts
 from keras_evonas.supernets.held import plan
 from keras_evonas.supernets.masks import indexes_of
 from keras_evonas.supernets.memory import check_memory
@@ -23,6 +20,7 @@ from keras_evonas.supernets.scoring import Scorer
 from keras_evonas.training.arrays import Arrays
 from tests.marks import everyday
 from tests.supernets.spaces import compiled
+from tests.supernets.spaces import number_added_up
 
 pytestmark = pytest.mark.keras
 L = keras.layers
@@ -261,24 +259,8 @@ def test_an_elastic_path_trains_as_its_network_does_alone():
 def test_costs_are_those_of_each_network(name):
     hypermodel = images if name == "images" else SPACES[name]()
     planned = plan(hypermodel, elastic=True)
-    exact = HypermodelCosts(hypermodel)
     names = ["params", "trainable_params", "multiply_adds", "weight_bytes"]
-    costs = SupernetCosts(exact, planned, names)
-    assert costs.additive == set(names)
-    rng = np.random.default_rng(1)
-    added_up = 0
-    for _ in range(12):
-        hp = keras_tuner.HyperParameters()
-        hp.values = {
-            gene.name: gene.values[rng.integers(len(gene.values))]
-            for gene in planned.genes
-        }
-        hp.values.update(planned.held)
-        found, expected = costs(hp), exact(hp)
-        if isinstance(found, dict):
-            added_up += 1
-            assert found == {n: getattr(expected, n) for n in names}
-    assert added_up > 2
+    assert number_added_up(hypermodel, planned, names) > 2
 
 
 KERNELS = {

@@ -13,12 +13,11 @@ from keras_evonas.models import Classification
 from keras_evonas.models import ConvNetwork
 from keras_evonas.models import DenseNetwork
 from keras_evonas.models import MobileNetwork
-from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.supernets import Supernet
 from keras_evonas.supernets import UniformPaths
-from keras_evonas.supernets.costs import SupernetCosts
 from keras_evonas.supernets.held import plan
 from tests.marks import everyday
+from tests.supernets.spaces import number_added_up
 
 pytestmark = pytest.mark.keras
 TEN = Classification(classes=10, labels="integer")
@@ -164,35 +163,15 @@ def test_what_is_not_on_the_path_of_a_cell_does_not_move():
 def test_costs_of_a_supernet_are_those_of_each_network(name):
     hypermodel = SPACES[name]()
     planned = plan(hypermodel, HELD.get(name))
-    exact = HypermodelCosts(hypermodel)
     names = ["params", "multiply_adds"]
-    costs = SupernetCosts(exact, planned, names)
-    assert costs.additive == set(names)
-    rng = np.random.default_rng(1)
-    added_up = 0
-    for _ in range(50):
-        hp = keras_tuner.HyperParameters()
-        hp.values = {
-            gene.name: gene.values[rng.integers(len(gene.values))]
-            for gene in planned.genes
-        }
-        hp.values.update(planned.held)
-        found, expected = costs(hp), exact(hp)
-        if isinstance(found, dict):
-            added_up += 1
-            assert found == {n: getattr(expected, n) for n in names}
-    assert added_up > 2
+    assert number_added_up(hypermodel, planned, names) > 2
 
 
 @pytest.mark.slow
 def test_a_cost_that_is_no_sum_is_counted():
     hypermodel = SPACES["cells"]()
-    planned = plan(hypermodel)
-    exact = HypermodelCosts(hypermodel)
-    costs = SupernetCosts(exact, planned, ["depth"])  # of the longest path
-    assert not costs.additive
-    hp = keras_tuner.HyperParameters()
-    assert costs(hp) == exact(hp)
+    names = ["depth"]  # of the longest path
+    assert not number_added_up(hypermodel, plan(hypermodel), names)
 
 
 def test_what_a_supernet_of_ready_made_networks_shares():

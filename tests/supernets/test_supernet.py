@@ -6,12 +6,10 @@ import pytest
 import tensorflow as tf
 
 from keras_evonas.models import layer_choice
-from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets import FairPaths
 from keras_evonas.supernets import Supernet
 from keras_evonas.supernets import UniformPaths
-from keras_evonas.supernets.costs import SupernetCosts
 from keras_evonas.supernets.held import plan
 from tests.marks import everyday
 from tests.supernets.spaces import SPACES
@@ -20,6 +18,7 @@ from tests.supernets.spaces import Y
 from tests.supernets.spaces import branched
 from tests.supernets.spaces import chain
 from tests.supernets.spaces import compiled
+from tests.supernets.spaces import number_added_up
 from tests.supernets.spaces import paths_of
 
 pytestmark = pytest.mark.keras
@@ -64,21 +63,9 @@ def test_values_and_paths_are_the_same_thing(supernet):
 def test_costs_of_a_supernet_are_those_of_each_network(name):
     build, _ = SPACES[name]
     planned = plan(build)
-    exact = HypermodelCosts(build)
     names = ["params", "multiply_adds", "flops", "weight_bytes"]
-    costs = SupernetCosts(exact, planned, names)
-    hp = planned.space.copy()
-    rng = np.random.default_rng(0)
-    for _ in range(6):
-        for gene in planned.genes:
-            hp.values[gene.name] = gene.values[rng.integers(len(gene.values))]
-        found, expected = costs(hp), exact(hp)
-        if not isinstance(found, dict):
-            assert found == expected
-            continue
-        for cost, value in found.items():
-            assert value == getattr(expected, cost), cost
-    assert "params" in costs.additive or name == "branched"
+    added_up = number_added_up(build, planned, names)
+    assert added_up > 2 or name == "branched"
 
 
 OPTIMIZERS = {
