@@ -104,9 +104,10 @@ class MixedNetwork(keras.Model):
         self.network = builder_of(hypermodel)(hp)
         graph_of(self.network, "hypermodel")  # It raises what is no model.
         self.architecture = architecture
-        self.skips = mark_skips(
-            [x for x in self._flatten_layers() if isinstance(x, MixedLayer)]
-        )
+        mixed = [
+            one for one in self._flatten_layers() if isinstance(one, MixedLayer)
+        ]
+        self.skips = mark_skips(mixed)
         self.built = True
         self._batch_size = data.batch_size
         self._data = (data, held)
@@ -119,7 +120,7 @@ class MixedNetwork(keras.Model):
         self._arch_optimizer = optimizer
         optimizer.build([architecture.alpha])
         self._updates = GatedUpdates(
-            [x for x in self._flatten_layers() if isinstance(x, MixedLayer)],
+            mixed,
             self.network.optimizer,
             self.network.trainable_weights,
         )

@@ -12,9 +12,16 @@ from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.supernets.samplers import ORDERED
 from keras_evonas.supernets.sharing import SharedGene
 
-_CLASSES = ("categorical_crossentropy", "sparse_categorical_crossentropy")
-_LABELS = ("binary_crossentropy",)
-_NUMBERS = ("mean_squared_error", "mse", "mean_absolute_error", "mae")
+# What compares outputs, for each loss of a network.
+_LOSSES: dict[str, type[keras.losses.Loss]] = {
+    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+    "mean_squared_error": keras.losses.MeanSquaredError,
+    "mse": keras.losses.MeanSquaredError,
+    "mean_absolute_error": keras.losses.MeanAbsoluteError,
+    "mae": keras.losses.MeanAbsoluteError,
+}
 
 
 class Distillation:
@@ -94,33 +101,23 @@ def _comparison(
 ) -> Callable[[tf.Tensor, tf.Tensor, Structure], tf.Tensor]:
     """Returns the loss of outputs against those of the largest path."""
     loss: Any = network.loss
-    name = getattr(loss, "__name__", getattr(loss, "name", loss))
+    name = str(getattr(loss, "__name__", getattr(loss, "name", loss)))
     config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
-    is_known = name in (*_CLASSES, *_LABELS, *_NUMBERS)
-    if not is_known or len(network.outputs) != 1:
+    if name not in _LOSSES or len(network.outputs) != 1:
         raise ValueError(
             "`distillation` compares outputs by cross-entropy or by the mean "
             "squared or absolute error. Received: a network with "
             f"{len(network.outputs)} output(s) and the loss {loss!r}. Compile "
-            f"it with one of {(*_CLASSES, *_LABELS, *_NUMBERS)}, or pass "
-            "`distillation=0`."
+            f"it with one of {tuple(_LOSSES)}, or pass `distillation=0`."
         )
     from_logits = config.get("from_logits", False)
-    made: keras.losses.Loss
-    if name in _CLASSES:
-        made = keras.losses.CategoricalCrossentropy(from_logits=from_logits)
-    elif name in _LABELS:
-        made = keras.losses.BinaryCrossentropy(from_logits=from_logits)
-    elif name in _NUMBERS[:2]:
-        made = keras.losses.MeanSquaredError()
-    else:
-        made = keras.losses.MeanAbsoluteError()
+    made = _LOSSES[name](**({"from_logits": True} if from_logits else {}))
+    is_binary = name == "binary_crossentropy"
 
     def compare(
         targets: tf.Tensor, outputs: tf.Tensor, weight: Structure
     ) -> tf.Tensor:
         if from_logits:
-            is_binary = name in _LABELS
             targets = (tf.sigmoid if is_binary else tf.nn.softmax)(targets)
         return made(targets, outputs, sample_weight=weight)
 

@@ -92,7 +92,7 @@ def plan(
             changes which layers there are.
     """
     given = dict(held or {})
-    looked = default = _look(hypermodel, given)
+    looked = default = look(hypermodel, given)
     _check_held(given, looked)
     found = Elastic()
     if elastic:
@@ -112,11 +112,12 @@ def plan(
     names = {gene.name for gene in genes}
     others = {one.name: one for one in hp.space if one.name not in names}
     if not genes:
+        reasons = [f" '{n}' is held: {x}." for n, x in found.refused.items()]
         raise ValueError(
             "`hypermodel` must have a choice to share in a supernet. Received: "
             f"one that asks for {sorted(others)} alone. Ask for the layers by "
             "`layer_choice`, `repeated` or `block` of keras_evonas.models."
-            f"{_reasons(found)}"
+            f"{''.join(reasons)}"
         )
     if not hp.others_are_held:
         asked = {n: one for n, one in others.items() if n not in given}
@@ -131,15 +132,6 @@ def plan(
         elastic=found,
         state_bytes=looked.state_bytes,
     )
-
-
-def _look(hypermodel: Hypermodel, values: Mapping[str, Any]) -> Look:
-    return look(hypermodel, values)
-
-
-def _reasons(found: Elastic) -> str:
-    each = [f" '{name}' is held: {why}." for name, why in found.refused.items()]
-    return "".join(each)
 
 
 def _check_held(given: Mapping[str, Any], looked: Look) -> None:
@@ -163,7 +155,7 @@ def _check_structure(
     """Checks that no other hyperparameter changes which layers there are."""
     for name, other in others.items():
         for value in _values_to_try(other):
-            changed = _look(hypermodel, {**base, name: value})
+            changed = look(hypermodel, {**base, name: value})
             if changed.structure != looked.structure:
                 raise ValueError(
                     f"'{name}' changes which layers the network has, and a "

@@ -68,10 +68,11 @@ def _mask_kernels(
     plain: Callable[..., Any] = layer.call
 
     def call(*args: object, **kwargs: object) -> object:
-        masked = [
-            (kernel, kernel.value * _cast(broadcast(axes, index_of), kernel))
-            for kernel, axes in kernels
-        ]
+        masked = []
+        for kernel, axes in kernels:
+            value = kernel.value
+            is_on = tf.cast(broadcast(axes, index_of), value.dtype)
+            masked.append((kernel, value * is_on))
         # Inside of it Keras reads these values in place of its variables.
         with keras.StatelessScope(masked, initialize_variables=False):
             return plain(*args, **kwargs)
@@ -96,7 +97,3 @@ def _keep_states(
         return outputs
 
     layer.call = call
-
-
-def _cast(mask: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
-    return tf.cast(mask, kernel.value.dtype)

@@ -111,7 +111,7 @@ class Supernet(keras.Model):
         self.genes = (*hp.genes.values(), *plan.elastic.genes)
         self._rules = tuple(hp.rules)
         _check_network(self.network)
-        self.mixed = [
+        mixed = [
             one for one in self._flatten_layers() if isinstance(one, MixedLayer)
         ]
         self.built = True
@@ -125,7 +125,7 @@ class Supernet(keras.Model):
             path = self.path_of(frozen.values)
             freeze(self.network, self.index_of(path), frozen)
         self._updates = GatedUpdates(
-            self.mixed,
+            mixed,
             self.network.optimizer,
             self.network.trainable_weights,
             self._axes,
@@ -292,9 +292,7 @@ class Supernet(keras.Model):
     ) -> list[tf.Tensor]:
         """Takes a path; returns gradients as `Model.train_step` does (3.15)."""
         network, distillation = self.network, self._distillation
-        soft = None
-        if distillation is not None:
-            soft = distillation.targets(x, path)
+        soft = None if distillation is None else distillation.targets(x, path)
         self.take(path)
         with tf.GradientTape() as tape:
             outputs = network(x, training=True)
@@ -304,8 +302,9 @@ class Supernet(keras.Model):
             if distillation is not None:
                 loss = distillation.mixed(loss, path, soft, outputs, weight)
             scaled = network.optimizer.scale_loss(loss)
+        size = tf.shape(keras.tree.flatten(x)[0])[0]
         tracker = next(m for m in network.metrics if m.name == "loss")
-        tracker.update_state(loss, sample_weight=tf.shape(_first(x))[0])
+        tracker.update_state(loss, sample_weight=size)
         network.compute_metrics(x, y, outputs, sample_weight=weight)
         weights = [w.value for w in network.trainable_weights]
         gradients: list[tf.Tensor] = tape.gradient(
@@ -394,7 +393,3 @@ def _check_network(model: keras.Model) -> None:
             f"{model.name!r}, which is not. Call `model.compile(optimizer, "
             "loss, metrics)` before it is returned."
         )
-
-
-def _first(structure: Structure) -> tf.Tensor:
-    return keras.tree.flatten(structure)[0]
