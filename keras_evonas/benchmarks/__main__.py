@@ -6,7 +6,7 @@ import sys
 from absl import app
 from absl import flags
 
-# Each module defines flags, absl's or in `FLAGS` of its own, and `main(argv)`.
+# Each module defines flags in `FLAGS`, and `main()`.
 _MODULE_OF = {
     "curves": "curves",
     "estimators": "estimators",
@@ -38,14 +38,13 @@ def main() -> None:
     module = importlib.import_module(
         f"keras_evonas.benchmarks.{_MODULE_OF[name]}"
     )
-    if hasattr(module, "FLAGS"):
-        flags.FLAGS.append_flag_values(module.FLAGS)
-        module.FLAGS.mark_as_parsed()  # By `app.run`, which is next.
-        for flag in module.FLAGS:
-            flags.declare_key_flag(flag)
-    else:
-        flags.adopt_module_key_flags(module)  # For `--help`.
-    app.run(module.main, argv=[f"benchmarks {name}", *sys.argv[2:]])
+    values = module.FLAGS.values
+    flags.FLAGS.append_flag_values(values)
+    values.mark_as_parsed()  # By `app.run`, which is next.
+    for flag in values:
+        flags.declare_key_flag(flag)
+    argv = [f"benchmarks {name}", *sys.argv[2:]]
+    app.run(lambda _: module.main(), argv=argv)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,6 @@ from collections.abc import Iterator
 from absl import app
 from absl import flags
 
-# Defines a flag in the module that calls it.
-positive = functools.partial(flags.DEFINE_integer, lower_bound=1)
-
 
 class Flags:
     """Defines flags whose names another benchmark in the program may have."""
@@ -25,8 +22,34 @@ class Flags:
         self.string = functools.partial(flags.DEFINE_string, **own)
         self.list = functools.partial(flags.DEFINE_list, **own)
         self.enum = functools.partial(flags.DEFINE_enum, **own)
+        self.multi_enum = functools.partial(flags.DEFINE_multi_enum, **own)
+        self.bool = functools.partial(flags.DEFINE_bool, **own)
         self.float = functools.partial(flags.DEFINE_float, **own)
-        self.positive = functools.partial(positive, **own)
+        self.integer = functools.partial(flags.DEFINE_integer, **own)
+        self.positive = functools.partial(self.integer, lower_bound=1)
+
+    def seeds(self, default: int) -> flags.FlagHolder[int]:
+        """Defines `--seeds`."""
+        return self.positive("seeds", default, "Number of seeds, from 0 on.")
+
+    def jobs(self) -> flags.FlagHolder[int]:
+        """Defines `--jobs`."""
+        return self.positive("jobs", 1, "Number of processes.")
+
+    def images(self, name: str = "images") -> flags.FlagHolder[str | None]:
+        """Defines a flag for a data set of images."""
+        return self.string(
+            name,
+            None,
+            "An `.npz` file with x_train, y_train, x_test and y_test, such as "
+            "CIFAR-10. Defaults to Fashion-MNIST.",
+        )
+
+    def markdown(self) -> flags.FlagHolder[str | None]:
+        """Defines `--markdown`."""
+        return self.string(
+            "markdown", None, "File to write what is printed to, too."
+        )
 
 
 @contextlib.contextmanager

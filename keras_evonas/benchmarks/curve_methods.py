@@ -16,27 +16,19 @@ from keras_evonas.evolution.freeze_thaw import freeze_thaw
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.rungs import successive_halving
-from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
 
-# Searches a space, given the epochs of a whole training, how many whole
-# trainings it may spend, its seed and the trainer, until the trainer raises
+# Searches the trainer's table with a seed, until the trainer raises
 # `BudgetSpentError` or the space is exhausted.
-CurveMethod = Callable[[SearchSpace, int, int, int, Trainer], None]
+CurveMethod = Callable[[Trainer, int], None]
 
 # Jamieson & Talwalkar's (2016) factor, Hyperband's and Optuna's default.
 _FACTOR = 3
 
 
-def _own(
-    make: Callable[[int], Strategy],
-    space: SearchSpace,
-    epochs: int,
-    trainings: int,
-    seed: int,
-    trainer: Trainer,
-) -> None:
-    strategy = make(epochs).configure(trainings)
+def _own(make: Callable[[int], Strategy], trainer: Trainer, seed: int) -> None:
+    epochs, space = trainer.problem.epochs, trainer.problem.table.space
+    strategy = make(epochs).configure(len(trainer.regrets) // epochs)
     rungs = (0, *getattr(strategy, "epochs", (epochs,)))
     engine = Engine(space, strategy, seed=seed)
     while (one := engine.ask()) is not None:
@@ -45,15 +37,9 @@ def _own(
         engine.tell(one.birth, (float(losses.min()),))
 
 
-def _hyperband(
-    space: SearchSpace,
-    epochs: int,
-    trainings: int,
-    seed: int,
-    trainer: Trainer,
-) -> None:
+def _hyperband(trainer: Trainer, seed: int) -> None:
     """Runs Hyperband (Li et al., 2018, algorithm 1), its brackets in turn."""
-    del trainings
+    epochs, space = trainer.problem.epochs, trainer.problem.table.space
     rng = rng_at(seed)
     last = 0
     while _FACTOR ** (last + 1) <= epochs:
@@ -74,25 +60,17 @@ def _hyperband(
                 genomes = [genomes[i] for i in order[: len(order) // _FACTOR]]
 
 
-def _optuna(
-    pruner: str | None,
-    space: SearchSpace,
-    epochs: int,
-    trainings: int,
-    seed: int,
-    trainer: Trainer,
-) -> None:
+def _optuna(pruner: str | None, trainer: Trainer, seed: int) -> None:
     """Runs Optuna's TPE, each training reported and pruned epoch by epoch."""
-    del trainings
     import optuna
 
     from keras_evonas.benchmarks.optuna_searcher import suggested
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    options = {
-        "HyperbandPruner": {"min_resource": 1, "max_resource": epochs},
-        None: {},
-    }.get(pruner, {})
+    epochs = trainer.problem.epochs
+    options = {}
+    if pruner == "HyperbandPruner":
+        options = {"min_resource": 1, "max_resource": epochs}
     study = optuna.create_study(
         sampler=optuna.samplers.TPESampler(seed=seed),
         pruner=getattr(optuna.pruners, pruner or "NopPruner")(**options),
@@ -101,16 +79,15 @@ def _optuna(
         warnings.simplefilter("ignore")
         while True:
             trial = study.ask()
-            genome = suggested(trial, space)
-            best, pruned = np.inf, False
+            genome = suggested(trial, trainer.problem.table.space)
+            best = np.inf
             for epoch in range(epochs):
                 loss = float(trainer.train(genome, epoch, epoch + 1)[0])
                 best = min(best, loss)
                 trial.report(loss, epoch)
-                if pruned := trial.should_prune():
+                if trial.should_prune():
+                    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
                     break
-            if pruned:
-                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             else:
                 study.tell(trial, best)
 

@@ -47,13 +47,14 @@ class Trainer:
         epochs: Integer, the epochs of the whole search.
 
     Attributes:
+        problem: The table.
         regrets: `(epochs,)` array, the normalised regret of the incumbent after
             each epoch.
         spent: Integer, the epochs so far.
     """
 
     def __init__(self, problem: CurveTable, epochs: int) -> None:
-        self._problem = problem
+        self.problem = problem
         self.regrets = np.full(epochs, np.nan)
         self.spent = 0
         self._best = np.inf
@@ -74,7 +75,7 @@ class Trainer:
             BudgetSpentError: If the epochs of the search are spent. The last
                 ones count.
         """
-        problem = self._problem
+        problem = self.problem
         row = problem.table.row(genome)
         if row is None:
             return np.full(last - first, np.inf)

@@ -30,41 +30,37 @@ from keras_evonas.benchmarks.runs import Task
 from keras_evonas.benchmarks.runs import run_tasks
 from keras_evonas.benchmarks.summaries import bold
 from keras_evonas.benchmarks.summaries import compared
-from keras_evonas.benchmarks.summaries import row
 from keras_evonas.benchmarks.summaries import summary
+from keras_evonas.benchmarks.summaries import table
 from keras_evonas.benchmarks.tables import table_paths
 from keras_evonas.blas import one_blas_thread
 
 # A method that always finds the optimum would make a geometric mean zero.
 _FLOOR = 1e-4
-_FLAGS = command.Flags()
-FLAGS = _FLAGS.values
-_TABLES = _FLAGS.list(
+FLAGS = command.Flags()
+_TABLES = FLAGS.list(
     "tables",
     [],
     "Tables with curves to search: `.npz` files, or folders of them.",
 )
-_METHODS = _FLAGS.list(
+_METHODS = FLAGS.list(
     "methods",
     ["freeze_thaw", "halving", "asha", "hyperband", "default", "random"],
     f"Methods to compare, among {', '.join(curve_method_names())}.",
 )
-_SEEDS = _FLAGS.positive("seeds", 20, "Number of seeds, from 0 on.")
-_TRAININGS = _FLAGS.positive(
+_SEEDS = FLAGS.seeds(20)
+_TRAININGS = FLAGS.positive(
     "trainings", 40, "Epochs of each search, in whole trainings."
 )
-_JOBS = _FLAGS.positive("jobs", 1, "Number of processes.")
-_AT = _FLAGS.list(
+_JOBS = FLAGS.jobs()
+_AT = FLAGS.list(
     "at", ["3", "5", "10", "20", "40"], "Numbers of whole trainings to show."
 )
-_MARKDOWN = _FLAGS.string(
-    "markdown", None, "File to write the tables to, beside printing them."
-)
+_MARKDOWN = FLAGS.markdown()
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the benchmark and prints its tables."""
-    del argv
     trainings = _TRAININGS.value
     with command.usage_errors():
         shown = sorted({int(at) for at in _AT.value if int(at) <= trainings})
@@ -130,10 +126,8 @@ def _table(
     methods: Sequence[str],
     columns: Sequence[Sequence[str]],
 ) -> str:
-    lines = [[name, *map(str, shown)], ["---"] * (len(shown) + 1)]
-    for method, *cells in zip(methods, *columns, strict=True):
-        lines.append([method, *cells])
-    return "\n".join(map(row, lines))
+    rows = zip(methods, *columns, strict=True)
+    return table([name, *map(str, shown)], rows)
 
 
 def run_curves(
@@ -177,10 +171,10 @@ def _opened(source: str) -> CurveTable:
 def _run_task(task: Task, *, trainings: int) -> Curve:
     source, name, seed = task
     problem = _opened(source)
-    epochs, space = problem.epochs, problem.table.space
+    epochs = problem.epochs
     trainer = Trainer(problem, epochs * trainings)
     with one_blas_thread(), contextlib.suppress(BudgetSpentError):
-        curve_method(name)(space, epochs, trainings, seed, trainer)
+        curve_method(name)(trainer, seed)
     regrets = trainer.regrets[epochs - 1 :: epochs]
     return Curve(problem.table.name, name, seed, regrets)
 

@@ -25,20 +25,17 @@ from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks.estimator_methods import METHODS
 from keras_evonas.benchmarks.estimator_methods import Method
 from keras_evonas.benchmarks.summaries import compared
-from keras_evonas.benchmarks.summaries import row
 from keras_evonas.benchmarks.summaries import summary
+from keras_evonas.benchmarks.summaries import table
 
 DATA = ("breast_cancer", "diabetes", "digits", "iris", "wine")
-_FLAGS = command.Flags()
-FLAGS = _FLAGS.values
-_DATA = _FLAGS.list("data", list(DATA), "Data sets of scikit-learn.")
-_SEEDS = _FLAGS.positive("seeds", 4, "Number of seeds, from 0 on.")
-_SECONDS = _FLAGS.float(
+FLAGS = command.Flags()
+_DATA = FLAGS.list("data", list(DATA), "Data sets of scikit-learn.")
+_SEEDS = FLAGS.seeds(4)
+_SECONDS = FLAGS.float(
     "seconds", 5.0, "Seconds of a search, before its best is trained again."
 )
-_MARKDOWN = _FLAGS.string(
-    "markdown", None, "File to write the tables to, beside printing them."
-)
+_MARKDOWN = FLAGS.markdown()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,9 +50,8 @@ class _Run:
 _Runs = Mapping[str, Mapping[str, Sequence[_Run]]]
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the benchmark and prints its tables."""
-    del argv
     with command.usage_errors():
         unknown = sorted(set(_DATA.value) - {*DATA})
         if unknown:
@@ -133,10 +129,7 @@ def _run(
 
 def _tables(runs: _Runs) -> str:
     titles = list(METHODS)
-    scores = (
-        row(["held out", *titles]) + "\n" + row(["---"] * (len(titles) + 1))
-    )
-    times = row(["data", *titles]) + "\n" + row(["---"] * (len(titles) + 1))
+    scores, times = [], []
     for data, of in runs.items():
         found = [summary([[run.score] for run in of[name]]) for name in titles]
         cells = [
@@ -148,17 +141,21 @@ def _tables(runs: _Runs) -> str:
             )
         ]
         unit = "R²" if data == "diabetes" else "accuracy"
-        scores += "\n" + row([f"{data.replace('_', ' ')}, {unit}", *cells])
+        title = data.replace("_", " ")
+        scores.append([f"{title}, {unit}", *cells])
         spent = [
             f"{statistics.mean(run.seconds for run in of[name]):.1f} s, "
             f"{statistics.mean(run.compared for run in of[name]):.1f} models"
             for name in titles
         ]
-        times += "\n" + row([data.replace("_", " "), *spent])
+        times.append([title, *spent])
     return (
-        f"{scores}\n\nMeans of {_SEEDS.value} splits with their standard "
+        f"{table(['held out', *titles], scores)}\n\n"
+        f"Means of {_SEEDS.value} splits with their standard "
         "errors; **best** of the row; lost: worse than it by more than two "
-        f"standard errors of the difference.\n\n{times}\n\nMeans; the search "
+        "standard errors of the difference.\n\n"
+        f"{table(['data', *titles], times)}\n\n"
+        "Means; the search "
         f"of the first column began no network after {_SECONDS.value:g} "
         "seconds. One processor, "
         f"{platform.machine()}.\n"

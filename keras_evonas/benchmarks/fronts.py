@@ -31,7 +31,7 @@ from keras_evonas.benchmarks.runs import run_tasks
 from keras_evonas.benchmarks.searchers import Losses
 from keras_evonas.benchmarks.searchers import run_trials
 from keras_evonas.benchmarks.summaries import mean_cell
-from keras_evonas.benchmarks.summaries import row
+from keras_evonas.benchmarks.summaries import table
 from keras_evonas.benchmarks.tables import Table
 from keras_evonas.benchmarks.tables import read_table
 from keras_evonas.blas import one_blas_thread
@@ -41,35 +41,32 @@ from keras_evonas.evolution.genes import Genome
 # The loss of the hypervolume's reference point.
 REFERENCES = ("worst", "median")
 _CORNER = (1.0, 1.0)
-_define = command.Flags()
-FLAGS = _define.values
-_FOLDER = _define.string(
+FLAGS = command.Flags()
+_FOLDER = FLAGS.string(
     "tables",
     os.environ.get("KERAS_EVONAS_TABLES"),
     "Folder of `.npz` tables, by default that of the environment variable "
     "KERAS_EVONAS_TABLES.",
 )
-_NAMES = _define.list(
+_NAMES = FLAGS.list(
     "names",
     ["nasbench201_cifar10_12epochs", "nasbench_macro_cifar10"],
     "Names of the tables to search, without the ending.",
 )
-_COST = _define.string(
+_COST = FLAGS.string(
     "cost", "flops", "The cost to minimize: the beginning of its key."
 )
-_METHODS = _define.list(
+_METHODS = FLAGS.list(
     "methods",
     ["default", "nsga2", "random", "optuna_nsga2", "optuna_tpe"],
     f"Methods to compare, among {', '.join(method_names(2))}.",
 )
-_SEEDS = _define.positive("seeds", 20, "Number of seeds, from 0 on.")
-_TRIALS = _define.positive(
+_SEEDS = FLAGS.seeds(20)
+_TRIALS = FLAGS.positive(
     "trials", 100, "Evaluations of each search.", lower_bound=4
 )
-_JOBS = _define.positive("jobs", 1, "Number of processes.")
-_MARKDOWN = _define.string(
-    "markdown", None, "File to write the tables to, beside printing them."
-)
+_JOBS = FLAGS.jobs()
+_MARKDOWN = FLAGS.markdown()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -176,21 +173,17 @@ def markdown(
 
     `runs` maps methods to the rows that each of their searches tried.
     """
-    lines = [
-        f"**{goals.table.name}**, up to the {reference} loss\n",
-        row(["method", *map(str, numbers)]),
-        "|---" * (1 + len(numbers)) + "|",
-    ]
+    lines = []
     for name, searches in runs.items():
         shares = [goals.shares(rows, numbers, reference) for rows in searches]
         columns = zip(*shares, strict=True)
-        lines.append(row([name, *map(mean_cell, columns)]))
-    return "\n".join(lines)
+        lines.append([name, *map(mean_cell, columns)])
+    title = f"**{goals.table.name}**, up to the {reference} loss"
+    return f"{title}\n\n{table(['method', *map(str, numbers)], lines)}"
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the benchmark and prints its tables."""
-    del argv
     with command.usage_errors():
         text = _report()
     command.publish(text, _MARKDOWN.value)

@@ -45,9 +45,8 @@ from keras_evonas.benchmarks.live_runs import LiveRun
 from keras_evonas.benchmarks.live_runs import read_run
 from keras_evonas.benchmarks.methods import check_installed
 
-_define = command.Flags()
-FLAGS = _define.values
-_DATASETS = _define.list(
+FLAGS = command.Flags()
+_DATASETS = FLAGS.list(
     "datasets", list(DATASETS), f"Among {', '.join(DATASETS)}."
 )
 # The others are for longer trainings than the default's.
@@ -56,58 +55,48 @@ _COMPARED = [
     *("keras_tuner_random", "keras_tuner_bayesian", "keras_tuner_hyperband"),
     "optuna_tpe",
 ]
-_METHODS = _define.list("methods", _COMPARED, f"Among {', '.join(TITLES)}.")
-_SEEDS = _define.positive("seeds", 5, "Number of seeds, from 0 on.")
-_TRIALS = _define.positive("trials", 10, "Trials of a search at least.")
-_SECONDS = _define.float(
+_METHODS = FLAGS.list("methods", _COMPARED, f"Among {', '.join(TITLES)}.")
+_SEEDS = FLAGS.seeds(5)
+_TRIALS = FLAGS.positive("trials", 10, "Trials of a search at least.")
+_SECONDS = FLAGS.float(
     "seconds", 30.0, "Seconds of a search at least.", lower_bound=0.0
 )
-_LIMIT = _define.float(
+_LIMIT = FLAGS.float(
     "limit", 50.0, "Seconds to end a search after with fewer trials, too."
 )
-_EPOCHS = _define.positive(
+_EPOCHS = FLAGS.positive(
     "epochs", None, "Epochs of a trial. Defaults to each data set's own."
 )
-_DATA = _define.string(
-    "data",
-    None,
-    "An `.npz` file with x_train, y_train, x_test and y_test to take for "
-    "Fashion-MNIST. Defaults to `keras.datasets.fashion_mnist`.",
-)
-_EXAMPLES = _define.positive(
+_DATA = FLAGS.images("data")
+_EXAMPLES = FLAGS.positive(
     "examples", 2000, "Number of its images to train on."
 )
-_JOBS = _define.positive(
+_JOBS = FLAGS.positive(
     "jobs", 1, "Searches side by side, each on its own core."
 )
-_OUT = _define.string(
-    "out", "live", "Folder for a file of each finished search."
-)
-_STOP = _define.float(
+_OUT = FLAGS.string("out", "live", "Folder for a file of each finished search.")
+_STOP = FLAGS.float(
     "stop_after_seconds",
     None,
     "Seconds after which no further search begins; run it again to go on.",
 )
-_AT = _define.list(
+_AT = FLAGS.list(
     "at", ["2", "4", "8"], "Numbers of trials to show, up to `--trials`."
 )
-_AT_SECONDS = _define.list(
+_AT_SECONDS = FLAGS.list(
     "at_seconds", None, "Seconds to show. Defaults to parts of `--seconds`."
 )
-_MARKDOWN = _define.string(
-    "markdown", None, "File to write the tables to, beside printing them."
-)
-_PLOT = _define.string("plot", None, "Picture to draw, .png or .svg.")
-_MEASURE = _define.list("measure", None, "Run one search; for internal use.")
+_MARKDOWN = FLAGS.markdown()
+_PLOT = FLAGS.string("plot", None, "Picture to draw, .png or .svg.")
+_MEASURE = FLAGS.list("measure", None, "Run one search; for internal use.")
 
 # Must be the same for searches to be compared.
 _OF_SEARCHES = (_TRIALS, _SECONDS, _LIMIT, _EPOCHS, _EXAMPLES)
 _Task = tuple[str, str, int]
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the missing searches, and writes the tables once all are there."""
-    del argv
     if _MEASURE.value:
         _measure(*_MEASURE.value)
         return

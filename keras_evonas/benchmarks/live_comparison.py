@@ -13,8 +13,8 @@ from keras_evonas.benchmarks.live_runs import Clock
 from keras_evonas.benchmarks.live_runs import LiveRun
 from keras_evonas.benchmarks.summaries import Summary
 from keras_evonas.benchmarks.summaries import compared
-from keras_evonas.benchmarks.summaries import row
 from keras_evonas.benchmarks.summaries import summary
+from keras_evonas.benchmarks.summaries import table
 
 
 class LiveComparison:
@@ -87,8 +87,8 @@ class LiveComparison:
         columns.append([f"seconds for {most} trials", *cells])
         cells = [f"{number:.1f}" for number in done]
         columns.append([f"trials in {last:g} s", *cells])
-        rows = [row(cells) for cells in zip(*columns, strict=True)]
-        return "\n".join([rows[0], row(["---"] * len(columns)), *rows[1:]])
+        header, *rows = zip(*columns, strict=True)
+        return table(header, rows)
 
     def plot(
         self, path: str | pathlib.Path, *, trials: int, seconds: float

@@ -37,26 +37,19 @@ if TYPE_CHECKING:
     from keras_evonas.project.trials import Trial
     from keras_evonas.tuners.shorthand import EvolutionarySearch
 
-_define = command.Flags()
-FLAGS = _define.values
-_HYPERMODEL = _define.string(
+FLAGS = command.Flags()
+_HYPERMODEL = FLAGS.string(
     "hypermodel", None, "Module and name of a hypermodel: `my_module:build`."
 )
-_DATA = _define.string(
-    "data",
-    None,
-    "An `.npz` file with x_train, y_train, x_test and y_test of images. "
-    "Defaults to `keras.datasets.fashion_mnist`.",
-)
-_EXAMPLES = _define.positive("examples", 2500, "Images to train on.")
-_EPOCHS = _define.positive("epochs", 27, "Epochs of a whole training.")
-_OBJECTIVE = _define.string("objective", "val_accuracy", "What is recorded.")
-_OUT = _define.string("out", "curves.npz", "The table to write.")
+_DATA = FLAGS.images("data")
+_EXAMPLES = FLAGS.positive("examples", 2500, "Images to train on.")
+_EPOCHS = FLAGS.positive("epochs", 27, "Epochs of a whole training.")
+_OBJECTIVE = FLAGS.string("objective", "val_accuracy", "What is recorded.")
+_OUT = FLAGS.string("out", "curves.npz", "The table to write.")
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Trains the networks that are missing, and writes the table."""
-    del argv
     with command.usage_errors():
         count = make_curve_table(
             _hypermodel(_HYPERMODEL.value),
@@ -75,7 +68,6 @@ def make_curve_table(
     *,
     epochs: int,
     objective: str = "val_accuracy",
-    seed: int = 0,
 ) -> int:
     """Trains every network of a space, and writes a table with their curves.
 
@@ -89,7 +81,6 @@ def make_curve_table(
             this name without its suffix.
         epochs: Integer, the epochs of a training.
         objective: String, a metric of the validation.
-        seed: Integer, the seed of the trainings.
 
     Returns:
         The number of networks in the table.
@@ -121,7 +112,7 @@ def make_curve_table(
         objective,
         math.prod(len(domain.values) for domain in domains.values()),
         strategy=random_search(),
-        seed=seed,
+        seed=0,
         keep_checkpoints="all",
         directory=out.parent,
         project_name=out.stem,

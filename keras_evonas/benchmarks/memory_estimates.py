@@ -9,16 +9,16 @@ table. Needs Linux, whose kernel records the peak.
 import multiprocessing
 import pathlib
 import statistics
-from collections.abc import Sequence
 from concurrent import futures
 
 import keras
 import numpy as np
-from absl import flags
 
+from keras_evonas.benchmarks.command import Flags
 from keras_evonas.models.costs import costs_of_build
 
-_ONLY = flags.DEFINE_list("networks", [], "Networks to run, all by default.")
+FLAGS = Flags()
+_ONLY = FLAGS.list("networks", [], "Networks to run, all by default.")
 
 # Name: network, shape of an example, batch size.
 _NETWORKS: dict[str, tuple[str, tuple[int, ...], int]] = {
@@ -37,9 +37,8 @@ _NETWORKS: dict[str, tuple[str, tuple[int, ...], int]] = {
 }
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the benchmark and prints its table."""
-    del argv
     names = _ONLY.value or list(_NETWORKS)
     print("| network | parameters | batch | estimate MB | peak MB | ratio |")
     print("|---|---|---|---|---|---|")

@@ -7,7 +7,6 @@ behind for good: in the first half, libraries still allocate what they keep.
 
 import gc
 import tempfile
-from collections.abc import Sequence
 
 import keras_tuner
 import numpy as np
@@ -17,18 +16,16 @@ from keras_evonas.benchmarks.command import Flags
 from keras_evonas.benchmarks.networks import CASES
 from keras_evonas.tuners.tuner import EvoTuner
 
-_FLAGS = Flags()
-FLAGS = _FLAGS.values
-_CASE = _FLAGS.enum("case", "digits_mlp", list(CASES), "The search to watch.")
-_TRIALS = _FLAGS.positive("trials", 300, "Number of trials.", lower_bound=20)
-_COHORT = _FLAGS.positive("cohort_size", 1, "Networks trained together.")
+FLAGS = Flags()
+_CASE = FLAGS.enum("case", "digits_mlp", list(CASES), "The search to watch.")
+_TRIALS = FLAGS.positive("trials", 300, "Number of trials.", lower_bound=20)
+_COHORT = FLAGS.positive("cohort_size", 1, "Networks trained together.")
 # Trials between two looks: a collection takes about as long as a training.
 _EVERY = 5
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the search and prints how the memory grew."""
-    del argv
     trials, megabytes = np.array(_sizes()).T
     half = len(trials) // 2
     slope, _ = np.polyfit(trials[half:], megabytes[half:], 1)

@@ -7,46 +7,45 @@ everything that is written to the disk. Printed as a Markdown table.
 import tempfile
 import time
 from collections.abc import Mapping
-from collections.abc import Sequence
 
 import keras_tuner
 import numpy as np
-from absl import flags
 
-from keras_evonas.benchmarks.command import positive
-from keras_evonas.benchmarks.summaries import row
+from keras_evonas.benchmarks.command import Flags
+from keras_evonas.benchmarks.summaries import table
 from keras_evonas.evolution.strategies import genetic_algorithm
 from keras_evonas.oracles.oracle import EvoOracle
 
-_TRIALS = flags.DEFINE_integer(
-    "trials", 10_000, "Number of trials.", lower_bound=200
+FLAGS = Flags()
+_TRIALS = FLAGS.integer("trials", 10_000, "Number of trials.", lower_bound=200)
+_GENES = FLAGS.positive(
+    "genes", 10, "Number of layers of the space, 3 genes each."
 )
-_GENES = positive("genes", 10, "Number of layers of the space, 3 genes each.")
-_STRATEGY = flags.DEFINE_enum(
+_STRATEGY = FLAGS.enum(
     "strategy",
     "genetic_algorithm",
     ("genetic_algorithm", "default"),
     "The strategy. With the former, most of the time is the oracle's own; the "
     "default computes for longer.",
 )
+_HEADER = ("trial", "median ms", "mean ms", "largest ms", "median CPU ms")
 # Trials before a point whose times are summed up.
 _WINDOW = 100
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the benchmark and prints its table."""
-    del argv
     with tempfile.TemporaryDirectory() as folder:
         times = _run(folder)
-        print("| trial | median ms | mean ms | largest ms | median CPU ms |")
-        print("|---|---|---|---|---|")
+        rows = []
         for trial in sorted({_WINDOW, 1_000, 3_000, len(times)}):
             if trial <= len(times):
                 wall, cpu = times[trial - _WINDOW : trial].T
                 numbers = [np.median(wall), np.mean(wall)]
                 cells = [f"{number:.2f}" for number in numbers]
                 cells += [f"{max(wall):.1f}", f"{np.median(cpu):.2f}"]
-                print(row([str(trial), *cells]))
+                rows.append([str(trial), *cells])
+        print(table(_HEADER, rows))
         start = time.perf_counter()
         _oracle(folder).reload()
         print(f"\nReloading {len(times)} trials: ", end="")

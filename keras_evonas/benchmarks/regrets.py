@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 
 import numpy as np
-from absl import flags
 
 from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks.methods import method_names
@@ -24,74 +23,70 @@ from keras_evonas.benchmarks.runs import Curve
 from keras_evonas.benchmarks.runs import run_all
 from keras_evonas.benchmarks.summaries import bold
 from keras_evonas.benchmarks.summaries import compared
-from keras_evonas.benchmarks.summaries import row
 from keras_evonas.benchmarks.summaries import summary
+from keras_evonas.benchmarks.summaries import table
 from keras_evonas.benchmarks.tables import table_paths
 from keras_evonas.benchmarks.toys import TOYS
 
-_TABLES = flags.DEFINE_list(
+FLAGS = command.Flags()
+_TABLES = FLAGS.list(
     "tables", [], "Tables to search: `.npz` files, or folders of them."
 )
-_TOYS = flags.DEFINE_list(
+_TOYS = FLAGS.list(
     "toys", [], f"Toy functions to search, among {', '.join(TOYS)}."
 )
-_METHODS = flags.DEFINE_list(
+_METHODS = FLAGS.list(
     "methods",
     ["default", "genetic_algorithm", "random"],
     f"Methods to compare, among {', '.join(method_names())}. With "
     f"{RECOMMENDED} after its name a method's incumbent is the configuration "
     "that is expected to be best, not the one with the best score.",
 )
-_SEEDS = command.positive("seeds", 20, "Number of seeds, from 0 on.")
-_TRIALS = command.positive("trials", 100, "Evaluations of each search.")
-_BATCH = command.positive(
+_SEEDS = FLAGS.seeds(20)
+_TRIALS = FLAGS.positive("trials", 100, "Evaluations of each search.")
+_BATCH = FLAGS.positive(
     "batch",
     1,
     "Number of configurations that are asked for before the search gets their "
     "results.",
 )
-_JOBS = flags.DEFINE_integer(
+_JOBS = FLAGS.integer(
     "jobs", 1, "Number of processes, 0 for one a core.", lower_bound=0
 )
-_AT = flags.DEFINE_list(
-    "at", ["25", "50", "100", "200"], "Numbers of trials to show."
-)
-_MARKDOWN = flags.DEFINE_string(
-    "markdown", None, "File to write the tables to, beside printing them."
-)
-_PLOT = flags.DEFINE_string("plot", None, "Picture to draw, .png or .svg.")
+_AT = FLAGS.list("at", ["25", "50", "100", "200"], "Numbers of trials to show.")
+_MARKDOWN = FLAGS.markdown()
+_PLOT = FLAGS.string("plot", None, "Picture to draw, .png or .svg.")
 # A method that always finds the optimum would make the geometric mean zero.
 FLOOR = 1e-4
 
 
 class Comparison:
-    """Regrets of several methods on several problems."""
+    """Regrets of several methods on several problems.
+
+    Attributes:
+        summaries: Mapping from problems and methods to the mean regrets and
+            their standard errors, two `(trials,)` arrays.
+        problems: Their names.
+        methods: Their names.
+    """
 
     def __init__(self, curves: Iterable[Curve]) -> None:
         regrets: dict[tuple[str, str], list[np.ndarray]] = {}
         for curve in curves:
             key = (curve.problem, curve.method)
             regrets.setdefault(key, []).append(curve.regrets)
-        self._summaries = {
-            key: summary(found) for key, found in regrets.items()
-        }
+        self.summaries = {key: summary(found) for key, found in regrets.items()}
         self.problems = list(dict.fromkeys(key[0] for key in regrets))
         self.methods = list(dict.fromkeys(key[1] for key in regrets))
-
-    def means(self, problem: str, method: str) -> np.ndarray:
-        """Returns the `(trials,)` array of the mean regrets."""
-        return self._summaries[problem, method][0]
-
-    def errors(self, problem: str, method: str) -> np.ndarray:
-        """Returns the `(trials,)` array of the means' standard errors."""
-        return self._summaries[problem, method][1]
 
     def geometric_means(self, method: str) -> np.ndarray:
         """Returns the `(trials,)` array of geometric means over the problems.
 
         Means below `FLOOR` count as `FLOOR`.
         """
-        means = [self.means(problem, method) for problem in self.problems]
+        means = [
+            self.summaries[problem, method][0] for problem in self.problems
+        ]
         logs: np.ndarray = np.log(np.maximum(means, FLOOR))
         return np.asarray(np.exp(logs.mean(axis=0)))
 
@@ -105,25 +100,23 @@ class Comparison:
 
     def _table(self, trials: int) -> str:
         at = trials - 1
-        lines = [
-            f"Mean normalised regret after {trials} trials (± standard error; "
-            "**best** of the row; lost: worse than it by more than two "
-            "standard errors of the difference):",
-            "",
-            row(["", *self.methods]),
-            row(["---"] * (len(self.methods) + 1)),
-        ]
+        rows = []
         for problem in self.problems:
-            found = [self._summaries[problem, m] for m in self.methods]
+            found = [self.summaries[problem, m] for m in self.methods]
             pairs = [(means[at], errors[at]) for means, errors in found]
-            lines.append(row([problem, *compared(pairs, digits=4, best="min")]))
+            rows.append([problem, *compared(pairs, digits=4, best="min")])
         geometric = [self.geometric_means(m)[at] for m in self.methods]
         cells = [bold(f"{g:.4f}", g == min(geometric)) for g in geometric]
-        lines.append(row(["geometric mean", *cells]))
+        rows.append(["geometric mean", *cells])
         best = max(min(geometric), FLOOR)
         cells = [f"{value / best:.2f}" for value in geometric]
-        lines.append(row(["times the best", *cells]))
-        return "\n".join(lines)
+        rows.append(["times the best", *cells])
+        return (
+            f"Mean normalised regret after {trials} trials (± standard error; "
+            "**best** of the row; lost: worse than it by more than two "
+            "standard errors of the difference):\n\n"
+            f"{table(['', *self.methods], rows)}"
+        )
 
     def plot(self, path: str | pathlib.Path) -> None:
         """Draws the means with their errors into a `.png` or `.svg` file."""
@@ -131,8 +124,8 @@ class Comparison:
 
         panels = []
         for problem in self.problems:
-            curves = {m: self._summaries[problem, m] for m in self.methods}
-            trials = len(self.means(problem, self.methods[0]))
+            curves = {m: self.summaries[problem, m] for m in self.methods}
+            trials = len(curves[self.methods[0]][0])
             properties = {
                 "title": problem,
                 "xlabel": "trials",
@@ -145,9 +138,8 @@ class Comparison:
         pictures.draw(panels, path, columns=columns, floor=FLOOR)
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the benchmark and prints its tables."""
-    del argv
     with command.usage_errors():
         curves = run_all(
             _sources(),

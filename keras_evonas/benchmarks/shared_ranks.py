@@ -35,7 +35,7 @@ from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.datasets import images
 from keras_evonas.benchmarks.shared_scores import train_supernet
 from keras_evonas.benchmarks.stand_alone import train_alone
-from keras_evonas.benchmarks.summaries import row
+from keras_evonas.benchmarks.summaries import table
 
 if TYPE_CHECKING:
     import keras
@@ -50,36 +50,27 @@ _OPTIONS = ("conv_3x3", "conv_5x5", "separable_3x3", "max_pool", "skip")
 _HALVED = (1, 3)
 _BATCH = 64
 _RATE = 0.05
-_FLAGS = command.Flags()
-FLAGS = _FLAGS.values
-_IMAGES = _FLAGS.string(
-    "images",
-    None,
-    "An `.npz` file with x_train, y_train, x_test and y_test. Defaults to "
-    "Fashion-MNIST.",
-)
-_SAMPLERS = _FLAGS.list("samplers", ["fair"], "Samplers of `single_path`.")
-_SEEDS = _FLAGS.positive("seeds", 3, "Number of seeds, from 0 on.")
-_EXAMPLES = _FLAGS.positive("examples", 4000, "Images to train on.")
-_EPOCHS = _FLAGS.positive("epochs", 40, "Epochs of a supernet.")
-_EPOCHS_ALONE = _FLAGS.positive("epochs_alone", 12, "Epochs alone.")
-_FILTERS = _FLAGS.positive("filters", 16, "Filters of every convolution.")
-_NETWORKS = _FLAGS.positive("networks", 24, "Networks whose order is compared.")
-_REPEATS = _FLAGS.positive("repeats", 2, "Trainings alone of each of them.")
-_SHORTLIST = _FLAGS.positive("shortlist", 12, "Length of a shortlist.")
-_SCORED = _FLAGS.positive(
+FLAGS = command.Flags()
+_IMAGES = FLAGS.images()
+_SAMPLERS = FLAGS.list("samplers", ["fair"], "Samplers of `single_path`.")
+_SEEDS = FLAGS.seeds(3)
+_EXAMPLES = FLAGS.positive("examples", 4000, "Images to train on.")
+_EPOCHS = FLAGS.positive("epochs", 40, "Epochs of a supernet.")
+_EPOCHS_ALONE = FLAGS.positive("epochs_alone", 12, "Epochs alone.")
+_FILTERS = FLAGS.positive("filters", 16, "Filters of every convolution.")
+_NETWORKS = FLAGS.positive("networks", 24, "Networks whose order is compared.")
+_REPEATS = FLAGS.positive("repeats", 2, "Trainings alone of each of them.")
+_SHORTLIST = FLAGS.positive("shortlist", 12, "Length of a shortlist.")
+_SCORED = FLAGS.positive(
     "scored", 300, "Random networks under the limit, of which it is chosen."
 )
-_ALONE = _FLAGS.string(
+_ALONE = FLAGS.string(
     "alone", None, "JSON file to keep trainings alone in. Defaults to none."
 )
-_MARKDOWN = _FLAGS.string(
-    "markdown", None, "File to write the table to, beside printing it."
-)
+_MARKDOWN = FLAGS.markdown()
 _HEADER = (
-    "| supernet | tau | given parameters | shortlist, mean | its best | CPU "
-    "seconds |\n"
-    "|---|---|---|---|---|---|\n"
+    *("supernet", "tau", "given parameters", "shortlist, mean", "its best"),
+    "CPU seconds",
 )
 
 
@@ -110,9 +101,8 @@ class _Compared:
     limit: float
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the benchmark and prints its table."""
-    del argv
     with command.usage_errors():
         parts = images(
             _IMAGES.value, _EXAMPLES.value, validation=2000, halved=True
@@ -130,14 +120,14 @@ def main(argv: Sequence[str]) -> None:
         means=np.mean(repeats, axis=0).tolist(),
         limit=statistics.median(sizes),
     )
-    text = _HEADER
+    rows = []
     for sampler in _SAMPLERS.value:
         results = []
         for seed in range(_SEEDS.value):
             results.append(_run(parts, alone, compared, sampler, seed))
             logging.info("%s, seed %d: %s", sampler, seed, results[-1])
-        text += _row(sampler, results)
-    text += _told(compared, repeats)
+        rows.append(_row(sampler, results))
+    text = f"{table(_HEADER, rows)}\n\n{_told(compared, repeats)}"
     command.publish(text, _MARKDOWN.value)
 
 
@@ -311,13 +301,13 @@ def tau(a: Sequence[float], b: Sequence[float]) -> float:
     return float(stats.kendalltau(a, b).statistic)
 
 
-def _row(sampler: str, results: Sequence[_Result]) -> str:
+def _row(sampler: str, results: Sequence[_Result]) -> list[str]:
     def shown(values: Sequence[float], digits: int) -> str:
         each = " ".join(f"{value:.{digits}f}" for value in values)
         return f"{statistics.mean(values):.{digits}f} ({each})"
 
     mean = statistics.mean
-    cells = [
+    return [
         sampler,
         shown([one.tau for one in results], 2),
         shown([one.partial for one in results], 2),
@@ -325,7 +315,6 @@ def _row(sampler: str, results: Sequence[_Result]) -> str:
         shown([max(one.shortlist) for one in results], 2),
         f"{mean(one.seconds for one in results):.0f}",
     ]
-    return row(cells) + "\n"
 
 
 def _told(compared: _Compared, repeats: Sequence[Sequence[float]]) -> str:
@@ -340,7 +329,7 @@ def _told(compared: _Compared, repeats: Sequence[Sequence[float]]) -> str:
         if size <= compared.limit
     ]
     return (
-        f"\nThe number of parameters alone has a tau of "
+        f"The number of parameters alone has a tau of "
         f"{tau(compared.sizes, compared.means):.2f}, and two trainings alone "
         f"of {len(compared.networks)} networks agree by {agreed}. A shortlist "
         f"has the {_SHORTLIST.value} best of {_SCORED.value} scored networks "

@@ -58,6 +58,7 @@ def bold(cell: str, is_best: bool) -> str:
     return f"**{cell}**" if is_best else cell
 
 
-def row(cells: Iterable[str]) -> str:
-    """Returns a row of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -40,7 +40,7 @@ from keras_evonas.benchmarks.datasets import images
 from keras_evonas.benchmarks.methods import method
 from keras_evonas.benchmarks.searchers import run_trials
 from keras_evonas.benchmarks.shared_scores import train_supernet
-from keras_evonas.benchmarks.summaries import row
+from keras_evonas.benchmarks.summaries import table
 from keras_evonas.evolution.genes import Genome
 
 if TYPE_CHECKING:
@@ -52,37 +52,28 @@ _SHORTLIST = 12
 _HELD_OUT = 2000
 # Cells by which the order of scores is compared with that of the table.
 _COMPARED = 100
-_FLAGS = command.Flags()
-FLAGS = _FLAGS.values
-_TABLE = _FLAGS.string(
+FLAGS = command.Flags()
+_TABLE = FLAGS.string(
     "table", None, f"Table of NAS-Bench-201 as `.npz`, with {COST}."
 )
-_IMAGES = _FLAGS.string(
-    "images",
-    None,
-    "An `.npz` file with x_train, y_train, x_test and y_test, such as "
-    "CIFAR-10. Defaults to Fashion-MNIST.",
-)
-_METHODS = _FLAGS.list(
+_IMAGES = FLAGS.images()
+_METHODS = FLAGS.list(
     "methods",
     ["uniform", "fair"],
     "Samplers of `single_path`, among them policy, or methods by gradients: "
     f"{', '.join(gradient_cells.METHODS)}.",
 )
-_SEEDS = _FLAGS.positive("seeds", 5, "Number of seeds, from 0 on.")
-_EXAMPLES = _FLAGS.positive("examples", 8000, "Images to train on.")
-_EPOCHS = _FLAGS.positive("epochs", 40, "Epochs of a supernet.")
-_TRIALS = _FLAGS.positive("trials", 300, "Cells scored by each search.")
-_ALONE = _FLAGS.positive("epochs_alone", 5, "Epochs of a cell by itself.")
-_STAGES = _FLAGS.positive("stages", 2, "Stages of the supernet.")
-_FILTERS = _FLAGS.positive("filters", 8, "Its filters, a power of two.")
-_MARKDOWN = _FLAGS.string(
-    "markdown", None, "File to write the table to, beside printing it."
-)
+_SEEDS = FLAGS.seeds(5)
+_EXAMPLES = FLAGS.positive("examples", 8000, "Images to train on.")
+_EPOCHS = FLAGS.positive("epochs", 40, "Epochs of a supernet.")
+_TRIALS = FLAGS.positive("trials", 300, "Cells scored by each search.")
+_ALONE = FLAGS.positive("epochs_alone", 5, "Epochs of a cell by itself.")
+_STAGES = FLAGS.positive("stages", 2, "Stages of the supernet.")
+_FILTERS = FLAGS.positive("filters", 8, "Its filters, a power of two.")
+_MARKDOWN = FLAGS.markdown()
 _HEADER = (
-    "| supernet | cell | accuracy | rank, median | ranks | shortlist of "
-    f"{_SHORTLIST}, mean | Spearman | CPU seconds |\n"
-    "|---|---|---|---|---|---|---|---|\n"
+    *("supernet", "cell", "accuracy", "rank, median", "ranks"),
+    *(f"shortlist of {_SHORTLIST}, mean", "Spearman", "CPU seconds"),
 )
 
 
@@ -97,9 +88,8 @@ class _Found:
     seconds: float | None = None
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the benchmark and prints its table."""
-    del argv
     with command.usage_errors():
         if _TABLE.value is None:
             raise ValueError("`--table` must name a table. Received: none.")
@@ -110,17 +100,17 @@ def main(argv: Sequence[str]) -> None:
             validation=_HELD_OUT,
             halved=True,
         )
-    text = _HEADER
+    rows = []
     seeds = range(_SEEDS.value)
     seconds: dict[str, list[float]] = {}
     for name in _METHODS.value:
         runs = [_run(judge, parts, name, seed) for seed in seeds]
         for kind in runs[0]:
-            text += _row(name, kind, [run[kind] for run in runs])
+            rows.append(_row(name, kind, [run[kind] for run in runs]))
         seconds[name] = [
             max(found.seconds or 0 for found in run.values()) for run in runs
         ]
-        logging.info("\n%s", text)
+        logging.info("\n%s", table(_HEADER, rows))
     alone = [
         _alone(judge, parts, seed, max(one[seed] for one in seconds.values()))
         for seed in seeds
@@ -131,13 +121,15 @@ def main(argv: Sequence[str]) -> None:
             for trained, limit in zip(alone, limits, strict=True)
         ]
         found = [_judged(judge, cell) for cell in cells]
-        text += _row(f"alone, as long as {name}", "best trained", found)
-    text += _row("-", "largest allowed", [_judged(judge, judge.largest())])
-    drawn = judge.random(0, 1000)
-    text += _row("-", "random", [_judged(judge, g) for g in drawn], listed=0)
+        rows.append(_row(f"alone, as long as {name}", "best trained", found))
+    largest = _judged(judge, judge.largest())
+    rows.append(_row("-", "largest allowed", [largest]))
+    drawn = [_judged(judge, genome) for genome in judge.random(0, 1000)]
+    rows.append(_row("-", "random", drawn, listed=0))
     data = pathlib.Path(_IMAGES.value or "Fashion-MNIST").stem
-    text += (
-        f"\n{int(judge.allowed.sum())} of {len(judge.table.true)} cells are "
+    text = (
+        f"{table(_HEADER, rows)}\n\n"
+        f"{int(judge.allowed.sum())} of {len(judge.table.true)} cells are "
         "reached by a path and have at most half the multiply-adds of the "
         "largest network; the rank is the share of them that is better. "
         "Supernets of "
@@ -278,24 +270,19 @@ def _spearman(a: Sequence[float], b: Sequence[float]) -> float:
 
 def _row(
     name: str, cell: str, found: Sequence[_Found], listed: int = 10
-) -> str:
+) -> list[str]:
     def mean(values: Sequence[float | None], digits: int) -> str:
         known = [value for value in values if value is not None]
         return f"{statistics.mean(known):.{digits}f}" if known else "-"
 
     ranks = [one.rank for one in found]
-    return (
-        row(
-            [
-                name,
-                cell,
-                mean([one.accuracy for one in found], 2),
-                f"{statistics.median(ranks):.1%}",
-                " ".join(f"{rank:.1%}" for rank in ranks[:listed]) or "-",
-                mean([one.shortlist for one in found], 2),
-                mean([one.spearman for one in found], 2),
-                mean([one.seconds for one in found], 0),
-            ]
-        )
-        + "\n"
-    )
+    return [
+        name,
+        cell,
+        mean([one.accuracy for one in found], 2),
+        f"{statistics.median(ranks):.1%}",
+        " ".join(f"{rank:.1%}" for rank in ranks[:listed]) or "-",
+        mean([one.shortlist for one in found], 2),
+        mean([one.spearman for one in found], 2),
+        mean([one.seconds for one in found], 0),
+    ]

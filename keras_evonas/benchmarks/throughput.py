@@ -9,7 +9,6 @@ the time of EvoTuner goes.
 
 import json
 import os
-import pathlib
 import platform
 import resource
 import statistics
@@ -19,54 +18,49 @@ from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias
 
-from absl import flags
-
+from keras_evonas.benchmarks.command import Flags
 from keras_evonas.benchmarks.command import output_of
-from keras_evonas.benchmarks.command import positive
+from keras_evonas.benchmarks.command import publish
+from keras_evonas.benchmarks.summaries import table as table
 
 _CASES = ("digits_mlp", "digits_layers", "digits_cnn", "image_cnn")
-_CASE = flags.DEFINE_multi_enum(
-    "case", list(_CASES), _CASES, "Searches to time."
-)
-_REPEATS = positive("repeats", 3, "Number of searches by each tuner.")
-_TRIALS = flags.DEFINE_integer(
+FLAGS = Flags()
+_CASE = FLAGS.multi_enum("case", list(_CASES), _CASES, "Searches to time.")
+_REPEATS = FLAGS.positive("repeats", 3, "Number of searches by each tuner.")
+_TRIALS = FLAGS.integer(
     "trials", None, "Trials of a search. Defaults to each case's own."
 )
-_COHORT = flags.DEFINE_integer(
+_COHORT = FLAGS.integer(
     "cohort_size", 16, "Networks that EvoTuner trains together."
 )
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "File to write the table to. Defaults to printing it."
+_OUTPUT = FLAGS.string(
+    "output", None, "File to write the table to, beside printing it."
 )
-_MEASURE = flags.DEFINE_enum(
+_MEASURE = FLAGS.enum(
     "measure", None, ("Tuner", "EvoTuner"), "Run one search; for internal use."
 )
-_HEADER = """\
-| networks | trials x epochs | Tuner, trials/min | EvoTuner, trials/min | \
-times faster | smallest, largest | Tuner, MB | EvoTuner, MB |
-|---|---|---|---|---|---|---|---|
-"""
+_HEADER = (
+    *("networks", "trials x epochs", "Tuner, trials/min"),
+    *("EvoTuner, trials/min", "times faster", "smallest, largest"),
+    *("Tuner, MB", "EvoTuner, MB"),
+)
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the benchmark and writes its table."""
-    del argv
     if _MEASURE.value:
         _measure(_CASE.value[0], _MEASURE.value)
         return
     pairs = {case: _pairs(case) for case in _CASE.value}
-    table = _HEADER + "".join(map(_row, pairs.values()))
     cores = len(os.sched_getaffinity(0))
-    table += (
-        f"\nMedians of {_REPEATS.value} pairs of searches, cohorts of "
+    text = (
+        f"{table(_HEADER, map(_row, pairs.values()))}\n\n"
+        f"Medians of {_REPEATS.value} pairs of searches, cohorts of "
         f"{_COHORT.value}, peak memory of the process; {cores} cores of "
-        f"{platform.machine()}, load {os.getloadavg()[0]:.1f} at the end.\n"
+        f"{platform.machine()}, load {os.getloadavg()[0]:.1f} at the end.\n\n"
+        f"{_stages([each[0][1] for each in pairs.values()])}"
     )
-    table += "\n" + _stages([each[0][1] for each in pairs.values()])
-    if _OUTPUT.value:
-        pathlib.Path(_OUTPUT.value).write_text(table, encoding="utf-8")
-    else:
-        print(table)
+    publish(text, _OUTPUT.value)
 
 
 _Pairs: TypeAlias = list[tuple[dict[str, Any], dict[str, Any]]]
@@ -86,21 +80,18 @@ def _pairs(case: str) -> _Pairs:
 def _stages(searches: Sequence[dict[str, Any]]) -> str:
     """Returns a table of where the time of some searches by EvoTuner went."""
     names = list(dict.fromkeys(name for one in searches for name in one["ms"]))
-    lines = [
-        f"| networks | {' | '.join(names)} | shared a program |",
-        "|" + "---|" * (len(names) + 2),
-    ]
+    rows = []
     for one in searches:
-        cells = [one["title"], *(f"{one['ms'].get(x, 0):.0f}" for x in names)]
-        cells.append(f"{one['shared']} of {one['trials']}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + (
+        times = [f"{one['ms'].get(name, 0):.0f}" for name in names]
+        shared = f"{one['shared']} of {one['trials']}"
+        rows.append([one["title"], *times, shared])
+    return table(["networks", *names, "shared a program"], rows) + (
         "\n\nMilliseconds a trial in EvoTuner's first search. Networks train "
         "while others\nare built and traced, so that the stages overlap.\n"
     )
 
 
-def _row(pairs: _Pairs) -> str:
+def _row(pairs: _Pairs) -> list[str]:
     rates, memory = [], []
     for runs in zip(*pairs, strict=True):
         seconds = [run["seconds"] / run["trials"] for run in runs]
@@ -108,12 +99,12 @@ def _row(pairs: _Pairs) -> str:
         memory.append(statistics.median(run["peak_mb"] for run in runs))
     ratios = [host["seconds"] / own["seconds"] for host, own in pairs]
     first = pairs[0][0]
-    return (
-        f"| {first['title']} | {first['trials']} x {first['epochs']} | "
-        f"{rates[0]:.1f} | {rates[1]:.1f} | {statistics.median(ratios):.1f} | "
-        f"{min(ratios):.1f}, {max(ratios):.1f} | {memory[0]:.0f} | "
-        f"{memory[1]:.0f} |\n"
-    )
+    return [
+        *(first["title"], f"{first['trials']} x {first['epochs']}"),
+        *(f"{rate:.1f}" for rate in (*rates, statistics.median(ratios))),
+        f"{min(ratios):.1f}, {max(ratios):.1f}",
+        *(f"{megabytes:.0f}" for megabytes in memory),
+    ]
 
 
 def _measured(case: str, tuner: str) -> dict[str, Any]:

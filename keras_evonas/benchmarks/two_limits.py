@@ -32,8 +32,8 @@ from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.datasets import images
 from keras_evonas.benchmarks.summaries import compared
-from keras_evonas.benchmarks.summaries import row
 from keras_evonas.benchmarks.summaries import summary
+from keras_evonas.benchmarks.summaries import table
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
 
@@ -46,28 +46,20 @@ _BATCH = 50
 _COST = "multiply_adds"
 # Parts of the seconds after which searches by trials are looked at.
 _PARTS = (0.25, 0.5, 1.0)
-_FLAGS = command.Flags()
-FLAGS = _FLAGS.values
-_IMAGES = _FLAGS.string(
-    "images",
-    None,
-    "An `.npz` file with x_train, y_train, x_test and y_test. Defaults to "
-    "Fashion-MNIST.",
-)
-_LIMITS = _FLAGS.list(
+FLAGS = command.Flags()
+_IMAGES = FLAGS.images()
+_LIMITS = FLAGS.list(
     "limits", ["0.25", "0.5"], "Limits, shares of the largest network's cost."
 )
-_SEEDS = _FLAGS.positive("seeds", 5, "Number of seeds, from 0 on.")
-_EXAMPLES = _FLAGS.positive("examples", 10000, "Images to train on.")
-_EPOCHS = _FLAGS.positive("epochs", 40, "Epochs of a supernet.")
-_EPOCHS_ALONE = _FLAGS.positive("epochs_alone", 12, "Epochs alone.")
-_FILTERS = _FLAGS.positive("filters", 8, "Filters of the first stage.")
-_SCORED = _FLAGS.positive("scored", 300, "Networks scored under a limit.")
-_SHORTLIST = _FLAGS.positive("shortlist", 6, "Networks of them to train.")
-_OUT = _FLAGS.string("out", "limits", "Folder for a file of each seed.")
-_MARKDOWN = _FLAGS.string(
-    "markdown", None, "File to write the table to, beside printing it."
-)
+_SEEDS = FLAGS.seeds(5)
+_EXAMPLES = FLAGS.positive("examples", 10000, "Images to train on.")
+_EPOCHS = FLAGS.positive("epochs", 40, "Epochs of a supernet.")
+_EPOCHS_ALONE = FLAGS.positive("epochs_alone", 12, "Epochs alone.")
+_FILTERS = FLAGS.positive("filters", 8, "Filters of the first stage.")
+_SCORED = FLAGS.positive("scored", 300, "Networks scored under a limit.")
+_SHORTLIST = FLAGS.positive("shortlist", 6, "Networks of them to train.")
+_OUT = FLAGS.string("out", "limits", "Folder for a file of each seed.")
+_MARKDOWN = FLAGS.markdown()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,9 +95,8 @@ class Run:
         return total / len(self.scoring)
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the benchmark and prints its table."""
-    del argv
     with command.usage_errors():
         limits = [float(limit) for limit in _LIMITS.value]
         parts = images(
@@ -120,7 +111,7 @@ def main(argv: Sequence[str]) -> None:
             write_json(path, dataclasses.asdict(run))
         runs.append(_read(path))
         logging.info("Seed %d: %s", seed, runs[-1])
-    command.publish(table(limits, runs), _MARKDOWN.value)
+    command.publish(report(limits, runs), _MARKDOWN.value)
 
 
 def _read(path: pathlib.Path) -> Run:
@@ -317,12 +308,12 @@ def tested_at(trials: Sequence[Trial], seconds: float) -> float:
     return tested[-1] if tested else float("nan")
 
 
-def table(limits: Sequence[float], runs: Sequence[Run]) -> str:
+def report(limits: Sequence[float], runs: Sequence[Run]) -> str:
     """Returns the table, and what a supernet costs in trainings alone."""
     header = ["limit", "supernet, shortlist"]
     header += [f"trials, {part:.0%} of its seconds" for part in _PARTS]
     header += ["trainings until as good"]
-    lines = [row(header), row(["---"] * len(header))]
+    rows = []
     for number, limit in enumerate(limits):
         shared = [tested_at(x.shortlists[number], float("inf")) for x in runs]
         columns = [shared]
@@ -338,7 +329,7 @@ def table(limits: Sequence[float], runs: Sequence[Run]) -> str:
             for run, accuracy in zip(runs, shared, strict=True)
         ]
         cells = compared(pairs, digits=2, best="max")
-        lines.append(row([f"{limit:.0%}", *cells, ", ".join(needed)]))
+        rows.append([f"{limit:.0%}", *cells, ", ".join(needed)])
     mean = statistics.mean
     alone = mean(
         trials[-1].seconds / len(trials)
@@ -349,8 +340,9 @@ def table(limits: Sequence[float], runs: Sequence[Run]) -> str:
     supernet = mean(run.supernet for run in runs)
     scoring = mean(seconds for run in runs for seconds in run.scoring)
     data = pathlib.Path(_IMAGES.value or "Fashion-MNIST").stem
-    lines.append(
-        f"\nHeld-out accuracy in percent, {len(runs)} seeds ± standard error. "
+    return (
+        f"{table(header, rows)}\n\n"
+        f"Held-out accuracy in percent, {len(runs)} seeds ± standard error. "
         f"The supernet was trained in {supernet:.0f} s, as long as "
         f"{supernet / alone:.1f} trainings alone of {alone:.1f} s, and "
         f"{_SCORED.value} networks under a limit were scored in {scoring:.0f} "
@@ -360,7 +352,6 @@ def table(limits: Sequence[float], runs: Sequence[Run]) -> str:
         f"{_EPOCHS.value} epochs of a supernet, {_EPOCHS_ALONE.value} alone; "
         f"{platform.machine()}, {os.cpu_count()} cores.\n"
     )
-    return "\n".join(lines)
 
 
 def trainings_until(trials: Sequence[Trial], accuracy: float) -> str:

@@ -22,43 +22,44 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from absl import flags
 from absl import logging
 
-from keras_evonas.benchmarks.command import positive
+from keras_evonas.benchmarks.command import Flags
 from keras_evonas.benchmarks.command import publish
 from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.datasets import digits
 from keras_evonas.benchmarks.datasets import images
 from keras_evonas.benchmarks.summaries import mean_cell
+from keras_evonas.benchmarks.summaries import table
 
-_IMAGES = flags.DEFINE_string(
+FLAGS = Flags()
+_IMAGES = FLAGS.string(
     "images",
     None,
     "An `.npz` file with x_train, y_train, x_test and y_test, such as "
     "Fashion-MNIST. Defaults to digits alone.",
 )
-_DIGITS = flags.DEFINE_bool("digits", True, "Search on digits.")
-_SEEDS = positive("seeds", 5, "Number of seeds.")
-_TRIALS = flags.DEFINE_integer("trials", 12, "Trials of each search.")
-_EPOCHS = flags.DEFINE_integer("epochs", 4, "Epochs of a trial.")
-_RETRAINING = flags.DEFINE_integer(
+_DIGITS = FLAGS.bool("digits", True, "Search on digits.")
+_SEEDS = FLAGS.seeds(5)
+_TRIALS = FLAGS.integer("trials", 12, "Trials of each search.")
+_EPOCHS = FLAGS.integer("epochs", 4, "Epochs of a trial.")
+_RETRAINING = FLAGS.integer(
     "retraining_epochs", 12, "Epochs of the winner, from scratch."
 )
-_EXAMPLES = flags.DEFINE_integer(
+_EXAMPLES = FLAGS.integer(
     "examples", 2000, "Number of images of the file to train on."
 )
-_TARGETS = flags.DEFINE_list(
+_TARGETS = FLAGS.list(
     "targets", ["0.95", "0.8"], "Accuracies to reach, on digits and images."
 )
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "File to write the table to. Defaults to printing it."
+_OUTPUT = FLAGS.string(
+    "output", None, "File to write the table to, beside printing it."
 )
-_HEADER = """\
-| data | children | target | searches that reach it | epochs until then, \
-median | epochs in all | best in the search | winner from scratch, tested |
-|---|---|---|---|---|---|---|---|
-"""
+_HEADER = (
+    *("data", "children", "target", "searches that reach it"),
+    *("epochs until then, median", "epochs in all", "best in the search"),
+    "winner from scratch, tested",
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,9 +79,8 @@ class _Run:
     retrained: float
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the benchmark and writes its table."""
-    del argv
     epochs = _EPOCHS.value
     half = {"inherit_weights": True, "inherited_epochs": max(1, epochs // 2)}
     ways: dict[str, dict[str, Any]] = {
@@ -88,19 +88,20 @@ def main(argv: Sequence[str]) -> None:
         "inherit": {"inherit_weights": True},
         "inherit, half the epochs": half,
     }
-    table = _HEADER
+    rows = []
     for problem in _problems():
         for title, settings in ways.items():
             seeds = range(_SEEDS.value)
             runs = [_search(problem, seed, settings) for seed in seeds]
-            table += _row(problem, title, runs)
-            logging.info("%s", _row(problem, title, runs).strip())
-    table += (
-        f"\n{_SEEDS.value} seeds, {_TRIALS.value} trials of {epochs} epochs, "
+            rows.append(_row(problem, title, runs))
+            logging.info("%s", rows[-1])
+    text = (
+        f"{table(_HEADER, rows)}\n\n"
+        f"{_SEEDS.value} seeds, {_TRIALS.value} trials of {epochs} epochs, "
         f"the winner {_RETRAINING.value} epochs; means with their standard "
         f"errors. {platform.machine()}, {os.cpu_count()} cores.\n"
     )
-    publish(table, _OUTPUT.value)
+    publish(text, _OUTPUT.value)
 
 
 def _search(problem: _Problem, seed: int, settings: Mapping[str, Any]) -> _Run:
@@ -159,16 +160,16 @@ def _search(problem: _Problem, seed: int, settings: Mapping[str, Any]) -> _Run:
     )
 
 
-def _row(problem: _Problem, title: str, runs: Sequence[_Run]) -> str:
+def _row(problem: _Problem, title: str, runs: Sequence[_Run]) -> list[str]:
     reached = [r.epochs_to_target for r in runs if r.epochs_to_target]
     median = f"{statistics.median(reached):g}" if reached else "-"
-    return (
-        f"| {problem.title} | {title} | {problem.target:g} | "
-        f"{len(reached)} of {len(runs)} | {median} | "
-        f"{statistics.mean(r.epochs for r in runs):.1f} | "
-        f"{mean_cell([r.best for r in runs])} | "
-        f"{mean_cell([r.retrained for r in runs])} |\n"
-    )
+    return [
+        *(problem.title, title, f"{problem.target:g}"),
+        *(f"{len(reached)} of {len(runs)}", median),
+        f"{statistics.mean(run.epochs for run in runs):.1f}",
+        mean_cell([run.best for run in runs]),
+        mean_cell([run.retrained for run in runs]),
+    ]
 
 
 def _problems() -> Iterator[_Problem]:

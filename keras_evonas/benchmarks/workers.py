@@ -10,30 +10,28 @@ import pathlib
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
 
 import keras
 import keras_tuner
 import numpy as np
-from absl import flags
 
 from keras_evonas import EvoOracle
 from keras_evonas import EvoTuner
+from keras_evonas.benchmarks.command import Flags
 from keras_evonas.evolution import random_search
 from keras_evonas.execution import Processes
 from keras_evonas.execution.processes import resident_bytes
 from keras_evonas.project.record import End
 from keras_evonas.project.record import SearchRecord
 
-_WORKERS = flags.DEFINE_integer(
-    "workers", 2, "Number of workers, compared with one."
-)
-_TRIALS = flags.DEFINE_integer("trials", 10, "Trials of a timed search.")
-_REPEATS = flags.DEFINE_integer(
+FLAGS = Flags()
+_WORKERS = FLAGS.integer("workers", 2, "Number of workers, compared with one.")
+_TRIALS = FLAGS.integer("trials", 10, "Trials of a timed search.")
+_REPEATS = FLAGS.integer(
     "repeats", 1, "Number of searches for each of the two."
 )
-_SECONDS = flags.DEFINE_float("seconds", 0.4, "Delay of a batch.")
-_LONG = flags.DEFINE_integer(
+_SECONDS = FLAGS.float("seconds", 0.4, "Delay of a batch.")
+_LONG = FLAGS.integer(
     "long", 300, "Trials of the search whose memory is measured; 0 for none."
 )
 _BATCHES, _EPOCHS = 5, 3
@@ -79,9 +77,8 @@ def build(hp: keras_tuner.HyperParameters) -> keras.Model:
     return model
 
 
-def main(argv: Sequence[str]) -> None:
+def main() -> None:
     """Runs the benchmark and prints its figures."""
-    del argv
     rates: dict[int, list[float]] = {1: [], _WORKERS.value: []}
     for _ in range(_REPEATS.value):
         for workers in rates:  # In turns.

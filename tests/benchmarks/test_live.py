@@ -1,13 +1,12 @@
 """The live comparison: arithmetic, files, errors, and a tiny run of each."""
 
-import contextlib
+import dataclasses
 import math
 import os
 
 import numpy as np
 import pytest
 from absl import app
-from absl.testing import flagsaver
 
 from keras_evonas.benchmarks import live
 from keras_evonas.benchmarks.live import check_live_method
@@ -19,25 +18,14 @@ from keras_evonas.benchmarks.live_runs import End
 from keras_evonas.benchmarks.live_runs import LiveRun
 from keras_evonas.benchmarks.live_runs import read_run
 from keras_evonas.evolution.randomness import rng_at
+from tests.benchmarks.flags import flags_set
 
 BUDGET = Budget(trials=4, seconds=10.0, limit=20.0, epochs=3)
 
 
-@contextlib.contextmanager
-def flags_set(**values):
-    saved = flagsaver.save_flag_values(live.FLAGS)
-    live.FLAGS.mark_as_parsed()
-    try:
-        for name, value in values.items():
-            setattr(live.FLAGS, name, value)
-        yield
-    finally:
-        flagsaver.restore_flag_values(saved, live.FLAGS)
-
-
 @pytest.fixture(autouse=True)
 def parsed_flags():
-    with flags_set():
+    with flags_set(live):
         yield
 
 
@@ -51,7 +39,7 @@ def random_run(seed, method="first"):
         end = End(seconds=seconds, epochs=int(rng.integers(1, 4)), score=score)
         if score is not None and score > best:
             best = score
-            end = end.tested_with(float(rng.random()))
+            end = dataclasses.replace(end, tested=float(rng.random()))
         ends.append(end)
     return LiveRun(
         dataset="digits", method=method, seed=seed, budget=BUDGET, ends=ends
@@ -204,19 +192,21 @@ def test_unknown_names_list_the_known_ones():
 @pytest.mark.parametrize("flag", ["methods", "datasets"])
 def test_the_command_refuses_unknown_names(flag, tmp_path):
     with (
-        flags_set(**{flag: ["missing"], "out": str(tmp_path)}),
+        flags_set(live, **{flag: ["missing"], "out": str(tmp_path)}),
         pytest.raises(app.UsageError, match=rf"`{flag}`.*'missing'"),
     ):
-        live.main([])
+        live.main()
 
 
 def test_the_command_refuses_more_jobs_than_cores(tmp_path):
     jobs = (os.cpu_count() or 1) + 1
     with (
-        flags_set(jobs=jobs, out=str(tmp_path), methods=["keras_tuner_random"]),
+        flags_set(
+            live, jobs=jobs, out=str(tmp_path), methods=["keras_tuner_random"]
+        ),
         pytest.raises(app.UsageError, match=f"jobs={jobs}"),
     ):
-        live.main([])
+        live.main()
 
 
 def test_every_search_is_run_once_and_another_comes_first_each_time():
@@ -300,14 +290,14 @@ def test_the_command_runs_what_is_missing_and_no_more(tmp_path, capsys):
         "out": str(tmp_path / "out"),
         "markdown": str(table),
     }
-    with flags_set(**settings, stop_after_seconds=-1.0):
-        live.main([])
+    with flags_set(live, **settings, stop_after_seconds=-1.0):
+        live.main()
     assert "0 of 2 searches" in capsys.readouterr().out
-    with flags_set(**settings):
-        live.main([])
+    with flags_set(live, **settings):
+        live.main()
         files = sorted((tmp_path / "out").iterdir())
         written = [file.read_bytes() for file in files]
-        live.main([])
+        live.main()
     assert len(files) == 2
     assert [file.read_bytes() for file in files] == written
     assert "| keras-tuner RandomSearch |" in table.read_text("utf-8")

@@ -3,8 +3,6 @@ import sys
 import numpy as np
 import pytest
 from absl import app
-from absl import flags
-from absl.testing import flagsaver
 
 from keras_evonas.benchmarks import regrets
 from keras_evonas.benchmarks.methods import method
@@ -23,16 +21,10 @@ from keras_evonas.evolution.genes import Interval
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.recommendation import recommended
 from keras_evonas.evolution.space import SearchSpace
+from tests.benchmarks.flags import flags_set
 
 STRATEGIES = [name for name in method_names() if "_tuner" not in name]
 STRATEGIES = [name for name in STRATEGIES if "optuna" not in name]
-
-
-@pytest.fixture(autouse=True)
-def parsed_flags():
-    flags.FLAGS(["search"], known_only=True)
-    with flagsaver.flagsaver():
-        yield
 
 
 @pytest.mark.parametrize("name", TOYS)
@@ -142,9 +134,10 @@ def test_means_errors_and_geometric_means():
     comparison = Comparison(curves())
     assert comparison.problems == ["a", "b"]
     assert comparison.methods == ["first", "second"]
-    np.testing.assert_allclose(comparison.means("a", "first"), [1, 0.3])
+    means, errors = comparison.summaries["a", "first"]
+    np.testing.assert_allclose(means, [1, 0.3])
     # deviation of 0.2 and 0.4: 0.1414; over the root of 2: 0.1
-    np.testing.assert_allclose(comparison.errors("a", "first"), [0, 0.1])
+    np.testing.assert_allclose(errors, [0, 0.1])
     np.testing.assert_allclose(
         comparison.geometric_means("first"), [1, np.sqrt(0.3 * FLOOR)]
     )
@@ -161,7 +154,8 @@ def test_markdown_shows_the_best_and_the_losses():
 
 def test_the_command_writes_tables_and_a_plot(tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    with flagsaver.flagsaver(
+    with flags_set(
+        regrets,
         toys=["conditional_trap", "layers"],
         methods=["genetic_algorithm", "random"],
         seeds=2,
@@ -170,7 +164,7 @@ def test_the_command_writes_tables_and_a_plot(tmp_path, capsys):
         markdown=str(tmp_path / "table.md"),
         plot=str(tmp_path / "plot.png"),
     ):
-        regrets.main(["search"])
+        regrets.main()
     written = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert written.strip() == capsys.readouterr().out.strip()
     assert "conditional_trap" in written
@@ -187,6 +181,6 @@ def test_the_command_writes_tables_and_a_plot(tmp_path, capsys):
     ],
 )
 def test_bad_flags_are_usage_errors(given, message):
-    with flagsaver.flagsaver(**given), pytest.raises(app.UsageError) as error:
-        regrets.main(["search"])
+    with flags_set(regrets, **given), pytest.raises(app.UsageError) as error:
+        regrets.main()
     assert message in str(error.value)

@@ -16,7 +16,7 @@ IMAGES = (RNG.random((70, 14, 14, 1), "float32"), RNG.integers(0, 10, 70))
 
 @pytest.fixture(autouse=True)
 def flags():
-    shared_ranks.FLAGS(["ranks"])
+    shared_ranks.FLAGS.values(["ranks"])
 
 
 @pytest.mark.keras

@@ -14,7 +14,7 @@ from keras_evonas.benchmarks.two_limits import Trial
 
 @pytest.fixture(autouse=True)
 def flags():
-    two_limits.FLAGS(["limits"])
+    two_limits.FLAGS.values(["limits"])
 
 
 TRIALS = [
@@ -45,7 +45,7 @@ def test_each_limit_has_an_equal_part_of_the_seconds():
         searches=[TRIALS, TRIALS],
     )
     assert run.seconds == (10.0 + 1.0 + 2.0 + 2.0 + 3.0) / 2
-    text = two_limits.table([0.25, 0.5], [run, run])
+    text = two_limits.report([0.25, 0.5], [run, run])
     first, second = text.splitlines()[2:4]
     assert first.startswith("| 25% | 60.00 ± 0.00 lost | 60.00 ± 0.00 lost | ")
     assert first.endswith("**70.00 ± 0.00** | 1, 1 |")
