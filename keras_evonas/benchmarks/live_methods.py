@@ -16,7 +16,6 @@ import time
 import warnings
 from collections.abc import Callable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import keras
@@ -25,12 +24,9 @@ import keras_tuner
 from keras_evonas.benchmarks.live_problems import LiveProblem
 from keras_evonas.benchmarks.live_runs import Budget
 from keras_evonas.benchmarks.live_runs import End
-from keras_evonas.benchmarks.methods import method as method_of
-from keras_evonas.benchmarks.searchers import Searcher
 from keras_evonas.evolution.defaults import default_strategy
 from keras_evonas.evolution.freeze_thaw import freeze_thaw
 from keras_evonas.evolution.genes import Genome
-from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.hyperparameters import to_space
 from keras_evonas.oracles.fidelity import epochs_of
@@ -106,13 +102,6 @@ class _Search:
 
 # Loads the network of a trial with the weights of its best epoch.
 _Load = Callable[[str], keras.Model]
-# A genome to train, callbacks to train it with, and what takes its scores.
-_Question = tuple[
-    Genome,
-    Sequence[keras.callbacks.Callback],
-    Callable[[Sequence[float]], object],
-]
-_Ask = Callable[[], _Question]
 
 
 def _watched(
@@ -199,14 +188,25 @@ def _keras_tuner(name: str, search: _Search) -> _Load:
 
 def _optuna_tpe(search: _Search, *, prunes: bool = False) -> _Load:
     """Runs the loop that users of Optuna write: it has no tuner for Keras."""
+    import optuna
+
+    from keras_evonas.benchmarks.optuna_searcher import suggested
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+    if prunes:
+        pruner = optuna.pruners.HyperbandPruner(
+            min_resource=1, max_resource=search.epochs
+        )
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=search.seed),
+        pruner=pruner,
+        direction="maximize",
+    )
     hypermodel, parts = search.problem.hypermodel, search.problem.parts
     hp = keras_tuner.HyperParameters()
     hypermodel.build(hp)  # Registers all hyperparameters.
     space = to_space(hp)
-    if prunes:
-        ask = _pruned(space, search)
-    else:
-        ask = _unpruned(method_of("optuna_tpe")(space, _MANY, search.seed))
     values_of: dict[str, Genome] = {}
 
     def build(trial_id: str) -> keras.Model:
@@ -227,8 +227,9 @@ def _optuna_tpe(search: _Search, *, prunes: bool = False) -> _Load:
     is_spent = False
     while not is_spent:
         trial_id = str(len(values_of))
-        genome, callbacks, tell = ask()
-        values_of[trial_id] = genome
+        trial = study.ask()
+        values_of[trial_id] = suggested(trial, space)
+        pruning = _Pruning(trial)
         checkpoint = keras.callbacks.ModelCheckpoint(
             path_of(trial_id),
             monitor=_OBJECTIVE,
@@ -241,23 +242,15 @@ def _optuna_tpe(search: _Search, *, prunes: bool = False) -> _Load:
             epochs=search.epochs,
             validation_data=parts.validation,
             verbose=0,
-            callbacks=[checkpoint, *callbacks],
+            callbacks=[checkpoint, pruning],
         )
         scores = history.history[_OBJECTIVE]
-        tell(scores)
+        if pruning.is_pruned:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            study.tell(trial, max(scores))
         is_spent = search.stopwatch.end(trial_id, len(scores), max(scores))
     return load
-
-
-def _unpruned(searcher: Searcher) -> _Ask:
-    def ask() -> _Question:
-        question = searcher.ask()
-        if question is None:
-            raise RuntimeError("Optuna proposes no trial.")
-        tell = question.tell
-        return question.genome, (), lambda scores: tell((-max(scores),))
-
-    return ask
 
 
 class _Pruning(keras.callbacks.Callback):
@@ -274,35 +267,6 @@ class _Pruning(keras.callbacks.Callback):
         self._trial.report((logs or {})[_OBJECTIVE], epoch)
         if self._trial.should_prune():
             self.is_pruned = self.model.stop_training = True
-
-
-def _pruned(space: SearchSpace, search: _Search) -> _Ask:
-    import optuna
-
-    from keras_evonas.benchmarks.optuna_searcher import suggested
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(
-        sampler=optuna.samplers.TPESampler(seed=search.seed),
-        pruner=optuna.pruners.HyperbandPruner(
-            min_resource=1, max_resource=search.epochs
-        ),
-        direction="maximize",
-    )
-
-    def ask() -> _Question:
-        trial = study.ask()
-        pruning = _Pruning(trial)
-
-        def tell(scores: Sequence[float]) -> None:
-            if pruning.is_pruned:
-                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-            else:
-                study.tell(trial, max(scores))
-
-        return suggested(trial, space), (pruning,), tell
-
-    return ask
 
 
 _LIVE_METHODS: dict[str, Callable[[_Search], _Load]] = {
@@ -343,7 +307,8 @@ def search(
                 # Optimizers are not needed to test.
                 warnings.filterwarnings("ignore", "Skipping variable loading")
                 model = load(trial_id)
-            end = end.tested_with(_accuracy(model, problem))
+            accuracy = _accuracy(model, problem)
+            end = dataclasses.replace(end, tested=accuracy)
         ends.append(end)
     return ends
 

@@ -65,10 +65,6 @@ class End:
     score: float | None
     tested: float | None = None
 
-    def tested_with(self, accuracy: float) -> "End":
-        """Returns the same end with an accuracy on held-out examples."""
-        return dataclasses.replace(self, tested=accuracy)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LiveRun:
