@@ -1,6 +1,7 @@
 """Cells of NAS-Bench-201, judged by a table of trained cells."""
 
 import dataclasses
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,7 +52,7 @@ class CellJudge:
         """Returns the most expensive cell that is allowed."""
         costs = np.where(self.allowed, self.table.costs[COST], -np.inf)
         wanted = int(costs.argmax())
-        return next(g for g in self._genomes() if self._row(g) == wanted)
+        return next(g for g, row in _genomes(self.table) if row == wanted)
 
     def random(self, seed: int, number: int) -> list[Genome]:
         """Draws cells that are allowed."""
@@ -80,16 +81,6 @@ class CellJudge:
         shares = {name: (c - low) / scale for name, c in costs.items()}
         return {_edge_of(gene.name): shares for gene in space.genes}
 
-    def _genomes(self) -> list[Genome]:
-        genes = self.table.space.genes
-        return [
-            {
-                gene.name: gene.domain.values[place]  # type: ignore[union-attr]
-                for gene, place in zip(genes, places, strict=True)
-            }
-            for places in self.table.rows
-        ]
-
     def _row(self, genome: Genome) -> int:
         found = self.table.row(genome)
         if found is None:
@@ -111,16 +102,21 @@ def cell_judge(path: str) -> CellJudge:
         )
     costs = table.costs[COST]
     allowed = costs <= costs.max() / 2
-    domains = [
-        gene.domain.values  # type: ignore[union-attr]
-        for gene in table.space.genes
-    ]
-    for places, index in table.rows.items():
-        values = [d[place] for d, place in zip(domains, places, strict=True)]
-        names = [gene.name for gene in table.space.genes]
-        if not _is_reached(dict(zip(names, values, strict=True))):
-            allowed[index] = False
+    for genome, row in _genomes(table):
+        allowed[row] &= _is_reached(genome)
     return CellJudge(table=table, allowed=allowed)
+
+
+def _genomes(table: Table) -> Iterator[tuple[Genome, int]]:
+    """Yields the genomes of a table with their rows."""
+    for places, row in table.rows.items():
+        yield (
+            {
+                gene.name: gene.domain.values[place]  # type: ignore[union-attr]
+                for gene, place in zip(table.space.genes, places, strict=True)
+            },
+            row,
+        )
 
 
 def _is_reached(genome: Genome) -> bool:

@@ -39,17 +39,17 @@ class Case:
         return _images(side, training), _images(side, validation)
 
 
-def _compiled(
-    model: keras.Model, hp: keras_tuner.HyperParameters
-) -> keras.Model:
+def _compiled(model: keras.Model, optimizer: keras.Optimizer) -> keras.Model:
     model.add(keras.layers.Dense(10, activation="softmax"))
-    rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")
     model.compile(
-        keras.optimizers.Adam(rate),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
     return model
+
+
+def _adam(hp: keras_tuner.HyperParameters) -> keras.Optimizer:
+    rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")
+    return keras.optimizers.Adam(rate)
 
 
 def _build_mlp(hp: keras_tuner.HyperParameters) -> keras.Model:
@@ -59,7 +59,7 @@ def _build_mlp(hp: keras_tuner.HyperParameters) -> keras.Model:
         units = hp.Choice(f"units_{i}", [16, 32, 64, 128])
         model.add(keras.layers.Dense(units, activation="relu"))
     model.add(keras.layers.Dropout(hp.Float("dropout", 0.0, 0.5)))
-    return _compiled(model, hp)
+    return _compiled(model, _adam(hp))
 
 
 def _build_layers(hp: keras_tuner.HyperParameters) -> keras.Model:
@@ -72,15 +72,9 @@ def _build_layers(hp: keras_tuner.HyperParameters) -> keras.Model:
         model.add(keras.layers.Dense(units, activation=activation))
         dropout = hp.Float(f"dropout_{i}", 0.0, 0.5)
         model.add(keras.layers.Dropout(dropout))
-    model.add(keras.layers.Dense(10, activation="softmax"))
     rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
     momentum = hp.Float("momentum", 0.0, 0.95)
-    model.compile(
-        keras.optimizers.SGD(rate, momentum),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    return model
+    return _compiled(model, keras.optimizers.SGD(rate, momentum))
 
 
 def _build_cnn(hp: keras_tuner.HyperParameters, *, side: int) -> keras.Model:
@@ -93,7 +87,7 @@ def _build_cnn(hp: keras_tuner.HyperParameters, *, side: int) -> keras.Model:
         model.add(keras.layers.ReLU())
         model.add(keras.layers.MaxPooling2D())
     model.add(keras.layers.Flatten())
-    return _compiled(model, hp)
+    return _compiled(model, _adam(hp))
 
 
 def _images(side: int, number: int) -> Arrays:

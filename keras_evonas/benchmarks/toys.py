@@ -58,28 +58,11 @@ class Toy:
         return self.loss(genome) / self._median
 
 
-def trap() -> Toy:
-    """Returns `conditional_trap`, a toy whose easy improvements mislead."""
-    return Toy("conditional_trap", *conditional_trap())
-
-
-def layers(*, noise: float = 0.0) -> Toy:
-    """Returns a network of up to six layers, as 30 genes of all kinds.
-
-    Most genes are conditional. The best learning rate depends on the optimizer,
-    a layer lowers the loss by how good it is, and wide layers are best with
-    dropout.
-    """
-    name = "layers_noisy" if noise else "layers"
-    return Toy(name, _layers_space(), _layers_loss, noise)
-
-
-def rugged_layers() -> Toy:
-    """Returns `layers` with interactions between neighbouring layers."""
-    return Toy("layers_rugged", _layers_space(), _rugged_loss)
-
-
 def _layers_space() -> SearchSpace:
+    """Returns the space of networks of up to six layers.
+
+    It has 30 genes of all kinds, most of them conditional.
+    """
     sgd = (Condition("optimizer", ("sgd",)),)
     genes = [
         Gene("optimizer", Categorical(("sgd", "adam", "rmsprop"))),
@@ -140,6 +123,11 @@ def _layer_loss(genome: Genome, index: int) -> float:
 
 
 def _layers_loss(genome: Genome) -> float:
+    """Returns the loss of a network.
+
+    The best learning rate depends on the optimizer, a layer lowers the loss by
+    how good it is, and wide layers are best with dropout.
+    """
     depth = int(genome["depth"])
     loss = _training_loss(genome)
     # A good layer lowers the loss more than a bad one; too many overfit.
@@ -151,6 +139,7 @@ def _layers_loss(genome: Genome) -> float:
 
 
 def _rugged_loss(genome: Genome) -> float:
+    """Returns the loss with interactions between neighbouring layers."""
     depth = int(genome["depth"])
     loss = _layers_loss(genome)
     for index in range(1, min(depth, _BEST_DEPTH)):
@@ -164,8 +153,13 @@ def _rugged_loss(genome: Genome) -> float:
 
 
 TOYS: dict[str, Callable[[], Toy]] = {
-    "conditional_trap": trap,
-    "layers": layers,
-    "layers_noisy": lambda: layers(noise=0.05),
-    "layers_rugged": rugged_layers,
+    # Its easy improvements mislead.
+    "conditional_trap": lambda: Toy("conditional_trap", *conditional_trap()),
+    "layers": lambda: Toy("layers", _layers_space(), _layers_loss),
+    "layers_noisy": lambda: Toy(
+        "layers_noisy", _layers_space(), _layers_loss, noise=0.05
+    ),
+    "layers_rugged": lambda: Toy(
+        "layers_rugged", _layers_space(), _rugged_loss
+    ),
 }
