@@ -1,8 +1,6 @@
-"""Layers without kernels, and the masks that they pass on.
+"""Layers without kernels, and the masks that they pass on."""
 
-`before` and `after` are the shapes of what a layer takes and returns.
-"""
-
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -35,6 +33,23 @@ _ELEMENTWISE = frozenset(
 )
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """A layer of a network, and the tensors that it is called on.
+
+    Args:
+        layer: The layer.
+        entries: The masks of what it takes.
+        before: The shapes of what it takes.
+        after: The shapes of what it returns.
+    """
+
+    layer: Structure
+    entries: Sequence[Entry]
+    before: Sequence[Shape]
+    after: Sequence[Shape]
+
+
 class CannotBeMaskedError(Exception):
     """Says why some genes cannot be elastic."""
 
@@ -65,49 +80,38 @@ def check_activation(layer: Structure, masks: Sequence[Entry]) -> None:
         raise CannotBeMaskedError(layer, "has an activity regularizer", masks)
 
 
-def merged(
-    layer: keras.Operation,
-    entries: Sequence[Entry],
-    before: Sequence[Shape],
-    after: Shape,
-) -> Entry:
+def merged(call: Call) -> Entry:
     """Returns the mask of a layer such as `Add`."""
     masks = [
         mask
-        for mask, shape in zip(entries, before, strict=True)
-        if shape[-1] == after[-1]  # A width of 1 is broadcast.
+        for mask, shape in zip(call.entries, call.before, strict=True)
+        if shape[-1] == call.after[0][-1]  # A width of 1 is broadcast.
     ]
     if any(mask != masks[0] for mask in masks):
         why = "takes tensors of different widths"
-        raise CannotBeMaskedError(layer, why, entries)
+        raise CannotBeMaskedError(call.layer, why, call.entries)
     return masks[0]
 
 
-def concatenated(
-    layer: Structure,
-    entries: Sequence[Entry],
-    before: Sequence[Shape],
-    after: Shape,
-) -> Entry:
+def concatenated(call: Call) -> Entry:
     """Returns the mask of a `Concatenate`."""
-    if layer.axis not in (-1, len(after) - 1):
-        return merged(layer, entries, before, after)
+    if call.layer.axis not in (-1, len(call.after[0]) - 1):
+        return merged(call)
     masks = [
         mask or Full(cast(int, shape[-1]))
-        for mask, shape in zip(entries, before, strict=True)
+        for mask, shape in zip(call.entries, call.before, strict=True)
     ]
     return Joined(tuple(masks))
 
 
-def reshaped(
-    layer: keras.Operation, entry: Entry, before: Shape, after: Shape
-) -> Entry:
+def reshaped(call: Call) -> Entry:
     """Returns the mask of a `Flatten` or `Reshape`."""
+    (entry,), (before,), (after,) = call.entries, call.before, call.after
     if entry is None or before[-1] == after[-1]:
         return entry
-    if type(layer) is not L.Flatten or None in before[1:]:
+    if type(call.layer) is not L.Flatten or None in before[1:]:
         why = "changes the channels in a way that is not followed"
-        raise CannotBeMaskedError(layer, why, [entry])
+        raise CannotBeMaskedError(call.layer, why, [entry])
     places = math.prod(cast(Any, before[1:-1]))
     return Spread(entry, places, one_by_one=False)
 

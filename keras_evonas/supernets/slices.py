@@ -18,7 +18,6 @@ import keras
 import tensorflow as tf
 
 from keras_evonas.models import kinds
-from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets.looking import Part
 from keras_evonas.supernets.looking import leaves_of
@@ -28,9 +27,9 @@ from keras_evonas.supernets.masks import Cut
 from keras_evonas.supernets.masks import switched
 from keras_evonas.supernets.mixed import MixedLayer
 from keras_evonas.supernets.mixed import Nothing
+from keras_evonas.supernets.passing import Call
 from keras_evonas.supernets.passing import CannotBeMaskedError
 from keras_evonas.supernets.passing import Entry
-from keras_evonas.supernets.passing import Shape
 from keras_evonas.supernets.passing import check_activation
 from keras_evonas.supernets.passing import concatenated
 from keras_evonas.supernets.passing import merged
@@ -141,52 +140,38 @@ class _Follower:
             before = [masks.get(number) for number in node.data]
             shapes = [graph.shape(number) for number in node.data]
             after = [graph.shape(number) for number in node.outputs]
-            passed = self._node(node.layer, before, shapes, after)
+            passed = self._node(Call(node.layer, before, shapes, after))
             masks.update(zip(node.outputs, passed, strict=True))
         outputs = keras.tree.flatten(graph.outputs)
         return [masks.get(ref.number) for ref in outputs]
 
-    def _node(
-        self,
-        layer: keras.Operation,
-        entries: Sequence[Entry],
-        before: Sequence[Shape],
-        after: Sequence[Shape],
-    ) -> list[Entry]:
+    def _node(self, call: Call) -> list[Entry]:
+        layer = call.layer
         if isinstance(layer, keras.Model):
-            return self.network(layer, entries)
+            return self.network(layer, call.entries)
         if isinstance(layer, MixedLayer):
-            return [self._mixed(layer, entries, before, after[0])]
+            return [self._mixed(call)]
         is_elastic = id(layer) in self._widths or id(layer) in self._sides
-        if not is_elastic and all(mask is None for mask in entries):
-            return [None] * len(after)
-        if len(after) != 1 or kinds.has_channels_first(layer):
-            raise CannotBeMaskedError(
-                layer,
-                "does not have its channels last",
-                self._all(layer, entries),
-            )
-        return [self._layer(layer, entries, before, after[0])]
+        if not is_elastic and all(mask is None for mask in call.entries):
+            return [None] * len(call.after)
+        if len(call.after) != 1 or kinds.has_channels_first(layer):
+            raise self._refused(call, "does not have its channels last")
+        return [self._layer(call)]
 
-    def _all(
-        self, layer: keras.Operation, entries: Sequence[Entry]
-    ) -> list[Entry]:
-        """Returns all masks that a layer has to do with."""
+    def _refused(self, call: Call, why: str) -> CannotBeMaskedError:
+        """Makes an error about all genes that a layer has to do with."""
+        layer = call.layer
         sides = self._sides.get(id(layer))
         kernel = [] if sides is None else [Cut(sides.gene, (), 0)]
-        return [*entries, self._widths.get(id(layer)), *kernel]
+        masks = [*call.entries, self._widths.get(id(layer)), *kernel]
+        return CannotBeMaskedError(layer, why, masks)
 
-    def _mixed(
-        self,
-        layer: MixedLayer,
-        entries: Sequence[Entry],
-        before: Sequence[Shape],
-        after: Shape,
-    ) -> Entry:
+    def _mixed(self, call: Call) -> Entry:
+        layer = call.layer
         masks = [
             None
             if isinstance(option, Nothing)
-            else self._node(option, entries, before, [after])[0]
+            else self._node(dataclasses.replace(call, layer=option))[0]
             for option in layer.options
         ]
         known = [
@@ -196,52 +181,42 @@ class _Follower:
         ]
         if all(mask == known[0] for mask in known):
             return known[0]  # Zeros are zero in any part of the channels.
-        branches, size = layer.gate.branches, after[-1] or 0
+        branches, size = layer.gate.branches, call.after[0][-1] or 0
         return switched(layer.choice, branches, masks, size)
 
-    def _layer(
-        self,
-        layer: keras.Operation,
-        entries: Sequence[Entry],
-        before: Sequence[Shape],
-        after: Shape,
-    ) -> Entry:
+    def _layer(self, call: Call) -> Entry:
+        layer = call.layer
         kind = type(layer)
         if kind in kinds.MERGES:
-            return merged(layer, entries, before, after)
+            return merged(call)
         if kind is L.Concatenate:
-            return concatenated(layer, entries, before, after)
-        if len(entries) == 1:
-            (entry,), (shape,) = entries, before
+            return concatenated(call)
+        if len(call.entries) == 1:
+            entry = call.entries[0]
             if kind in kinds.KERNELS:
-                return self._weighted(layer, entry, shape, after)
+                return self._weighted(call)
             if kind is L.BatchNormalization and kinds.is_over_channels(layer):
                 axes = tuple((entry,) for _ in layer.weights)
                 self._note(layer, axes, [(None,)] * len(axes), {})
                 return entry
             if kind in (L.Flatten, L.Reshape):
-                return reshaped(layer, entry, shape, after)
+                return reshaped(call)
             if kind in _KEEPING:
                 check_activation(layer, [entry])
                 return entry
-        raise CannotBeMaskedError(
-            layer, "mixes the channels", self._all(layer, entries)
-        )
+        raise self._refused(call, "mixes the channels")
 
-    def _weighted(
-        self, layer: Structure, entry: Entry, before: Shape, after: Shape
-    ) -> Entry:
+    def _weighted(self, call: Call) -> Entry:
         """Cuts the weights of a layer with a kernel."""
+        layer, entry = call.layer, call.entries[0]
         width: Entry = self._widths.get(id(layer))
-        masks = self._all(layer, [entry])
         if type(layer) in kinds.DEPTHWISE:
             width = spread(entry, layer.depth_multiplier)
         if width is not None:
             check_activation(layer, [width])
         if getattr(layer, "groups", 1) != 1:
-            raise CannotBeMaskedError(layer, "has groups of channels", masks)
-        windows = self._windows(layer, before)
-        sides: Axes = tuple(windows)
+            raise self._refused(call, "has groups of channels")
+        sides: Axes = tuple(self._windows(call))
         no_sides: Axes = (None,) * len(sides)
         of_kernel: dict[str, tuple[Axes, Axes]] = {
             "kernel": ((*sides, entry, width), (*sides, entry, None))
@@ -262,7 +237,7 @@ class _Follower:
                 ),
             }
         kernels = {id(getattr(layer, n)): x for n, x in of_kernel.items()}
-        places = after[1:-1]
+        places = call.after[0][1:-1]
         uses = None if None in places else math.prod(cast(Any, places))
         pairs = [kernels.get(id(w), ((width,), (None,))) for w in layer.weights]
         self._note(
@@ -273,8 +248,10 @@ class _Follower:
         )
         return width
 
-    def _windows(self, layer: Structure, before: Shape) -> list[Entry]:
+    def _windows(self, call: Call) -> list[Entry]:
         """Returns the masks of the sides of a kernel."""
+        layer, before = call.layer, call.before[0]
+        own = dataclasses.replace(call, entries=())  # They are not at fault.
         if type(layer) is L.Dense:
             return []
         sides = self._sides.get(id(layer))
@@ -282,7 +259,7 @@ class _Follower:
             return [None] * len(layer.kernel_size)
         if layer.padding != "same":
             why = 'has kernels of several sizes without `padding="same"`'
-            raise CannotBeMaskedError(layer, why, self._all(layer, [None]))
+            raise self._refused(own, why)
         why = "has a kernel that is no part of the largest one at its place"
         found: list[Entry] = []
         for axis, largest in enumerate(layer.kernel_size):
@@ -290,8 +267,7 @@ class _Follower:
             for size in (one[axis] for one in sides.sizes):
                 start = start_of(layer, axis, largest, size, before[1 + axis])
                 if start is None:
-                    masks = self._all(layer, [None])
-                    raise CannotBeMaskedError(layer, why, masks)
+                    raise self._refused(own, why)
                 bounds.append((start, start + size))
             whole = all(bound == (0, largest) for bound in bounds)
             cut = Cut(sides.gene, tuple(bounds), largest)
