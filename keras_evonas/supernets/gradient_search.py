@@ -135,7 +135,7 @@ class DifferentiableSearch:
         check_folder(self._folder, overwrite=overwrite)
         if overwrite and self._folder.exists():
             shutil.rmtree(self._folder)
-        self._history = History.read(self._folder, self._plan.genes)
+        self._history = History(self._folder, self._plan.genes)
         self.seed = check_seed(self._history.seed if seed is None else seed)
 
     # Training.

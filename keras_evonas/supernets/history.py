@@ -16,7 +16,7 @@ class History:
     """Keeps what a search by gradients has come to, epoch by epoch.
 
     Args:
-        folder: Where it is written.
+        folder: Where it is written, and read if it was before.
         genes: The genes that are searched.
 
     Attributes:
@@ -35,27 +35,19 @@ class History:
         self.skips: Places = {}
         self.seed: int | None = None
         self.planned: int | None = None
-
-    @classmethod
-    def read(
-        cls, folder: pathlib.Path, genes: Sequence[SharedGene]
-    ) -> "History":
-        """Reads it, or makes one without epochs."""
-        history = cls(folder, genes)
-        if not history._path.exists():
-            return history
-        saved = read_json(history._path)
-        if saved["genes"] != history._values():
+        if not self._path.exists():
+            return
+        saved = read_json(self._path)
+        if saved["genes"] != self._values():
             raise ValueError(
                 f"'{folder}' holds a search of other genes: {saved['genes']}. "
-                f"Received: {history._values()}. Nothing was changed. Pass "
+                f"Received: {self._values()}. Nothing was changed. Pass "
                 "`overwrite=True` to begin anew, or another `project_name` to "
                 "keep both."
             )
-        history.epochs = saved["epochs"]
-        history.skips = saved["skips"]
-        history.seed = saved["seed"]
-        return history
+        self.epochs = saved["epochs"]
+        self.skips = saved["skips"]
+        self.seed = saved["seed"]
 
     def add(self, probabilities: Row) -> None:
         """Adds an epoch, and writes all of them."""

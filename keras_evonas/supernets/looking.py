@@ -96,6 +96,7 @@ def look(
     def task() -> Look:
         network = build(hp)
         nodes = graph_of(network, "hypermodel").nodes
+        _check_compiled(network)
         parts = dict.fromkeys(parts_of_layers(network).values())
         return Look(
             hp=hp,
@@ -126,6 +127,15 @@ class NoGate:
     def __call__(self, branches: Iterable[Branch]) -> tf.Tensor:
         """Calls nothing."""
         raise NotImplementedError
+
+
+def _check_compiled(network: keras.Model) -> None:
+    if not network.compiled:
+        raise ValueError(
+            "`hypermodel` must return a compiled model. Received: the model "
+            f"{network.name!r}, which is not. Call `model.compile(optimizer, "
+            "loss, metrics)` before it is returned."
+        )
 
 
 def leaves_of(network: keras.Model) -> list[keras.layers.Layer]:
@@ -180,12 +190,11 @@ def _leaf(layer: keras.layers.Layer) -> Leaf:
 
 def _state_bytes(network: keras.Model) -> int:
     variables = list(network.variables)
-    optimizer = getattr(network, "optimizer", None)
-    if optimizer is not None:
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
-        if not inner.built:
-            inner.build(network.trainable_variables)
-        variables += inner.variables
+    optimizer = network.optimizer
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if not inner.built:
+        inner.build(network.trainable_variables)
+    variables += inner.variables
     return sum(
         tf.TensorShape(v.shape).num_elements() * tf.as_dtype(v.dtype).size
         for v in variables

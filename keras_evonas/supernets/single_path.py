@@ -155,7 +155,7 @@ def train(
         The results that a learner asked for, in their order.
 
     Raises:
-        ValueError: If `folder` holds another supernet, or if there are no
+        ValueError: If `folder` holds another training, or if there are no
             validation data for a learner.
     """
     identity = {

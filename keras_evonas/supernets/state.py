@@ -60,8 +60,9 @@ class SavedState:
         for name, value in self._identity.items():
             if saved.get(name) != value:
                 raise ValueError(
-                    f"'{self._folder}' holds another supernet: its {name} is "
-                    f"{saved.get(name)!r}. Received: {value!r}. {WAY_OUT}"
+                    f"'{self._folder}' holds another training, with {name}="
+                    f"{saved.get(name)!r}. Received: {name}={value!r}. "
+                    f"{WAY_OUT}"
                 )
         return saved
 

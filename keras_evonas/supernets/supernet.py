@@ -14,7 +14,6 @@ import tensorflow as tf
 from keras_evonas.models.costs.estimates import Hypermodel
 from keras_evonas.models.costs.estimates import builder_of
 from keras_evonas.models.costs.inputs import Structure
-from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets import held as held_lib
 from keras_evonas.supernets.distillation import Distillation
 from keras_evonas.supernets.looking import leaves_of
@@ -110,7 +109,6 @@ class Supernet(keras.Model):
         self.network = self._build_plain(hp)
         self.genes = (*hp.genes.values(), *plan.elastic.genes)
         self._rules = tuple(hp.rules)
-        _check_network(self.network)
         mixed = [
             one for one in self._flatten_layers() if isinstance(one, MixedLayer)
         ]
@@ -383,13 +381,3 @@ class Supernet(keras.Model):
             content["frozen"] = self._frozen
         text = json.dumps(content, sort_keys=True, default=repr)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _check_network(model: keras.Model) -> None:
-    graph_of(model, "hypermodel")  # It raises what is no such model.
-    if not model.compiled:
-        raise ValueError(
-            "`hypermodel` must return a compiled model. Received: the model "
-            f"{model.name!r}, which is not. Call `model.compile(optimizer, "
-            "loss, metrics)` before it is returned."
-        )

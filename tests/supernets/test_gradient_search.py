@@ -26,6 +26,7 @@ from keras_evonas.supernets.history import History
 from keras_evonas.supernets.mixed import MixedLayer
 from keras_evonas.training.arrays import Arrays
 from tests.marks import everyday
+from tests.supernets.spaces import Cut
 
 pytestmark = pytest.mark.keras
 L = keras.layers
@@ -245,18 +246,6 @@ def test_binary_gates_leave_what_is_off_the_path_as_it_was():
                 assert (one != other).any() == on
     alphas = network.architecture.alpha.numpy()
     assert (alphas != 0).sum() >= 4  # Pairs of both choices were trained.
-
-
-class Cut(keras.callbacks.Callback):
-    """Ends a training as a kill would: right after an epoch was written."""
-
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == self.epoch:
-            raise KeyboardInterrupt
 
 
 STAGED = {
@@ -525,8 +514,14 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     def plain(hp):
         return chain(keras_tuner.HyperParameters()) if hp else None
 
+    def uncompiled(hp):
+        model = chain(hp)
+        return keras.Model(model.inputs, model.outputs)
+
     with pytest.raises(ValueError, match="must have a choice to share"):
         search(plain)
+    with pytest.raises(ValueError, match="must return a compiled model"):
+        search(uncompiled)
     with pytest.raises(TypeError, match=r"made by `differentiable"):
         search(training="darts")
     names = ["tanh", "normal", "linear", "soft", "skip"]
@@ -555,7 +550,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match="holds a search of other genes"):
         DifferentiableSearch(nested, directory=folder)
     other = DifferentiableSearch(chain, directory=folder)
-    with pytest.raises(ValueError, match="holds another supernet"):
+    with pytest.raises(ValueError, match="holds another training"):
         other.search(X, Y, batch_size=20)
     assert written(folder)[0] == before
 

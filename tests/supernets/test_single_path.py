@@ -18,6 +18,7 @@ from keras_evonas.training import FitArguments
 from tests.marks import everyday
 from tests.supernets.spaces import X_VAL
 from tests.supernets.spaces import Y_VAL
+from tests.supernets.spaces import Cut
 from tests.supernets.spaces import X
 from tests.supernets.spaces import Y
 from tests.supernets.spaces import branched
@@ -40,18 +41,6 @@ def arguments(**changes):
         **changes,
     }
     return FitArguments.of(X, Y, **given)
-
-
-class Cut(keras.callbacks.Callback):
-    """Ends a training as a kill would: right after an epoch was written."""
-
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == self.epoch:
-            raise KeyboardInterrupt
 
 
 def trained(folder, sharing, *, build=chain, cut=None, **changes):
@@ -97,7 +86,7 @@ def test_the_folder_of_another_supernet_is_refused(tmp_path):
         (chain, single_path(1, sampler="fair")),
     ):
         before = (tmp_path / "supernet.json").read_text()
-        with pytest.raises(ValueError, match="holds another supernet"):
+        with pytest.raises(ValueError, match="holds another training"):
             trained(tmp_path, changed, build=build)
         assert (tmp_path / "supernet.json").read_text() == before
     assert json.loads(before)["epoch"] == 1

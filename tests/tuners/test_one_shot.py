@@ -192,7 +192,7 @@ def test_the_path_of_one_task_does_not_move_in_another(searched, tmp_path):
         assert cut[1] == pytest.approx(trial.score, abs=1e-6)
     # Without the path, or with another one, its supernet is another.
     third = tuner_in(tmp_path, max_trials=4)
-    with pytest.raises(ValueError, match="holds another supernet"):
+    with pytest.raises(ValueError, match="holds another training"):
         third.search(X, (Y + 1) % 3, **FIT)
 
 
