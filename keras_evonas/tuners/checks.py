@@ -110,6 +110,16 @@ def checked_hook(hook: TrialHook | None) -> TrialHook | None:
     return hook
 
 
+def check_has_hypermodel(hypermodel: object) -> None:
+    """Checks that there is a hypermodel."""
+    if hypermodel is None:
+        raise ValueError(
+            "`hypermodel` must be a `keras_tuner.HyperModel`, or a function "
+            "that takes hyperparameters and returns a compiled model. "
+            "Received: hypermodel=None."
+        )
+
+
 def checked_folds(recipe: Recipe) -> int:
     """Raises what is wrong for all networks, which then costs no trial.
 
@@ -124,12 +134,7 @@ def checked_folds(recipe: Recipe) -> int:
                 "`cv` out and pass `validation_data` to `search`."
             )
         return 0
-    if recipe.builder.hypermodel is None:
-        raise ValueError(
-            "`hypermodel` must be a `keras_tuner.HyperModel`, or a function "
-            "that takes hyperparameters and returns a compiled model. "
-            "Received: hypermodel=None."
-        )
+    check_has_hypermodel(recipe.builder.hypermodel)
     arguments = recipe.arguments
     callback_lib.copied(arguments.callbacks)
     folds = 0

@@ -51,17 +51,7 @@ def place_tensorboard(callbacks: list[Any], execution: Execution) -> None:
     """Gives TensorBoard callbacks a folder, and adds the hyperparameters."""
     trial_id, _, number = execution.name.partition("/execution")
     trial = trial_lib.Trial(execution.hyperparameters, trial_id=trial_id)
-    _Boards().place(callbacks, trial, int(number or 0))
-
-
-class _Boards(keras_tuner.Tuner):
-    """keras-tuner's way of placing TensorBoard, without a search."""
-
-    def __init__(self) -> None:
-        """Does nothing: the methods used here need no attributes."""
-
-    def place(
-        self, callbacks: list[Any], trial: trial_lib.Trial, number: int
-    ) -> None:
-        """Changes callbacks as keras-tuner does."""
-        self._configure_tensorboard_dir(callbacks, trial, number)
+    tuner = keras_tuner.Tuner.__new__(keras_tuner.Tuner)  # It needs no search.
+    tuner._configure_tensorboard_dir(  # noqa: SLF001 (keras-tuner 1.4.8)
+        callbacks, trial, int(number or 0)
+    )

@@ -308,12 +308,7 @@ def _check(
     frozen: object,
     others: Mapping[str, object],
 ) -> None:
-    if hypermodel is None:
-        raise ValueError(
-            "`hypermodel` must be a `keras_tuner.HyperModel`, or a function "
-            "that takes hyperparameters and returns a compiled model. "
-            "Received: hypermodel=None."
-        )
+    checks.check_has_hypermodel(hypermodel)
     if sharing is not None and not isinstance(sharing, SinglePath):
         raise TypeError(
             "`sharing` must be made by `single_path(...)` of "

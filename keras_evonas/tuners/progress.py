@@ -50,49 +50,37 @@ class Notebook:
     def __init__(self, display: Callable[..., Any]) -> None:
         self._display = display
         self._handle: Any = None
-        self._lines = Lines()
+        self._status = ""
+        self._shown: collections.deque[str] = collections.deque(
+            maxlen=_SHOWN_LINES
+        )
+        self._count = 0
 
     def status(self, text: str) -> None:
         """Shows a text until the next line."""
-        self._lines.status = text
+        self._status = text
         self._update()
 
     def line(self, text: str) -> None:
-        """Adds a line."""
-        self._lines.status = ""
-        self._lines.add(text)
-        self._update()
+        """Adds a line or several."""
+        lines = text.splitlines()
+        self._count += len(lines)
+        self._shown.extend(lines)
+        self.status("")
 
     def result(self, value: object) -> None:
         """Shows nothing: the notebook displays what is returned."""
 
     def _update(self) -> None:
         if self._handle is None:
-            self._handle = self._display(self._lines, display_id=True)
+            self._handle = self._display(self, display_id=True)
         else:
-            self._handle.update(self._lines)
-
-
-class Lines:
-    """The last lines, and what is being done."""
-
-    def __init__(self) -> None:
-        self.status = ""
-        self._shown: collections.deque[str] = collections.deque(
-            maxlen=_SHOWN_LINES
-        )
-        self._count = 0
-
-    def add(self, text: str) -> None:
-        """Adds a line or several."""
-        for line in text.splitlines():
-            self._count += 1
-            self._shown.append(line)
+            self._handle.update(self)
 
     def __repr__(self) -> str:
         hidden = self._count - len(self._shown)
         above = [f"({hidden} lines above)"] * bool(hidden)
-        below = [self.status] * bool(self.status)
+        below = [self._status] * bool(self._status)
         return "\n".join([*above, *self._shown, *below])
 
     def _repr_html_(self) -> str:
@@ -150,8 +138,8 @@ class Progress:
     def training(self, number: int) -> None:
         """Shows, until the next line, that networks train; not in a file."""
         if self._verbose:
-            noun = "network" if number == 1 else "networks"
-            self._screen.status(f"training {number} {noun} ...")
+            networks = wording.plural(number, "network")
+            self._screen.status(f"training {networks} ...")
 
     def ended(
         self,

@@ -137,6 +137,7 @@ class ExecutionWorker:
         # The project folder is elsewhere: the job is lent one.
         with tempfile.TemporaryDirectory(prefix="keras_evonas-") as lent:
             here, files = pathlib.Path(lent), self._recipe.builder.files
+            given = job.files.keys()
             for name, content in job.files.items():
                 (here / name).parent.mkdir(parents=True, exist_ok=True)
                 (here / name).write_bytes(content)
@@ -150,15 +151,11 @@ class ExecutionWorker:
             ]
             job = dataclasses.replace(job, executions=executions)
             outcomes = self._run(self._recipe.in_folder(here), job)
-            found = {
-                path.relative_to(here).as_posix(): path
-                for path in here.rglob("*")
-                if path.is_file()
-            }
             written = {
                 name: path.read_bytes()
-                for name, path in found.items()
-                if name not in (job.files or ())
+                for path in here.rglob("*")
+                if path.is_file()
+                and (name := path.relative_to(here).as_posix()) not in given
             }
             return Result(outcomes=outcomes, files=written)
 

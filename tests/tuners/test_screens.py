@@ -1,6 +1,7 @@
 """Lines in a real notebook: one display that is updated."""
 
 import pathlib
+import types
 
 import pytest
 
@@ -8,7 +9,7 @@ nbclient = pytest.importorskip("nbclient")
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("ipykernel")
 
-from keras_evonas.tuners.progress import Lines  # noqa: E402
+from keras_evonas.tuners.progress import Notebook  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parents[2]
 CODE = """
@@ -25,13 +26,16 @@ Progress("loss", "min", verbose=0).say("silent")
 
 
 def test_only_the_last_lines_are_seen():
-    lines = Lines()
-    lines.add("a\nb")
-    assert repr(lines) == "a\nb"
+    updated = []
+    handle = types.SimpleNamespace(update=updated.append)
+    screen = Notebook(lambda *_, display_id: handle)
+    screen.line("a\nb")
+    assert repr(screen) == "a\nb"
     for number in range(20):
-        lines.add(f"line {number}")
-    lines.status = "training ..."
-    shown = repr(lines).splitlines()
+        screen.line(f"line {number}")
+    screen.status("training ...")
+    assert updated == [screen] * 21
+    shown = repr(screen).splitlines()
     assert shown[0] == "(7 lines above)"
     assert shown[1:-1] == [f"line {number}" for number in range(5, 20)]
     assert shown[-1] == "training ..."
