@@ -1,7 +1,8 @@
 """Gathers what is known when a trial begins, to judge its training by."""
 
-import dataclasses
+import functools
 import math
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import keras_tuner
@@ -20,21 +21,12 @@ from keras_evonas.training.hopeless import Judge
 from keras_evonas.tuners.trial_files import TrialFiles
 
 
-@dataclasses.dataclass(frozen=True)
-class _Judge:
-    """Judges by an outlook, in any process as in this one."""
+def judges(
+    oracle: EvoOracle, files: TrialFiles, chance: float
+) -> Callable[[str], Judge]:
+    """Returns what makes the judge of a trial, given its identifier.
 
-    outlook: Outlook
-
-    def __call__(self, losses: Sequence[float], epochs: int) -> bool:
-        with one_blas_thread():  # As proposals are made.
-            return self.outlook.is_hopeless(losses, epochs)
-
-
-class Outlooks:
-    """Makes the judge of each trial from the trials that had ended before.
-
-    What counts is which trials had ended when this one was proposed, as the
+    It judges by the trials that had ended when this one was proposed, as the
     record has it: a search that was cut judges as it would have.
 
     Args:
@@ -42,40 +34,15 @@ class Outlooks:
         files: The folders of the trials, with their learning curves.
         chance: Float, as for `evolution.hopeless.Outlook`.
     """
+    lead = objectives.lead_of(oracle.objective)
 
-    def __init__(
-        self, oracle: EvoOracle, files: TrialFiles, chance: float
-    ) -> None:
-        self._oracle = oracle
-        self._files = files
-        self._chance = chance
-        self._known: dict[str, Training | None] = {}
-
-    def judge_of(self, trial_id: str) -> Judge:
-        """Returns the judge of a trial."""
-        oracle = self._oracle
-        known = map(self._training, oracle.completed_before(trial_id))
-        return _Judge(
-            Outlook(
-                space=oracle.engine.space,
-                genome=oracle.individual(trial_id).genome,
-                known=tuple(one for one in known if one is not None),
-                chance=self._chance,
-            )
-        )
-
-    def _training(self, trial_id: str) -> Training | None:
-        if trial_id not in self._known:
-            self._known[trial_id] = self._read(trial_id)
-        return self._known[trial_id]
-
-    def _read(self, trial_id: str) -> Training | None:
+    @functools.cache
+    def training(trial_id: str) -> Training | None:
         """Reads a training, `None` if it has no learning curves."""
         try:
-            curves = read_curves(self._files.folder_of(trial_id))[0]
+            curves = read_curves(files.folder_of(trial_id))[0]
         except (IndexError, ValueError):  # None, or a damaged file.
             return None
-        lead = objectives.lead_of(self._oracle.objective)
         logs: dict[int, dict[str, object]] = {}
         for name, curve in curves.items():
             for epoch, value in curve:
@@ -85,10 +52,29 @@ class Outlooks:
             for epoch in range(max(logs, default=-1) + 1)
         ]
         return Training(
-            genome=self._oracle.individual(trial_id).genome,
+            genome=oracle.individual(trial_id).genome,
             losses=tuple(math.nan if x is None else x for x in found),
             whole=not ended_early(curves),
         )
+
+    def judge_of(trial_id: str) -> Judge:
+        known = map(training, oracle.completed_before(trial_id))
+        outlook = Outlook(
+            space=oracle.engine.space,
+            genome=oracle.individual(trial_id).genome,
+            known=tuple(one for one in known if one is not None),
+            chance=chance,
+        )
+        return functools.partial(_is_hopeless, outlook)
+
+    return judge_of
+
+
+def _is_hopeless(
+    outlook: Outlook, losses: Sequence[float], epochs: int
+) -> bool:
+    with one_blas_thread():  # As proposals are made.
+        return outlook.is_hopeless(losses, epochs)
 
 
 def check_stop_hopeless(

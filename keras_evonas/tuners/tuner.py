@@ -313,7 +313,7 @@ class EvoTuner(AfterSearch):
                 "Leave it out, or pass `executor=Processes(workers=2)` for "
                 "several workers on one machine."
             )
-        return hopeless.Outlooks(oracle, self._files, chance).judge_of
+        return hopeless.judges(oracle, self._files, chance)
 
     def _told(self, alone: str) -> str:
         return f"Networks train one after another: {alone}."
