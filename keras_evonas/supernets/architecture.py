@@ -48,10 +48,10 @@ class Architecture:
         self.genes = tuple(genes)
         self.gates = gates
         self.drops_skips = drops_skips
-        places = {gene.name: range(len(gene.values)) for gene in genes}
+        kept = kept or {}
         self.kept = {
-            name: tuple((kept or {}).get(name, all_of_it))
-            for name, all_of_it in places.items()
+            gene.name: tuple(kept.get(gene.name, range(len(gene.values))))
+            for gene in genes
         }
         sizes = [len(gene.values) for gene in genes]
         starts = np.cumsum([0, *sizes])
@@ -103,7 +103,7 @@ class Architecture:
         """
         kept = tf.constant(self.kept[name])
         places = kept + self._starts[name]
-        alphas = tf.gather(self.alpha.value, places)
+        alphas = self._alphas(name)
         first = alphas + tf.gather(noise[0], places)
         if len(self.kept[name]) == 1 or not two:
             chosen = tf.gather(kept, tf.argmax(first))
@@ -130,7 +130,12 @@ class Architecture:
             pair=pair,
             temperature=self.temperature,
         )
-        return self.gates.shares(tf.gather(self.alpha.value, places), draw)
+        return self.gates.shares(self._alphas(name), draw)
+
+    def _alphas(self, name: str) -> tf.Tensor:
+        """Returns the weights of a gene's values that are still searched."""
+        places = tf.constant(self.kept[name]) + self._starts[name]
+        return tf.gather(self.alpha.value, places)
 
     def policy_gradient(self, loss: tf.Tensor) -> tf.Tensor:
         """Returns the gradient of the mean loss, from one network (REINFORCE).
@@ -148,8 +153,7 @@ class Architecture:
         with tf.GradientTape() as tape:
             total = tf.zeros([], self.alpha.dtype)
             for name, kept in self.kept.items():
-                places = tf.constant(kept) + self._starts[name]
-                logs = tf.nn.log_softmax(tf.gather(self.alpha.value, places))
+                logs = tf.nn.log_softmax(self._alphas(name))
                 drawn = tf.equal(tf.constant(kept), self.pair_of(name)[0])
                 total += tf.reduce_sum(tf.where(drawn, logs, 0.0))
         slope = tape.gradient(total, self.alpha.value)
@@ -164,7 +168,7 @@ class Architecture:
         total = tf.zeros([], self.alpha.dtype)
         for name, kept in self.kept.items():
             places = np.array(kept) + self._starts[name]
-            softmax = tf.nn.softmax(tf.gather(self.alpha.value, places))
+            softmax = tf.nn.softmax(self._alphas(name))
             cost = tf.constant(costs[places], softmax.dtype)
             total += tf.reduce_sum(softmax * cost)
         return total

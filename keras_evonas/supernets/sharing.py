@@ -222,8 +222,7 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         part: Structure,
         branches: Sequence[int],
     ) -> MixedLayer:
-        layers = (keras.layers.Identity(), part)
-        options = dict(zip(_OPTIONAL, layers, strict=True))
+        options = {"absent": keras.layers.Identity(), "present": part}
         return self._mixed(gene, options, branches)
 
     def _mixed(
