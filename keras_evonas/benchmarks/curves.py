@@ -25,18 +25,16 @@ from keras_evonas.benchmarks.curve_tables import BudgetSpentError
 from keras_evonas.benchmarks.curve_tables import CurveTable
 from keras_evonas.benchmarks.curve_tables import Trainer
 from keras_evonas.benchmarks.curve_tables import read_curve_table
+from keras_evonas.benchmarks.regrets import Comparison
 from keras_evonas.benchmarks.runs import Curve
 from keras_evonas.benchmarks.runs import Task
 from keras_evonas.benchmarks.runs import run_tasks
 from keras_evonas.benchmarks.summaries import bold
 from keras_evonas.benchmarks.summaries import compared
-from keras_evonas.benchmarks.summaries import summary
 from keras_evonas.benchmarks.summaries import table
 from keras_evonas.benchmarks.tables import table_paths
 from keras_evonas.blas import one_blas_thread
 
-# A method that always finds the optimum would make a geometric mean zero.
-_FLOOR = 1e-4
 FLAGS = command.Flags()
 _TABLES = FLAGS.list(
     "tables",
@@ -90,14 +88,11 @@ def tabulated(curves: Iterable[Curve], shown: Sequence[int]) -> str:
         curves: The regrets after each whole training.
         shown: The numbers of whole trainings, the columns.
     """
-    regrets: dict[str, dict[str, list[np.ndarray]]] = {}
-    for curve in curves:
-        of_problem = regrets.setdefault(curve.problem, {})
-        of_problem.setdefault(curve.method, []).append(curve.regrets)
-    at = np.array(shown) - 1
-    tables, logs = [], []
-    for problem, of_method in regrets.items():
-        found = [summary(searches) for searches in of_method.values()]
+    comparison = Comparison(curves)
+    methods, at = comparison.methods, np.array(shown) - 1
+    tables = []
+    for problem in comparison.problems:
+        found = [comparison.summaries[problem, one] for one in methods]
         columns = [
             compared(
                 [(means[i], errors[i]) for means, errors in found],
@@ -106,16 +101,12 @@ def tabulated(curves: Iterable[Curve], shown: Sequence[int]) -> str:
             )
             for i in at
         ]
-        tables.append(_table(problem, shown, list(of_method), columns))
-        logs.append(
-            np.log([np.maximum(means[at], _FLOOR) for means, _ in found])
-        )
-    geometric = np.exp(np.mean(logs, axis=0)).T
+        tables.append(_table(problem, shown, methods, columns))
+    geometric = np.array([comparison.geometric_means(one) for one in methods])
     columns = [
         [bold(f"{value:.3f}", value == column.min()) for value in column]
-        for column in geometric
+        for column in geometric[:, at].T
     ]
-    methods = list(next(iter(regrets.values())))
     tables.append(_table("geometric mean", shown, methods, columns))
     return "\n\n".join(tables)
 

@@ -30,7 +30,6 @@ from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.hyperparameters import to_space
 from keras_evonas.oracles.fidelity import epochs_of
-from keras_evonas.oracles.fidelity import planned_epochs
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.tuners.shorthand import EvolutionarySearch
 from keras_evonas.tuners.sizing import largest_cohort
@@ -59,12 +58,12 @@ class Stopwatch:
 
     Args:
         budget: What ends the search.
-        folder: The project folder, if it holds learning curves.
+        folder: The project folder, which may hold learning curves.
     """
 
-    def __init__(self, budget: Budget, folder: str | None = None) -> None:
+    def __init__(self, budget: Budget, folder: str) -> None:
         self._budget = budget
-        self._folder = folder
+        self._folder = pathlib.Path(folder)
         self._epochs = 0
         self._start = time.perf_counter()
         self.ends: list[End] = []
@@ -80,11 +79,7 @@ class Stopwatch:
 
     def end_trial(self, trial: keras_tuner.engine.trial.Trial) -> None:
         """Records a trial of keras-tuner; raises if the budget is spent."""
-        epochs = None
-        if self._folder is not None:
-            epochs = epochs_of(trial, pathlib.Path(self._folder))
-        planned = planned_epochs(trial.hyperparameters.values)
-        epochs = epochs or planned or self._budget.epochs
+        epochs = epochs_of(trial, self._folder) or self._budget.epochs
         if self.end(trial.trial_id, epochs, trial.score):
             raise _SpentError
 

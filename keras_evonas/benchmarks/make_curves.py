@@ -167,6 +167,7 @@ def _content(
 
 
 def _domains(space: SearchSpace) -> dict[str, Categorical]:
+    domains = {}
     for gene in space.genes:
         if gene.conditions or not isinstance(gene.domain, Categorical):
             kind = "a condition" if gene.conditions else "a continuous range"
@@ -176,11 +177,8 @@ def _domains(space: SearchSpace) -> dict[str, Categorical]:
                 "`hp.Choice`, `hp.Boolean`, and `hp.Int` or `hp.Float` with a "
                 "`step`, each outside of any condition."
             )
-    return {
-        gene.name: gene.domain
-        for gene in space.genes
-        if isinstance(gene.domain, Categorical)
-    }
+        domains[gene.name] = gene.domain
+    return domains
 
 
 def _without_gaps(curves: np.ndarray, direction: str) -> np.ndarray:

@@ -150,7 +150,9 @@ def main() -> None:
             jobs=_JOBS.value or os.cpu_count() or 1,
         )
     comparison = Comparison(curves)
-    text = f"{_settings()}\n\n{comparison.markdown(_shown_trials())}\n"
+    shown = {_TRIALS.value, *map(int, _AT.value)}
+    tables = comparison.markdown(sorted(n for n in shown if n <= _TRIALS.value))
+    text = f"{_settings()}\n\n{tables}\n"
     command.publish(text, _MARKDOWN.value)
     if _PLOT.value:
         comparison.plot(_PLOT.value)
@@ -164,11 +166,6 @@ def _sources() -> list[str]:
             "neither."
         )
     return sources
-
-
-def _shown_trials() -> list[int]:
-    shown = {int(number) for number in _AT.value} | {_TRIALS.value}
-    return sorted(number for number in shown if number <= _TRIALS.value)
 
 
 def _settings() -> str:

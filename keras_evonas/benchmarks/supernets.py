@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from absl import logging
+from scipy import stats
 
 from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks import gradient_cells
@@ -183,7 +184,8 @@ def _run(
     drawn = judge.random(1000 + seed, _COMPARED)
     losses = [evaluate(genome, 0) for genome in drawn]
     accuracies = [judge.accuracy(genome) for genome in drawn]
-    spearman = _spearman([-loss[0] for loss in losses if loss], accuracies)
+    scores = [-loss[0] for loss in losses if loss]
+    spearman = float(stats.spearmanr(scores, accuracies).statistic)
     results = {}
     for kind, strategy in {
         "evolution": "genetic_algorithm",
@@ -260,12 +262,6 @@ def _hypermodel(parts: Parts, steps: int) -> "CellNetwork":
         stages=_STAGES.value,
         filters=_FILTERS.value,
     )
-
-
-def _spearman(a: Sequence[float], b: Sequence[float]) -> float:
-    from scipy import stats
-
-    return float(stats.spearmanr(a, b).statistic)
 
 
 def _row(
