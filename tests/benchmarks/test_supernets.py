@@ -97,8 +97,8 @@ def test_the_table_has_every_method_and_what_it_is_compared_with(
 ):
     rng = np.random.default_rng(0)
     images = tmp_path / "images.npz"
-    pixels = rng.integers(0, 255, (1200, 8, 8, 3), np.uint8)
-    labels = np.arange(1200) % 10
+    pixels = rng.integers(0, 255, (2200, 8, 8, 3), np.uint8)
+    labels = np.arange(2200) % 10
     np.savez(
         images, x_train=pixels, y_train=labels, x_test=pixels[:20],
         y_test=labels[:20],
