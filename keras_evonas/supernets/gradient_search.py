@@ -1,10 +1,8 @@
 """Architecture search by gradients: DARTS, SNAS, ProxylessNAS, P-DARTS."""
 
-import dataclasses
 import os
 import pathlib
 import shutil
-import time
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -34,8 +32,8 @@ from keras_evonas.supernets.held import Plan
 from keras_evonas.supernets.held import plan
 from keras_evonas.supernets.history import History
 from keras_evonas.supernets.sharing import Values
+from keras_evonas.supernets.state import Epochs
 from keras_evonas.supernets.state import SavedState
-from keras_evonas.supernets.state import epoch_line
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.checks import check_fit
 
@@ -221,20 +219,23 @@ class DifferentiableSearch:
         begin = stage * training.epochs
         if done > begin:
             state.restore(network.state)
-        feeder = _Feeder(
-            network=network,
-            plan_of=lambda epoch: self._plan_of(epoch, stage, feed),
-            history=self._history,
-            state=state,
-            say=say,
-        )
+
+        def begin_epoch(epoch: int) -> None:
+            network.begin(self._plan_of(epoch, stage, feed))
+
+        def end_epoch(epoch: int) -> None:
+            # The history first: what it has too much is cut when it is read.
+            self._history.add(architecture.probabilities())
+            state.save(network.state, epoch + 1)
+
+        epochs = Epochs("Search", self._planned, begin_epoch, end_epoch, say)
         with collected_at_the_end():
             network.fit(
                 # The network cuts its batches itself.
                 tf.data.Dataset.range(feed.steps),
                 initial_epoch=max(done, begin),
                 epochs=begin + training.epochs,
-                callbacks=[*(callbacks or ()), feeder],
+                callbacks=[*(callbacks or ()), epochs],
                 verbose=0,
                 shuffle=False,
             )
@@ -352,31 +353,3 @@ class DifferentiableSearch:
             for one in space.space
             if all(each.is_active(hp.values) for each in one.conditions)
         }
-
-
-@dataclasses.dataclass(kw_only=True, eq=False)
-class _Feeder(keras.callbacks.Callback):
-    """Draws what each epoch needs, and writes the search after it."""
-
-    network: MixedNetwork
-    plan_of: Callable[[int], EpochPlan]
-    history: History
-    state: SavedState
-    say: Callable[[str], object]
-
-    def __post_init__(self) -> None:
-        super().__init__()
-        self._begun = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        del logs
-        self._begun = time.perf_counter()
-        self.network.begin(self.plan_of(epoch))
-
-    def on_epoch_end(
-        self, epoch: int, logs: Mapping[str, Any] | None = None
-    ) -> None:
-        # The history first: what it has too much is cut when it is read.
-        self.history.add(self.network.architecture.probabilities())
-        self.state.save(self.network.state, epoch + 1)
-        self.say(epoch_line(f"Search: epoch {epoch + 1}", self._begun, logs))

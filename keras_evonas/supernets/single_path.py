@@ -3,8 +3,8 @@
 import dataclasses
 import math
 import pathlib
-import time
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -20,13 +20,14 @@ from keras_evonas.supernets.learners import Result
 from keras_evonas.supernets.learners import TournamentPaths
 from keras_evonas.supernets.samplers import ElasticSampler
 from keras_evonas.supernets.samplers import FairPaths
+from keras_evonas.supernets.samplers import Paths
 from keras_evonas.supernets.samplers import Sampler
 from keras_evonas.supernets.samplers import SandwichPaths
 from keras_evonas.supernets.samplers import ShrinkingPaths
 from keras_evonas.supernets.samplers import UniformPaths
 from keras_evonas.supernets.scoring import Scorer
+from keras_evonas.supernets.state import Epochs
 from keras_evonas.supernets.state import SavedState
-from keras_evonas.supernets.state import epoch_line
 from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.training.arguments import NAMES
 from keras_evonas.training.arguments import FitArguments
@@ -177,25 +178,32 @@ def train(
     supernet.distill(sharing.distillation)
     _prepare(supernet, training)
     keras.utils.set_random_seed(seed)
-    scorer = None
-    if isinstance(sharing.sampler, Learner):
+    sampler, scorer = sharing.sampler, None
+    if isinstance(sampler, Learner):
         data_to_score = scoring_data(arguments, sharing.calibration)
         scorer = Scorer(supernet, *data_to_score)
-    feeder = _Feeder(
-        sharing=sharing,
-        steps=steps or _STEPS,
-        seed=seed,
-        state=state,
-        say=say,
-        scorer=scorer,
-        results=results,
-    )
+
+    def begin_epoch(epoch: int) -> None:
+        address = (seed, epoch)
+        supernet.set_paths(
+            _paths_of(supernet, sampler, steps or _STEPS, address, results)
+        )
+
+    def end_epoch(epoch: int) -> None:
+        if scorer is not None and isinstance(sampler, Learner):
+            paths = sampler.proposals(supernet.sizes, (seed, epoch), results)
+            results.extend([_result(scorer, path) for path in paths])
+        state.save(_variables_of(supernet), epoch + 1, results=results)
+
     with collected_at_the_end():
         supernet.fit(
             **data,
             epochs=sharing.epochs,
             initial_epoch=done,
-            callbacks=[*(arguments.callbacks or ()), feeder],
+            callbacks=[
+                *(arguments.callbacks or ()),
+                Epochs("Supernet", sharing.epochs, begin_epoch, end_epoch, say),
+            ],
             verbose=0,
         )
     return results
@@ -206,58 +214,26 @@ def _variables_of(supernet: Supernet) -> list[keras.Variable]:
     return [*network.variables, *network.optimizer.variables]
 
 
-@dataclasses.dataclass(kw_only=True, eq=False)
-class _Feeder(keras.callbacks.Callback):
-    """Sets the paths of each epoch, and saves the supernet after it."""
+def _paths_of(
+    supernet: Supernet,
+    sampler: Sampler | Learner,
+    steps: int,
+    address: tuple[int, int],
+    results: Sequence[Result],
+) -> Paths:
+    """Draws the paths of an epoch, as the sampler takes its arguments."""
+    sizes = supernet.sizes
+    if isinstance(sampler, Learner):
+        return sampler.paths(sizes, steps, address, results)
+    if isinstance(sampler, ElasticSampler):
+        kinds = [gene.kind for gene in supernet.genes]
+        return sampler.elastic_paths(sizes, kinds, steps, address)
+    return sampler.paths(sizes, steps, address)
 
-    sharing: SinglePath
-    steps: int
-    seed: int
-    state: SavedState
-    say: Callable[[str], object]
-    scorer: Scorer | None
-    results: list[Result]
 
-    def __post_init__(self) -> None:
-        super().__init__()
-        self._begun = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        del logs
-        self._begun = time.perf_counter()
-        sizes = self.model.sizes
-        sampler = self.sharing.sampler
-        address = (self.seed, epoch)
-        if isinstance(sampler, Learner):
-            results = self.results
-            paths = sampler.paths(sizes, self.steps, address, results)
-        elif isinstance(sampler, ElasticSampler):
-            kinds = [gene.kind for gene in self.model.genes]
-            paths = sampler.elastic_paths(sizes, kinds, self.steps, address)
-        else:
-            paths = sampler.paths(sizes, self.steps, address)
-        self.model.set_paths(paths)
-
-    def on_epoch_end(
-        self, epoch: int, logs: dict[str, Any] | None = None
-    ) -> None:
-        self._score(epoch)
-        self.state.save(
-            _variables_of(self.model), epoch + 1, results=self.results
-        )
-        name = f"Supernet: epoch {epoch + 1} of {self.sharing.epochs}"
-        self.say(epoch_line(name, self._begun, logs))
-
-    def _score(self, epoch: int) -> None:
-        """Scores the paths that a learner asks for."""
-        sampler = self.sharing.sampler
-        if self.scorer is None or not isinstance(sampler, Learner):
-            return
-        sizes, address = self.model.sizes, (self.seed, epoch)
-        for path in sampler.proposals(sizes, address, self.results):
-            loss = self.scorer.score(path)["loss"]
-            kept = loss if math.isfinite(loss) else None
-            self.results.append(Result(tuple(path), kept))
+def _result(scorer: Scorer, path: Sequence[int]) -> Result:
+    loss = scorer.score(path)["loss"]
+    return Result(tuple(path), loss if math.isfinite(loss) else None)
 
 
 def _data_of(arguments: FitArguments) -> tuple[dict[str, Any], int | None]:

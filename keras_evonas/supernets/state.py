@@ -1,8 +1,10 @@
 """A training in a folder, from which it goes on to the same end."""
 
+import dataclasses
 import io
 import pathlib
 import time
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -17,19 +19,45 @@ from keras_evonas.project.files import write_json
 from keras_evonas.project.shared_weights import STATE_NAME
 
 
-def epoch_line(name: str, begun: float, logs: Mapping[str, Any] | None) -> str:
-    """Returns what is printed after an epoch.
+@dataclasses.dataclass(eq=False)
+class Epochs(keras.callbacks.Callback):
+    """Calls functions around each epoch, and says what came of it.
 
     Args:
-        name: String, what was trained.
-        begun: Float, when the epoch began, of `time.perf_counter`.
-        logs: The logs of the epoch.
+        name: String, what is trained.
+        total: Integer, the epochs of the whole training.
+        begin: Function that is called with the number of an epoch before it.
+        end: The same, after it.
+        say: Prints a line.
     """
-    seconds = time.perf_counter() - begun
-    metrics = ", ".join(
-        f"{key} {float(value):.4g}" for key, value in (logs or {}).items()
-    )
-    return f"{name}, {seconds:.1f} s: {metrics}"
+
+    name: str
+    total: int
+    begin: Callable[[int], None]
+    end: Callable[[int], None]
+    say: Callable[[str], object]
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self._begun = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        """Begins an epoch."""
+        del logs
+        self._begun = time.perf_counter()
+        self.begin(epoch)
+
+    def on_epoch_end(
+        self, epoch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        """Ends an epoch, and prints its logs."""
+        self.end(epoch)
+        seconds = time.perf_counter() - self._begun
+        metrics = ", ".join(
+            f"{key} {float(value):.4g}" for key, value in (logs or {}).items()
+        )
+        name = f"{self.name}: epoch {epoch + 1} of {self.total}"
+        self.say(f"{name}, {seconds:.1f} s: {metrics}")
 
 
 class SavedState:
