@@ -16,22 +16,28 @@ def check_positive_integer(name: str, value: object) -> None:
 
 def check_integer(name: str, value: object, *, lowest: int) -> None:
     """Raises a `ValueError` unless `value` is an integer from `lowest` up."""
-    fits = (
-        isinstance(value, Integral)
-        and not isinstance(value, bool)
-        and int(value) >= lowest
-    )
-    if not fits:
+    if not _is_integer(value, lowest):
         raise ValueError(
             f"`{name}` must be an integer of at least {lowest}. Received: "
             f"{name}={value!r}."
         )
 
 
-def check_size(name: str, size: Size) -> None:
+def check_size(name: str, size: object) -> None:
     """Raises a `ValueError` unless `size` is `"auto"` or at least 1."""
-    if size != "auto":
-        check_positive_integer(name, size)
+    if size != "auto" and not _is_integer(size, 1):
+        raise ValueError(
+            f"`{name}` must be a positive integer or 'auto'. Received: "
+            f"{name}={size!r}."
+        )
+
+
+def _is_integer(value: object, lowest: int) -> bool:
+    return (
+        isinstance(value, Integral)
+        and not isinstance(value, bool)
+        and int(value) >= lowest
+    )
 
 
 def resolved(name: str, size: Size) -> int:

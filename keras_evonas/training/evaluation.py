@@ -23,7 +23,6 @@ from keras_evonas.training.arrays import Orders
 from keras_evonas.training.bookkeeping import Network
 from keras_evonas.training.bookkeeping import completed
 from keras_evonas.training.checkpoints import BestWeights
-from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.training.cohort import ArrayCohort
 from keras_evonas.training.curves import Objective
 from keras_evonas.training.data import Data
@@ -256,8 +255,6 @@ class _Evaluation:
         """Builds a network."""
         keras.utils.set_random_seed(execution.seed)
         model = self._task.build(execution)
-        if execution.initial_weights is not None:
-            read_weights(model, execution.initial_weights)
         own = callback_lib.copied(arguments.callbacks)
         if self._task.adapt_callbacks is None:
             own = callback_lib.placed(own, execution.name)

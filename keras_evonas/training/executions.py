@@ -36,7 +36,6 @@ class Execution:
             `keras.utils.set_random_seed(seed)`.
         fit: Mapping of arguments of `fit` that are this execution's own, such
             as `epochs`, `initial_epoch` and `batch_size`.
-        initial_weights: Path of a weights file to begin with, or `None`.
         checkpoint: Path to write the weights of the best epoch to, or `None`.
         fold: Integer, which of the folds of the data it is trained on, or
             `None` for the data as they are.
@@ -52,7 +51,6 @@ class Execution:
     hyperparameters: Any = None
     parent_hyperparameters: Any = None
     fit: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    initial_weights: str | None = None
     checkpoint: str | None = None
     fold: int | None = None
     bar: float | None = None

@@ -43,21 +43,6 @@ def check_hypermodel(hypermodel: object) -> None:
     )
 
 
-def check_cohort_size(cohort_size: object) -> None:
-    """Checks that it is a positive integer or `"auto"`."""
-    fits = (
-        isinstance(cohort_size, int)
-        and not isinstance(cohort_size, bool)
-        and cohort_size > 0
-    )
-    if cohort_size != "auto" and not fits:
-        raise ValueError(
-            "`cohort_size` must be a positive integer or 'auto'. Received: "
-            f"cohort_size={cohort_size!r}. Pass 1 to train one network after "
-            "another."
-        )
-
-
 def check_policy(policy: object, top_k: object, needs_all: bool) -> None:
     """Checks `keep_checkpoints` and `top_k`."""
     policies = get_args(Policy)

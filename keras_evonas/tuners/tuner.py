@@ -9,6 +9,7 @@ import keras_tuner
 
 from keras_evonas import devices
 from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.evolution.checks import check_size
 from keras_evonas.execution import Executor
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.training.folds import check_cv
@@ -160,7 +161,7 @@ class EvoTuner(AfterSearch):
     ) -> None:
         before = set(vars(self))
         checks.check_hypermodel(hypermodel)
-        checks.check_cohort_size(cohort_size)
+        check_size("cohort_size", cohort_size)
         check_positive_integer("executions_per_trial", executions_per_trial)
         needs_all = goes_on_from_weights(oracle)
         checks.check_policy(keep_checkpoints, top_k, needs_all)

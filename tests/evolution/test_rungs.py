@@ -237,7 +237,10 @@ def test_epochs_of_rungs(arguments, epochs):
         ({"epochs": "27"}, "`epochs` must be integers that increase"),
         ({"epochs": 27}, "`epochs` must be integers that increase"),
         ({"epochs": (1,), "factor": 1}, "`factor` must be an integer of at"),
-        ({"epochs": (1,), "parents": 0}, "`parents` must be an integer"),
+        (
+            {"epochs": (1,), "parents": 0},
+            "`parents` must be a positive integer or 'auto'",
+        ),
         (
             {"epochs": (1,), "strategy": SuccessiveHalving(epochs=(2,))},
             "`strategy` must be a strategy without rungs",

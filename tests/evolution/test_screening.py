@@ -273,7 +273,10 @@ def test_while_it_predicts_nothing_evolution_goes_on():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"initial_size": 0}, "`initial_size` must be an integer"),
+        (
+            {"initial_size": 0},
+            "`initial_size` must be a positive integer or 'auto'",
+        ),
         ({"unscreened": -1}, "`unscreened` must be an integer of at least 0"),
         ({"unscreened": 1}, "`unscreened` must be 0 or at least 2"),
     ],
