@@ -36,7 +36,13 @@ class Gates(Protocol):
         """True if one option or two are called, false if all are."""
 
     def temperature(self, progress: float) -> float:
-        """Returns the temperature; `progress` goes from 0 to 1."""
+        """Returns the temperature, 1.0 by default.
+
+        Args:
+            progress: Float, from 0 in the first epoch to 1 in the last.
+        """
+        del progress
+        return 1.0
 
     def shares(self, alphas: tf.Tensor, draw: Draw) -> tf.Tensor:
         """Returns the shares of a gene's options.
@@ -51,7 +57,7 @@ class Gates(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class SoftmaxGates:
+class SoftmaxGates(Gates):
     """Adds up all options by the softmax of their weights: DARTS.
 
     Liu et al. (2019), arXiv:1806.09055, equation 2. Beware: DARTS falls for
@@ -61,11 +67,6 @@ class SoftmaxGates:
 
     draws_paths = False
 
-    def temperature(self, progress: float) -> float:
-        """Returns 1; see `Gates`."""
-        del progress
-        return 1.0
-
     def shares(self, alphas: tf.Tensor, draw: Draw) -> tf.Tensor:
         """Returns the softmax; see `Gates`."""
         del draw
@@ -73,7 +74,7 @@ class SoftmaxGates:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GumbelGates:
+class GumbelGates(Gates):
     """Adds up all options by shares that are drawn: SNAS.
 
     Xie et al. (2019), arXiv:1812.09926, equation 5: the concrete distribution.
@@ -113,7 +114,7 @@ class GumbelGates:
 
 
 @dataclasses.dataclass(frozen=True)
-class BinaryGates:
+class BinaryGates(Gates):
     """Calls one option, drawn by the softmax of the weights: ProxylessNAS.
 
     Cai et al. (2019), arXiv:1812.00332, section 3.2. To train the architecture
@@ -143,11 +144,6 @@ class BinaryGates:
             )
 
     draws_paths = True
-
-    def temperature(self, progress: float) -> float:
-        """Returns 1; see `Gates`."""
-        del progress
-        return 1.0
 
     def shares(self, alphas: tf.Tensor, draw: Draw) -> tf.Tensor:
         """Returns one and zeros, with the gradient of the pair."""
