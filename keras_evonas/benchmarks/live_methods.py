@@ -24,6 +24,7 @@ import keras_tuner
 from keras_evonas.benchmarks.live_problems import LiveProblem
 from keras_evonas.benchmarks.live_runs import Budget
 from keras_evonas.benchmarks.live_runs import End
+from keras_evonas.benchmarks.stand_alone import accuracy_of
 from keras_evonas.evolution.defaults import default_strategy
 from keras_evonas.evolution.freeze_thaw import freeze_thaw
 from keras_evonas.evolution.genes import Genome
@@ -302,13 +303,7 @@ def search(
                 # Optimizers are not needed to test.
                 warnings.filterwarnings("ignore", "Skipping variable loading")
                 model = load(trial_id)
-            accuracy = _accuracy(model, problem)
+            accuracy = accuracy_of(model, problem.parts.held_out)
             end = dataclasses.replace(end, tested=accuracy)
         ends.append(end)
     return ends
-
-
-def _accuracy(model: keras.Model, problem: LiveProblem) -> float:
-    x, y = problem.parts.held_out
-    logs = model.evaluate(x, y, batch_size=500, verbose=0, return_dict=True)
-    return float(logs["accuracy"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
+from keras_evonas.benchmarks.datasets import Arrays
 from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.methods import method
 from keras_evonas.benchmarks.searchers import run_trials
@@ -91,6 +92,11 @@ def train_alone(
     model = build(hp)
     x, y = parts.training
     model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0)
-    x, y = parts.validation
-    logs = model.evaluate(x, y, batch_size=len(x), verbose=0, return_dict=True)
+    return accuracy_of(model, parts.validation)
+
+
+def accuracy_of(model: "keras.Model", examples: Arrays) -> float:
+    """Returns the share of examples that a network classifies as labelled."""
+    x, y = examples
+    logs = model.evaluate(x, y, batch_size=500, verbose=0, return_dict=True)
     return float(logs["accuracy"])

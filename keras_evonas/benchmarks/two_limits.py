@@ -31,6 +31,7 @@ from absl import logging
 from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.datasets import images
+from keras_evonas.benchmarks.stand_alone import accuracy_of
 from keras_evonas.benchmarks.summaries import compared
 from keras_evonas.benchmarks.summaries import summary
 from keras_evonas.benchmarks.summaries import table
@@ -258,14 +259,12 @@ def _trained_alone(
         verbose=0,
     )
     trials, best = [], -1.0
-    x, y = parts.held_out
     for seconds, trial_id, score in ended:
         tested = None
         if score > best:
             best = score
             model = tuner.load_model(tuner.oracle.get_trial(trial_id))
-            logs = model.evaluate(x, y, 500, verbose=0, return_dict=True)
-            tested = 100 * float(logs["accuracy"])
+            tested = 100 * accuracy_of(model, parts.held_out)
         trials.append(Trial(seconds=seconds, score=score, tested=tested))
     return trials
 

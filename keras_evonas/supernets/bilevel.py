@@ -287,9 +287,8 @@ class MixedNetwork(keras.Model):
             for seed, value in zip(seeds, kept_seeds, strict=True):
                 seed.assign(value)
             found = self.gradients(*batch)
-            scale = [self._scale(g.dtype) for g in found.weights]
-            pairs = zip(found.weights, scale, strict=True)
-            return found.alpha, [one / by for one, by in pairs]
+            unscaled = [g / self._scale(g.dtype) for g in found.weights]
+            return found.alpha, unscaled
 
         _, descent = slopes(train)
         move(-rate, descent)

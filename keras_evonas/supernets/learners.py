@@ -113,10 +113,7 @@ class PolicyPaths:
         scored = tuple(
             Individual(
                 birth=birth,
-                genome={
-                    gene.name: value
-                    for gene, value in zip(genes, one.path, strict=True)
-                },
+                genome={f"{n}": value for n, value in enumerate(one.path)},
                 losses=None if one.loss is None else (one.loss,),
             )
             for birth, one in enumerate(results)

@@ -65,29 +65,28 @@ class AblationPlan:
         return (1 + len(self.variants)) * self.repeats
 
     def __str__(self) -> str:
-        parts = [
-            f"Ablation of {self.network.name}: "
-            f"{wording.plural(len(self.variants), 'gene')} of "
-            f"{len(self.changed)} that are not at their default, and the whole "
-            f"network, {self.repeats} times each: "
-            f"{wording.plural(self.num_trainings, 'training')}, "
-        ]
-        if self.seconds is None:
-            parts.append("for an unknown time.")
-        else:
-            parts.append(f"about {wording.duration(self.seconds)}.")
+        before = after = ""
         if self.default_is_better:
-            parts.insert(
-                0,
+            before = (
                 "The network with all genes at their defaults is the best one, "
-                "and has nothing to put back. The next best is explained. ",
+                "and has nothing to put back. The next best is explained. "
             )
         if self.infeasible:
-            parts.append(
+            after = (
                 " Not put back, since the default breaks a constraint: "
                 f"{', '.join(self.infeasible)}."
             )
-        return "".join(parts)
+        seconds = "for an unknown time."
+        if self.seconds is not None:
+            seconds = f"about {wording.duration(self.seconds)}."
+        return (
+            f"{before}Ablation of {self.network.name}: "
+            f"{wording.plural(len(self.variants), 'gene')} of "
+            f"{len(self.changed)} that are not at their default, and the whole "
+            f"network, {self.repeats} times each: "
+            f"{wording.plural(self.num_trainings, 'training')}, {seconds}"
+            f"{after}"
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
