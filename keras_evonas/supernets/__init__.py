@@ -8,7 +8,6 @@
 | `elastic` | hyperparameters whose largest layers hold all smaller ones |
 | `masks`, `slices`, `passing` | which part of each layer is on a path |
 | `masked` | layers that take this part |
-| `memory` | whether a supernet fits into the memory |
 | `supernet` | `Supernet`, the network with all of them |
 | `samplers`, `learners` | which paths are trained, fixed or from scores |
 | `single_path` | the training |

@@ -63,6 +63,26 @@ class Plan:
             ),
         ]
 
+    def check_memory(self, available: int) -> None:
+        """Checks that there is room for all weights, and for the optimizer.
+
+        Args:
+            available: Integer, the bytes that are free.
+
+        Raises:
+            MemoryError: If there is not.
+        """
+        if self.state_bytes > available:
+            raise MemoryError(
+                "`hypermodel` must have a supernet that fits into the memory. "
+                "Received: one whose weights and the optimizer's memory of "
+                f"them take {self.state_bytes:,} bytes, where {available:,} "
+                "are free. Give it fewer options, or smaller largest widths "
+                "and depths; hold some hyperparameters with `held`; or take "
+                "an optimizer that remembers less, such as SGD without "
+                "momentum."
+            )
+
 
 def plan(
     hypermodel: Hypermodel,

@@ -11,6 +11,7 @@ import keras_tuner
 import numpy as np
 import tensorflow as tf
 
+from keras_evonas.models.costs.device import available_bytes
 from keras_evonas.models.costs.estimates import Hypermodel
 from keras_evonas.models.costs.estimates import builder_of
 from keras_evonas.models.costs.inputs import Structure
@@ -18,7 +19,6 @@ from keras_evonas.supernets import held as held_lib
 from keras_evonas.supernets.distillation import Distillation
 from keras_evonas.supernets.looking import leaves_of
 from keras_evonas.supernets.masked import mask_layers
-from keras_evonas.supernets.memory import check_memory
 from keras_evonas.supernets.mixed import MixedLayer
 from keras_evonas.supernets.samplers import UniformPaths
 from keras_evonas.supernets.sharing import PathGate
@@ -99,7 +99,7 @@ class Supernet(keras.Model):
     ) -> None:
         super().__init__()
         plan = plan or held_lib.plan(hypermodel, held, elastic=True)
-        check_memory(plan.state_bytes)
+        plan.check_memory(available_bytes())
         self.held = dict(plan.held)
         self.refused = dict(plan.elastic.refused)
         self._build_plain = builder_of(hypermodel)

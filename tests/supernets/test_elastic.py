@@ -13,9 +13,9 @@ from keras_evonas.models import layer_choice
 from keras_evonas.supernets import Supernet
 from keras_evonas.supernets import UniformPaths
 from keras_evonas.supernets import calibrate
+from keras_evonas.supernets.held import Plan
 from keras_evonas.supernets.held import plan
 from keras_evonas.supernets.masks import indexes_of
-from keras_evonas.supernets.memory import check_memory
 from keras_evonas.supernets.scoring import Scorer
 from keras_evonas.training.arrays import Arrays
 from tests.marks import everyday
@@ -409,6 +409,7 @@ def test_what_does_not_fit_into_the_memory_is_refused_before_it_is_built():
 
 
 def test_a_state_fits_as_long_as_there_is_room():
-    check_memory(100, available=100)
-    with pytest.raises(MemoryError, match=r"take 101 bytes, where 100 are"):
-        check_memory(101, available=100)
+    planned = Plan(genes=(), held={}, space=None, state_bytes=100)
+    planned.check_memory(100)
+    with pytest.raises(MemoryError, match=r"take 100 bytes, where 99 are"):
+        planned.check_memory(99)
