@@ -111,17 +111,18 @@ class Cut(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def number_added_up(hypermodel, planned, names, networks=40):
+def number_added_up(hypermodel, planned, names):
     """Returns of how many random networks the costs were added up.
 
-    The costs of each are compared with those that are counted.
+    The costs of each are compared with those that are counted. As many as there
+    are parts, and one, teach the sums, and eight more are compared with them.
     """
     exact = HypermodelCosts(hypermodel)
     costs = SupernetCosts(exact, planned, names)
     hp = planned.space.copy()
     rng = np.random.default_rng(1)
     added_up = 0
-    for _ in range(networks):
+    for _ in range(len(planned.parts) + 20):
         hp.values = dict(planned.held)
         for gene in planned.genes:
             hp.values[gene.name] = gene.values[rng.integers(len(gene.values))]
