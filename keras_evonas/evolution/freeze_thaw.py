@@ -54,11 +54,13 @@ class FreezeThaw:
     The first networks are those of `screening`, each trained up to the lowest
     rung, and as many again are begun before any training goes on. Of new
     genomes the one of the largest expected improvement on the highest rung
-    competes with the trainings that can go on; every `unscreened`-th new one is
-    a child of the evolution instead, in case the model is wrong. Failed
-    individuals count as the worst and are left; so are those that violate a
-    constraint, once others violate none. Pending individuals count with their
-    predicted loss, and a proposal never waits.
+    competes with the trainings that can go on, as long as new networks have had
+    no more than their share of the epochs: one in so many as there are rungs,
+    as in successive halving. Every `unscreened`-th new one is a child of the
+    evolution instead, in case the model is wrong. Failed individuals count as
+    the worst and are left; so are those that violate a constraint, once others
+    violate none. Pending individuals count with their predicted loss, and a
+    proposal never waits.
 
     Of several losses only the first is predicted and extrapolated. Individuals
     are compared by their rung first, as in `SuccessiveHalving`, so that no
@@ -119,6 +121,21 @@ class FreezeThaw:
         """Puts an individual on its rung; see `Strategy`."""
         return self._halving.absorb(state, individual)
 
+    def _has_begun_enough(self, history: History, free: int) -> bool:
+        """Returns whether beginnings have had their share of the epochs.
+
+        The share is that of successive halving, which spends as much on each
+        rung; `free` networks are begun before it counts. Where first epochs
+        tell little, a new network looks promising again and again, and without
+        this hardly any training would be finished.
+        """
+        steps = np.diff(self.epochs, prepend=0)
+        born = [*history.ended, *history.pending.values()]
+        counts = np.bincount([one.rung for one in born], minlength=len(steps))
+        counts[0] -= free
+        spent = counts * steps
+        return bool(spent[0] * len(steps) > spent.sum())
+
     def vary(
         self, draft: Draft, space: SearchSpace, rng: np.random.Generator
     ) -> Draft:
@@ -155,6 +172,7 @@ class FreezeThaw:
         is_new = not history.seen(space.key(new.genome))
         if is_new and begun < _LOOKED_AT * first:
             return new
+        is_new &= not self._has_begun_enough(history, _LOOKED_AT * first)
         one = surrogate.to_go_on_with(new.genome if is_new else None)
         if one is not None:
             return Draft(

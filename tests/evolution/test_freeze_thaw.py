@@ -69,6 +69,27 @@ def test_finishes_few_of_the_networks_that_it_begins():
         assert _loss(best.genome, 3) <= 0.5**3 + 3 / 50
 
 
+@pytest.mark.parametrize("epochs", [(1, 4, 12), (1, 3, 9, 27), (2, 5)])
+@pytest.mark.parametrize("seed", range(3))
+def test_beginnings_have_no_more_than_their_share_of_the_epochs(epochs, seed):
+    rng = np.random.default_rng(seed)
+    steps = np.diff(epochs, prepend=0)
+
+    def loss(genome, rung):  # The first epochs tell nothing.
+        return float(rng.random()) if rung == 0 else _loss(genome, rung)
+
+    engine = _search(FreezeThaw(epochs=epochs), 120, loss=loss, seed=seed)
+    rungs = [one.rung for one in engine.history.ended]
+    begun = 0
+    for number, rung in enumerate(rungs):
+        counts = np.bincount(rungs[:number], minlength=len(epochs))
+        begun = int(counts[0])
+        spent = (counts - [16, *[0] * (len(epochs) - 1)]) * steps
+        if rung == 0 and begun > 16:
+            assert spent[0] * len(epochs) <= spent.sum()
+    assert begun > 20
+
+
 def test_begins_with_the_middle_and_draws():
     engine = _search(freeze_thaw(max_epochs=27, initial_size=6), 6)
     ended = engine.history.ended
