@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
-from keras_evonas.evolution.history import best_first
 from keras_evonas.evolution.space import SearchSpace
-from keras_evonas.evolution.surrogate import LEAST_DATA
 from keras_evonas.evolution.surrogate import surrogate_of
+
+# Of fewer, the best score is the better guess: after 10 trials it was ahead of
+# the surrogate's, after 25 behind it (docs/benchmarks.md).
+_FEWEST = 20
 
 
 def recommended(
@@ -30,11 +32,13 @@ def recommended(
     Returns:
         The feasible individuals, or if none is, the viable ones, the best
         first. Of more than 200 some are left out, none of the best. Fewer than
-        three are sorted by their losses.
+        20 are sorted by their losses.
     """
-    if sum(one.viable for one in ended) < LEAST_DATA:
-        ranked = best_first(ended)
-        return [one for one in ranked if one.feasible] or ranked
+    viable = [one for one in ended if one.viable]
+    if len(viable) < _FEWEST:
+        # Sorting is stable: in a tie the first to end is first.
+        viable.sort(key=lambda one: (one.violation, one.losses))
+        return [one for one in viable if one.feasible] or viable
     history = History()
     history.ended = list(ended)
     surrogate = surrogate_of(space, history)

@@ -298,7 +298,8 @@ class EvoOracle(ResumableOracle):
         The best score of many is lucky, too. Here each score is weighed
         against those of similar networks: what is left of its lead is the
         network's own. Only trials that the best one beats by its score alone
-        are compared, so none that was trained less or violates more.
+        are compared, so none that was trained less or violates more. Of fewer
+        than 20 the best score is the better guess, and counts alone.
 
         Args:
             num_trials: Integer, how many at most. Defaults to 1.

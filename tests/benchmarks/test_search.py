@@ -77,16 +77,16 @@ def test_regret_never_rises_without_noise(name, batch):
 def test_the_incumbent_may_be_what_is_recommended():
     space = SearchSpace([Gene("x", Interval(0.0, 1.0, integer=False))])
     toy = Toy("parabola", space, lambda one: (one["x"] - 0.3) ** 2, noise=0.1)
-    engine = Engine(space, random_search().configure(12), seed=3)
+    engine = Engine(space, random_search().configure(30), seed=3)
     expected = []
-    for trial in range(12):
+    for trial in range(30):
         one = engine.ask()
         engine.tell(one.birth, (toy.evaluate(one.genome, 3, trial),))
         best = recommended(space, engine.history.ended)[0]
         expected.append(toy.regret(best.genome))
-    curve = run_one(toy, "random+recommended", 3, trials=12)
+    curve = run_one(toy, "random+recommended", 3, trials=30)
     assert curve.regrets.tolist() == expected
-    assert expected != run_one(toy, "random", 3, trials=12).regrets.tolist()
+    assert expected != run_one(toy, "random", 3, trials=30).regrets.tolist()
 
 
 def test_a_search_behind_a_study_of_optuna():
