@@ -31,43 +31,6 @@ WAY_OUT = (
 )
 
 
-# One of these is in every folder of a search, of keras-tuner's own, too.
-_OF_A_SEARCH = (
-    *(STATE_NAME, "tuner*.json", f"{_TRIAL_FOLDER}*/{TRIAL_NAME}"),
-    *("search.lock", "evolution.jsonl", "architecture.json"),
-    *("supernet.json", "supernet/supernet.json"),
-)
-
-
-def check_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Checks that a search may be in a folder, before anything is removed.
-
-    Args:
-        folder: The project folder, which need not exist.
-        overwrite: Boolean, whether what is there is to be removed.
-
-    Raises:
-        ValueError: If it is not a folder, or to be removed although it holds
-            something else than a search.
-    """
-    path = pathlib.Path(folder)
-    if not os.path.lexists(path):
-        return
-    if not path.is_dir():
-        raise ValueError(
-            "`directory` and `project_name` must name a folder. Received: "
-            f"'{path}', which is a file. Pass another `project_name`."
-        )
-    names = sorted(one.name for one in path.iterdir()) if overwrite else []
-    if names and not any(any(path.glob(mark)) for mark in _OF_A_SEARCH):
-        raise ValueError(
-            "`overwrite=True` removes the project folder, which must hold a "
-            f"search or nothing. Received: '{path}', with {len(names)} other "
-            f"files or folders, such as '{names[0]}'. Nothing was removed. "
-            "Pass another `directory` or `project_name`."
-        )
-
-
 def trial_folder(folder: str | os.PathLike[str], trial_id: str) -> pathlib.Path:
     """Returns the folder of a trial inside of the project folder."""
     return pathlib.Path(folder, f"{_TRIAL_FOLDER}{trial_id}")

@@ -18,7 +18,7 @@ from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.garbage import collected_at_the_end
 from keras_evonas.models.costs.estimates import Hypermodel
-from keras_evonas.project.files import check_folder
+from keras_evonas.project.overwriting import check_folder
 from keras_evonas.supernets import stages as stage_lib
 from keras_evonas.supernets.architecture import Architecture
 from keras_evonas.supernets.bilevel import EpochPlan

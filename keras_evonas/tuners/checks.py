@@ -23,6 +23,11 @@ from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.recipe import changes_of
 from keras_evonas.tuners.trial_files import Policy
 
+_HYPERMODEL = (
+    "`hypermodel` must be a `keras_tuner.HyperModel`, or a function that takes "
+    "hyperparameters and returns a compiled model."
+)
+
 
 def check_hypermodel(hypermodel: object) -> None:
     """Checks that it is neither a model nor a class of hypermodels."""
@@ -36,11 +41,7 @@ def check_hypermodel(hypermodel: object) -> None:
         way_out = f"Pass an instance, `{hypermodel.__name__}()`"
     else:
         return
-    raise TypeError(
-        "`hypermodel` must be a `keras_tuner.HyperModel`, or a function that "
-        "takes hyperparameters and returns a compiled model. Received: "
-        f"{received}. {way_out}."
-    )
+    raise TypeError(f"{_HYPERMODEL} Received: {received}. {way_out}.")
 
 
 def check_policy(policy: object, top_k: object, needs_all: bool) -> None:
@@ -98,11 +99,7 @@ def checked_hook(hook: TrialHook | None) -> TrialHook | None:
 def check_has_hypermodel(hypermodel: object) -> None:
     """Checks that there is a hypermodel."""
     if hypermodel is None:
-        raise ValueError(
-            "`hypermodel` must be a `keras_tuner.HyperModel`, or a function "
-            "that takes hyperparameters and returns a compiled model. "
-            "Received: hypermodel=None."
-        )
+        raise ValueError(f"{_HYPERMODEL} Received: hypermodel=None.")
 
 
 def checked_folds(recipe: Recipe) -> int:

@@ -30,10 +30,10 @@ from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project import lock
 from keras_evonas.project.curves import Value
 from keras_evonas.project.curves import read_histories
-from keras_evonas.project.files import check_folder
 from keras_evonas.project.files import check_local
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
+from keras_evonas.project.overwriting import check_folder
 from keras_evonas.training import Execution
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.checkpoints import build_again
