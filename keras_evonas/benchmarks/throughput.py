@@ -21,7 +21,7 @@ from typing import TypeAlias
 from keras_evonas.benchmarks.command import Flags
 from keras_evonas.benchmarks.command import output_of
 from keras_evonas.benchmarks.command import publish
-from keras_evonas.benchmarks.summaries import table as table
+from keras_evonas.benchmarks.summaries import table
 
 _CASES = ("digits_mlp", "digits_layers", "digits_cnn", "image_cnn")
 FLAGS = Flags()
