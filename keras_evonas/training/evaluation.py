@@ -37,6 +37,7 @@ from keras_evonas.training.member import Member
 from keras_evonas.training.own_fit import Fitted
 from keras_evonas.training.own_fit import fit_alone
 from keras_evonas.training.recording import Recorder
+from keras_evonas.training.seeds import SEEDS
 from keras_evonas.training.shared_programs import Program
 from keras_evonas.training.streams import fit_stream
 
@@ -253,7 +254,7 @@ class _Evaluation:
         alone_because: str | None,
     ) -> Network:
         """Builds a network."""
-        keras.utils.set_random_seed(execution.seed)
+        SEEDS.set(execution.seed)
         model = self._task.build(execution)
         own = callback_lib.copied(arguments.callbacks)
         if self._task.adapt_callbacks is None:
