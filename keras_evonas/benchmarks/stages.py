@@ -1,6 +1,7 @@
 """The time of a search, stage by stage, for the benchmark of throughput."""
 
 import collections
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -15,8 +16,9 @@ from keras_evonas.models.costs.measured import ModelCosts
 from keras_evonas.training import programs
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.checkpoints import BestWeights
-from keras_evonas.training.shared_programs import Pass
+from keras_evonas.training.shared_programs import Passes
 from keras_evonas.training.shared_programs import Programs
+from keras_evonas.training.templates import Prepare
 from keras_evonas.tuners.builder import NetworkBuilder
 from keras_evonas.tuners.reporting import Reporter
 
@@ -70,15 +72,20 @@ class Stages:
         trace = Programs.passes_of
 
         def passes_of(
-            known: Programs, model: keras.Model, data: Sequence[Arrays]
-        ) -> tuple[list[Pass], bool]:
+            known: Programs,
+            model: keras.Model,
+            data: Sequence[Arrays],
+            prepare: Prepare,
+        ) -> Passes:
             before = known.num_shared
-            passes, draws = trace(known, model, data)
+            found = trace(known, model, data, prepare)
             self.num_shared += known.num_shared - before
-            stages = ("train", "validate")
-            return [
+            timed = [
                 self.timed(stage, one)
-                for stage, one in zip(stages, passes, strict=False)
-            ], draws
+                for stage, one in zip(
+                    ("train", "validate"), found.passes, strict=False
+                )
+            ]
+            return dataclasses.replace(found, passes=timed)
 
         setattr(Programs, "passes_of", passes_of)  # noqa: B010

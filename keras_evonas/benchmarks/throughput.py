@@ -33,6 +33,9 @@ _TRIALS = FLAGS.integer(
 _COHORT = FLAGS.integer(
     "cohort_size", 16, "Networks that EvoTuner trains together."
 )
+_SHARE = FLAGS.bool(
+    "share_programs", False, "Whether EvoTuner shares programs."
+)
 _OUTPUT = FLAGS.string(
     "output", None, "File to write the table to, beside printing it."
 )
@@ -109,7 +112,9 @@ def _row(pairs: _Pairs) -> list[str]:
 
 def _measured(case: str, tuner: str) -> dict[str, Any]:
     chosen = (f"--case={case}", f"--measure={tuner}")
-    printed = output_of("throughput", *chosen, passed_on=(_COHORT, _TRIALS))
+    printed = output_of(
+        "throughput", *chosen, passed_on=(_COHORT, _TRIALS, _SHARE)
+    )
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return found
 
@@ -138,6 +143,7 @@ def _measure(name: str, tuner_name: str) -> None:
             tuner = EvoTuner(
                 **options,
                 cohort_size=_COHORT.value,
+                share_programs=_SHARE.value,
                 keep_checkpoints="all",  # As keras-tuner does.
             )
             stages.watch(oracle)

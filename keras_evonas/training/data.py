@@ -30,16 +30,22 @@ class Data:
         arguments: The arguments that all executions share.
         folds: The same arguments with the data of each fold, if executions
             are trained on folds.
+        by_pattern: Boolean, whether networks that differ in widths and rates
+            share what is traced; see `Programs`. Defaults to `False`.
 
     Attributes:
         programs: What was traced so far, which executions share.
     """
 
     def __init__(
-        self, arguments: FitArguments, folds: Sequence[FitArguments] = ()
+        self,
+        arguments: FitArguments,
+        folds: Sequence[FitArguments] = (),
+        *,
+        by_pattern: bool = False,
     ) -> None:
         self.arguments = arguments
-        self.programs = Programs()
+        self.programs = Programs(by_pattern=by_pattern)
         self._folds = tuple(folds)
         self._known = self._folds or (arguments,)
         self._arrays: dict[int, tuple[Arrays, Arrays | None] | None] = {}

@@ -303,6 +303,7 @@ class _Evaluation:
             orders,
             network.arguments,
             self._task.data.programs,
+            may_change=bool(network.own),
         )
 
     def _end(self, member: Member) -> None:

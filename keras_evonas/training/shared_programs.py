@@ -1,54 +1,71 @@
 """Programs: the training of each network, traced once for all of a structure.
 
-A network that shares a program runs the operations that it would be traced
-into itself, with its own variables: its numbers are the same, bit for bit.
+A network that shares a program with those of its structure runs the operations
+that it would be traced into itself, with its own variables: its numbers are the
+same, bit for bit. One that shares with those of its pattern runs operations
+that know less of shapes, which TensorFlow fuses in other ways: its numbers are
+the same to rounding.
 """
 
 import collections
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Hashable
 from collections.abc import Sequence
 from typing import TypeAlias
+from typing import TypeVar
 
 import keras
+import tensorflow as tf
+from absl import logging
 
 from keras_evonas.training import programs
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
 from keras_evonas.training.garbage import without_graph
+from keras_evonas.training.patterns import Pattern
+from keras_evonas.training.patterns import pattern_of
 from keras_evonas.training.programs import Logs
 from keras_evonas.training.structure import Structure
 from keras_evonas.training.structure import structure_of
+from keras_evonas.training.templates import Prepare
+from keras_evonas.training.templates import rate_variable
+from keras_evonas.training.templates import template_of
 
 Pass: TypeAlias = Callable[..., Logs]
+# What the form of some data depends on, one entry for each pass.
+_Form: TypeAlias = tuple[Hashable, ...]
+_Key: TypeAlias = tuple[str | None, _Form]
+_Passes = TypeVar("_Passes")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Shared:
-    """A pass over some data that all networks of a structure can use.
+    """A pass over some data that several networks can use.
 
     It holds neither the network that it was traced with nor its graph. `places`
-    are the numbers of the variables that it takes, among those of a structure.
+    are the numbers of the variables that it takes, among those of a network.
     """
 
     function: programs.Function
     places: tuple[int, ...]
 
-    def bound(self, data: Arrays, structure: Structure) -> Pass:
+    def bound(self, data: Arrays, variables: Sequence[tf.Variable]) -> Pass:
         """Returns the pass of one network."""
-        variables = [structure.variables[place] for place in self.places]
-        taken = [*data.leaves, *(one.value.handle for one in variables)]
+        handles = (variables[place].handle for place in self.places)
+        taken = [*data.leaves, *handles]
         return lambda *arguments: self.function.call_preflattened(
             [*arguments, *taken]
         )
 
 
-def _shared(traced: programs.Concrete, structure: Structure) -> _Shared | None:
+def _shared(
+    traced: programs.Concrete, variables: Sequence[tf.Variable]
+) -> _Shared | None:
     """Separates a pass from its network, or returns `None` if it cannot be."""
     numbers = {
-        id(variable.value.handle): number
-        for number, variable in enumerate(structure.variables)
+        id(variable.handle): number for number, variable in enumerate(variables)
     }
     captured = [id(tensor) for tensor in traced.captured_inputs]
     if not numbers.keys() >= set(captured):
@@ -57,8 +74,74 @@ def _shared(traced: programs.Concrete, structure: Structure) -> _Shared | None:
     return _Shared(function, tuple(numbers[handle] for handle in captured))
 
 
-def _own(traced: programs.Concrete, data: Arrays) -> Pass:
-    return lambda *arguments: traced(*arguments, *data.leaves)
+class Copies:
+    """The variables of a network in the shapes of a template.
+
+    TensorFlow compiles a function anew for each shape of a variable that it
+    takes, so that networks can share what is compiled only if their variables
+    are of the same shape, open where they differ. Those with nothing open are
+    the network's own.
+
+    Args:
+        pattern: The pattern of the network.
+        shapes: The shape of each variable of the template.
+    """
+
+    def __init__(
+        self, pattern: Pattern, shapes: Sequence[tf.TensorShape]
+    ) -> None:
+        self._pairs: list[tuple[tf.Variable, tf.Variable]] = []
+        self.variables: list[tf.Variable] = []
+        for one, shape in zip(pattern.variables, shapes, strict=True):
+            own = copy = one.value
+            if not shape.is_fully_defined():
+                copy = tf.Variable(own, trainable=False, shape=shape)
+                self._pairs.append((own, copy))
+            self.variables.append(copy)
+        for rate in pattern.rates:
+            self.variables.append(rate_variable(rate.value))
+
+    def take(self) -> None:
+        """Takes over the values that the network has."""
+        for own, copy in self._pairs:
+            copy.assign(own.read_value())
+
+    def give(self) -> None:
+        """Gives the network its values."""
+        for own, copy in self._pairs:
+            own.assign(copy.read_value())
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Family:
+    """The passes of all networks of a pattern."""
+
+    passes: list[_Shared]
+    shapes: list[tf.TensorShape]
+
+    def bound(self, pattern: Pattern, data: Sequence[Arrays]) -> "Passes":
+        """Returns the passes of one network."""
+        copies = Copies(pattern, self.shapes)
+        bound = _bound(self.passes, data, copies.variables)
+        return dataclasses.replace(bound, copies=copies)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Passes:
+    """What runs the epochs of one network.
+
+    Attributes:
+        passes: List of an epoch of training and, if there are data for it, of
+            the validation.
+        draws_from_tensorflow: Boolean, whether setting a global seed would
+            change the random numbers of the network.
+        copies: The variables that the passes use, or `None` if those are the
+            network's own.
+    """
+
+    passes: list[Pass]
+    draws_from_tensorflow: bool = False
+    copies: Copies | None = None
 
 
 class Programs:
@@ -68,6 +151,9 @@ class Programs:
     same form. A network whose structure is not known has its own.
 
     Args:
+        by_pattern: Boolean, whether networks also share passes if they differ
+            in widths and rates. Their numbers are then those of passes of their
+            own to rounding, not bit for bit. Defaults to `False`.
         size: Integer, how many structures are remembered: those used last.
 
     Attributes:
@@ -75,63 +161,159 @@ class Programs:
         num_shared: Integer, number of networks that did not have to be.
     """
 
-    def __init__(self, size: int = 16) -> None:
+    def __init__(self, *, by_pattern: bool = False, size: int = 64) -> None:
         self.num_traced = 0
         self.num_shared = 0
+        self._by_pattern = by_pattern
         self._size = size
-        self._known: collections.OrderedDict[object, list[_Shared]] = (
+        self._structures: collections.OrderedDict[_Key, list[_Shared]] = (
+            collections.OrderedDict()
+        )
+        # A pattern that cannot be traced without widths has no family.
+        self._patterns: collections.OrderedDict[_Key, _Family | None] = (
             collections.OrderedDict()
         )
 
     def passes_of(
-        self, model: keras.Model, data: Sequence[Arrays]
-    ) -> tuple[list[Pass], bool]:
-        """Returns what runs an epoch, and the validation if it has data.
+        self, model: keras.Model, data: Sequence[Arrays], prepare: Prepare
+    ) -> Passes:
+        """Returns what runs the epochs of a network.
 
         Args:
             model: A compiled model whose variables have all been created.
             data: Those for the training and, if there are any, for the
                 validation.
-
-        Returns:
-            Pair of the passes, and of a boolean: whether setting a global seed
-            would change the random numbers of the model.
+            prepare: Creates the variables of a copy of the model.
         """
+        form = tuple(part.form for part in data)
+        pattern = pattern_of(model) if self._by_pattern else None
+        if pattern is not None:
+            family = self._family(model, pattern, data, form, prepare)
+            if family is not None:
+                return family.bound(pattern, data)
         structure = structure_of(model)
-        key = (structure and structure.key, *(part.form for part in data))
-        if structure is not None and key in self._known:
+        key = (structure.key if structure else None, form)
+        if structure is not None and key in self._structures:
             self.num_shared += 1
-            self._known.move_to_end(key)
-            return self._bound(key, data, structure), False
+            self._structures.move_to_end(key)
+            return _bound(self._structures[key], data, _values(structure))
         self.num_traced += 1
-        makers = (programs.train_epoch, programs.validation)
-        traced = [
-            make(model, part) for make, part in zip(makers, data, strict=False)
-        ]
-        # A hidden state would go on from one network to the next.
-        draws = any(map(programs.draws_from_tensorflow, traced))
+        traced, draws = _traced(model, data)
+        shared = None
         if structure is not None and not draws:
-            shared = [_shared(one, structure) for one in traced]
-            if None not in shared:
-                self._known[key] = [one for one in shared if one is not None]
-                if len(self._known) > self._size:
-                    self._known.popitem(last=False)
-                return self._bound(key, data, structure), False
-        return [
-            _own(one, part) for one, part in zip(traced, data, strict=True)
-        ], draws
+            shared = _all_shared(traced, _values(structure))
+        if structure is None or shared is None:
+            return _own(traced, data, draws)
+        self._remember(self._structures, key, shared)
+        return _bound(shared, data, _values(structure))
 
-    def _bound(
-        self, key: object, data: Sequence[Arrays], structure: Structure
-    ) -> list[Pass]:
-        return [
-            one.bound(part, structure)
-            for one, part in zip(self._known[key], data, strict=True)
+    def _family(
+        self,
+        model: keras.Model,
+        pattern: Pattern,
+        data: Sequence[Arrays],
+        form: _Form,
+        prepare: Prepare,
+    ) -> _Family | None:
+        """Returns the passes of a pattern, or `None` if it has none."""
+        key = (pattern.key, form)
+        is_known = key in self._patterns
+        if not is_known:
+            family = _family_of(model, pattern, data, prepare)
+            self._remember(self._patterns, key, family)
+        self._patterns.move_to_end(key)
+        family = self._patterns[key]
+        if family is not None:
+            self.num_shared += is_known
+            self.num_traced += not is_known
+        return family
+
+    def _remember(
+        self,
+        known: collections.OrderedDict[_Key, _Passes],
+        key: _Key,
+        passes: _Passes,
+    ) -> None:
+        known[key] = passes
+        if len(known) > self._size:
+            known.popitem(last=False)
+
+
+def _values(structure: Structure) -> list[tf.Variable]:
+    return [one.value for one in structure.variables]
+
+
+def _traced(
+    model: keras.Model, data: Sequence[Arrays]
+) -> tuple[list[programs.Concrete], bool]:
+    """Traces the passes, and says whether TensorFlow draws numbers in them."""
+    makers = (programs.train_epoch, programs.validation)
+    traced = [
+        make(model, part) for make, part in zip(makers, data, strict=False)
+    ]
+    # A hidden state would go on from one network to the next.
+    return traced, any(map(programs.draws_from_tensorflow, traced))
+
+
+def _all_shared(
+    traced: Sequence[programs.Concrete], variables: Sequence[tf.Variable]
+) -> list[_Shared] | None:
+    shared = [_shared(one, variables) for one in traced]
+    found = [one for one in shared if one is not None]
+    return found if len(found) == len(shared) else None
+
+
+def _own(
+    traced: Sequence[programs.Concrete], data: Sequence[Arrays], draws: bool
+) -> Passes:
+    def own(one: programs.Concrete, part: Arrays) -> Pass:
+        return lambda *arguments: one(*arguments, *part.leaves)
+
+    passes = [own(one, part) for one, part in zip(traced, data, strict=True)]
+    return Passes(passes, draws)
+
+
+def _bound(
+    shared: Sequence[_Shared],
+    data: Sequence[Arrays],
+    variables: Sequence[tf.Variable],
+) -> Passes:
+    return Passes(
+        [
+            one.bound(part, variables)
+            for one, part in zip(shared, data, strict=True)
         ]
+    )
+
+
+def _family_of(
+    model: keras.Model,
+    pattern: Pattern,
+    data: Sequence[Arrays],
+    prepare: Prepare,
+) -> _Family | None:
+    """Traces a template, or returns `None` if the network has none."""
+    try:
+        template = template_of(model, pattern, prepare)
+        if template is None:
+            return None
+        traced, draws = _traced(template.model, data)
+    except Exception as error:
+        # It is traced as it is then, and an error of its own shows there.
+        logging.debug("No program without widths: %s", error)
+        return None
+    variables = [one.value for one in template.variables]
+    shared = _all_shared(traced, [*variables, *template.rates])
+    if draws or shared is None:
+        return None
+    return _Family(shared, [one.shape for one in variables])
 
 
 class Program:
     """An epoch of one member with data in memory.
+
+    `may_change` says whether callbacks may change the member's weights between
+    epochs.
 
     Attributes:
         steps: Integer, number of batches in an epoch.
@@ -147,16 +329,25 @@ class Program:
         orders: Orders,
         arguments: FitArguments,
         known: Programs,
+        *,
+        may_change: bool = True,
     ) -> None:
+        self._may_change = may_change
         size = training.static_batch_size
-        programs.prepare(model, training.cut(0), size)
+        batch = training.cut(0)
+
+        def prepare(model: keras.Model) -> None:
+            programs.prepare(model, batch, size)
+
+        prepare(model)
         self.steps = training.steps
         self._orders = orders
         self._arguments = arguments
         data = [training, *([] if held_out is None else [held_out])]
-        passes, draws = known.passes_of(model, data)
-        self.draws_from_tensorflow = draws
-        self._train, *validation = passes
+        found = known.passes_of(model, data, prepare)
+        self.draws_from_tensorflow = found.draws_from_tensorflow
+        self._copies = found.copies
+        self._train, *validation = found.passes
         self._validate = validation[0] if validation else None
 
     def run(self, epoch: int) -> tuple[Logs, Logs | None]:
@@ -166,7 +357,12 @@ class Program:
             The logs of the training and, if there was one, of the validation.
         """
         number = epoch - self._arguments.initial_epoch
+        if self._copies is not None and self._may_change:
+            self._copies.take()
         logs = self._train(self._orders.of_epoch(number))
+        held_out = None
         if self._validate and self._arguments.validates_after(epoch):
-            return logs, self._validate()
-        return logs, None
+            held_out = self._validate()
+        if self._copies is not None:
+            self._copies.give()
+        return logs, held_out

@@ -13,7 +13,9 @@ import dataclasses
 import hashlib
 import sys
 import types
+from collections.abc import Callable
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -34,7 +36,7 @@ _IGNORED_PREFIX = "_self_"
 _WRAPPED = {"build", "quantize"}
 
 
-class _UnknownError(Exception):
+class UnknownError(Exception):
     """An object may change a training in ways that are not known."""
 
 
@@ -52,8 +54,18 @@ class Structure:
     variables: tuple[keras.Variable, ...]
 
 
-def structure_of(model: keras.Model) -> Structure | None:
+# Returns an object's description and parts, or `None` to read them as usual.
+Reader: TypeAlias = Callable[[object], tuple[str, list[object]] | None]
+
+
+def structure_of(
+    model: keras.Model, read: Reader = lambda _: None
+) -> Structure | None:
     """Reads the structure of a model whose variables have all been created.
+
+    Args:
+        model: A compiled model.
+        read: Reads objects of which something is to be left out.
 
     Returns:
         The structure, or `None` if the model holds anything that is not known
@@ -76,13 +88,15 @@ def structure_of(model: keras.Model) -> Structure | None:
         one = waiting.pop()
         if type(one) in _PLAIN:
             header = repr(one)
+        elif isinstance(one, keras.DTypePolicy):
+            header = f"{type(one)}:{one.name}"  # A value, one object or two.
         elif id(one) in numbers:
             header = f"#{numbers[id(one)]}"
         else:
             numbers[id(one)] = len(numbers)
             try:
-                header, parts = _parts_of(one)
-            except _UnknownError:
+                header, parts = read(one) or parts_of(one)
+            except UnknownError:
                 return None
             waiting.extend(reversed(parts))
             if isinstance(one, keras.Variable):
@@ -91,7 +105,7 @@ def structure_of(model: keras.Model) -> Structure | None:
     return Structure(digest.hexdigest(), tuple(variables))
 
 
-def _parts_of(one: object) -> tuple[str, list[object]]:
+def parts_of(one: object) -> tuple[str, list[object]]:
     """Returns a description of an object, and the objects it consists of."""
     kind = f"{type(one).__module__}.{type(one).__qualname__}"
     if isinstance(one, keras.initializers.Initializer):
@@ -103,7 +117,7 @@ def _parts_of(one: object) -> tuple[str, list[object]]:
         return f"{kind}:{len(one)}", list(one)
     if isinstance(one, set | frozenset):
         if not all(type(part) in _PLAIN for part in one):
-            raise _UnknownError
+            raise UnknownError
         return f"{kind}:{sorted(map(repr, one))}", []
     if isinstance(one, np.generic | tf.DType):
         return f"{kind}:{one!r}", []
@@ -111,20 +125,30 @@ def _parts_of(one: object) -> tuple[str, list[object]]:
         return f"{kind}:{_name_in_keras(one)}", []
     if one is tf.distribute.get_strategy():
         return kind, []
+    attributes = dict(attributes_of(one))
+    if isinstance(one, keras.Variable):
+        attributes["shape"] = str(one.value.shape)
+    return described(one, attributes)
+
+
+def described(
+    one: object, attributes: dict[str, object]
+) -> tuple[str, list[object]]:
+    """Describes an object of Keras that has such attributes."""
+    kind = f"{type(one).__module__}.{type(one).__qualname__}"
     if not _is_keras(type(one).__module__):
-        raise _UnknownError
-    attributes = dict(_attributes_of(one))
+        raise UnknownError
     if isinstance(one, keras.Variable):
         value = one.value
         if not isinstance(value, tf.Variable):
-            raise _UnknownError
-        kind += f":{value.shape}:{value.dtype.name}:{value.trainable}"
+            raise UnknownError
+        kind += f":{value.dtype.name}:{value.trainable}"
     return f"{kind}:{sorted(attributes)}", [
         attributes[name] for name in sorted(attributes)
     ]
 
 
-def _attributes_of(one: object) -> Iterable[tuple[str, object]]:
+def attributes_of(one: object) -> Iterable[tuple[str, object]]:
     """Yields the attributes of an object of Keras that may matter."""
     slots = (
         name
@@ -153,9 +177,9 @@ def _name_in_keras(one: object) -> str:
         module, name = str(one.__module__), str(getattr(one, "__name__", ""))
         # Not a closure, and not one that was replaced.
         if getattr(sys.modules.get(module), name, None) is not one:
-            raise _UnknownError
+            raise UnknownError
     if not _is_keras(module):
-        raise _UnknownError
+        raise UnknownError
     return f"{module}.{name}"
 
 

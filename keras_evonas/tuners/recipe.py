@@ -52,6 +52,7 @@ class Recipe:
         space: The search space.
         cohort_size: Integer or `"auto"`, how many networks train together.
         cv: As for `EvoTuner`, or `None`.
+        share_programs: As for `EvoTuner`.
         latency: Boolean, whether to measure how fast networks predict.
         alone: Why networks train one after another: the end of a sentence,
             or `None` if they train in cohorts.
@@ -70,6 +71,7 @@ class Recipe:
     space: keras_tuner.HyperParameters
     cohort_size: CohortSize = "auto"
     cv: Any = None
+    share_programs: bool = False
     latency: bool = False
     alone: str | None = None
     tuner: keras_tuner.Tuner | None = None

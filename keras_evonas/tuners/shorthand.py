@@ -74,6 +74,7 @@ class EvolutionarySearch(EvoTuner):
         overwrite: bool = False,
         executions_per_trial: int = 1,
         stop_hopeless: float | None = None,
+        share_programs: bool = False,
     ) -> None:
         oracle = EvoOracle(
             objective,
@@ -116,4 +117,5 @@ class EvolutionarySearch(EvoTuner):
             overwrite=overwrite,
             executions_per_trial=executions_per_trial,
             stop_hopeless=stop_hopeless,
+            share_programs=share_programs,
         )

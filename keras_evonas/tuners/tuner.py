@@ -118,6 +118,14 @@ class EvoTuner(AfterSearch):
             tenth of the searches the network that would have been the best
             was stopped. Needs an `EvoOracle` with one objective. Defaults to
             `None`, all train in full.
+        share_programs: Boolean, whether networks with the same layers share
+            what TensorFlow has traced though they differ in units, filters,
+            dropout or momentum. A small network then takes a fraction of the
+            time, and its losses are those of `fit` to rounding, no longer bit
+            for bit. It holds for data in memory and for the usual layers and
+            optimizers of Keras; other networks, and those of more than a
+            million weights, are traced as ever. Defaults to `False`: networks
+            share what is traced only if they are equal.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -158,6 +166,7 @@ class EvoTuner(AfterSearch):
         overwrite: bool = False,
         executions_per_trial: int = 1,
         stop_hopeless: float | None = None,
+        share_programs: bool = False,
     ) -> None:
         before = set(vars(self))
         checks.check_hypermodel(hypermodel)
@@ -171,6 +180,7 @@ class EvoTuner(AfterSearch):
         )
         self.stop_hopeless = stop_hopeless
         self.cohort_size = cohort_size
+        self.share_programs = share_programs
         self.cv = check_cv(cv)
         self._hook = checks.checked_hook(on_trial_end)
         self.verbose = verbose
@@ -260,6 +270,7 @@ class EvoTuner(AfterSearch):
             space=self.oracle.get_space(),
             cohort_size=self.cohort_size,
             cv=self.cv,
+            share_programs=self.share_programs,
             latency=reporting.wants_latency(self._local_oracle),
             alone=alone.why_alone(
                 self.hypermodel, self.distribution_strategy, own

@@ -123,7 +123,7 @@ class ExecutionWorker:
         folds: list[FitArguments] = []
         if recipe.cv is not None:
             folds = folds_of(arguments, recipe.cv, seed=recipe.seed)
-        self._data = Data(arguments, folds)
+        self._data = Data(arguments, folds, by_pattern=recipe.share_programs)
         if recipe.cohort_size == "auto":
             build, space = recipe.builder.build, recipe.space
             self._plan = sizing.memory_plan(

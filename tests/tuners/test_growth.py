@@ -35,14 +35,20 @@ class Watched(EvoTuner):
         self.resident += (psutil.Process().memory_info().rss,)
 
 
-def test_a_trial_leaves_less_than_a_megabyte(tmp_path):
+@pytest.mark.parametrize("share_programs", [False, True])
+def test_a_trial_leaves_less_than_a_megabyte(tmp_path, share_programs):
     rng = np.random.default_rng(0)
     x, y = rng.random((128, 8, 8, 1)), rng.integers(0, 10, 128)
     oracle = keras_tuner.oracles.RandomSearchOracle(
         "val_loss", max_trials=120, seed=1
     )
     tuner = Watched(
-        oracle, build, cohort_size=10, directory=tmp_path, project_name="p"
+        oracle,
+        build,
+        cohort_size=10,
+        share_programs=share_programs,
+        directory=tmp_path,
+        project_name="p",
     )
     tuner.search(x, y, epochs=2, validation_split=0.25, verbose=0)
 

@@ -1,0 +1,191 @@
+"""Patterns: the structure of a network less its widths and rates.
+
+Networks of one pattern have the same layers, connected in the same way, and
+differ in how many units or filters a layer has, in rates of dropout and in the
+momentum, beside the values of their variables.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from collections.abc import Set
+
+import keras
+
+from keras_evonas.training.eligibility import is_made_of_layers
+from keras_evonas.training.structure import UnknownError
+from keras_evonas.training.structure import attributes_of
+from keras_evonas.training.structure import described
+from keras_evonas.training.structure import structure_of
+
+layers, optimizers = keras.layers, keras.optimizers
+
+# The attribute that says how wide a layer's outputs are.
+_WIDTHS: Mapping[type, str] = {
+    layers.Dense: "units",
+    layers.Conv1D: "filters",
+    layers.Conv2D: "filters",
+    layers.Conv3D: "filters",
+    layers.SeparableConv1D: "filters",
+    layers.SeparableConv2D: "filters",
+}
+# Layers whose operations need to know no widths.
+_LAYERS = {
+    *_WIDTHS,
+    *(layers.InputLayer, layers.Activation, layers.ReLU, layers.LeakyReLU),
+    *(layers.ELU, layers.Softmax, layers.Rescaling, layers.Dropout),
+    *(layers.Flatten, layers.BatchNormalization, layers.LayerNormalization),
+    layers.DepthwiseConv2D,
+    *(layers.MaxPooling1D, layers.MaxPooling2D, layers.AveragePooling1D),
+    *(layers.AveragePooling2D, layers.GlobalAveragePooling1D),
+    *(layers.GlobalAveragePooling2D, layers.GlobalMaxPooling1D),
+    *(layers.GlobalMaxPooling2D, layers.ZeroPadding2D, layers.Add),
+    *(layers.Multiply, layers.Average, layers.Maximum, layers.Concatenate),
+}
+_OPTIMIZERS = {
+    *(optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.RMSprop),
+    *(optimizers.Adagrad, optimizers.Adadelta, optimizers.Adamax),
+    *(optimizers.Nadam, optimizers.Ftrl, optimizers.Lion, optimizers.Lamb),
+}
+# Numbers that operations take as they take a tensor.
+_RATES: Mapping[type, str] = {
+    layers.Dropout: "rate",
+    optimizers.SGD: "momentum",
+}
+# Shapes, which follow from widths, and names, which no operation depends on.
+_HIDDEN = {"_build_shapes_dict", "_input_spec", "_tracked"}
+# How layers are connected.
+_CALLS = {"_inbound_nodes", "_outbound_nodes", "_keras_history"}
+_HIDDEN_OF: Mapping[type, set[str]] = {
+    keras.KerasTensor: {"name", "_shape"},
+    keras.Variable: {"_name", "_path", "_shape"},
+    keras.random.SeedGenerator: {"name"},
+    layers.InputLayer: {"name", "_path"},
+    keras.Model: {"name", "_path", "_parent_path"},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Rate:
+    """A number that networks of a pattern may differ in.
+
+    Attributes:
+        owner: The layer or the optimizer that has it.
+        name: String, the name of the attribute.
+        value: Float, the number.
+    """
+
+    owner: object
+    name: str
+    value: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pattern:
+    """The pattern of one network.
+
+    Attributes:
+        key: String, equal for networks of the same pattern.
+        parts: String, the same without how the layers are connected.
+        variables: Tuple of all variables, in the same order for networks of
+            the same pattern.
+        rates: Tuple of the `Rate` of each layer and optimizer that has one, in
+            the same order for networks of the same pattern.
+    """
+
+    key: str
+    parts: str
+    variables: tuple[keras.Variable, ...]
+    rates: tuple[Rate, ...]
+
+
+def pattern_of(model: keras.Model) -> Pattern | None:
+    """Reads the pattern of a model whose variables have all been created.
+
+    Returns:
+        The pattern, or `None` if the model holds anything that is not known to
+        work without widths.
+    """
+    if model.jit_compile or type(model.optimizer) not in _OPTIMIZERS:
+        return None
+    if not is_made_of_layers(model):
+        return None
+    if model.optimizer.gradient_accumulation_steps is not None:
+        return None  # It makes zeros of the shape of each weight.
+    shapes = repr((model.input_shape, model.output_shape))
+    rates: list[Rate] = []
+    # The order of what is found must not depend on how the network was put
+    # together: `Sequential` calls its layers again whenever one is added.
+    parts = structure_of(model, _Reader(model, rates, _HIDDEN | _CALLS))
+    whole = parts and structure_of(model, _Reader(model, [], _HIDDEN))
+    if parts is None or whole is None:
+        return None
+    return Pattern(
+        whole.key + shapes, parts.key + shapes, parts.variables, tuple(rates)
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Reader:
+    """Reads objects without widths, rates and attributes that are hidden."""
+
+    model: keras.Model
+    rates: list[Rate]
+    hidden: Set[str]
+
+    def __call__(self, one: object) -> tuple[str, list[object]] | None:
+        if isinstance(one, keras.Model):
+            _check_model(one, self.model)
+        elif isinstance(one, layers.Layer):
+            _check_layer(one)
+        kinds = [kind for kind in _HIDDEN_OF if isinstance(one, kind)]
+        width, rate = _WIDTHS.get(type(one)), _RATES.get(type(one))
+        if not (kinds or isinstance(one, layers.Layer) or rate):
+            return None
+        hidden = set(self.hidden).union(*map(_HIDDEN_OF.__getitem__, kinds))
+        attributes = {
+            name: value
+            for name, value in attributes_of(one)
+            if name not in hidden
+        }
+        if width is not None:
+            # A width of one may be stretched to another one.
+            attributes[width] = "one" if attributes[width] == 1 else "many"
+        if rate is not None:
+            value = getattr(one, rate)
+            self.rates.append(Rate(one, rate, float(value)))
+            attributes[rate] = "some" if value else "none"
+        if isinstance(one, keras.Variable):
+            attributes["rank"] = len(one.shape)
+        return described(one, attributes)
+
+
+def width_of(layer: keras.layers.Layer) -> tuple[str, int] | None:
+    """Returns the name and the value of a layer's width, if it has one."""
+    name = _WIDTHS.get(type(layer))
+    return None if name is None else (name, getattr(layer, name))
+
+
+def _check_model(one: keras.Model, whole: keras.Model) -> None:
+    """Raises an error for a model that is a layer of another one."""
+    own = {id(layer) for layer in whole.layers}
+    # `Sequential` holds a functional model of the same layers.
+    if id(one) in own or not own.issuperset(
+        id(layer)
+        for layer in one.layers
+        if not isinstance(layer, layers.InputLayer)
+    ):
+        raise UnknownError
+
+
+def _check_layer(layer: keras.layers.Layer) -> None:
+    """Raises an error if a layer's operations depend on widths."""
+    if type(layer) not in _LAYERS:
+        raise UnknownError
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        raise UnknownError
+    if getattr(layer, "groups", 1) != 1:
+        raise UnknownError
+    if getattr(layer, "noise_shape", None) is not None:
+        raise UnknownError
+    if isinstance(layer, layers.DepthwiseConv2D) and layer.use_bias:
+        raise UnknownError  # It reads the number of channels.

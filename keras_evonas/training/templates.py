@@ -1,0 +1,215 @@
+"""Templates: copies of networks that are traced without widths and rates.
+
+The variables of a template have shapes that leave open what may differ, so
+that TensorFlow traces operations that take sizes from values. Which axes those
+are is seen in a second copy whose layers are wider by one.
+"""
+
+import contextlib
+import dataclasses
+import random
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import keras
+import tensorflow as tf
+
+from keras_evonas.training.patterns import Pattern
+from keras_evonas.training.patterns import Rate
+from keras_evonas.training.patterns import pattern_of
+from keras_evonas.training.patterns import width_of
+
+# Creates the variables of a copy that do not exist before it is trained.
+Prepare: TypeAlias = Callable[[keras.Model], None]
+_Shape: TypeAlias = tuple[int | None, ...]
+# Copies take memory, and tracing no time beside the training of more weights.
+_MOST_WEIGHTS = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Template:
+    """A copy of a network, to be traced for all networks of its pattern.
+
+    Attributes:
+        model: The copy.
+        variables: Tuple of its variables, in the order of the pattern.
+        rates: List of variables that stand for the rates, in their order.
+    """
+
+    model: keras.Model
+    variables: tuple[keras.Variable, ...]
+    rates: list[tf.Variable]
+
+
+def template_of(
+    model: keras.Model, pattern: Pattern, prepare: Prepare
+) -> Template | None:
+    """Makes a template of a compiled network.
+
+    Returns:
+        The template, or `None` if the network is large, if a copy by its
+        configuration is another network, or if it cannot be made wider.
+    """
+    if model.count_params() > _MOST_WEIGHTS:
+        return None
+    state = random.getstate()
+    try:
+        shapes = _open_shapes(model, pattern, prepare)
+        if shapes is None:
+            return None
+        with _created(shapes):
+            copy = _copy(model, prepare)
+    finally:
+        random.setstate(state)  # The copies have drawn from it.
+    found = pattern_of(copy)
+    if found is None or found.parts != pattern.parts:
+        return None
+    for layer in copy.layers:
+        _forget_width(layer)
+    rates = [_opened(rate) for rate in found.rates]
+    return Template(copy, found.variables, rates)
+
+
+def _forget_width(layer: keras.layers.Layer) -> None:
+    """Lets a layer trace operations that need not know how wide it is."""
+    if hasattr(layer, "filters"):
+        layer.filters = -1  # A bias is reshaped to as many as it has.
+    if isinstance(layer, keras.layers.LayerNormalization):
+        # Counted from the first axis, the last one needs no reshaping.
+        rank = len(layer.input.shape)
+        layer.axis = sorted(axis % rank for axis in [*layer.axis])
+
+
+def _open_shapes(
+    model: keras.Model, pattern: Pattern, prepare: Prepare
+) -> list[_Shape] | None:
+    """Returns the shapes of a template's variables, as they are created.
+
+    They are open where those of a wider network differ. Returns `None` if no
+    wider network has the same outputs.
+    """
+    names = [layer.name for layer in model.layers if width_of(layer)]
+    outputs = getattr(model, "output_names", names[-1:])
+    fixed = {name for name in outputs if name in names}
+    # Where outputs come from other layers, those before them decide.
+    for name in [*reversed(names), None]:
+        try:
+            with _created() as created:
+                wider = _copy(model, prepare, wider_but=fixed)
+        except ValueError:
+            return None  # A width must equal another one that is given.
+        if wider.output_shape == model.output_shape:
+            break
+        fixed.add(name or "")
+    else:
+        return None
+    found = pattern_of(wider)
+    if found is None or found.parts != pattern.parts:
+        return None
+    pairs = zip(pattern.variables, found.variables, strict=True)
+    opened = {
+        id(wide.value.handle): tuple(
+            size if size == other else None
+            for size, other in zip(one.shape, wide.shape, strict=True)
+        )
+        for one, wide in pairs
+    }
+    # Keras makes some slots of the optimizer twice, and keeps the second.
+    return [
+        opened.get(id(one.handle), (None,) * one.shape.rank) for one in created
+    ]
+
+
+def _copy(
+    model: keras.Model,
+    prepare: Prepare,
+    wider_but: Collection[str] | None = None,
+) -> keras.Model:
+    """Copies a network, with all layers but some wider by one if asked to."""
+
+    def layer_like(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        # The values of its weights are never used, and zeros are fast.
+        initial = [name for name in config if name.endswith("_initializer")]
+        config |= dict.fromkeys(initial, "zeros")
+        found = width_of(layer)
+        if wider_but is not None and found and layer.name not in wider_but:
+            name, width = found
+            config[name] = width + (width > 1)
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=layer_like)
+    copy.compile_from_config(model.get_compile_config())
+    prepare(copy)
+    return copy
+
+
+@contextlib.contextmanager
+def _created(
+    shapes: Iterable[_Shape] | None = None,
+) -> Iterator[list[tf.Variable]]:
+    """Notes all variables that are created, and gives them shapes in turn."""
+    created: list[tf.Variable] = []
+    waiting = iter(shapes or ())
+
+    def create(
+        next_creator: Callable[..., tf.Variable], **arguments: object
+    ) -> tf.Variable:
+        value = arguments["initial_value"]
+        arguments["initial_value"] = value() if callable(value) else value
+        if shapes is not None:
+            arguments["shape"] = tf.TensorShape(next(waiting))
+        created.append(next_creator(**arguments))
+        return created[-1]
+
+    with tf.variable_creator_scope(create):
+        yield created
+
+
+class _Open:
+    """A number that is not 0, whose value a program reads from a variable."""
+
+    def __init__(self, variable: tf.Variable) -> None:
+        self._variable = variable
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+    def __tf_tensor__(
+        self, dtype: tf.DType | None = None, name: str | None = None
+    ) -> tf.Tensor:
+        return tf.cast(self._variable[0], dtype or tf.float32, name)
+
+
+def rate_variable(rate: float) -> tf.Variable:
+    """Makes the variable that a program reads a rate from.
+
+    The second number is the one by which dropout multiplies what it keeps,
+    rounded once as in Keras.
+    """
+    return tf.Variable([rate, 1 / (1 - rate) if rate < 1 else 0], tf.float32)
+
+
+def _opened(rate: Rate) -> tf.Variable:
+    """Makes a layer or an optimizer read its rate from a new variable."""
+    variable = rate_variable(rate.value)
+    if not isinstance(rate.owner, keras.layers.Dropout):
+        if rate.value:  # Else no operation takes it.
+            setattr(rate.owner, rate.name, _Open(variable))
+        return variable
+    layer = rate.owner
+
+    def call(inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not (training and rate.value):
+            return inputs
+        least, scale = tf.unstack(tf.cast(variable, inputs.dtype))
+        drawn = keras.random.uniform(
+            tf.shape(inputs), dtype=inputs.dtype.name, seed=layer.seed_generator
+        )
+        return tf.where(drawn >= least, inputs * scale, tf.zeros_like(inputs))
+
+    layer.call = call
+    return variable

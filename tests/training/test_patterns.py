@@ -1,0 +1,368 @@
+"""Networks that share a program by pattern, against those with their own."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_evonas.fresh_thread import with_fresh_keras
+from keras_evonas.training import Data
+from keras_evonas.training import Execution
+from keras_evonas.training import FitArguments
+from keras_evonas.training import Task
+from keras_evonas.training import evaluate
+from keras_evonas.training.patterns import pattern_of
+from tests.marks import everyday
+from tests.training.test_structure import FORGOTTEN
+from tests.training.test_structure import LAYERS
+from tests.training.test_structure import SINGLE
+from tests.training.test_structure import WITHOUT_EFFECT
+from tests.training.test_structure import other_than
+
+pytestmark = pytest.mark.keras
+
+layers = keras.layers
+RNG = np.random.default_rng(0)
+X = RNG.random((70, 8, 8, 3), "float32")
+Y = RNG.integers(0, 4, 70)
+ARGUMENTS = FitArguments(
+    x=X, y=Y, epochs=2, batch_size=16, validation_data=(X[:30], Y[:30])
+)
+OPTIMIZERS = (
+    *("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl"),
+    *("Lamb", "Lion", "Nadam", "RMSprop", "SGD"),
+)
+
+
+def compiled(model, optimizer="SGD", rate=0.02, **config):
+    made = getattr(keras.optimizers, optimizer)(rate, **config)
+    model.compile(made, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def network(structure, widths, optimizer="SGD", **config):
+    """A network of a structure and of widths that seeds draw."""
+    shape, size = (np.random.default_rng(seed) for seed in (structure, widths))
+
+    def width():
+        return int(size.integers(2, 12))
+
+    def dropout():
+        return float(size.uniform(0.1, 0.6))
+
+    activation = ["relu", "tanh", "gelu"][shape.integers(3)]
+    x = inputs = keras.Input((8, 8, 3))
+    for _ in range(shape.integers(1, 4)):
+        kind = shape.integers(6)
+        if kind == 0:
+            x = layers.Conv2D(width(), 3, padding="same")(x)
+            x = layers.BatchNormalization()(x)
+        elif kind == 1:
+            filters = width()
+            x = layers.Conv2D(filters, 3, activation=activation)(x)
+            other = layers.SeparableConv2D(filters, 3, padding="same")(x)
+            x = layers.Add()([x, other])
+        elif kind == 2:
+            x = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
+            x = layers.LayerNormalization()(x)
+        elif kind == 3:
+            one, other = (layers.Conv2D(width(), 1)(x) for _ in range(2))
+            x = layers.Concatenate()([one, other])
+        elif kind == 4:
+            x = layers.Dropout(dropout())(layers.Activation(activation)(x))
+        else:
+            x = layers.MaxPooling2D(padding="same")(layers.ReLU()(x))
+    pool = [layers.Flatten, layers.GlobalAveragePooling2D][shape.integers(2)]
+    x = pool()(x)
+    for _ in range(shape.integers(0, 3)):
+        regularizer = [None, "l2"][shape.integers(2)]
+        x = layers.Dense(
+            width(), activation=activation, kernel_regularizer=regularizer
+        )(x)
+        if shape.integers(2):
+            x = layers.Dropout(dropout())(x)
+    if shape.integers(2):
+        x = layers.Softmax()(layers.Dense(4)(x))
+    else:
+        x = layers.Dense(4, activation="softmax")(x)
+    return compiled(keras.Model(inputs, x), optimizer, **config)
+
+
+def trained(builds, data, callbacks=(), **execution):
+    """Trains networks and returns their outcomes and weights."""
+    weights = {}
+
+    def keep(execution, model):
+        weights[execution.name] = [np.array(w) for w in model.variables]
+        return {}
+
+    task = Task(
+        build=lambda one: builds[int(one.name)](),
+        data=data,
+        objective=(("val_loss", "min"),),
+        after_training=keep,
+    )
+    executions = [
+        Execution(name=str(number), seed=number, **execution)
+        for number in range(len(builds))
+    ]
+    return evaluate(executions, task), weights
+
+
+def check_close(other, build, arguments=ARGUMENTS):
+    """The second of two networks shares, with the numbers of its own."""
+    data = Data(arguments, by_pattern=True)
+    shared, theirs = trained([other, build], data)
+    assert shared[1].status == "completed", shared[1].message
+    assert (data.programs.num_traced, data.programs.num_shared) == (1, 1)
+    own, mine = trained([other, build], Data(arguments))
+    for one, another in zip(shared, own, strict=True):
+        for name, values in another.history.items():
+            np.testing.assert_allclose(
+                one.history[name], values, rtol=1e-5, atol=1e-6
+            )
+    for name, values in mine.items():
+        for one, another in zip(theirs[name], values, strict=True):
+            assert one.shape == another.shape
+            np.testing.assert_allclose(one, another, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("structure", everyday(0, 1, 2, 3, 4, 5, of=range(24)))
+def test_networks_of_other_widths_share_a_program(structure):
+    check_close(
+        lambda: network(structure, 1, momentum=0.9),
+        lambda: network(structure, 2, rate=0.01, momentum=0.5),
+    )
+
+
+@pytest.mark.parametrize("name", everyday("Adam", of=OPTIMIZERS))
+def test_every_optimizer_can_be_shared(name):
+    rate = 1e-3 if name in ("Lion", "Lamb") else 0.01
+    check_close(
+        lambda: network(3, 1, name, rate=rate),
+        lambda: network(3, 2, name, rate=rate / 2),
+    )
+
+
+def test_extras_of_an_optimizer_can_be_shared():
+    extras = {"use_ema": True, "clipnorm": 0.5, "weight_decay": 0.01}
+    check_close(
+        lambda: network(5, 1, momentum=0.9, **extras),
+        lambda: network(5, 2, momentum=0.3, **extras),
+    )
+
+
+def of_several(width):
+    one, other = keras.Input((8, 8, 3), name="a"), keras.Input((3,), name="b")
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(width, 3)(one))
+    x = layers.Concatenate()([x, layers.Dense(width + 1)(other)])
+    outputs = {
+        "class": layers.Dense(4, activation="softmax", name="class")(x),
+        # Of shape (n, 1): a loss may take it for one of (n,).
+        "number": layers.Dense(1, name="number")(x),
+    }
+    model = keras.Model([one, other], outputs)
+    losses = {"class": "sparse_categorical_crossentropy", "number": "mse"}
+    model.compile("adam", losses, metrics={"class": ["accuracy"]})
+    return model
+
+
+def test_several_inputs_and_outputs_can_be_shared():
+    x = {"a": X, "b": X[:, 0, 0]}
+    y = {"class": Y, "number": X[:, 1, 1, 1]}
+    check_close(
+        lambda: of_several(5),
+        lambda: of_several(8),
+        FitArguments(x=x, y=y, epochs=2, batch_size=16),
+    )
+
+
+def sequential(units, dropout=0.2, momentum=0.9, rate=0.02):
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten()])
+    for width in units:
+        model.add(layers.Dense(width, activation="relu"))
+        model.add(layers.Dropout(dropout))
+    model.add(layers.Dense(4, activation="softmax"))
+    return compiled(model, rate=rate, momentum=momentum)
+
+
+def test_sequential_networks_share():
+    check_close(
+        lambda: sequential([5, 6]), lambda: sequential([7, 3], 0.5, 0.1)
+    )
+
+
+class Doubled(layers.Layer):
+    def call(self, x):
+        return x * 2
+
+
+def widened(x):
+    return layers.Conv2D(4, 3, groups=2)(layers.Conv2D(4, 3)(x))
+
+
+def with_the_inputs(x):
+    return layers.Add()([x, layers.Conv2D(3, 3, padding="same")(x)])
+
+
+def nested(x):
+    return keras.Sequential([layers.Conv2D(3, 3), layers.ReLU()])(x)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda x: Doubled()(x),
+        lambda x: x * 2,
+        lambda x: layers.DepthwiseConv2D(3)(x),
+        lambda x: layers.Reshape((64, 3, 1))(x),
+        lambda x: layers.Dropout(0.2, noise_shape=(None, 1, 1, 3))(x),
+        *(widened, with_the_inputs, nested),
+    ],
+)
+def test_what_is_not_known_to_work_without_widths_has_its_own(body):
+    def build():
+        inputs = keras.Input((8, 8, 3))
+        x = layers.Flatten()(body(inputs))
+        return compiled(
+            keras.Model(inputs, layers.Dense(4, activation="softmax")(x))
+        )
+
+    data = Data(ARGUMENTS.with_changes(epochs=1), by_pattern=True)
+    found, weights = trained([build], data)
+    own, mine = trained([build], Data(ARGUMENTS.with_changes(epochs=1)))
+    assert found[0].history == own[0].history
+    for one, another in zip(weights["0"], mine["0"], strict=True):
+        np.testing.assert_array_equal(one, another)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        # An output of one column is stretched to the width of another.
+        (sequential([5, 6]), sequential([1, 6])),
+        (sequential([5]), sequential([5, 6])),
+        (sequential([5], dropout=0.0), sequential([5], dropout=0.3)),
+        (sequential([5], momentum=0.0), sequential([5], momentum=0.3)),
+    ],
+    ids=["a width of one", "another depth", "no dropout", "no momentum"],
+)
+def test_networks_that_are_traced_in_other_ways_share_nothing(one, other):
+    for model in (one, other):
+        model.optimizer.build(model.trainable_variables)
+    assert pattern_of(one).key != pattern_of(other).key
+
+
+def test_gradients_that_are_accumulated_have_no_pattern():
+    config = {"momentum": 0.9, "gradient_accumulation_steps": 2}
+    assert pattern_of(network(5, 1, **config)) is None
+
+
+def test_large_networks_have_their_own():
+    data = Data(ARGUMENTS.with_changes(epochs=1), by_pattern=True)
+    builds = [lambda: sequential([5300]), lambda: sequential([5301])]
+    found, _ = trained(builds, data)
+    assert [each.status for each in found] == ["completed"] * 2
+    assert (data.programs.num_traced, data.programs.num_shared) == (2, 0)
+
+
+class Halve(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        for weight in self.model.trainable_weights:
+            weight.assign(weight / 2)
+
+
+class Note(keras.callbacks.Callback):
+    def __init__(self, seen):
+        super().__init__()
+        self.seen = seen
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append(self.model.get_weights())
+
+
+def test_callbacks_see_weights_and_may_change_them():
+    found, seen = {}, {True: [], False: []}
+    for by_pattern in (True, False):
+        callbacks = [Halve(), Note(seen[by_pattern])]
+        arguments = ARGUMENTS.with_changes(callbacks=callbacks, epochs=4)
+        data = Data(arguments, by_pattern=by_pattern)
+        (found[by_pattern],), _ = trained([lambda: sequential([6])], data)
+    for name, values in found[False].history.items():
+        np.testing.assert_allclose(found[True].history[name], values, rtol=1e-5)
+    assert len(seen[True]) == len(seen[False]) == 4
+    for one, another in zip(seen[True], seen[False], strict=True):
+        for weight, expected in zip(one, another, strict=True):
+            np.testing.assert_allclose(weight, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_network_that_diverges_touches_no_other():
+    def diverging():
+        return sequential([9], rate=np.inf)
+
+    builds = [lambda: sequential([6]), diverging, lambda: sequential([5])]
+    data = Data(ARGUMENTS, by_pattern=True)
+    found, _ = trained(builds, data)
+    assert data.programs.num_shared == 2
+    assert np.isnan(found[1].history["loss"]).all()
+    own, _ = trained(builds, Data(ARGUMENTS))
+    for number in (0, 2):
+        np.testing.assert_allclose(
+            found[number].history["val_loss"],
+            own[number].history["val_loss"],
+            rtol=1e-5,
+        )
+
+
+KNOWN = (
+    *("Dense", "Conv1D", "Conv2D", "DepthwiseConv2D", "SeparableConv2D"),
+    *("BatchNormalization", "LayerNormalization", "Dropout", "Activation"),
+    *("ReLU", "LeakyReLU", "ELU", "Softmax", "Rescaling", "MaxPooling2D"),
+    *("AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
+    "ZeroPadding2D",
+)
+
+
+def key_with(name, **config):
+    shape, given = LAYERS[name]
+    if name == "DepthwiseConv2D":
+        config = {"use_bias": False} | config
+
+    def build():
+        inputs = keras.Input(shape)
+        x = layers.Flatten()(
+            getattr(layers, name)(**{**given, **config})(inputs)
+        )
+        model = compiled(keras.Model(inputs, layers.Dense(4)(x)))
+        model.optimizer.build(model.trainable_variables)
+        pattern = pattern_of(model)
+        return pattern and pattern.key
+
+    return with_fresh_keras(build)
+
+
+@pytest.mark.parametrize(
+    "name", everyday("Dense", "Conv2D", "Dropout", of=KNOWN)
+)
+def test_each_entry_of_a_layer_counts_but_widths_and_rates(name):
+    plain = key_with(name)
+    assert plain is not None
+    assert plain == key_with(name)
+    _, given = LAYERS[name]
+    for entry, value in getattr(layers, name)(**given).get_config().items():
+        is_drawn = entry.endswith("initializer")
+        if is_drawn or entry in WITHOUT_EFFECT or (name, entry) in SINGLE:
+            continue
+        if (name, entry) in FORGOTTEN or entry == "noise_shape":
+            continue
+        other = other_than(name, entry, value)
+        assert other != value, entry
+        if (name, entry) == ("DepthwiseConv2D", "use_bias"):
+            other = True
+        key = key_with(name, **{entry: other})
+        if entry in ("units", "filters", "rate"):
+            assert key == plain, entry
+        else:
+            assert key != plain, entry
