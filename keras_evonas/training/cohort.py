@@ -72,6 +72,7 @@ class ArrayCohort:
             _attempt(member, member.begin_epoch)
         if member.is_done:
             if member.error is None:
+                _attempt(member, program.end)
                 _attempt(member, member.end)
             self._on_end(member)
             return

@@ -116,7 +116,9 @@ def pattern_of(model: keras.Model) -> Pattern | None:
     # The order of what is found must not depend on how the network was put
     # together: `Sequential` calls its layers again whenever one is added.
     parts = structure_of(model, _Reader(model, rates, _HIDDEN | _CALLS))
-    whole = parts and structure_of(model, _Reader(model, [], _HIDDEN))
+    whole = parts
+    if parts and not isinstance(model, keras.Sequential):
+        whole = structure_of(model, _Reader(model, [], _HIDDEN))
     if parts is None or whole is None:
         return None
     return Pattern(

@@ -83,33 +83,50 @@ class Copies:
     the network's own.
 
     Args:
-        pattern: The pattern of the network.
+        model: The network.
+        pattern: Its pattern.
         shapes: The shape of each variable of the template.
+
+    Attributes:
+        variables: List of the variables that programs take, in the order of
+            the pattern, with those of the rates at the end.
     """
 
     def __init__(
-        self, pattern: Pattern, shapes: Sequence[tf.TensorShape]
+        self,
+        model: keras.Model,
+        pattern: Pattern,
+        shapes: Sequence[tf.TensorShape],
     ) -> None:
-        self._pairs: list[tuple[tf.Variable, tf.Variable]] = []
+        # Its weights, and what the optimizer and metrics have beside them.
+        self._weights: list[tuple[tf.Variable, tf.Variable]] = []
+        self._others: list[tuple[tf.Variable, tf.Variable]] = []
         self.variables: list[tf.Variable] = []
+        weights = {id(weight) for weight in model.weights}
         for one, shape in zip(pattern.variables, shapes, strict=True):
             own = copy = one.value
             if not shape.is_fully_defined():
                 copy = tf.Variable(own, trainable=False, shape=shape)
-                self._pairs.append((own, copy))
+                pairs = self._weights if id(one) in weights else self._others
+                pairs.append((own, copy))
             self.variables.append(copy)
         for rate in pattern.rates:
             self.variables.append(rate_variable(rate.value))
 
     def take(self) -> None:
         """Takes over the values that the network has."""
-        for own, copy in self._pairs:
-            copy.assign(own.read_value())
+        for own, copy in [*self._weights, *self._others]:
+            copy.assign(own.read_value(), read_value=False)
 
-    def give(self) -> None:
-        """Gives the network its values."""
-        for own, copy in self._pairs:
-            own.assign(copy.read_value())
+    def give_weights(self) -> None:
+        """Gives the network its weights."""
+        for own, copy in self._weights:
+            own.assign(copy.read_value(), read_value=False)
+
+    def give_others(self) -> None:
+        """Gives the network all other values."""
+        for own, copy in self._others:
+            own.assign(copy.read_value(), read_value=False)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,9 +136,11 @@ class _Family:
     passes: list[_Shared]
     shapes: list[tf.TensorShape]
 
-    def bound(self, pattern: Pattern, data: Sequence[Arrays]) -> "Passes":
+    def bound(
+        self, model: keras.Model, pattern: Pattern, data: Sequence[Arrays]
+    ) -> "Passes":
         """Returns the passes of one network."""
-        copies = Copies(pattern, self.shapes)
+        copies = Copies(model, pattern, self.shapes)
         bound = _bound(self.passes, data, copies.variables)
         return dataclasses.replace(bound, copies=copies)
 
@@ -190,7 +209,7 @@ class Programs:
         if pattern is not None:
             family = self._family(model, pattern, data, form, prepare)
             if family is not None:
-                return family.bound(pattern, data)
+                return family.bound(model, pattern, data)
         structure = structure_of(model)
         key = (structure.key if structure else None, form)
         if structure is not None and key in self._structures:
@@ -364,5 +383,12 @@ class Program:
         if self._validate and self._arguments.validates_after(epoch):
             held_out = self._validate()
         if self._copies is not None:
-            self._copies.give()
+            self._copies.give_weights()
+            if self._may_change:
+                self._copies.give_others()
         return logs, held_out
+
+    def end(self) -> None:
+        """Leaves all that the training has come to with the network."""
+        if self._copies is not None:
+            self._copies.give_others()

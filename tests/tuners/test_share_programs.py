@@ -76,7 +76,8 @@ def test_scores_and_weights_are_the_same_to_rounding(
     monkeypatch.setattr(Programs, "passes_of", noted)
     ours = searched(tmp_path / "a", share_programs=True, **options)
     if "executor" not in options:  # Else they are shared elsewhere.
-        assert shared and all(shared)
+        assert shared
+        assert all(shared)
     theirs = searched(tmp_path / "b", share_programs=False, **options)
     pairs = zip(
         ours.oracle.trials.values(), theirs.oracle.trials.values(), strict=True
