@@ -188,6 +188,9 @@ class Programs:
         self._structures: collections.OrderedDict[_Key, list[_Shared]] = (
             collections.OrderedDict()
         )
+        self._templates = 0
+        self._reused = 0
+        self._seen: set[_Key] = set()
         # A pattern that cannot be traced without widths has no family.
         self._patterns: collections.OrderedDict[_Key, _Family | None] = (
             collections.OrderedDict()
@@ -238,8 +241,16 @@ class Programs:
         key = (pattern.key, form)
         is_known = key in self._patterns
         if not is_known:
+            # A template costs a third of a trace. Where patterns hardly ever
+            # come again, it is made for those that do.
+            pays = 3 * self._reused >= self._templates - 3
+            if not pays and key not in self._seen:
+                self._seen.add(key)
+                return None
+            self._templates += 1
             family = _family_of(model, pattern, data, prepare)
             self._remember(self._patterns, key, family)
+        self._reused += is_known
         self._patterns.move_to_end(key)
         family = self._patterns[key]
         if family is not None:

@@ -257,6 +257,23 @@ def test_gradients_that_are_accumulated_have_no_pattern():
     assert pattern_of(network(5, 1, **config)) is None
 
 
+def test_patterns_that_never_come_again_are_soon_traced_as_they_are():
+    def built(depth, width):
+        return lambda: sequential([width] * depth)
+
+    data = Data(ARGUMENTS.with_changes(epochs=1), by_pattern=True)
+    singles = [built(depth, 2) for depth in range(1, 8)]
+    found, weights = trained(singles, data)
+    assert data.programs.num_traced == 7
+    own, mine = trained(singles, Data(ARGUMENTS.with_changes(epochs=1)))
+    assert found[-1].history == own[-1].history
+    for one, another in zip(weights["6"], mine["6"], strict=True):
+        np.testing.assert_array_equal(one, another)
+    # The second of a pattern is traced without widths, for the third.
+    trained([built(7, 3), built(7, 4)], data)
+    assert (data.programs.num_traced, data.programs.num_shared) == (8, 1)
+
+
 def test_large_networks_have_their_own():
     data = Data(ARGUMENTS.with_changes(epochs=1), by_pattern=True)
     builds = [lambda: sequential([5300]), lambda: sequential([5301])]
