@@ -34,6 +34,7 @@ from keras_evonas.training.executions import Outcome
 from keras_evonas.training.executions import cohorts_of
 from keras_evonas.training.garbage import forgotten_custom_gradients
 from keras_evonas.training.member import Member
+from keras_evonas.training.model_checks import NOT_COMPILED
 from keras_evonas.training.own_fit import Fitted
 from keras_evonas.training.own_fit import fit_alone
 from keras_evonas.training.recording import Recorder
@@ -263,12 +264,7 @@ class _Evaluation:
             own = self._task.adapt_callbacks(execution, own)
         reason = alone_because or why_not_in_cohort(model, own)
         if not (model.compiled or (reason and has_own(model, "fit"))):
-            raise ValueError(
-                "`model` must be compiled. Received: the model "
-                f"{model.name!r} of {execution.name}, which is not. Call "
-                "`model.compile(optimizer, loss, metrics)` before it is "
-                "returned."
-            )
+            raise ValueError(NOT_COMPILED.format(model.name))
         keeper = execution.checkpoint and BestWeights(self._task.objective)
         return Network(
             execution=execution,

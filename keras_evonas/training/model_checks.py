@@ -39,6 +39,13 @@ _SILENT = (
 )
 
 
+NOT_COMPILED = (
+    "`hypermodel` must return a compiled model. Received: the model {!r}, "
+    "which is not compiled. Call `model.compile(optimizer, loss, metrics)` "
+    "before it is returned."
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     """The result of checking a network before it is trained.
@@ -70,14 +77,17 @@ def check_fits_model(build: Build, arguments: FitArguments) -> Verdict:
         The verdict.
 
     Raises:
-        ValueError: If the data suit its inputs, loss or metrics not.
+        ValueError: If it is not compiled, or if the data do not suit its
+            inputs, loss or metrics.
     """
     try:
         model = build()
     except Exception:
         return Verdict(is_certain=False)
     if not model.compiled:
-        return Verdict(is_certain=True)
+        if has_own(model, "fit"):
+            return Verdict(is_certain=True)
+        raise ValueError(NOT_COMPILED.format(model.name))
     is_certain, logs = True, _logs_of_callbacks(arguments.callbacks)
     parts = parts_of(arguments)
     with warnings.catch_warnings():

@@ -28,6 +28,10 @@ _HYPERMODEL = (
     "hyperparameters and returns a compiled model."
 )
 
+_MODULES = {"optimizer": "optimizers", "loss": "losses", "metrics": "metrics"}
+# Names of metrics that Keras resolves by the shape of an output.
+_BY_OUTPUT = {"accuracy", "acc", "crossentropy", "ce"}
+
 
 def check_hypermodel(hypermodel: object) -> None:
     """Checks that it is neither a model nor a class of hypermodels."""
@@ -42,6 +46,29 @@ def check_hypermodel(hypermodel: object) -> None:
     else:
         return
     raise TypeError(f"{_HYPERMODEL} Received: {received}. {way_out}.")
+
+
+def check_compile_arguments(
+    optimizer: object, loss: object, metrics: object
+) -> None:
+    """Checks that Keras knows the names among what replaces a model's own."""
+    known_to = {
+        "optimizer": (optimizer, keras.optimizers.get),
+        "loss": (loss, keras.losses.get),
+        "metrics": (metrics, keras.metrics.get),
+    }
+    for name, (given, get) in known_to.items():
+        for leaf in keras.tree.flatten(given):
+            if not isinstance(leaf, str) or leaf in _BY_OUTPUT:
+                continue
+            try:
+                get(leaf)
+            except ValueError as error:
+                raise ValueError(
+                    f"`{name}` must be known to Keras. Received: "
+                    f"{name}={given!r}. See `keras.{_MODULES[name]}` for "
+                    f"names, or pass an object."
+                ) from error
 
 
 def check_policy(policy: object, top_k: object, needs_all: bool) -> None:

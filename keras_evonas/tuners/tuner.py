@@ -170,6 +170,7 @@ class EvoTuner(AfterSearch):
     ) -> None:
         before = set(vars(self))
         checks.check_hypermodel(hypermodel)
+        checks.check_compile_arguments(optimizer, loss, metrics)
         check_size("cohort_size", cohort_size)
         check_positive_integer("executions_per_trial", executions_per_trial)
         needs_all = goes_on_from_weights(oracle)

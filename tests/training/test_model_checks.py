@@ -196,9 +196,18 @@ def test_checking_reads_one_batch_at_most():
     assert next(generator)[0] is calls.X
 
 
-def test_nothing_is_said_about_networks_that_are_not_compiled():
-    inputs = keras.Input((2,))
-    model = keras.Model(inputs, inputs)
+class OfItsOwn(keras.Model):
+    def fit(self, *args, **kwargs):
+        raise NotImplementedError
 
+
+def test_a_network_must_be_compiled_unless_it_has_its_own_fit():
+    inputs = keras.Input((2,))
     arguments = FitArguments.of(calls.X, calls.Y)
-    assert check_fits_model(lambda: model, arguments).is_certain
+    own = OfItsOwn(inputs, inputs)
+    assert check_fits_model(lambda: own, arguments).is_certain
+    model = keras.Model(inputs, inputs, name="small")
+    with pytest.raises(
+        ValueError, match="model 'small', which is not compiled"
+    ):
+        check_fits_model(lambda: model, arguments)

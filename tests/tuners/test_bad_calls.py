@@ -4,6 +4,7 @@ import warnings
 
 import keras
 import keras_tuner
+import numpy as np
 import pytest
 
 from keras_evonas import EvoOracle
@@ -195,3 +196,37 @@ def test_a_bad_argument_is_named_at_once(tmp_path, options, error, words):
     for word in words:
         assert word in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def not_compiled():
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+
+
+def test_a_model_that_is_not_compiled_costs_no_trial(tmp_path):
+    tuner = tuner_of(tmp_path, not_compiled)
+    with pytest.raises(ValueError, match=r"Received: .*not compiled.*compile"):
+        tuner.search(np.zeros((8, 2)), np.zeros(8), verbose=0)
+    assert not tuner.oracle.trials
+
+
+@pytest.mark.parametrize(
+    ("wrong", "value"),
+    [
+        ("optimizer", "adamm"),
+        ("loss", "msee"),
+        ("loss", {"a": "mse", "b": "msee"}),
+        ("metrics", ["acc", "maee"]),
+    ],
+)
+def test_names_that_keras_does_not_know_are_named(tmp_path, wrong, value):
+    given = {"optimizer": "adam", "loss": "mse", wrong: value}
+    with pytest.raises(ValueError, match=f"`{wrong}` must.*Received.*{wrong}="):
+        tuner_of(tmp_path, not_compiled, **given)
+
+
+def test_names_that_keras_knows_are_taken(tmp_path):
+    given = {"optimizer": "adam", "loss": "mse", "metrics": ["mae", "accuracy"]}
+    tuner = tuner_of(tmp_path, not_compiled, **given)
+    tuner.search(np.zeros((8, 2)), np.zeros((8, 1)), verbose=0)
+    statuses = {trial.status for trial in tuner.oracle.trials.values()}
+    assert statuses == {"COMPLETED"}
