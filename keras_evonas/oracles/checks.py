@@ -37,6 +37,19 @@ def check_failures(
         )
 
 
+def check_hyperparameters(hyperparameters: object) -> None:
+    """Raises a `TypeError` unless it is `HyperParameters` or `None`."""
+    kind = keras_tuner.HyperParameters
+    if hyperparameters is not None and not isinstance(hyperparameters, kind):
+        raise TypeError(
+            "`hyperparameters` must be a `keras_tuner.HyperParameters`. "
+            f"Received: hyperparameters={hyperparameters!r} of type "
+            f"{type(hyperparameters).__name__}. Begin with values through "
+            "`initial_population=[{name: value}]`, or fix them with "
+            "`hp.Fixed(name, value)`."
+        )
+
+
 def no_hyperparameters(trials: Iterable[Trial]) -> ValueError:
     """Returns the error that there is nothing to search."""
     failed = [

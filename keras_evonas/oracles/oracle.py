@@ -154,6 +154,7 @@ class EvoOracle(ResumableOracle):
         checks.check_failures(
             max_retries_per_trial, max_consecutive_failed_trials
         )
+        checks.check_hyperparameters(hyperparameters)
         checked = checked_strategy(strategy, objectives.are_several(objective))
         super().__init__(
             strategy=checked,

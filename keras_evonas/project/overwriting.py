@@ -19,6 +19,15 @@ _OF_A_SEARCH = (
 )
 
 
+def check_path(name: str, value: object) -> None:
+    """Raises a `TypeError` unless a value can name a folder, or is `None`."""
+    if value is not None and not isinstance(value, str | os.PathLike):
+        raise TypeError(
+            f"`{name}` must be a string or a path. Received: {name}={value!r} "
+            f"of type {type(value).__name__}. Pass for example '{name}'."
+        )
+
+
 def check_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Checks that a search may be in a folder, and may replace what is there.
 

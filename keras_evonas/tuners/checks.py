@@ -48,6 +48,14 @@ def check_hypermodel(hypermodel: object) -> None:
     raise TypeError(f"{_HYPERMODEL} Received: {received}. {way_out}.")
 
 
+def check_boolean(name: str, value: object) -> None:
+    """Raises a `TypeError` unless a value is `True` or `False`."""
+    if not isinstance(value, bool):
+        raise TypeError(
+            f"`{name}` must be `True` or `False`. Received: {name}={value!r}."
+        )
+
+
 def check_compile_arguments(
     optimizer: object, loss: object, metrics: object
 ) -> None:

@@ -34,6 +34,7 @@ from keras_evonas.project.files import check_local
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
 from keras_evonas.project.overwriting import check_folder
+from keras_evonas.project.overwriting import check_path
 from keras_evonas.training import Execution
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.checkpoints import build_again
@@ -84,6 +85,8 @@ class MendedTuner(keras_tuner.Tuner):
         self._local_oracle = oracle
         self._execution = 0
         self._is_made = False
+        for name in ("directory", "project_name"):
+            check_path(name, host[name])
         check_local(host["directory"])
         name = host["project_name"] or "untitled_project"
         folder = pathlib.Path(host["directory"] or ".", name)

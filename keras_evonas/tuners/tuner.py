@@ -173,6 +173,9 @@ class EvoTuner(AfterSearch):
         checks.check_compile_arguments(optimizer, loss, metrics)
         check_size("cohort_size", cohort_size)
         check_positive_integer("executions_per_trial", executions_per_trial)
+        if max_model_size is not None:
+            check_positive_integer("max_model_size", max_model_size)
+        checks.check_boolean("share_programs", share_programs)
         needs_all = goes_on_from_weights(oracle)
         checks.check_policy(keep_checkpoints, top_k, needs_all)
         checks.check_cv_with(cv, needs_all)

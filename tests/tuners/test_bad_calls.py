@@ -230,3 +230,26 @@ def test_names_that_keras_knows_are_taken(tmp_path):
     tuner.search(np.zeros((8, 2)), np.zeros((8, 1)), verbose=0)
     statuses = {trial.status for trial in tuner.oracle.trials.values()}
     assert statuses == {"COMPLETED"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("directory", 3),
+        ("project_name", 3),
+        ("max_model_size", "big"),
+        ("share_programs", "yes"),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_named(tmp_path, name, value):
+    given = {"directory": tmp_path, name: value}
+    oracle = EvoOracle("loss", max_trials=2)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        EvoTuner(oracle, lambda hp: not_compiled(), **given)
+    for part in (f"`{name}` must be", "Received", f"{name}={value!r}"):
+        assert part in str(caught.value)
+
+
+def test_hyperparameters_that_are_none_say_what_to_pass():
+    with pytest.raises(TypeError, match=r"`hyperparameters`.*Received.*Fixed"):
+        EvoOracle("loss", max_trials=2, hyperparameters={"units": 3})
