@@ -41,6 +41,9 @@ _LAYERS = {
     *(layers.GlobalMaxPooling2D, layers.ZeroPadding2D, layers.Add),
     *(layers.Multiply, layers.Average, layers.Maximum, layers.Concatenate),
 }
+_REGULARIZERS = {
+    *(keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2),
+}
 _OPTIMIZERS = {
     *(optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.RMSprop),
     *(optimizers.Adagrad, optimizers.Adadelta, optimizers.Adamax),
@@ -139,6 +142,9 @@ class _Reader:
             _check_model(one, self.model)
         elif isinstance(one, layers.Layer):
             _check_layer(one)
+        is_known = type(one) in _REGULARIZERS
+        if isinstance(one, keras.Regularizer) and not is_known:
+            raise UnknownError  # It may look at the shape of a weight.
         kinds = [kind for kind in _HIDDEN_OF if isinstance(one, kind)]
         width, rate = _WIDTHS.get(type(one)), _RATES.get(type(one))
         if not (kinds or isinstance(one, layers.Layer) or rate):

@@ -38,6 +38,8 @@ Pass: TypeAlias = Callable[..., Logs]
 _Form: TypeAlias = tuple[Hashable, ...]
 _Key: TypeAlias = tuple[str | None, _Form]
 _Passes = TypeVar("_Passes")
+# Copies take memory, and tracing no time beside the training of more weights.
+_MOST_WEIGHTS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -208,7 +210,9 @@ class Programs:
             prepare: Creates the variables of a copy of the model.
         """
         form = tuple(part.form for part in data)
-        pattern = pattern_of(model) if self._by_pattern else None
+        pattern = None
+        if self._by_pattern and model.count_params() <= _MOST_WEIGHTS:
+            pattern = pattern_of(model)
         if pattern is not None:
             family = self._family(model, pattern, data, form, prepare)
             if family is not None:
@@ -250,10 +254,10 @@ class Programs:
             self._templates += 1
             family = _family_of(model, pattern, data, prepare)
             self._remember(self._patterns, key, family)
-        self._reused += is_known
         self._patterns.move_to_end(key)
         family = self._patterns[key]
         if family is not None:
+            self._reused += is_known
             self.num_shared += is_known
             self.num_traced += not is_known
         return family

@@ -25,8 +25,6 @@ from keras_evonas.training.patterns import width_of
 # Creates the variables of a copy that do not exist before it is trained.
 Prepare: TypeAlias = Callable[[keras.Model], None]
 _Shape: TypeAlias = tuple[int | None, ...]
-# Copies take memory, and tracing no time beside the training of more weights.
-_MOST_WEIGHTS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,11 +48,9 @@ def template_of(
     """Makes a template of a compiled network.
 
     Returns:
-        The template, or `None` if the network is large, if a copy by its
-        configuration is another network, or if it cannot be made wider.
+        The template, or `None` if a copy by its configuration is another
+        network, or if it cannot be made wider.
     """
-    if model.count_params() > _MOST_WEIGHTS:
-        return None
     state = random.getstate()
     try:
         shapes = _open_shapes(model, pattern, prepare)
