@@ -13,6 +13,7 @@ from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.supernets.mixed import layers_inside
 from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.training.arrays import Arrays
+from keras_evonas.training.programs import prepare
 from keras_evonas.training.programs import validation
 
 
@@ -36,6 +37,9 @@ class Scorer:
         self, supernet: Supernet, held_out: Arrays, calibration: Arrays | None
     ) -> None:
         self._supernet = supernet
+        # Metrics that appear while the validation is traced are never reset.
+        # A supernet that was read, not trained, has none yet.
+        prepare(supernet.network, held_out.cut(0), held_out.static_batch_size)
         self._states = supernet.network.non_trainable_variables
         spec = tf.TensorSpec([len(supernet.genes)], tf.int32)
         layers = normalizations_of(supernet)

@@ -83,6 +83,19 @@ def test_trials_have_scores_of_the_shared_weights_and_keep_limits(searched):
     assert len({trial.score for trial in trials}) > 1
 
 
+def test_a_supernet_that_is_read_scores_as_the_one_that_was_trained(
+    searched, tmp_path
+):
+    folder, tuner, limit = searched
+    shutil.copytree(
+        folder / "search" / "supernet", tmp_path / "search" / "supernet"
+    )
+    oracle = EvoOracle("val_accuracy", 6, seed=0, constraints=[limit])
+    again = tuner_in(tmp_path, oracle=oracle)
+    again.search(X, Y, **FIT)
+    assert trials_of(again) == trials_of(tuner)
+
+
 def test_best_models_score_what_their_trials_say(searched):
     _, tuner, _ = searched
     models = tuner.get_best_models(3)
