@@ -140,7 +140,7 @@ class _Reader:
     def __call__(self, one: object) -> tuple[str, list[object]] | None:
         if isinstance(one, keras.Model):
             _check_model(one, self.model)
-        elif isinstance(one, layers.Layer):
+        elif isinstance(one, keras.Operation):
             _check_layer(one)
         is_known = type(one) in _REGULARIZERS
         if isinstance(one, keras.Regularizer) and not is_known:
@@ -185,8 +185,8 @@ def _check_model(one: keras.Model, whole: keras.Model) -> None:
         raise UnknownError
 
 
-def _check_layer(layer: keras.layers.Layer) -> None:
-    """Raises an error if a layer's operations depend on widths."""
+def _check_layer(layer: keras.Operation) -> None:
+    """Raises an error unless it is a layer that need not know widths."""
     if type(layer) not in _LAYERS:
         raise UnknownError
     if getattr(layer, "data_format", "channels_last") != "channels_last":

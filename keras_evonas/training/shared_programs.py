@@ -149,7 +149,7 @@ class _Family:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Passes:
-    """What runs the epochs of one network.
+    """The functions that run the epochs of one network.
 
     Attributes:
         passes: List of an epoch of training and, if there are data for it, of

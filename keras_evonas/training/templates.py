@@ -186,7 +186,8 @@ def rate_variable(rate: float) -> tf.Variable:
     The second number is the one by which dropout multiplies what it keeps,
     rounded once as in Keras.
     """
-    return tf.Variable([rate, 1 / (1 - rate) if rate < 1 else 0], tf.float32)
+    scale = 1 / (1 - rate) if rate < 1 else 0.0
+    return tf.Variable([rate, scale], trainable=False, dtype=tf.float32)
 
 
 def _opened(rate: Rate) -> tf.Variable:

@@ -14,9 +14,7 @@ from keras_evonas.training.patterns import pattern_of
 from tests.marks import everyday
 from tests.training.test_structure import FORGOTTEN
 from tests.training.test_structure import LAYERS
-from tests.training.test_structure import SINGLE
-from tests.training.test_structure import WITHOUT_EFFECT
-from tests.training.test_structure import other_than
+from tests.training.test_structure import changed_entries
 
 pytestmark = pytest.mark.keras
 
@@ -223,36 +221,49 @@ def nested(x):
     ],
 )
 def test_what_is_not_known_to_work_without_widths_has_its_own(body):
-    def build():
+    def build(width):
         inputs = keras.Input((8, 8, 3))
-        x = layers.Flatten()(body(inputs))
+        x = layers.Dense(width)(layers.Flatten()(body(inputs)))
         return compiled(
             keras.Model(inputs, layers.Dense(4, activation="softmax")(x))
         )
 
-    data = Data(ARGUMENTS.with_changes(epochs=1), by_pattern=True)
-    found, weights = trained([build], data)
-    own, mine = trained([build], Data(ARGUMENTS.with_changes(epochs=1)))
-    assert found[0].history == own[0].history
-    for one, another in zip(weights["0"], mine["0"], strict=True):
-        np.testing.assert_array_equal(one, another)
+    builds = [lambda: build(5), lambda: build(6)]
+    arguments = ARGUMENTS.with_changes(epochs=1)
+    data = Data(arguments, by_pattern=True)
+    found, weights = trained(builds, data)
+    assert (data.programs.num_traced, data.programs.num_shared) == (2, 0)
+    own, mine = trained(builds, Data(arguments))
+    assert [one.history for one in found] == [one.history for one in own]
+    for name, values in mine.items():
+        for one, another in zip(weights[name], values, strict=True):
+            np.testing.assert_array_equal(one, another)
+
+
+def key_of(*args, **kwargs):
+    def build():
+        model = sequential(*args, **kwargs)
+        model.optimizer.build(model.trainable_variables)
+        return pattern_of(model).key
+
+    return with_fresh_keras(build)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("units", "changes"),
     [
         # An output of one column is stretched to the width of another.
-        (sequential([5, 6]), sequential([1, 6])),
-        (sequential([5]), sequential([5, 6])),
-        (sequential([5], dropout=0.0), sequential([5], dropout=0.3)),
-        (sequential([5], momentum=0.0), sequential([5], momentum=0.3)),
+        ([1, 6], {}),
+        ([5], {}),
+        ([5, 6], {"dropout": 0.0}),
+        ([5, 6], {"momentum": 0.0}),
     ],
     ids=["a width of one", "another depth", "no dropout", "no momentum"],
 )
-def test_networks_that_are_traced_in_other_ways_share_nothing(one, other):
-    for model in (one, other):
-        model.optimizer.build(model.trainable_variables)
-    assert pattern_of(one).key != pattern_of(other).key
+def test_networks_that_are_traced_in_other_ways_share_nothing(units, changes):
+    plain = key_of([5, 6])
+    assert key_of([7, 3], dropout=0.5, momentum=0.1, rate=0.3) == plain
+    assert key_of(units, **changes) != plain
 
 
 def test_gradients_that_are_accumulated_have_no_pattern():
@@ -372,15 +383,9 @@ def test_each_entry_of_a_layer_counts_but_widths_and_rates(name):
     plain = key_with(name)
     assert plain is not None
     assert plain == key_with(name)
-    _, given = LAYERS[name]
-    for entry, value in getattr(layers, name)(**given).get_config().items():
-        is_drawn = entry.endswith("initializer")
-        if is_drawn or entry in WITHOUT_EFFECT or (name, entry) in SINGLE:
-            continue
+    for entry, _, other in changed_entries(name):
         if (name, entry) in FORGOTTEN or entry == "noise_shape":
             continue
-        other = other_than(name, entry, value)
-        assert other != value, entry
         if (name, entry) == ("DepthwiseConv2D", "use_bias"):
             other = True
         key = key_with(name, **{entry: other})

@@ -114,6 +114,18 @@ def other_than(owner, name, value):
     return value
 
 
+def changed_entries(name):
+    """Yields the entries of a layer that matter, their values and others."""
+    _, given = LAYERS[name]
+    for entry, value in getattr(layers, name)(**given).get_config().items():
+        is_drawn = entry.endswith("initializer")
+        if is_drawn or entry in WITHOUT_EFFECT or (name, entry) in SINGLE:
+            continue
+        other = other_than(name, entry, value)
+        assert other != value, entry
+        yield entry, value, other
+
+
 def key_of(model):
     structure = structure_of(model)
     return structure and structure.key
@@ -138,12 +150,7 @@ def test_each_entry_of_a_layer_counts(name):
     assert plain is not None
     assert plain == key_with(name)
     _, given = LAYERS[name]
-    for entry, value in getattr(layers, name)(**given).get_config().items():
-        is_drawn = entry.endswith("initializer")
-        if is_drawn or entry in WITHOUT_EFFECT or (name, entry) in SINGLE:
-            continue
-        other = other_than(name, entry, value)
-        assert other != value, entry
+    for entry, value, other in changed_entries(name):
         if (name, entry) in FORGOTTEN:
             made = getattr(layers, name)(**{**given, entry: other})
             assert made.get_config()[entry] == value
