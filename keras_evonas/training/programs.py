@@ -6,6 +6,7 @@ same compiler. So the numbers are those of `fit`, bit for bit on a CPU.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 from typing import Protocol
@@ -58,10 +59,14 @@ def step_function(model: keras.Model, step: Step) -> Step:
     return function
 
 
-def train_epoch(model: keras.Model, data: Arrays) -> Concrete:
+def train_epoch(
+    model: keras.Model, data: Arrays, *, by_step: bool = False
+) -> Concrete:
     """Returns an epoch as a function of its order and of the data.
 
-    The order is a vector of indices, and the data come leaf by leaf.
+    The order is a vector of indices, and the data come leaf by leaf. With
+    `by_step` it is the function of a single step, which takes the number of its
+    batch before them.
     """
 
     def batch(index: tf.Tensor, order: tf.Tensor, *leaves: tf.Tensor) -> Batch:
@@ -71,11 +76,18 @@ def train_epoch(model: keras.Model, data: Arrays) -> Concrete:
         return data.with_leaves(leaves).gather(indices)
 
     order = tf.TensorSpec([data.size], tf.int64)
-    return _pass(model, model.train_step, data, batch, order)
+    make = _step if by_step else _pass
+    return make(model, model.train_step, data, batch, order)
 
 
-def validation(model: keras.Model, data: Arrays) -> Concrete:
-    """Returns a validation as a function of the data, leaf by leaf."""
+def validation(
+    model: keras.Model, data: Arrays, *, by_step: bool = False
+) -> Concrete:
+    """Returns a validation as a function of the data, leaf by leaf.
+
+    With `by_step` it is the function of a single step, which takes the number
+    of its batch before them.
+    """
 
     def sized(tensor: tf.Tensor) -> tf.Tensor:
         shape = [data.static_batch_size, *tensor.shape[1:]]
@@ -85,7 +97,65 @@ def validation(model: keras.Model, data: Arrays) -> Concrete:
         cut = data.with_leaves(leaves).cut(index)
         return keras.tree.map_structure(sized, cut)
 
-    return _pass(model, model.test_step, data, batch)
+    make = _step if by_step else _pass
+    return make(model, model.test_step, data, batch)
+
+
+def has_swish_layers(model: keras.Model) -> bool:
+    """Returns whether a layer must run batch by batch, as in `fit`.
+
+    Where oneDNN is on, TensorFlow (2.19 to 2.21) fuses `x * sigmoid(x)` into
+    one operation, whose last bits differ, but not inside of a loop.
+    """
+    layers = model._flatten_layers(include_self=False)  # noqa: SLF001
+    swish = keras.activations.silu
+    return any(getattr(one, "activation", None) is swish for one in layers)
+
+
+def has_swish_operations(traced: Concrete) -> bool:
+    """Returns the same of what was traced, whatever layer it came from."""
+    graph = traced.graph.as_graph_def()
+    functions = (one.node_def for one in graph.library.function)
+    return any(map(_has_swish, (graph.node, *functions)))
+
+
+def _has_swish(nodes: Iterable[Any]) -> bool:
+    inputs = {
+        node.name: [name.split(":")[0] for name in node.input]
+        for node in nodes
+        if node.op in ("Mul", "Sigmoid")
+    }
+    sigmoids = {node.name for node in nodes if node.op == "Sigmoid"}
+    for factors in inputs.values():
+        for name in sigmoids.intersection(factors):
+            (source,) = inputs[name]
+            # It may be scaled first, by 1.
+            if {source, *inputs.get(source, ())}.intersection(factors):
+                return True
+    return False
+
+
+def _step(
+    model: keras.Model,
+    step: Step,
+    data: Arrays,
+    batch_of: Callable[..., Batch],
+    *specs: tf.TensorSpec,
+) -> Concrete:
+    """Runs a step on one batch, whose number comes first."""
+    step = step_function(model, step)
+
+    def take(index: tf.Tensor, *arguments: tf.Tensor) -> Logs:
+        return step(batch_of(index, *arguments))
+
+    return _concrete(take, *_specs_of_step(data, specs))
+
+
+def _specs_of_step(
+    data: Arrays, specs: Sequence[tf.TensorSpec]
+) -> list[tf.TensorSpec]:
+    leaves = [tf.TensorSpec(x.shape, x.dtype) for x in data.leaves]
+    return [tf.TensorSpec([], tf.int32), *specs, *leaves]
 
 
 def _pass(
@@ -102,7 +172,7 @@ def _pass(
     of its number and of the arguments of the returned function, which takes
     `specs` and the leaves of the data.
     """
-    specs += tuple(tf.TensorSpec(x.shape, x.dtype) for x in data.leaves)
+    index, *rest = _specs_of_step(data, specs)
     if model.jit_compile or not has_plain_layers(model):
         step = step_function(model, step)
 
@@ -114,7 +184,7 @@ def _pass(
     if has_own(model, *_STEPS):
         # Traced first and alone: the step may create variables, and the loop
         # must be given the types of what it carries along.
-        take_step = one = _concrete(take, tf.TensorSpec([], tf.int32), *specs)
+        take_step = one = _concrete(take, index, *rest)
         reported = one.structured_outputs
         if isinstance(reported, dict) and set(reported) == set(
             model.get_metrics_result()
@@ -139,7 +209,7 @@ def _pass(
             logs = map_leaves(lambda _: next(values), reported)
         return logs
 
-    return _concrete(run, *specs)
+    return _concrete(run, *rest)
 
 
 def _concrete(function: Callable[..., Logs], *specs: tf.TensorSpec) -> Concrete:

@@ -48,22 +48,44 @@ class _Shared:
 
     It holds neither the network that it was traced with nor its graph. `places`
     are the numbers of the variables that it takes, among those of a network.
+    `by_step` says that the function is a single step of the pass.
     """
 
     function: programs.Function
     places: tuple[int, ...]
+    by_step: bool
 
-    def bound(self, data: Arrays, variables: Sequence[tf.Variable]) -> Pass:
+    def bound(
+        self, model: keras.Model, data: Arrays, variables: Sequence[tf.Variable]
+    ) -> Pass:
         """Returns the pass of one network."""
         handles = (variables[place].handle for place in self.places)
         taken = [*data.leaves, *handles]
-        return lambda *arguments: self.function.call_preflattened(
-            [*arguments, *taken]
-        )
+
+        def run(*arguments: tf.Tensor) -> Logs:
+            logs: Logs = self.function.call_preflattened([*arguments, *taken])
+            return logs
+
+        return _batch_by_batch(run, model, data) if self.by_step else run
+
+
+def _batch_by_batch(step: Pass, model: keras.Model, data: Arrays) -> Pass:
+    """Makes a pass of a step, with the logs that `fit` reports."""
+
+    def run(*arguments: tf.Tensor) -> Logs:
+        model.reset_metrics()
+        logs: Logs = {}
+        for index in range(data.steps):
+            logs = step(tf.constant(index), *arguments)
+        metrics: Logs = model.get_metrics_result()
+        is_named = isinstance(logs, dict) and set(logs) == set(metrics)
+        return metrics if is_named else logs
+
+    return run
 
 
 def _shared(
-    traced: programs.Concrete, variables: Sequence[tf.Variable]
+    traced: programs.Concrete, variables: Sequence[tf.Variable], by_step: bool
 ) -> _Shared | None:
     """Separates a pass from its network, or returns `None` if it cannot be."""
     numbers = {
@@ -73,7 +95,8 @@ def _shared(
     if not numbers.keys() >= set(captured):
         return None  # It holds what another network may not have.
     function = without_graph(traced.inference_fn)
-    return _Shared(function, tuple(numbers[handle] for handle in captured))
+    places = tuple(numbers[handle] for handle in captured)
+    return _Shared(function, places, by_step)
 
 
 class Copies:
@@ -143,7 +166,7 @@ class _Family:
     ) -> "Passes":
         """Returns the passes of one network."""
         copies = Copies(model, pattern, self.shapes)
-        bound = _bound(self.passes, data, copies.variables)
+        bound = _bound(self.passes, model, data, copies.variables)
         return dataclasses.replace(bound, copies=copies)
 
 
@@ -222,16 +245,18 @@ class Programs:
         if structure is not None and key in self._structures:
             self.num_shared += 1
             self._structures.move_to_end(key)
-            return _bound(self._structures[key], data, _values(structure))
+            shared = self._structures[key]
+            return _bound(shared, model, data, _values(structure))
         self.num_traced += 1
-        traced, draws = _traced(model, data)
-        shared = None
+        traced = _traced(model, data)
+        draws = traced.draws_from_tensorflow
+        made = None
         if structure is not None and not draws:
-            shared = _all_shared(traced, _values(structure))
-        if structure is None or shared is None:
-            return _own(traced, data, draws)
-        self._remember(self._structures, key, shared)
-        return _bound(shared, data, _values(structure))
+            made = _all_shared(traced, _values(structure))
+        if structure is None or made is None:
+            return _own(traced, model, data)
+        self._remember(self._structures, key, made)
+        return _bound(made, model, data, _values(structure))
 
     def _family(
         self,
@@ -277,44 +302,68 @@ def _values(structure: Structure) -> list[tf.Variable]:
     return [one.value for one in structure.variables]
 
 
-def _traced(
-    model: keras.Model, data: Sequence[Arrays]
-) -> tuple[list[programs.Concrete], bool]:
-    """Traces the passes, and says whether TensorFlow draws numbers in them."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Traced:
+    """The passes of a network, or a single step of each."""
+
+    passes: list[programs.Concrete]
+    by_step: bool
+
+    @property
+    def draws_from_tensorflow(self) -> bool:
+        # A hidden state would go on from one network to the next.
+        return any(map(programs.draws_from_tensorflow, self.passes))
+
+
+def _traced(model: keras.Model, data: Sequence[Arrays]) -> _Traced:
+    """Traces a network's passes, so that its numbers are those of `fit`."""
+    if not programs.has_swish_layers(model):
+        traced = _traced_as(model, data, by_step=False)
+        if not any(map(programs.has_swish_operations, traced.passes)):
+            return traced
+    return _traced_as(model, data, by_step=True)
+
+
+def _traced_as(
+    model: keras.Model, data: Sequence[Arrays], *, by_step: bool
+) -> _Traced:
     makers = (programs.train_epoch, programs.validation)
     traced = [
-        make(model, part) for make, part in zip(makers, data, strict=False)
+        make(model, part, by_step=by_step)
+        for make, part in zip(makers, data, strict=False)
     ]
-    # A hidden state would go on from one network to the next.
-    return traced, any(map(programs.draws_from_tensorflow, traced))
+    return _Traced(traced, by_step)
 
 
 def _all_shared(
-    traced: Sequence[programs.Concrete], variables: Sequence[tf.Variable]
+    traced: _Traced, variables: Sequence[tf.Variable]
 ) -> list[_Shared] | None:
-    shared = [_shared(one, variables) for one in traced]
+    shared = [_shared(one, variables, traced.by_step) for one in traced.passes]
     found = [one for one in shared if one is not None]
     return found if len(found) == len(shared) else None
 
 
-def _own(
-    traced: Sequence[programs.Concrete], data: Sequence[Arrays], draws: bool
-) -> Passes:
+def _own(traced: _Traced, model: keras.Model, data: Sequence[Arrays]) -> Passes:
     def own(one: programs.Concrete, part: Arrays) -> Pass:
-        return lambda *arguments: one(*arguments, *part.leaves)
+        def run(*arguments: tf.Tensor) -> Logs:
+            return one(*arguments, *part.leaves)
 
-    passes = [own(one, part) for one, part in zip(traced, data, strict=True)]
-    return Passes(passes, draws)
+        return _batch_by_batch(run, model, part) if traced.by_step else run
+
+    pairs = zip(traced.passes, data, strict=True)
+    passes = [own(one, part) for one, part in pairs]
+    return Passes(passes, traced.draws_from_tensorflow)
 
 
 def _bound(
     shared: Sequence[_Shared],
+    model: keras.Model,
     data: Sequence[Arrays],
     variables: Sequence[tf.Variable],
 ) -> Passes:
     return Passes(
         [
-            one.bound(part, variables)
+            one.bound(model, part, variables)
             for one, part in zip(shared, data, strict=True)
         ]
     )
@@ -331,14 +380,14 @@ def _family_of(
         template = template_of(model, pattern, prepare)
         if template is None:
             return None
-        traced, draws = _traced(template.model, data)
+        traced = _traced_as(template.model, data, by_step=False)
     except Exception as error:
         # It is traced as it is then, and an error of its own shows there.
         logging.debug("No program without widths: %s", error)
         return None
     variables = [one.value for one in template.variables]
     shared = _all_shared(traced, [*variables, *template.rates])
-    if draws or shared is None:
+    if traced.draws_from_tensorflow or shared is None:
         return None
     return _Family(shared, [one.shape for one in variables])
 

@@ -51,11 +51,9 @@ class EvoTuner(AfterSearch):
     `keras_tuner.Tuner` is. Execution `e` of every trial is the training that
     follows `keras.utils.set_random_seed(seed + e)`: build the model, call its
     `fit`. On a CPU each epoch's loss and metrics are bit for bit the same in a
-    cohort of any size, but that with oneDNN (`TF_ENABLE_ONEDNN_OPTS`, on by
-    default on processors with AVX-512 VNNI) validation losses of convolutional
-    networks may differ in their last bits; on a GPU all numbers differ as two
-    runs there do. One thing is not as in `fit`: all networks read a shuffled
-    `PyDataset` in one order, that of a `fit` right after `set_random_seed`.
+    cohort of any size; on a GPU all numbers differ as two runs there do. One
+    thing is not as in `fit`: all networks read a shuffled `PyDataset` in one
+    order, that of a `fit` right after `set_random_seed`.
 
     Networks are trained one after another if Keras does not run on
     TensorFlow, if the hypermodel has its own `fit`, or with a distribution

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_evonas.training import FitArguments
 from keras_evonas.training import plain_layers
+from keras_evonas.training import programs
+from keras_evonas.training.arrays import arrays_of
 from tests.marks import everyday
 from tests.training.test_cohort import HELD_OUT
 from tests.training.test_cohort import X
@@ -50,6 +53,13 @@ def exponential(tensor):
 def operations(tensor):
     tensor = L.Dense(45, activation="relu")(L.Flatten()(tensor))
     return 0.3 * keras.ops.exp(L.Dense(24)(tensor))
+
+
+def separable(tensor):
+    """Its last bits show any other rounding of `silu`."""
+    tensor = L.SeparableConv2D(9, 3, activation="tanh")(tensor)
+    tensor = L.BatchNormalization()(tensor)
+    return L.Conv2D(6, 3, activation="silu")(tensor)
 
 
 OTHERS = {"squeezed": squeezed, "exponential": exponential, "ops": operations}
@@ -121,6 +131,48 @@ def test_plain_layers_train_as_in_fit(first):
         fit |= {"y": keras.utils.to_categorical(Y), "validation_data": held_out}
     expected = [alone(build, 4, **fit) for build in builds]
     assert together(builds, [4] * 4, **fit) == expected
+
+
+class Gate(L.Layer):
+    """A layer of the user's."""
+
+    def call(self, tensor):
+        return keras.ops.sigmoid(tensor) * tensor
+
+
+def gated(tensor):
+    tensor = L.Dense(20, activation="tanh")(L.Flatten()(tensor))
+    return Gate()(L.Dense(24)(tensor))
+
+
+@pytest.mark.parametrize("body", [separable, gated])
+def test_swish_is_trained_as_in_fit_where_it_is_fused(body):
+    def build():
+        return network(body)
+
+    expected = alone(build, 4, epochs=3, **FIT)
+    assert together([build], [4], epochs=3, **FIT) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (lambda x: L.Dense(3, activation="swish")(x), True),
+        (L.Activation(keras.activations.silu), True),
+        (lambda x: x * keras.ops.sigmoid(x), True),
+        (Gate(), True),
+        (keras.Sequential([keras.Input((8, 8, 1)), Gate()]), True),
+        (lambda x: L.Dense(3)(x) * L.Dense(3, activation="sigmoid")(x), False),
+        (lambda x: L.LSTM(3)(L.Reshape((8, 8))(x)), False),
+    ],
+)
+def test_swish_is_found_in_layers_and_operations(body, expected):
+    model = network(body)
+    data, _ = arrays_of(FitArguments(**FIT))
+    programs.prepare(model, data.cut(0), None)
+    traced = programs.train_epoch(model, data)
+    assert programs.has_swish_operations(traced) == expected
+    assert programs.has_swish_layers(model) <= expected
 
 
 @pytest.mark.parametrize("name", everyday("squeezed", of=list(OTHERS)))
