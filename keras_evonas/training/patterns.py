@@ -1,8 +1,8 @@
-"""Patterns: the structure of a network less its widths and rates.
+"""Patterns: the structure of a network less its widths and some settings.
 
 Networks of one pattern have the same layers, connected in the same way, and
-differ in how many units or filters a layer has, in rates of dropout and in the
-momentum, beside the values of their variables.
+differ in how many units or filters a layer has, in its activation, in rates of
+dropout and in the momentum, beside the values of their variables.
 """
 
 import dataclasses
@@ -49,6 +49,14 @@ _OPTIMIZERS = {
     *(optimizers.Adagrad, optimizers.Adadelta, optimizers.Adamax),
     *(optimizers.Nadam, optimizers.Ftrl, optimizers.Lion, optimizers.Lamb),
 }
+# Functions of each element of a tensor, between which a program can choose.
+ACTIVATIONS = tuple(
+    getattr(keras.activations, name)
+    for name in (
+        *("relu", "tanh", "gelu", "silu", "elu", "selu", "sigmoid"),
+        *("leaky_relu", "softplus"),
+    )
+)
 # Numbers that operations take as they take a tensor.
 _RATES: Mapping[type, str] = {
     layers.Dropout: "rate",
@@ -68,13 +76,14 @@ _HIDDEN_OF: Mapping[type, set[str]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Rate:
+class Setting:
     """A number that networks of a pattern may differ in.
 
     Attributes:
         owner: The layer or the optimizer that has it.
         name: String, the name of the attribute.
-        value: Float, the number.
+        value: Float, the number. That of an activation is its place in
+            `ACTIVATIONS`.
     """
 
     owner: object
@@ -91,14 +100,19 @@ class Pattern:
         parts: String, the same without how the layers are connected.
         variables: Tuple of all variables, in the same order for networks of
             the same pattern.
-        rates: Tuple of the `Rate` of each layer and optimizer that has one, in
-            the same order for networks of the same pattern.
+        settings: Tuple of what layers and optimizer have set, in the same
+            order for networks of the same pattern.
     """
 
     key: str
     parts: str
     variables: tuple[keras.Variable, ...]
-    rates: tuple[Rate, ...]
+    settings: tuple[Setting, ...]
+
+    @property
+    def activations(self) -> tuple[float, ...]:
+        """Places in `ACTIVATIONS`, one for each layer that has one of them."""
+        return tuple(x.value for x in self.settings if x.name == "activation")
 
 
 def pattern_of(model: keras.Model) -> Pattern | None:
@@ -115,26 +129,26 @@ def pattern_of(model: keras.Model) -> Pattern | None:
     if model.optimizer.gradient_accumulation_steps is not None:
         return None  # It makes zeros of the shape of each weight.
     shapes = repr((model.input_shape, model.output_shape))
-    rates: list[Rate] = []
+    settings: list[Setting] = []
     # The order of what is found must not depend on how the network was put
     # together: `Sequential` calls its layers again whenever one is added.
-    parts = structure_of(model, _Reader(model, rates, _HIDDEN | _CALLS))
+    parts = structure_of(model, _Reader(model, settings, _HIDDEN | _CALLS))
     whole = parts
     if parts and not isinstance(model, keras.Sequential):
         whole = structure_of(model, _Reader(model, [], _HIDDEN))
     if parts is None or whole is None:
         return None
     return Pattern(
-        whole.key + shapes, parts.key + shapes, parts.variables, tuple(rates)
+        whole.key + shapes, parts.key + shapes, parts.variables, tuple(settings)
     )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Reader:
-    """Reads objects without widths, rates and attributes that are hidden."""
+    """Reads objects without widths, settings and attributes that are hidden."""
 
     model: keras.Model
-    rates: list[Rate]
+    settings: list[Setting]
     hidden: Set[str]
 
     def __call__(self, one: object) -> tuple[str, list[object]] | None:
@@ -160,8 +174,12 @@ class _Reader:
             attributes[width] = "one" if attributes[width] == 1 else "many"
         if rate is not None:
             value = getattr(one, rate)
-            self.rates.append(Rate(one, rate, float(value)))
+            self.settings.append(Setting(one, rate, float(value)))
             attributes[rate] = "some" if value else "none"
+        if attributes.get("activation") in ACTIVATIONS:
+            place = ACTIVATIONS.index(attributes["activation"])
+            self.settings.append(Setting(one, "activation", place))
+            attributes["activation"] = "known"
         if isinstance(one, keras.Variable):
             attributes["rank"] = len(one.shape)
         return described(one, attributes)

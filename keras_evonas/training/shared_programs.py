@@ -30,8 +30,8 @@ from keras_evonas.training.programs import Logs
 from keras_evonas.training.structure import Structure
 from keras_evonas.training.structure import structure_of
 from keras_evonas.training.templates import Prepare
-from keras_evonas.training.templates import rate_variable
 from keras_evonas.training.templates import template_of
+from keras_evonas.training.templates import variable_of
 
 Pass: TypeAlias = Callable[..., Logs]
 # What the form of some data depends on, one entry for each pass.
@@ -114,7 +114,7 @@ class Copies:
 
     Attributes:
         variables: List of the variables that programs take, in the order of
-            the pattern, with those of the rates at the end.
+            the pattern, with those of the settings at the end.
     """
 
     def __init__(
@@ -135,8 +135,7 @@ class Copies:
                 pairs = self._weights if id(one) in weights else self._others
                 pairs.append((own, copy))
             self.variables.append(copy)
-        for rate in pattern.rates:
-            self.variables.append(rate_variable(rate.value))
+        self.variables.extend(map(variable_of, pattern.settings))
 
     def take(self) -> None:
         """Takes over the values that the network has."""
@@ -196,8 +195,9 @@ class Programs:
 
     Args:
         by_pattern: Boolean, whether networks also share passes if they differ
-            in widths and rates. Their numbers are then those of passes of their
-            own to rounding, not bit for bit. Defaults to `False`.
+            in widths, activations and rates. Their numbers are then those of
+            passes of their own to rounding, not bit for bit. Defaults to
+            `False`.
         size: Integer, how many structures are remembered: those used last.
 
     Attributes:
@@ -213,6 +213,7 @@ class Programs:
         self._structures: collections.OrderedDict[_Key, list[_Shared]] = (
             collections.OrderedDict()
         )
+        self._activations: set[float] = set()
         self._templates = 0
         self._reused = 0
         self._seen: set[_Key] = set()
@@ -267,7 +268,11 @@ class Programs:
         prepare: Prepare,
     ) -> _Family | None:
         """Returns the passes of a pattern, or `None` if it has none."""
-        key = (pattern.key, form)
+        self._activations.update(pattern.activations)
+        # To choose between activations takes more tracing and some time.
+        chooses = len(self._activations) > 1
+        own = "" if chooses else repr(pattern.activations)
+        key = (pattern.key + own, form)
         is_known = key in self._patterns
         if not is_known:
             # A template costs a third of a trace. Where patterns hardly ever
@@ -277,7 +282,7 @@ class Programs:
                 self._seen.add(key)
                 return None
             self._templates += 1
-            family = _family_of(model, pattern, data, prepare)
+            family = _family_of(model, pattern, data, prepare, chooses)
             self._remember(self._patterns, key, family)
         self._patterns.move_to_end(key)
         family = self._patterns[key]
@@ -374,10 +379,11 @@ def _family_of(
     pattern: Pattern,
     data: Sequence[Arrays],
     prepare: Prepare,
+    chooses: bool,
 ) -> _Family | None:
     """Traces a template, or returns `None` if the network has none."""
     try:
-        template = template_of(model, pattern, prepare)
+        template = template_of(model, pattern, prepare, chooses=chooses)
         if template is None:
             return None
         traced = _traced_as(template.model, data, by_step=False)
@@ -386,7 +392,7 @@ def _family_of(
         logging.debug("No program without widths: %s", error)
         return None
     variables = [one.value for one in template.variables]
-    shared = _all_shared(traced, [*variables, *template.rates])
+    shared = _all_shared(traced, [*variables, *template.settings])
     if traced.draws_from_tensorflow or shared is None:
         return None
     return _Family(shared, [one.shape for one in variables])

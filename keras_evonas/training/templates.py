@@ -1,4 +1,4 @@
-"""Templates: copies of networks that are traced without widths and rates.
+"""Templates: copies of networks that are traced without widths and settings.
 
 The variables of a template have shapes that leave open what may differ, so
 that TensorFlow traces operations that take sizes from values. Which axes those
@@ -7,6 +7,7 @@ are is seen in a second copy whose layers are wider by one.
 
 import contextlib
 import dataclasses
+import functools
 import random
 from collections.abc import Callable
 from collections.abc import Collection
@@ -17,14 +18,16 @@ from typing import TypeAlias
 import keras
 import tensorflow as tf
 
+from keras_evonas.training.patterns import ACTIVATIONS
 from keras_evonas.training.patterns import Pattern
-from keras_evonas.training.patterns import Rate
+from keras_evonas.training.patterns import Setting
 from keras_evonas.training.patterns import pattern_of
 from keras_evonas.training.patterns import width_of
 
 # Creates the variables of a copy that do not exist before it is trained.
 Prepare: TypeAlias = Callable[[keras.Model], None]
 _Shape: TypeAlias = tuple[int | None, ...]
+_Activation: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,18 +37,25 @@ class Template:
     Attributes:
         model: The copy.
         variables: Tuple of its variables, in the order of the pattern.
-        rates: List of variables that stand for the rates, in their order.
+        settings: List of variables that stand for the settings, in their order.
     """
 
     model: keras.Model
     variables: tuple[keras.Variable, ...]
-    rates: list[tf.Variable]
+    settings: list[tf.Variable]
 
 
 def template_of(
-    model: keras.Model, pattern: Pattern, prepare: Prepare
+    model: keras.Model, pattern: Pattern, prepare: Prepare, *, chooses: bool
 ) -> Template | None:
     """Makes a template of a compiled network.
+
+    Args:
+        model: The network.
+        pattern: Its pattern.
+        prepare: Creates the variables of a copy.
+        chooses: Boolean, whether the template has all activations and chooses
+            by a variable, or those of the network.
 
     Returns:
         The template, or `None` if a copy by its configuration is another
@@ -65,8 +75,13 @@ def template_of(
         return None
     for layer in copy.layers:
         _forget_width(layer)
-    rates = [_opened(rate) for rate in found.rates]
-    return Template(copy, found.variables, rates)
+    settings = [
+        variable_of(setting)
+        if setting.name == "activation" and not chooses
+        else _opened(setting)
+        for setting in found.settings
+    ]
+    return Template(copy, found.variables, settings)
 
 
 def _forget_width(layer: keras.layers.Layer) -> None:
@@ -180,27 +195,62 @@ class _Open:
         return tf.cast(self._variable[0], dtype or tf.float32, name)
 
 
-def rate_variable(rate: float) -> tf.Variable:
-    """Makes the variable that a program reads a rate from.
+class _Chosen:
+    """The activation whose place a program reads from a variable."""
+
+    def __init__(self, variable: tf.Variable) -> None:
+        self._variable = variable
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        place = tf.cast(self._variable[0], tf.int32)
+
+        def gradient_of(function: _Activation, dy: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = function(x)
+            return tape.gradient(y, x, dy)
+
+        # The gradient that TensorFlow makes of a choice would carry what each
+        # of the functions has computed along.
+        def choose(x: tf.Tensor) -> tuple[tf.Tensor, _Activation]:
+            def gradient(dy: tf.Tensor) -> tf.Tensor:
+                parts = [
+                    functools.partial(gradient_of, one, dy)
+                    for one in ACTIVATIONS
+                ]
+                return tf.switch_case(place, parts)
+
+            parts = [functools.partial(one, x) for one in ACTIVATIONS]
+            return tf.switch_case(place, parts), gradient
+
+        chosen: tf.Tensor = tf.custom_gradient(choose)(x)
+        return chosen
+
+
+def variable_of(setting: Setting) -> tf.Variable:
+    """Makes the variable that a program reads a setting from.
 
     The second number is the one by which dropout multiplies what it keeps,
     rounded once as in Keras.
     """
-    scale = 1 / (1 - rate) if rate < 1 else 0.0
-    return tf.Variable([rate, scale], trainable=False, dtype=tf.float32)
+    value = setting.value
+    scale = 1 / (1 - value) if value < 1 else 0.0
+    return tf.Variable([value, scale], trainable=False, dtype=tf.float32)
 
 
-def _opened(rate: Rate) -> tf.Variable:
-    """Makes a layer or an optimizer read its rate from a new variable."""
-    variable = rate_variable(rate.value)
-    if not isinstance(rate.owner, keras.layers.Dropout):
-        if rate.value:  # Else no operation takes it.
-            setattr(rate.owner, rate.name, _Open(variable))
+def _opened(setting: Setting) -> tf.Variable:
+    """Makes a layer or an optimizer read a setting from a new variable."""
+    variable = variable_of(setting)
+    if not isinstance(setting.owner, keras.layers.Dropout):
+        is_activation = setting.name == "activation"
+        if is_activation or setting.value:  # No operation takes a 0.
+            kind = _Chosen if is_activation else _Open
+            setattr(setting.owner, setting.name, kind(variable))
         return variable
-    layer = rate.owner
+    layer = setting.owner
 
     def call(inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        if not (training and rate.value):
+        if not (training and setting.value):
             return inputs
         least, scale = tf.unstack(tf.cast(variable, inputs.dtype))
         drawn = keras.random.uniform(

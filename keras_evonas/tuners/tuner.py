@@ -120,12 +120,14 @@ class EvoTuner(AfterSearch):
             `None`, all train in full.
         share_programs: Boolean, whether networks with the same layers share
             what TensorFlow has traced though they differ in units, filters,
-            dropout or momentum. A small network then takes a fraction of the
-            time, and its losses are those of `fit` to rounding, no longer bit
-            for bit. It holds for data in memory and for the usual layers and
-            optimizers of Keras; other networks, and those of more than a
-            million weights, are traced as ever. Defaults to `False`: networks
-            share what is traced only if they are equal.
+            activations, dropout or momentum. A small network then takes a
+            fraction of the time, and its losses are those of `fit` to rounding,
+            no longer bit for bit: a bias right before a batch normalization,
+            whose gradient is rounding alone, may even go elsewhere. It holds
+            for data in memory and for the usual layers and optimizers of
+            Keras; other networks, and those of more than a million weights,
+            are traced as ever. Defaults to `False`: networks share what is
+            traced only if they are equal.
 
     Raises:
         ValueError: If an argument is out of its range.
