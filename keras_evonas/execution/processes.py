@@ -41,6 +41,11 @@ class Processes(Executor):
             a list of what `CUDA_VISIBLE_DEVICES` may hold, such as `[0, 2]`.
             Each worker sees one; if there are more workers than GPUs, some
             share one. Defaults to `None`: every worker sees all of them.
+        threads: Integer, how many threads of a worker an operation of
+            TensorFlow is split among. With fewer than there are cores workers
+            do not wait for each other, and the last bits of losses may differ
+            from those of a process without the limit. Defaults to `None`: as
+            many as there are cores, unless `TF_NUM_INTRAOP_THREADS` is set.
         max_growth_megabytes: Number. A worker whose memory has grown by more
             since its first cohort is replaced by a new one. Defaults to 1000.
 
@@ -51,16 +56,20 @@ class Processes(Executor):
     Example:
 
     ```python
-    tuner = EvoTuner(oracle, build_model, executor=Processes(workers=2))
+    executor = Processes(workers=2, threads=1)
+    tuner = EvoTuner(oracle, build_model, executor=executor)
     ```
     """
 
     workers: int = 2
     gpus: int | Sequence[int | str] | None = None
+    threads: int | None = None
     max_growth_megabytes: float = 1000
 
     def __post_init__(self) -> None:
         check_number("workers", self.workers, least=1, whole=True)
+        if self.threads is not None:
+            check_number("threads", self.threads, least=1, whole=True)
         growth = self.max_growth_megabytes
         check_number("max_growth_megabytes", growth, least=1)
         if isinstance(self.gpus, int):
@@ -91,6 +100,8 @@ class Processes(Executor):
         if self.workers > 1 or self.gpus is not None:
             # TensorFlow takes a whole GPU unless it is told not to.
             changes["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+        if self.threads is not None:
+            changes["TF_NUM_INTRAOP_THREADS"] = str(self.threads)
         if self.gpus == 0:
             changes["CUDA_VISIBLE_DEVICES"] = "-1"
         elif self.gpus is not None:

@@ -1,6 +1,7 @@
 """Searches in worker processes: the same search, whoever is killed."""
 
 import functools
+import os
 import pathlib
 import threading
 
@@ -97,6 +98,8 @@ def test_a_network_that_kills_fails_alone(tmp_path: pathlib.Path) -> None:
         ({"gpus": 99}, "`gpus` must not exceed the GPUs of this machine"),
         ({"gpus": -1}, "`gpus` must be an integer of at least 0"),
         ({"gpus": []}, "`gpus` must name at least one"),
+        ({"threads": 0}, "`threads` must be an integer of at least 1"),
+        ({"threads": "2"}, "`threads` must be an integer"),
         ({"max_growth_megabytes": 0}, "`max_growth_megabytes` must be"),
     ],
 )
@@ -111,6 +114,26 @@ def test_workers_have_gpus_of_their_own() -> None:
     assert [one["CUDA_VISIBLE_DEVICES"] for one in seen] == ["4", "7", "4"]
     assert Processes(gpus=0).environment(0)["CUDA_VISIBLE_DEVICES"] == "-1"
     assert "CUDA_VISIBLE_DEVICES" not in Processes().environment(0)
+
+
+def _with_one_thread(home: int, hp: object) -> object:
+    if os.getpid() != home:
+        assert os.environ["TF_NUM_INTRAOP_THREADS"] == "1"
+    return networks.build(hp)
+
+
+def test_workers_limit_the_threads_of_tensorflow(
+    tmp_path: pathlib.Path,
+) -> None:
+    assert "TF_NUM_INTRAOP_THREADS" not in Processes().environment(0)
+    tuner = search(
+        tmp_path / "p",
+        functools.partial(_with_one_thread, os.getpid()),
+        executor=Processes(workers=1, threads=1),
+        oracle={"max_trials": 1},
+    )
+    statuses = {one.status for one in tuner.oracle.trials.values()}
+    assert statuses == {"COMPLETED"}
 
 
 def test_what_cannot_be_pickled_is_named(tmp_path: pathlib.Path) -> None:
