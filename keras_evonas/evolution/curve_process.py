@@ -22,51 +22,49 @@ import dataclasses
 
 import numpy as np
 from scipy import linalg
-from scipy import optimize
 
-from keras_evonas.evolution.gaussian_process import density
-from keras_evonas.evolution.gaussian_process import squared_distances
+from keras_evonas.evolution import gaussian_process as gp
 
 _JITTER = 1e-6
 # Variance of the unknown mean on the lowest rung, and of each gain.
 _CONSTANT = 1.0
 # Bounds of the parameters, in deviations of the prior.
 _LIMIT = 5.0
-# Mean and deviation of the logarithm of each parameter, but of its value for
-# the two growths. The prior of the genes is that of `gaussian_process.Prior`.
-_RELEVANCE = (0.0, 1.2)
-_DISTANCE = (0.0, 1.0)
-_SIGNAL = (0.0, 0.7)
-# Between one rung and the next genomes keep a correlation of 0.8, and what a
-# network has of its own one of a half.
-_DECAY = (-1.5, 1.0)
-_GROWTH = (0.0, 0.3)
-_OWN = (-3.0, 1.2)
-_OWN_DECAY = (-0.4, 1.0)
-_OWN_GROWTH = (0.0, 0.3)
-_NOISE = (-4.6, 1.0)
+# Share of the spread of losses below which differences from the best one fade
+# on the logarithmic scale.
+_SOFT = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class _Prior(gp.Prior):
+    """The prior of the genes, of both covariances and of the noise.
+
+    That of the two growths is of their values, not of logarithms.
+    """
+
+    # Between one rung and the next genomes keep a correlation of 0.8, and what
+    # a network has of its own one of a half.
+    decay: tuple[float, float] = (-1.5, 1.0)
+    growth: tuple[float, float] = (0.0, 0.3)
+    own: tuple[float, float] = (-3.0, 1.2)
+    own_decay: tuple[float, float] = (-0.4, 1.0)
+    own_growth: tuple[float, float] = (0.0, 0.3)
+    noise: tuple[float, float] = (-4.6, 1.0)
+
+    def pairs(self, genes: int) -> list[tuple[float, float]]:
+        return [
+            *[self.relevance] * genes,
+            *(self.distance, self.signal, self.decay, self.growth),
+            *(self.own, self.own_decay, self.own_growth, self.noise),
+        ]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class CurveData:
-    """Observations of networks on rungs.
+class CurveData(gp.Data):
+    """Observations of networks on rungs, a row for each observation."""
 
-    Args:
-        features: `(n, f)` array, the features of each network's genome.
-        networks: `(n,)` array of integers, which network it is.
-        rungs: `(n,)` array of integers, from 0 to `highest`.
-        losses: `(n,)` array, standardised.
-        gene_of_feature: `(f,)` array of integers below `genes`.
-        genes: Integer, number of genes.
-        highest: Integer, the highest rung.
-    """
-
-    features: np.ndarray
-    networks: np.ndarray
-    rungs: np.ndarray
-    losses: np.ndarray
-    gene_of_feature: np.ndarray
-    genes: int
+    networks: np.ndarray  # `(n,)`, integers, negative for a new network.
+    rungs: np.ndarray  # `(n,)`, integers from 0 to `highest`.
     highest: int
 
     def rows(self, indices: np.ndarray) -> "CurveData":
@@ -79,24 +77,32 @@ class CurveData:
             losses=self.losses[indices],
         )
 
+    def joined(
+        self,
+        features: np.ndarray,
+        networks: np.ndarray,
+        rungs: np.ndarray,
+        losses: np.ndarray,
+    ) -> "CurveData":
+        """Returns these observations and others after them."""
+        return dataclasses.replace(
+            self,
+            features=np.concatenate([self.features, features]),
+            networks=np.concatenate([self.networks, networks]),
+            rungs=np.concatenate([self.rungs, rungs]),
+            losses=np.concatenate([self.losses, losses]),
+        )
+
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class _Tables:
-    """Everything that depends on rungs alone, as tables of two rungs.
+    """Everything that depends on rungs alone, in `(k, k)` tables of two."""
 
-    Args:
-        signal: `(k, k)` array, the factor of the genomes' covariance.
-        own: `(k, k)` array, the covariance of a network with itself.
-        mean: `(k, k)` array, the covariance of unknown means.
-        apart: `(k, k)` array, the distance of the rungs.
-        below: `(k, k)` array, minus how far both are below the highest.
-    """
-
-    signal: np.ndarray
-    own: np.ndarray
-    mean: np.ndarray
-    apart: np.ndarray
-    below: np.ndarray
+    signal: np.ndarray  # The factor of the genomes' covariance.
+    own: np.ndarray  # The covariance of a network with itself.
+    mean: np.ndarray  # The covariance of unknown means.
+    apart: np.ndarray  # The distance of the rungs.
+    below: np.ndarray  # Minus how far both are below the highest.
 
 
 def _tables(parameters: np.ndarray, genes: int, highest: int) -> _Tables:
@@ -126,27 +132,19 @@ class CurveProcess:
     def __init__(self, data: CurveData, parameters: np.ndarray) -> None:
         self._data = data
         self._parameters = parameters
-        genes = data.genes
-        weights = np.exp(parameters[:genes] + parameters[genes])
-        self._roots = np.sqrt(weights[data.gene_of_feature])
-        self._tables = _tables(parameters, genes, data.highest)
+        self._roots = np.sqrt(gp.feature_weights(data, parameters))
+        self._tables = _tables(parameters, data.genes, data.highest)
         self._scaled = data.features * self._roots
         covariance = self._covariance(data.features, data.networks, data.rungs)
-        noise = np.exp(parameters[-1]) + _JITTER
-        covariance[np.diag_indices_from(covariance)] += noise
-        self._lower = linalg.cholesky(
-            covariance, lower=True, overwrite_a=True, check_finite=False
-        )
-        self._alpha = linalg.cho_solve(
-            (self._lower, True), data.losses, check_finite=False
-        )
+        self._lower = gp.factored(covariance, np.exp(parameters[-1]) + _JITTER)
+        self._alpha = gp.solved(self._lower, data.losses)
 
     def _covariance(
         self, features: np.ndarray, networks: np.ndarray, rungs: np.ndarray
     ) -> np.ndarray:
         data, tables = self._data, self._tables
         kernel, _, _ = _matern(
-            squared_distances(features * self._roots, self._scaled)
+            gp.squared_distances(features * self._roots, self._scaled)
         )
         pairs = np.ix_(rungs, data.rungs)
         kernel *= tables.signal[pairs]
@@ -158,17 +156,10 @@ class CurveProcess:
     def predict(
         self, features: np.ndarray, networks: np.ndarray, rungs: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Predicts the losses of networks on rungs.
+        """Returns the means and variances of the losses of networks on rungs.
 
-        Args:
-            features: `(m, f)` array.
-            networks: `(m,)` array of integers, negative for a new network.
-            rungs: `(m,)` array of integers.
-
-        Returns:
-            `(m,)` array of means and `(m,)` array of variances, without the
-            noise of an observation but with all that networks have of their
-            own.
+        The arguments are those of `CurveData`. The variances are without the
+        noise of an observation but with all that networks have of their own.
         """
         cross = self._covariance(features, networks, rungs)
         explained, _ = linalg.lapack.dtrtrs(self._lower, cross.T, lower=1)
@@ -188,8 +179,8 @@ class CurveProcess:
         row.
 
         Args:
-            features: `(m, f)` array.
-            networks: `(m,)` array of integers, negative for a new network.
+            features: As in `CurveData`, `m` rows.
+            networks: As in `CurveData`.
             lowest: Integer, the first rung that the networks have not ended.
 
         Returns:
@@ -216,78 +207,51 @@ class CurveProcess:
     def believing(
         self, features: np.ndarray, networks: np.ndarray, rungs: np.ndarray
     ) -> "CurveProcess":
-        """Adds observations that are taken to be as predicted.
+        """Adds observations of `CurveData` that are taken to be as predicted.
 
-        Args:
-            features: `(m, f)` array.
-            networks: `(m,)` array of integers.
-            rungs: `(m,)` array of integers.
-
-        Returns:
-            The Gaussian process of all observations.
+        See `GaussianProcess.believing`.
         """
         if not len(features):
             return self
         means, _ = self.predict(features, networks, rungs)
-        known = self._data
-        data = dataclasses.replace(
-            known,
-            features=np.concatenate([known.features, features]),
-            networks=np.concatenate([known.networks, networks]),
-            rungs=np.concatenate([known.rungs, rungs]),
-            losses=np.concatenate([known.losses, means]),
-        )
+        data = self._data.joined(features, networks, rungs, means)
         return CurveProcess(data, self._parameters)
 
 
-class CurvePosterior:
-    """The negative log posterior density of the parameters, up to a constant.
+class CurvePosterior(gp.Posterior):
+    """The negative log posterior density of a `CurveProcess`.
 
-    Args:
-        data: The observations.
+    The parameters that `fit` finds are a `(genes + 8,)` array.
     """
 
+    _data: CurveData
+
     def __init__(self, data: CurveData) -> None:
-        self._data = data
-        self._squares = data.features**2
+        super().__init__(data, _Prior())
         self._pairs = np.ix_(data.rungs, data.rungs)
         self._same = data.networks[:, None] == data.networks
-        varied = max(1, len(np.unique(data.gene_of_feature)))
-        pairs = [_RELEVANCE] * data.genes
-        pairs += [_DISTANCE, _SIGNAL, _DECAY, _GROWTH]
-        pairs += [_OWN, _OWN_DECAY, _OWN_GROWTH, _NOISE]
-        self.mean, self.deviation = np.array(pairs).T.copy()
-        # As in `gaussian_process.Posterior`.
-        self.mean[data.genes] -= np.log(0.5 * varied)
 
-    def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        """Returns the negative log density and its gradient.
-
-        Follows Rasmussen & Williams (2006), equations 5.8 and 5.9, with the
-        prior's density added.
-        """
+    def _likelihood(
+        self, parameters: np.ndarray
+    ) -> tuple[float, np.ndarray | None]:
         data, genes = self._data, self._data.genes
-        weights = np.exp(parameters[:genes] + parameters[genes])
-        weights = weights[data.gene_of_feature]
+        weights = gp.feature_weights(data, parameters)
         tables = _tables(parameters, genes, data.highest)
         scaled = data.features * np.sqrt(weights)
-        kernel, root, decay = _matern(squared_distances(scaled, scaled))
+        kernel, root, decay = _matern(gp.squared_distances(scaled, scaled))
         factor = tables.signal[self._pairs]
         kernel *= factor
         own = np.where(self._same, tables.own[self._pairs], 0.0)
         covariance = kernel + own + tables.mean[self._pairs]
         noise = np.exp(parameters[-1])
         covariance[np.diag_indices_from(covariance)] += noise + _JITTER
-        value, slope = density(covariance, data.losses)
+        value, slope = gp.density(covariance, data.losses)
         if slope is None:
-            return value, np.zeros_like(parameters)
-        # See `gaussian_process.Posterior`.
+            return value, None
+        # As in `gp.Posterior`, but that growths are no logarithms.
         by_distance = slope * factor * (1 + root) * decay * (-5 / 6)
-        by_feature = by_distance.sum(axis=1) @ self._squares
-        by_feature -= (data.features * (by_distance @ data.features)).sum(0)
         gradient = np.zeros_like(parameters)
-        np.add.at(gradient, data.gene_of_feature, 2 * weights * by_feature)
-        gradient[genes] = gradient[:genes].sum()
+        gradient[: genes + 1] = self._by_relevance(weights, by_distance)
         apart, below = tables.apart[self._pairs], tables.below[self._pairs]
         for start, part in ((genes + 1, kernel), (genes + 4, own)):
             weighted = slope * part
@@ -296,31 +260,11 @@ class CurvePosterior:
             gradient[start + 1] = faster * (weighted * apart).sum()
             gradient[start + 2] = (weighted * below).sum()
         gradient[-1] = noise * slope.trace()
+        return value, gradient
 
-        offset = (parameters - self.mean) / self.deviation
-        value += 0.5 * offset @ offset
-        return float(value), gradient + offset / self.deviation
-
-    def fit(self, evaluations: int) -> np.ndarray:
-        """Finds the parameters of the largest density, from the prior's mean.
-
-        Args:
-            evaluations: Integer, the most computations of the density.
-
-        Returns:
-            `(genes + 8,)` array.
-        """
-        low = self.mean - _LIMIT * self.deviation
-        high = self.mean + _LIMIT * self.deviation
-        found = optimize.minimize(
-            self,
-            self.mean,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=list(zip(low, high, strict=True)),
-            options={"maxfun": evaluations, "maxiter": evaluations},
-        )
-        return np.asarray(found.x)
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        width = _LIMIT * self.deviation
+        return self.mean - width, self.mean + width
 
 
 def _matern(
@@ -330,3 +274,14 @@ def _matern(
     root = np.sqrt(5 * squared)
     decay = np.exp(-root)
     return (1 + root + root**2 / 3) * decay, root, decay
+
+
+def soft_logarithm(
+    losses: np.ndarray, best: float, spread: float
+) -> np.ndarray:
+    """Returns the logarithm of losses' distances from the best one, softened.
+
+    What an error rate needs to be halved again and again.
+    """
+    distances = np.maximum(losses - best, 0) / spread
+    return np.asarray(np.log(distances + _SOFT))

@@ -9,15 +9,18 @@ import numpy as np
 from keras_evonas.evolution.curve_process import CurveData
 from keras_evonas.evolution.curve_process import CurvePosterior
 from keras_evonas.evolution.curve_process import CurveProcess
+from keras_evonas.evolution.curve_process import soft_logarithm
 from keras_evonas.evolution.encoding import Encoding
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import single_losses
+from keras_evonas.evolution.history import sound
 from keras_evonas.evolution.pursuit import fairest
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.surrogate import Surrogate
 from keras_evonas.evolution.surrogate import encoding_of
+from keras_evonas.evolution.surrogate import fitted_number
 from keras_evonas.evolution.surrogate import log_expected_improvement
 from keras_evonas.evolution.surrogate import thinned
 
@@ -29,10 +32,7 @@ FIT_EVALUATIONS = 16
 # Number of ended individuals up to which parameters are fitted again after each
 # one, and beyond which only after each 10 % more.
 _FIT_ALWAYS = 20
-_FIT_AGAIN = 10
-# Share of the spread of losses below which differences from the best one fade
-# on the logarithmic scale.
-_SOFT = 0.3
+_FIT_STEPS = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,41 +40,19 @@ class CurveSurrogate(Surrogate):
     """Predicts the first loss of networks on the highest rung.
 
     Its `trust` is not measured, and is NaN.
-
-    Args:
-        process: The Gaussian process, with the pending individuals as it
-            predicts them.
-        best: Float, the least loss that an individual has, on the scale of the
-            process.
-        costs: `(rungs,)` array, the epochs from each rung to the next.
-        open: Indices of the individuals whose training can go on.
-        networks: `(n,)` array of integers, the network of each individual.
     """
 
-    process: CurveProcess
-    best: float
-    costs: np.ndarray
-    open: Sequence[int]
-    networks: np.ndarray
+    process: CurveProcess  # With the pending individuals as it predicts them.
+    best: float  # The least loss of an individual, on the process's scale.
+    costs: np.ndarray  # `(rungs,)`, the epochs from each rung to the next.
+    open: np.ndarray  # Indices of the individuals whose training can go on.
+    networks: np.ndarray  # `(n,)`, integers, the network of each individual.
 
     def elites(self, count: int) -> np.ndarray:
-        """Returns the indices of the individuals that are expected best.
-
-        They are feasible, or viable as long as no individual is feasible, and
-        each of another network.
-        """
-        sound = np.array([one.feasible for one in self.individuals])
-        if not sound.any():
-            sound = np.array([one.viable for one in self.individuals])
-        order = np.argsort(self.expected, kind="stable")
-        order = order[sound[order]]
+        """Returns indices of sound individuals, each of another network."""
+        order = self.sound_first()
         _, first = np.unique(self.networks[order], return_index=True)
         return np.asarray(order[np.sort(first)[:count]])
-
-    def is_stuck(self, ended: int) -> bool:
-        """Returns `False`: to begin a network in a new region costs little."""
-        del ended
-        return False
 
     def worth(self, codes: np.ndarray) -> np.ndarray:
         """Returns the log of the expected improvement; see `Surrogate`."""
@@ -100,12 +78,11 @@ class CurveSurrogate(Surrogate):
         means, revealed, costs = [], [], []
         rungs = np.array([self.individuals[i].rung for i in self.open], int)
         for lowest in range(len(self.costs)):
-            begun = np.array(self.open, int)[rungs + 1 == lowest]
+            begun = self.open[rungs + 1 == lowest]
             codes, active = self.codes[begun], self.active[begun]
             networks = self.networks[begun]
-            group: list[Individual | None] = [
-                self.individuals[index] for index in begun
-            ]
+            group: list[Individual | None]
+            group = [self.individuals[index] for index in begun]
             if lowest == 0 and genome is not None:
                 codes, active = self.encoding.encode([genome])
                 networks, group = np.array([-1]), [None]
@@ -121,14 +98,13 @@ class CurveSurrogate(Surrogate):
             chosen += group
         if not chosen:
             return None
-        return chosen[
-            fairest(
-                np.concatenate(means),
-                np.concatenate(revealed),
-                np.concatenate(costs),
-                self.best,
-            )
-        ]
+        index = fairest(
+            np.concatenate(means),
+            np.concatenate(revealed),
+            np.concatenate(costs),
+            self.best,
+        )
+        return chosen[index]
 
 
 def curve_surrogate_of(
@@ -147,15 +123,15 @@ def curve_surrogate_of(
     Returns:
         The surrogate. It depends on its arguments only.
     """
-    encoding = encoding_of(space.genes)
+    encoding, highest = encoding_of(space.genes), len(epochs) - 1
     kept = thinned(history.ended, MAX_DATA)
     codes, active = encoding.encode([one.genome for one in kept])
     features = encoding.features(codes, active)
-    data = _data(encoding, features, kept, history, len(epochs) - 1)
-    parameters = _fitted(space, encoding, history, len(epochs) - 1)
+    data = _data(encoding, features, kept, history, highest)
+    parameters = _fitted(space, encoding, history, highest)
     process = CurveProcess(data, parameters)
     expected, _ = process.predict(
-        features, data.networks, np.full(len(kept), data.highest)
+        features, data.networks, np.full(len(kept), highest)
     )
     busy = list(history.pending.values())
     process = process.believing(
@@ -173,7 +149,7 @@ def curve_surrogate_of(
         process=process,
         best=float(data.losses.min()),
         costs=np.diff(epochs, prepend=0).astype(float),
-        open=_open(kept, space, history, len(epochs) - 1),
+        open=_open(kept, space, history, highest),
         networks=data.networks,
     )
 
@@ -183,22 +159,18 @@ def _open(
     space: SearchSpace,
     history: History,
     highest: int,
-) -> list[int]:
+) -> np.ndarray:
     """Returns the indices of individuals whose training can go on."""
-    sound = [one.feasible for one in kept]
-    if not any(sound):
-        sound = [one.viable for one in kept]
-    return [
-        index
-        for index, one in enumerate(kept)
-        if sound[index]
-        and one.rung < highest
+    can_go_on = [
+        one.rung < highest
         and one.birth not in history.continued
         # Genomes may have become equal when the space grew.
         and not history.seen(
             space.key(space.complete(one.genome)), one.rung + 1
         )
+        for one in kept
     ]
+    return np.flatnonzero(sound(kept) & can_go_on)
 
 
 # The last fit of each history. It follows from the history alone and is kept
@@ -211,7 +183,7 @@ _FITS: weakref.WeakKeyDictionary[History, tuple[object, np.ndarray]] = (
 def _fitted(
     space: SearchSpace, encoding: Encoding, history: History, highest: int
 ) -> np.ndarray:
-    number = _fitted_number(len(history.ended))
+    number = fitted_number(len(history.ended), _FIT_ALWAYS, _FIT_STEPS)
     key = (number, space.genes, highest)
     known = _FITS.get(history)
     if known is not None and known[0] == key:
@@ -222,18 +194,6 @@ def _fitted(
     parameters = CurvePosterior(data).fit(FIT_EVALUATIONS)
     _FITS[history] = (key, parameters)
     return parameters
-
-
-def _fitted_number(ended: int) -> int:
-    """Returns the number of individuals to fit to: all of few, else in steps.
-
-    The steps start from the beginning, so that they are the same after a
-    resume.
-    """
-    number = min(ended, _FIT_ALWAYS)
-    while (following := number + max(1, number // _FIT_AGAIN)) <= ended:
-        number = following
-    return number
 
 
 def _network(one: Individual, history: History) -> int:
@@ -288,6 +248,6 @@ def softly_logarithmic(losses: np.ndarray) -> np.ndarray:
         spread = losses.mean() - best
     if spread <= 0:
         return np.zeros_like(losses)
-    values = np.log((losses - best) / spread + _SOFT)
+    values = soft_logarithm(losses, best, spread)
     centred = values - values.mean()
     return np.asarray(centred / centred.std())

@@ -133,18 +133,12 @@ class Engine:
         return individual
 
     def propose(self, address: int) -> Individual | None:
-        """Makes the next individual as `ask` does, and does not record it.
+        """Makes the next individual as `ask` does, but does not record it.
 
         Args:
             address: Non-negative integer, the address of the randomness. `ask`
                 takes the number of the birth. The same history and address
                 give the same proposal.
-
-        Returns:
-            See `ask`.
-
-        Raises:
-            RuntimeError: If the strategy has an `"auto"` setting left.
         """
         draft = self._draft_unseen(address)
         if draft is None:

@@ -9,28 +9,27 @@ import dataclasses
 
 import numpy as np
 
+from keras_evonas.evolution import checks
 from keras_evonas.evolution import labels
 from keras_evonas.evolution.candidates import most_promising
-from keras_evonas.evolution.checks import Size
-from keras_evonas.evolution.checks import check_integer
-from keras_evonas.evolution.checks import check_size
-from keras_evonas.evolution.checks import resolved
 from keras_evonas.evolution.curve_surrogate import curve_surrogate_of
 from keras_evonas.evolution.encoding import Encoding
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.randomness import Rng
+from keras_evonas.evolution.rungs import FEW
 from keras_evonas.evolution.rungs import Ladder
 from keras_evonas.evolution.rungs import SuccessiveHalving
+from keras_evonas.evolution.rungs import going_on
 from keras_evonas.evolution.rungs import successive_halving
+from keras_evonas.evolution.rungs import top_rung
 from keras_evonas.evolution.screening import ScreenedEvolution
 from keras_evonas.evolution.screening import screened_evolution
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.surrogate import LEAST_DATA
 
 _THAWED = labels.define("thawed", "its parent, trained for longer")
-# Individuals from which on parents are chosen on a rung; see `rungs`.
-_FEW = 4
 # No training goes on before this many times the initial networks are begun. As
 # long as nothing is finished, whatever goes on is an improvement, and the first
 # good network would be finished at the cost of many others: figures are in
@@ -85,13 +84,13 @@ class FreezeThaw:
     screening: ScreenedEvolution = dataclasses.field(
         default_factory=screened_evolution
     )
-    initial_size: Size = "auto"
+    initial_size: checks.Size = "auto"
     unscreened: int = 10
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epochs", self._halving.epochs)
-        check_size("initial_size", self.initial_size)
-        check_integer("unscreened", self.unscreened, lowest=0)
+        checks.check_size("initial_size", self.initial_size)
+        checks.check_integer("unscreened", self.unscreened, lowest=0)
         if self.unscreened == 1:
             raise ValueError(
                 "`unscreened` must be 0 or at least 2. Received: unscreened=1, "
@@ -121,6 +120,41 @@ class FreezeThaw:
         """Puts an individual on its rung; see `Strategy`."""
         return self._halving.absorb(state, individual)
 
+    def vary(self, draft: Draft, space: SearchSpace, rng: Rng) -> Draft:
+        """Varies a draft as the evolution does; see `Strategy`."""
+        return self._halving.vary(draft, space, rng)
+
+    def propose(
+        self, state: Ladder, space: SearchSpace, history: History, rng: Rng
+    ) -> Draft:
+        """Proposes a new network or a training to go on; see `Strategy`."""
+        begun = history.births - len(history.continued)
+        population = state[top_rung(state, FEW)].inner.population
+        first = checks.resolved("initial_size", self.initial_size)
+        viable = len(state[0].individuals)
+        is_early = begun < first or viable < LEAST_DATA
+        # In a space of few genomes trainings go on once all are begun.
+        if not viable or (is_early and begun < space.size):
+            # Up to the ends of genes: with inner draws the regret was larger.
+            draw = Encoding.sample
+            return self.screening.initial(space, history, rng, draw)
+
+        def breed() -> Draft:
+            return self.screening.evolution.breed(population, space, rng)
+
+        surrogate = curve_surrogate_of(space, history, self.epochs)
+        new = most_promising(surrogate, breed, space, history, rng)
+        is_new = not history.seen(space.key(new.genome))
+        if is_new and begun < _LOOKED_AT * first:
+            return new
+        is_new &= not self._has_begun_enough(history, _LOOKED_AT * first)
+        one = surrogate.to_go_on_with(new.genome if is_new else None)
+        if one is not None:
+            return going_on(one, space.complete(one.genome), _THAWED)
+        if self.unscreened and begun % self.unscreened == 0:
+            return breed()
+        return new
+
     def _has_begun_enough(self, history: History, free: int) -> bool:
         """Returns whether beginnings have had their share of the epochs.
 
@@ -136,63 +170,13 @@ class FreezeThaw:
         spent = counts * steps
         return bool(spent[0] * len(steps) > spent.sum())
 
-    def vary(
-        self, draft: Draft, space: SearchSpace, rng: np.random.Generator
-    ) -> Draft:
-        """Varies a draft as the evolution does; see `Strategy`."""
-        return self._halving.vary(draft, space, rng)
-
-    def propose(
-        self,
-        state: Ladder,
-        space: SearchSpace,
-        history: History,
-        rng: np.random.Generator,
-    ) -> Draft:
-        """Proposes a new network or a training to go on; see `Strategy`."""
-        begun = history.births - len(history.continued)
-        enough = [rung for rung in state if len(rung.individuals) >= _FEW]
-        parents = (enough or state)[-1 if enough else 0].inner
-        first = resolved("initial_size", self.initial_size)
-        viable = len(state[0].individuals)
-        is_early = begun < first or viable < LEAST_DATA
-        # In a space of few genomes trainings go on once all are begun.
-        if not viable or (is_early and begun < space.size):
-            # Up to the ends of genes: with inner draws the regret was larger.
-            draw = Encoding.sample
-            return self.screening.initial(space, history, rng, draw)
-
-        def breed() -> Draft:
-            return self.screening.evolution.breed(
-                parents.population, space, rng
-            )
-
-        surrogate = curve_surrogate_of(space, history, self.epochs)
-        new = most_promising(surrogate, breed, space, history, rng)
-        is_new = not history.seen(space.key(new.genome))
-        if is_new and begun < _LOOKED_AT * first:
-            return new
-        is_new &= not self._has_begun_enough(history, _LOOKED_AT * first)
-        one = surrogate.to_go_on_with(new.genome if is_new else None)
-        if one is not None:
-            return Draft(
-                genome=space.complete(one.genome),
-                parents=(one.birth,),
-                operator=_THAWED,
-                traits=one.traits,
-                rung=one.rung + 1,
-            )
-        if self.unscreened and begun % self.unscreened == 0:
-            return breed()
-        return new
-
 
 def freeze_thaw(
     *,
     max_epochs: int,
     min_epochs: int = 1,
     factor: int = 3,
-    initial_size: Size = "auto",
+    initial_size: checks.Size = "auto",
 ) -> FreezeThaw:
     """Returns a search that begins many networks and finishes few.
 
@@ -209,11 +193,7 @@ def freeze_thaw(
             Defaults to 1.
         factor: Integer of at least 2: a training may stop after `max_epochs`
             divided by it again and again. Defaults to 3.
-        initial_size: Integer or `"auto"`, number of networks before the model
-            is used; see `FreezeThaw`.
-
-    Returns:
-        The strategy.
+        initial_size: Integer or `"auto"`; see `FreezeThaw`.
 
     Raises:
         ValueError: If a number is out of range, or `min_epochs` larger than

@@ -51,6 +51,11 @@ class Prior:
     # benchmarks and 60 % in others.
     noise: tuple[float, float] = (-4.0, 1.5)
 
+    def pairs(self, genes: int) -> list[tuple[float, float]]:
+        """Returns those of all parameters, in their order."""
+        others = (self.distance, self.signal, self.noise)
+        return [*[self.relevance] * genes, *others]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Data:
@@ -83,19 +88,11 @@ class GaussianProcess:
         weights, self._signal, self._noise = _natural(data, parameters)
         self._roots = np.sqrt(weights)
         self._scaled = data.features * self._roots
-        covariance = self._covariance(self._scaled)
-        covariance[np.diag_indices_from(covariance)] += self._noise + _JITTER
         # Algorithm 2.1, here and in `predict`: the Cholesky factor `L` of the
         # covariance, noise included, and `alpha`, its inverse times losses.
-        self._lower = linalg.cholesky(
-            covariance, lower=True, overwrite_a=True, check_finite=False
-        )
-        self._alpha = self._solve(data.losses)
-
-    def _solve(self, right: np.ndarray) -> np.ndarray:
-        """Returns the covariance's inverse times the right side."""
-        factor = (self._lower, True)
-        return linalg.cho_solve(factor, right, check_finite=False)
+        covariance = self._covariance(self._scaled)
+        self._lower = factored(covariance, self._noise + _JITTER)
+        self._alpha = solved(self._lower, data.losses)
 
     def _covariance(self, scaled: np.ndarray) -> np.ndarray:
         distances = squared_distances(scaled, self._scaled)
@@ -143,7 +140,7 @@ class GaussianProcess:
 
         Follows section 5.4.2, which needs no further fit.
         """
-        inverse = self._solve(np.eye(len(self._alpha)))
+        inverse = solved(self._lower, np.eye(len(self._alpha)))
         return self._data.losses - self._alpha / inverse.diagonal()
 
 
@@ -154,9 +151,7 @@ class Posterior:
         self._data = data
         self._squares = data.features**2
         varied = max(1, len(np.unique(data.gene_of_feature)))
-        pairs = [prior.relevance] * data.genes
-        pairs += [prior.distance, prior.signal, prior.noise]
-        self.mean, self.deviation = np.array(pairs).T.copy()
+        self.mean, self.deviation = np.array(prior.pairs(data.genes)).T.copy()
         # Two random values of a gene are at a squared distance near a half: of
         # two values 1/2, of many without order 1, of many ordered ones 1/6.
         # With this mean the squared distance of two random genomes is near 1.
@@ -167,6 +162,17 @@ class Posterior:
 
         Follows equations 5.8 and 5.9, with the prior's density added.
         """
+        value, gradient = self._likelihood(parameters)
+        if gradient is None:
+            return value, np.zeros_like(parameters)
+        offset = (parameters - self.mean) / self.deviation
+        value += 0.5 * offset @ offset
+        return float(value), gradient + offset / self.deviation
+
+    def _likelihood(
+        self, parameters: np.ndarray
+    ) -> tuple[float, np.ndarray | None]:
+        """Returns the negative log likelihood and its gradient, if any."""
         data, genes = self._data, self._data.genes
         weights, signal, noise = _natural(data, parameters)
         scaled = data.features * np.sqrt(weights)
@@ -177,25 +183,39 @@ class Posterior:
         covariance[np.diag_indices_from(covariance)] += noise + _JITTER
         value, slope = density(covariance, data.losses)
         if slope is None:
-            return value, np.zeros_like(parameters)
+            return value, None
         # With `root = sqrt(5 d)` for the squared distance `d`, the kernel's
         # derivative by `d` is `-5/6 (1 + root) exp(-root)`.
         by_distance = slope * (1 + root) * decay * (-5 / 6)
+        gradient = np.zeros_like(parameters)
+        # All parameters are logarithms: a derivative by the parameter itself is
+        # multiplied by the parameter.
+        gradient[: genes + 1] = self._by_relevance(weights, by_distance)
+        gradient[genes + 1] = (slope * kernel).sum()
+        gradient[genes + 2] = noise * slope.trace()
+        return value, gradient
+
+    def _by_relevance(
+        self, weights: np.ndarray, by_distance: np.ndarray
+    ) -> np.ndarray:
+        """Returns the derivatives by the relevances and by the common scale.
+
+        They follow from those by the squared distance of each pair.
+        """
+        data = self._data
         # The sum over pairs of `by_distance (x_i - x_j)**2`, halved and written
         # out, so that no array of all pairs and features is needed.
         by_feature = by_distance.sum(axis=1) @ self._squares
         by_feature -= (data.features * (by_distance @ data.features)).sum(0)
-        gradient = np.zeros_like(parameters)
-        # All parameters are logarithms: a derivative by the parameter itself is
-        # multiplied by the parameter.
+        gradient = np.zeros(data.genes + 1)
         np.add.at(gradient, data.gene_of_feature, 2 * weights * by_feature)
-        gradient[genes] = gradient[:genes].sum()
-        gradient[genes + 1] = (slope * kernel).sum()
-        gradient[genes + 2] = noise * slope.trace()
+        gradient[-1] = gradient[:-1].sum()
+        return gradient
 
-        offset = (parameters - self.mean) / self.deviation
-        value += 0.5 * offset @ offset
-        return float(value), gradient + offset / self.deviation
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the least and the largest value of each parameter."""
+        high = np.full_like(self.mean, _LOG_LIMIT)
+        return -high, high
 
     def fit(self, evaluations: int) -> np.ndarray:
         """Finds the parameters of the largest density, from the prior's mean.
@@ -207,7 +227,7 @@ class Posterior:
             self.mean,
             jac=True,
             method="L-BFGS-B",
-            bounds=[(-_LOG_LIMIT, _LOG_LIMIT)] * len(self.mean),
+            bounds=list(zip(*self._bounds(), strict=True)),
             options={"maxfun": evaluations, "maxiter": evaluations},
         )
         return np.asarray(found.x)
@@ -247,10 +267,28 @@ def _natural(
     data: Data, parameters: np.ndarray
 ) -> tuple[np.ndarray, float, float]:
     """Returns the weight of each feature and the two variances."""
+    signal, noise = np.exp(parameters[data.genes + 1 :])
+    return feature_weights(data, parameters), float(signal), float(noise)
+
+
+def feature_weights(data: Data, parameters: np.ndarray) -> np.ndarray:
+    """Returns the `(f,)` weights of features in squared distances."""
     genes = data.genes
     weights = np.exp(parameters[:genes] + parameters[genes])
-    signal, noise = np.exp(parameters[genes + 1 :])
-    return weights[data.gene_of_feature], float(signal), float(noise)
+    return weights[data.gene_of_feature]
+
+
+def factored(covariance: np.ndarray, noise: float) -> np.ndarray:
+    """Returns the lower Cholesky factor of a covariance with noise added."""
+    covariance[np.diag_indices_from(covariance)] += noise
+    return linalg.cholesky(
+        covariance, lower=True, overwrite_a=True, check_finite=False
+    )
+
+
+def solved(lower: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Returns the inverse of what was factored times the right side."""
+    return linalg.cho_solve((lower, True), right, check_finite=False)
 
 
 def _matern(squared: np.ndarray) -> np.ndarray:

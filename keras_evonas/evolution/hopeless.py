@@ -18,6 +18,7 @@ from keras_evonas.evolution.checks import check_range
 from keras_evonas.evolution.curve_process import CurveData
 from keras_evonas.evolution.curve_process import CurvePosterior
 from keras_evonas.evolution.curve_process import CurveProcess
+from keras_evonas.evolution.curve_process import soft_logarithm
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.surrogate import encoding_of
@@ -32,8 +33,6 @@ _FEWEST = 5
 _MOST = 75
 _FITTED = 100
 _EVALUATIONS = 16
-# As in `curve_surrogate.softly_logarithmic`.
-_SOFT = 0.3
 _OWN = -1  # The network that is judged.
 
 
@@ -120,9 +119,8 @@ class _Model:
     whole: int
 
     def scaled(self, losses: np.ndarray) -> np.ndarray:
-        return (
-            _soft(losses, self.best, self.spread) - self.mean
-        ) / self.deviation
+        values = soft_logarithm(losses, self.best, self.spread)
+        return (values - self.mean) / self.deviation
 
     def chance(self, genome: Genome, own: list[tuple[int, float]]) -> float:
         """Returns the chance of a network to become the best.
@@ -133,19 +131,14 @@ class _Model:
         encoding = encoding_of(self.space.genes)
         features = encoding.features(*encoding.encode([genome]))
         rungs, losses = map(np.array, zip(*own, strict=True))
-        data, count = self.data, len(own)
-        known = dataclasses.replace(
-            data,
-            features=np.concatenate(
-                [data.features, np.repeat(features, count, axis=0)]
-            ),
-            networks=np.concatenate([data.networks, np.full(count, _OWN)]),
-            rungs=np.concatenate([data.rungs, rungs]),
-            losses=np.concatenate([data.losses, self.scaled(losses)]),
+        known = self.data.joined(
+            np.repeat(features, len(own), axis=0),
+            np.full(len(own), _OWN),
+            rungs,
+            self.scaled(losses),
         )
-        process = CurveProcess(known, self.parameters)
-        mean, variance = process.predict(
-            features, np.array([_OWN]), np.array([data.highest])
+        mean, variance = CurveProcess(known, self.parameters).predict(
+            features, np.array([_OWN]), np.array([known.highest])
         )
         ahead = self.scaled(np.array([self.best])) - mean
         return float(stats.t.cdf(ahead / np.sqrt(variance), self.whole - 1)[0])
@@ -169,7 +162,8 @@ def _model_of(
         return None
     networks = np.repeat(np.arange(len(seen)), [len(one) for one in seen])
     flat = [pair for one in seen for pair in one]
-    losses = _soft(np.array([loss for _, loss in flat]), best, spread)
+    losses = np.array([loss for _, loss in flat])
+    losses = soft_logarithm(losses, best, spread)
     mean, deviation = float(losses.mean()), float(losses.std())
     encoding = encoding_of(space.genes)
     features = encoding.features(
@@ -230,7 +224,3 @@ def _thinned(ends: Sequence[float]) -> list[int]:
     best = sorted(sound, key=lambda i: (ends[i], i))[: _MOST // 2]
     last = [i for i in sound if i not in best][len(best) - _MOST :]
     return sorted(best + last)
-
-
-def _soft(losses: np.ndarray, best: float, spread: float) -> np.ndarray:
-    return np.asarray(np.log(np.maximum(losses - best, 0) / spread + _SOFT))

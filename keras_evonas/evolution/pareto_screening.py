@@ -122,11 +122,6 @@ class FrontSurrogate(Surrogate):
         order = pareto.order(self.expected)
         return np.asarray(order[feasible[order]][:count])
 
-    def is_stuck(self, ended: int) -> bool:
-        """Returns `False`: a front can grow without a better best loss."""
-        del ended
-        return False
-
     def worth(self, codes: np.ndarray) -> np.ndarray:
         """Returns the log of the expected hypervolume; see `Surrogate`."""
         features = self.features(codes)

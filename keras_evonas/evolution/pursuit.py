@@ -73,22 +73,15 @@ def fairest(
 def _values(
     ahead: np.ndarray, shares: np.ndarray, costs: np.ndarray, prices: np.ndarray
 ) -> np.ndarray:
-    """Returns what going on is worth at a price of an epoch.
+    """Returns what going on is worth at a price of an epoch, `(n,)` numbers.
 
     Backward induction over the stages: at each of them a training is worth
     what it is expected to be worth after it, less its price, or nothing if that
     is negative.
 
-    Args:
-        ahead: `(n,)` array, by how much candidates are expected to improve on
-            the best loss, in units of their deviations.
-        shares: `(n, k)` array, the deviations that stages reveal, in the same
-            units.
-        costs: `(n, k)` array.
-        prices: `(n,)` array, in the same units for each epoch.
-
-    Returns:
-        `(n,)` array.
+    Losses are in units of each candidate's deviation: the `(n,)` improvements
+    on the best loss that are expected, `ahead`; the `(n, k)` deviations that
+    stages reveal, `shares`; and the `(n,)` prices of an epoch.
     """
     expected = _GRID + ahead[:, None]
     last = np.broadcast_to(shares[:, -1:], expected.shape)

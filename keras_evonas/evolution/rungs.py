@@ -6,13 +6,13 @@ continue the training up to the next rung. Any other strategy can work inside.
 """
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
 from keras_evonas.evolution import checks
 from keras_evonas.evolution import labels
+from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
@@ -27,7 +27,7 @@ from keras_evonas.evolution.strategies import genetic_algorithm
 _PROMOTED = labels.define("promoted", "its parent, trained for longer")
 # Individuals from which on parents are chosen on a rung, if the inner strategy
 # has no population: half of the least automatic size of a population.
-_FEW = 4
+FEW = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ class SuccessiveHalving:
         strategy = self.strategy.configure(max_trials)
         parents = self.parents
         if parents == "auto":
-            size = getattr(strategy, "population_size", 2 * _FEW)
+            size = getattr(strategy, "population_size", 2 * FEW)
             parents = max(1, math.ceil(size / 2))
         return dataclasses.replace(self, strategy=strategy, parents=parents)
 
@@ -124,9 +124,7 @@ class SuccessiveHalving:
         promotion = self._promotion(state, space, history)
         if promotion is not None:
             return promotion
-        parents = checks.resolved("parents", self.parents)
-        enough = [len(rung.individuals) >= parents for rung in state]
-        top = max(itertools.compress(itertools.count(), enough), default=0)
+        top = top_rung(state, checks.resolved("parents", self.parents))
         view = history.on_rung(top)
         return self.strategy.propose(state[top].inner, space, view, rng)
 
@@ -150,14 +148,25 @@ class SuccessiveHalving:
                 # Genes that joined the space since then had their defaults.
                 genome = space.complete(one.genome)
                 if not history.seen(space.key(genome), rung + 1):
-                    return Draft(
-                        genome=genome,
-                        parents=(one.birth,),
-                        operator=_PROMOTED,
-                        traits=one.traits,
-                        rung=rung + 1,
-                    )
+                    return going_on(one, genome, _PROMOTED)
         return None
+
+
+def top_rung(state: Ladder, parents: int) -> int:
+    """Returns the highest rung with so many individuals, else the lowest."""
+    counts = [len(rung.individuals) for rung in state]
+    return max((i for i, n in enumerate(counts) if n >= parents), default=0)
+
+
+def going_on(one: Individual, genome: Genome, operator: str) -> Draft:
+    """Returns the draft with which the training of an individual goes on."""
+    return Draft(
+        genome=genome,
+        parents=(one.birth,),
+        operator=operator,
+        traits=one.traits,
+        rung=one.rung + 1,
+    )
 
 
 def successive_halving(

@@ -181,11 +181,8 @@ class ScreenedEvolution(GuidedEvolution):
     ) -> Draft:
         """Proposes the defaults or the middle, then draws far from others.
 
-        Args:
-            space: As in `propose`.
-            history: As in `propose`.
-            rng: As in `propose`.
-            draw: Draws the genomes among which it chooses.
+        The arguments are those of `propose`, and `draw`, which draws the
+        genomes among which it chooses.
         """
         births = history.births
         if not births and self.default_first and _has_chosen_defaults(space):

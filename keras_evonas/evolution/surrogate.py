@@ -19,6 +19,7 @@ from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import best_first
 from keras_evonas.evolution.history import single_losses
+from keras_evonas.evolution.history import sound
 from keras_evonas.evolution.space import SearchSpace
 
 # Least size of a population to learn from: two losses say nothing, since any
@@ -32,8 +33,9 @@ MAX_DATA = 200
 MAX_FIT_DATA = 80
 FIT_EVALUATIONS = 16
 # Number of ended individuals up to which parameters are fitted again after each
-# one, and beyond which only after each 5 % more.
+# one, and beyond which only after each 5 % more; see `fitted_number`.
 FIT_ALWAYS = 40
+_FIT_STEPS = 20
 # Number of samples of the parameters, shared among the views, up to a number of
 # ended individuals. Beyond the last there is one sample for each view: with
 # more data the samples differ less.
@@ -72,13 +74,19 @@ class Surrogate(abc.ABC):
     def elites(self, count: int) -> np.ndarray:
         """Returns the indices of the individuals that are expected best."""
 
-    @abc.abstractmethod
     def is_stuck(self, ended: int) -> bool:
         """Returns whether the search is stuck after so many evaluations."""
+        del ended
+        return False  # A front can grow without a better best loss.
 
     @abc.abstractmethod
     def worth(self, codes: np.ndarray) -> np.ndarray:
         """Returns the logarithms of the expected gains of `(m, size)` codes."""
+
+    def sound_first(self) -> np.ndarray:
+        """Returns the indices of `sound` individuals, expected best first."""
+        order = np.argsort(self.expected, kind="stable")
+        return order[sound(self.individuals)[order]]
 
     def features(self, codes: np.ndarray) -> np.ndarray:
         """Returns the `(m, f)` array of features of `(m, size)` codes."""
@@ -97,11 +105,7 @@ class LossSurrogate(Surrogate):
 
     def elites(self, count: int) -> np.ndarray:
         """Returns indices of feasible individuals, or if none is, of viable."""
-        sound = np.array([one.feasible for one in self.individuals])
-        if not sound.any():
-            sound = np.array([one.viable for one in self.individuals])
-        order = np.argsort(self.expected, kind="stable")
-        return order[sound[order]][:count]
+        return self.sound_first()[:count]
 
     def is_stuck(self, ended: int) -> bool:
         """Returns whether there was no improvement in 20 evaluations."""
@@ -194,7 +198,7 @@ def _fitted(
     With many individuals the parameters change little, so they are fitted again
     only after 5 % more individuals.
     """
-    number = _fitted_number(len(history.ended))
+    number = fitted_number(len(history.ended), FIT_ALWAYS, _FIT_STEPS)
     key = (number, genes, views)
     known = _FITS.get(history)
     if known is not None and known[0] == key:
@@ -224,11 +228,14 @@ def _rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.mean(ranks[0] * ranks[1]))
 
 
-def _fitted_number(ended: int) -> int:
-    """Returns how many individuals to fit to: all of few, else in steps."""
+def fitted_number(ended: int, always: int, steps: int) -> int:
+    """Returns how many individuals to fit to: all of few, else in steps.
+
+    Beyond `always` a step adds one individual for each of so many `steps`.
+    """
     # From the beginning, so that the steps are the same after a resume.
-    number = min(ended, FIT_ALWAYS)
-    while (following := number + max(1, number // 20)) <= ended:
+    number = min(ended, always)
+    while (following := number + max(1, number // steps)) <= ended:
         number = following
     return number
 
