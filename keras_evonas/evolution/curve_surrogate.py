@@ -15,13 +15,13 @@ from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import single_losses
-from keras_evonas.evolution.history import sound
 from keras_evonas.evolution.pursuit import fairest
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.surrogate import Surrogate
 from keras_evonas.evolution.surrogate import encoding_of
 from keras_evonas.evolution.surrogate import fitted_number
 from keras_evonas.evolution.surrogate import log_expected_improvement
+from keras_evonas.evolution.surrogate import sound
 from keras_evonas.evolution.surrogate import thinned
 
 # Most individuals that a prediction and a fit are based on, and most
@@ -45,7 +45,7 @@ class CurveSurrogate(Surrogate):
     process: CurveProcess  # With the pending individuals as it predicts them.
     best: float  # The least loss of an individual, on the process's scale.
     costs: np.ndarray  # `(rungs,)`, the epochs from each rung to the next.
-    open: np.ndarray  # Indices of the individuals whose training can go on.
+    open: np.ndarray  # Indices of those whose training can go on, by rung.
     networks: np.ndarray  # `(n,)`, integers, the network of each individual.
 
     def elites(self, count: int) -> np.ndarray:
@@ -74,37 +74,32 @@ class CurveSurrogate(Surrogate):
             The individual, or `None` if the new genome is better, or if nothing
             can go on.
         """
-        chosen: list[Individual | None] = []
-        means, revealed, costs = [], [], []
-        rungs = np.array([self.individuals[i].rung for i in self.open], int)
-        for lowest in range(len(self.costs)):
-            begun = self.open[rungs + 1 == lowest]
-            codes, active = self.codes[begun], self.active[begun]
-            networks = self.networks[begun]
-            group: list[Individual | None]
-            group = [self.individuals[index] for index in begun]
-            if lowest == 0 and genome is not None:
-                codes, active = self.encoding.encode([genome])
-                networks, group = np.array([-1]), [None]
-            if not group:
-                continue
-            features = self.encoding.features(codes, active)
-            mean, steps = self.process.stages(features, networks, lowest)
-            passed = np.zeros((len(group), lowest))
-            means.append(mean)
-            revealed.append(np.concatenate([passed, steps], axis=1))
-            cost = np.tile(self.costs[lowest:], (len(group), 1))
-            costs.append(np.concatenate([passed, cost], axis=1))
-            chosen += group
-        if not chosen:
+        begun = [self.individuals[index] for index in self.open]
+        candidates: list[Individual | None] = [*begun]
+        codes, active = self.codes[self.open], self.active[self.open]
+        networks = self.networks[self.open]
+        lowest = np.array([one.rung + 1 for one in begun], int)
+        if genome is not None:
+            candidates = [None, *begun]
+            new, new_active = self.encoding.encode([genome])
+            codes = np.concatenate([new, codes])
+            active = np.concatenate([new_active, active])
+            networks = np.concatenate([[-1], networks])
+            lowest = np.concatenate([[0], lowest])
+        if not candidates:
             return None
-        index = fairest(
-            np.concatenate(means),
-            np.concatenate(revealed),
-            np.concatenate(costs),
-            self.best,
-        )
-        return chosen[index]
+        features = self.encoding.features(codes, active)
+        means = np.zeros(len(candidates))
+        # By candidate and stage; 0 for the stages that are passed.
+        revealed = np.zeros((len(candidates), len(self.costs)))
+        costs = np.zeros_like(revealed)
+        for rung in np.unique(lowest):
+            here = lowest == rung
+            means[here], revealed[here, rung:] = self.process.stages(
+                features[here], networks[here], rung
+            )
+            costs[here, rung:] = self.costs[rung:]
+        return candidates[fairest(means, revealed, costs, self.best)]
 
 
 def curve_surrogate_of(
@@ -160,7 +155,7 @@ def _open(
     history: History,
     highest: int,
 ) -> np.ndarray:
-    """Returns the indices of individuals whose training can go on."""
+    """Returns the indices of those whose training can go on, by rung."""
     can_go_on = [
         one.rung < highest
         and one.birth not in history.continued
@@ -170,7 +165,9 @@ def _open(
         )
         for one in kept
     ]
-    return np.flatnonzero(sound(kept) & can_go_on)
+    found = np.flatnonzero(sound(kept) & can_go_on)
+    rungs = np.array([one.rung for one in kept])
+    return found[np.argsort(rungs[found], kind="stable")]
 
 
 # The last fit of each history. It follows from the history alone and is kept

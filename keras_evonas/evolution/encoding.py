@@ -100,17 +100,14 @@ class _Column:
         """Returns codes of draws that avoid the ends, `None` if it has no ends.
 
         Only ordered genes of at least 4 values have ends to avoid. The draws
-        are of a beta distribution. Its mode is the default, if that is not the
-        first value, and so has been chosen, and else the middle.
-
-        Args:
-            shares: `(n,)` array of uniform draws from `[0, 1]`.
+        are of a beta distribution, made of the `(n,)` uniform `shares`. Its
+        mode is a default that has been chosen, and else the middle.
         """
         domain, default = self.gene.domain, self.gene.default
         if not isinstance(domain, Interval | Grid) or domain.size < _HAS_ENDS:
             return None
         mode = 0.5
-        if default is not None and default != next(iter(domain)):
+        if default is not None and has_chosen_default(self.gene):
             mode = domain.position(default)
         narrow = (1 + _NARROW * mode, 1 + _NARROW * (1 - mode))
         places = special.betaincinv(*narrow, shares)
@@ -141,6 +138,13 @@ class _Column:
             if 0 <= found < self.levels:
                 codes.append(float(found))
         return codes
+
+
+def has_chosen_default(gene: Gene) -> bool:
+    """Returns whether the default of a gene is not its first value."""
+    # keras-tuner's default is the first or least value unless the user names
+    # one. A genome of such values is a corner of the space and no suggestion.
+    return gene.default != next(iter(gene.domain))
 
 
 def _listed(domain: Domain) -> tuple[Value, ...]:

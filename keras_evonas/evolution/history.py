@@ -108,13 +108,6 @@ _by_birth = operator.attrgetter("birth")
 _by_one_loss = operator.attrgetter("violation", "losses", "birth")
 
 
-def sound(individuals: Sequence[Individual]) -> np.ndarray:
-    """Returns a mask of the feasible ones, or if none is, of the viable."""
-    feasible = np.array([one.feasible for one in individuals], bool)
-    viable = np.array([one.viable for one in individuals], bool)
-    return feasible if feasible.any() else viable
-
-
 def single_losses(individuals: Sequence[Individual]) -> np.ndarray:
     """Returns one finite loss for each individual, failures included.
 

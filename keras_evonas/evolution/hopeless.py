@@ -38,18 +38,11 @@ _OWN = -1  # The network that is judged.
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
-    """A training that has ended.
-
-    Args:
-        genome: The genome of its network.
-        losses: The loss after each epoch, lower is better; NaN if there is
-            none.
-        whole: Boolean, false if it was stopped as hopeless.
-    """
+    """A training that has ended, with the genome of its network."""
 
     genome: Genome
-    losses: tuple[float, ...]
-    whole: bool = True
+    losses: tuple[float, ...]  # After each epoch, lower is better; or NaN.
+    whole: bool = True  # False if it was stopped as hopeless.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,16 +10,14 @@ from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import best_first
 
 Population: TypeAlias = tuple[Individual, ...]
+_Members: TypeAlias = Sequence[Individual]
 
 
 class Replacement(Protocol):
     """Makes the next population of the old one and its offspring."""
 
     def __call__(
-        self,
-        population: Sequence[Individual],
-        offspring: Sequence[Individual],
-        size: int,
+        self, population: _Members, offspring: _Members, size: int
     ) -> Population:
         """Returns `size` survivors, in the order in which they ended.
 
@@ -35,10 +33,7 @@ class WorstDies:
     """Keeps the best of parents and offspring."""
 
     def __call__(
-        self,
-        population: Sequence[Individual],
-        offspring: Sequence[Individual],
-        size: int,
+        self, population: _Members, offspring: _Members, size: int
     ) -> Population:
         """Keeps the best; see `Replacement`."""
         members = [*population, *offspring]
@@ -50,10 +45,7 @@ class OldestDies:
     """Keeps the youngest, however good the older are (Real et al., 2019)."""
 
     def __call__(
-        self,
-        population: Sequence[Individual],
-        offspring: Sequence[Individual],
-        size: int,
+        self, population: _Members, offspring: _Members, size: int
     ) -> Population:
         """Keeps the youngest; see `Replacement`."""
         return (*population, *offspring)[-size:]
@@ -77,10 +69,7 @@ class Generational:
         check_integer("elites", self.elites, lowest=0)
 
     def __call__(
-        self,
-        population: Sequence[Individual],
-        offspring: Sequence[Individual],
-        size: int,
+        self, population: _Members, offspring: _Members, size: int
     ) -> Population:
         """Keeps elites and the best offspring; see `Replacement`."""
         parents = best_first(population)
@@ -91,8 +80,6 @@ class Generational:
         return _in_order([*population, *offspring], survivors)
 
 
-def _in_order(
-    members: Sequence[Individual], survivors: Sequence[Individual]
-) -> Population:
+def _in_order(members: _Members, survivors: _Members) -> Population:
     births = {one.birth for one in survivors}
     return tuple(one for one in members if one.birth in births)

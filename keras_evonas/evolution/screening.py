@@ -17,6 +17,7 @@ from keras_evonas.evolution import checks
 from keras_evonas.evolution import labels
 from keras_evonas.evolution.candidates import most_promising
 from keras_evonas.evolution.encoding import Encoding
+from keras_evonas.evolution.encoding import has_chosen_default
 from keras_evonas.evolution.gaussian_process import squared_distances
 from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.genes import Grid
@@ -185,7 +186,8 @@ class ScreenedEvolution(GuidedEvolution):
         genomes among which it chooses.
         """
         births = history.births
-        if not births and self.default_first and _has_chosen_defaults(space):
+        has_chosen = any(map(has_chosen_default, space.genes))
+        if not births and self.default_first and has_chosen:
             return Draft(genome=space.default, operator=labels.DEFAULT)
         if not births:
             return Draft(genome=_middle(space), operator=_MIDDLE)
@@ -212,13 +214,6 @@ def _middle(space: SearchSpace) -> dict[str, Value]:
         for gene in space.genes
         if isinstance(gene.domain, Grid | Interval)
     }
-
-
-def _has_chosen_defaults(space: SearchSpace) -> bool:
-    """Returns whether some default is not the first value of its domain."""
-    # keras-tuner's default is the first or least value unless the user names
-    # one. A genome of such values is a corner of the space and no suggestion.
-    return any(gene.default != next(iter(gene.domain)) for gene in space.genes)
 
 
 def screened_evolution(

@@ -225,12 +225,10 @@ class SearchSpace:
         """Returns the domain of an active gene if it is continuous."""
         if name not in self._continuous:
             return None
-        for gene in self._genes_of[name]:
-            if gene.is_active(genome):
-                domain = gene.domain
-                if isinstance(domain, Interval) and domain.is_continuous:
-                    return domain
-                return None
+        genes = self._genes_of[name]
+        domain = next((x.domain for x in genes if x.is_active(genome)), None)
+        if isinstance(domain, Interval) and domain.is_continuous:
+            return domain
         return None
 
     @functools.cached_property

@@ -19,7 +19,6 @@ from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.history import best_first
 from keras_evonas.evolution.history import single_losses
-from keras_evonas.evolution.history import sound
 from keras_evonas.evolution.space import SearchSpace
 
 # Least size of a population to learn from: two losses say nothing, since any
@@ -238,6 +237,13 @@ def fitted_number(ended: int, always: int, steps: int) -> int:
     while (following := number + max(1, number // steps)) <= ended:
         number = following
     return number
+
+
+def sound(individuals: Sequence[Individual]) -> np.ndarray:
+    """Returns a mask of the feasible ones, or if none is, of the viable."""
+    feasible = np.array([one.feasible for one in individuals], bool)
+    viable = np.array([one.viable for one in individuals], bool)
+    return feasible if feasible.any() else viable
 
 
 def thinned(ended: Sequence[Individual], limit: int) -> list[Individual]:

@@ -59,13 +59,9 @@ def goes_on_from_weights(oracle: keras_tuner.Oracle) -> bool:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Inheritance:
-    """Children begin with the weights of their first parent.
+    """Children begin with the weights of their first parent."""
 
-    Args:
-        epochs: Integer, how long they train, or `None` for as long as others.
-    """
-
-    epochs: int | None = None
+    epochs: int | None = None  # How long they train; `None`: as all others.
 
 
 def checked_inheritance(

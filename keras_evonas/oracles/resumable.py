@@ -281,10 +281,7 @@ class ResumableOracle(MendedOracle):
         return self._search_folder
 
     def release_folder(self, *, reread: bool = False) -> None:
-        """Lets other processes search in the folder, until it is taken again.
-
-        With `reread` the memory may be ahead of the disk, as after an error.
-        """
+        """Lets other processes search there; see `SearchFolder.release`."""
         with self._lock:
             if self._search_folder is not None:
                 self._search_folder.release(reread=reread)

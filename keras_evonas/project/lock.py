@@ -34,24 +34,16 @@ _HANDS = ("ipykernel", "ipython", "jupyter", "colab_kernel")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Holder:
-    """The process that searches in a folder, or did last.
+    """The process that searches in a folder, or did last, as far as known."""
 
-    Args:
-        is_running: True if the search is going on.
-        pid: Its process, or `None` if it is not known.
-        host: The name of its machine.
-        since: When it began, in seconds since 1970.
-        command: The command line as it was given, the interpreter first, for
-            people to read: nothing here runs it.
-        directory: The directory that it was started in.
-    """
-
-    is_running: bool
+    is_running: bool  # True if the search is going on.
     pid: int | None = None
-    host: str | None = None
-    since: float | None = None
+    host: str | None = None  # The name of its machine.
+    since: float | None = None  # When it began, in seconds since 1970.
+    # The command line as it was given, the interpreter first, for people to
+    # read: nothing here runs it.
     command: tuple[str, ...] = ()
-    directory: str | None = None
+    directory: str | None = None  # It was started there.
 
     def __str__(self) -> str:
         if self.pid is None:

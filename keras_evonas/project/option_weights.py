@@ -11,20 +11,14 @@ FILE_NAME = "architecture.json"
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class OptionWeights:
-    """The probability of every option of each choice, after each epoch.
+    """The probability of every option of each choice, after each epoch."""
 
-    Args:
-        options: The options of each choice, by its name.
-        epochs: For each epoch the probabilities of each choice's options. An
-            option that was left out has none: zero.
-        skips: The places of options that are skips, by choice.
-        planned: The number of epochs that the search takes, if known.
-    """
-
-    options: Mapping[str, tuple[Any, ...]]
+    options: Mapping[str, tuple[Any, ...]]  # Of each choice, by its name.
+    # For each epoch the probabilities of each choice's options, 0 of those
+    # that were left out.
     epochs: tuple[Mapping[str, tuple[float, ...]], ...]
-    skips: Mapping[str, tuple[int, ...]]
-    planned: int | None = None
+    skips: Mapping[str, tuple[int, ...]]  # The places of skips, by choice.
+    planned: int | None = None  # Epochs that the search takes, if known.
 
     def likeliest(self, choice: str) -> tuple[int, float]:
         """Returns the place of the option that weighs most, and its weight."""

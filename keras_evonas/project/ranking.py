@@ -28,25 +28,15 @@ from keras_evonas.evolution import pareto
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A completed trial, as far as the ranking looks at it.
-
-    Args:
-        trial_id: The trial.
-        losses: Tuple of finite numbers, one an objective, lower is better.
-        ended: Integer, its place in the order in which trials ended.
-        violation: Float, how far it is outside of the constraints.
-        rung: Integer, how often its network's training was gone on with.
-        continues: The trial whose training it goes on with, if any.
-        ended_early: Boolean, whether its training was stopped as hopeless.
-    """
+    """A completed trial, as far as the ranking looks at it."""
 
     trial_id: str
-    losses: tuple[float, ...]
-    ended: int
-    violation: float = 0.0
-    rung: int = 0
-    continues: str | None = None
-    ended_early: bool = False
+    losses: tuple[float, ...]  # Finite, one an objective, lower is better.
+    ended: int  # Its place in the order in which trials ended.
+    violation: float = 0.0  # How far it is outside of the constraints.
+    rung: int = 0  # How often its network's training was gone on with.
+    continues: str | None = None  # The trial whose training it goes on with.
+    ended_early: bool = False  # Whether its training was stopped as hopeless.
 
 
 class Ranking:

@@ -25,30 +25,21 @@ Result = TypeVar("Result")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Terms:
-    """The settings of a search; a resumed search must agree on them.
-
-    Args:
-        seed: Integer, the seed of the search.
-        objective: List of `[name, direction]`.
-        strategy: The strategy's representation.
-        initial_population: List of dictionaries of values.
-        max_trials: The number of trials that the search was begun with, which
-            settles `"auto"` settings for good, or `None`.
-        constraints: List of constraints in words.
-        guard_bytes: The memory that training may take by default, on the
-            machine where the search was begun, or `None` without that guard.
-        inheritance: How children inherit weights, or `None`.
-        space: Names of the hyperparameters that were known at the beginning.
-    """
+    """The settings of a search; a resumed search must agree on them."""
 
     seed: int
-    objective: list[list[str]]
-    strategy: str
+    objective: list[list[str]]  # Names and directions.
+    strategy: str  # Its representation.
     initial_population: list[dict[str, Any]]
+    # With which the search was begun; it settles `"auto"` settings for good.
     max_trials: int | None
+    # In words, such as `params <= 1e+06`.
     constraints: list[str] = dataclasses.field(default_factory=list)
+    # The memory that training may take by default, on the machine where the
+    # search was begun, or `None` without that guard.
     guard_bytes: float | None = None
-    inheritance: str | None = None
+    inheritance: str | None = None  # How children inherit weights, if they do.
+    # Names of the hyperparameters that were known at the beginning.
     space: list[str] = dataclasses.field(default_factory=list)
 
     def differences(self, now: "Terms", *, seed_given: bool) -> list[str]:
@@ -71,42 +62,26 @@ class Terms:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class End:
-    """The end of one run of a trial.
-
-    Args:
-        trial_id: String, the trial.
-        status: keras-tuner's status: `COMPLETED`, `FAILED`, or `INVALID` when
-            it is to be tried again.
-        score: Float or `None`.
-        best_step: Integer, the epoch of the score.
-        message: The error message or `None`.
-        values: Mapping of hyperparameter names to values at the end.
-        elapsed: Float, seconds the whole search has taken so far.
-        losses: List of floats, one an objective, or `None` if it failed.
-        violation: Float, how far it was outside of the constraints that only
-            training tells.
-        worker: String, the tuner or worker that ran it, if known.
-        epochs: Integer, how many epochs its networks trained, if known.
-        ended_early: Boolean, whether its training was stopped as hopeless.
-        varying: Names of hyperparameters whose definitions depend on others,
-            as this run was the first to show.
-        unexplained: Names of hyperparameters whose definitions were not the
-            known ones, and may depend on others or have changed.
-    """
+    """The end of one run of a trial."""
 
     trial_id: str
-    status: str
+    status: str  # `COMPLETED`, `FAILED`, or `INVALID`: it is tried again.
     score: float | None
-    best_step: int | None
-    message: str | None
-    values: Mapping[str, Any]
-    elapsed: float
-    losses: list[float] | None = None
+    best_step: int | None  # The epoch of the score.
+    message: str | None  # Of the error.
+    values: Mapping[str, Any]  # Of all hyperparameters at the end.
+    elapsed: float  # Seconds that the whole search has taken so far.
+    losses: list[float] | None = None  # One an objective; `None` if it failed.
+    # How far it was outside of the constraints that only training tells.
     violation: float = 0.0
-    worker: str | None = None
-    epochs: int | None = None
-    ended_early: bool = False
+    worker: str | None = None  # The tuner or worker that ran it, if known.
+    epochs: int | None = None  # How many its networks trained, if known.
+    ended_early: bool = False  # Whether its training was stopped as hopeless.
+    # Names of hyperparameters whose definitions depend on others, as this run
+    # was the first to show.
     varying: list[str] = dataclasses.field(default_factory=list)
+    # Names of those whose definitions were not the known ones, and may depend
+    # on others or have changed.
     unexplained: list[str] = dataclasses.field(default_factory=list)
 
 

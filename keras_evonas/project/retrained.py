@@ -22,18 +22,12 @@ FINALISTS_NAME = "finalists.json"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Network:
-    """A network to be trained again.
+    """A network to be trained again."""
 
-    Args:
-        name: String, unique, such as `"trial 07"`.
-        values: Mapping, its genome.
-        epochs: Integer, how many unless the user says so, or `None`.
-        notes: Mapping of what else the file says about it.
-    """
-
-    name: str
-    values: Mapping[str, Any]
-    epochs: int | None = None
+    name: str  # Unique, such as `"trial 07"`.
+    values: Mapping[str, Any]  # Its genome.
+    epochs: int | None = None  # Unless the user names a number.
+    # What else the file says about it.
     notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -44,17 +38,10 @@ class Network:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Repeat:
-    """One training of a network.
-
-    Args:
-        network: The network.
-        folder: String, the folder that files of callbacks are written to,
-            inside of their own.
-        seed: Integer, the seed of the training.
-    """
+    """One training of a network, with a seed."""
 
     network: Network
-    folder: str
+    folder: str  # For the files of callbacks, inside of their own.
     seed: int
 
     @property
@@ -65,23 +52,15 @@ class Repeat:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Score:
-    """The result of a repeat; JSON can hold its fields.
-
-    Args:
-        seed: Integer, the seed of the training.
-        score: Float, the objective on unseen data, or `None`.
-        metrics: Mapping, all that was measured on unseen data.
-        seconds: Float, the share of the time that its cohort took.
-        params: Integer, parameters of the network, if known.
-        message: String, why there is no score.
-    """
+    """The result of a repeat; JSON can hold its fields."""
 
     seed: int
-    score: float | None = None
+    score: float | None = None  # The objective on unseen data.
+    # All that was measured on unseen data.
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    seconds: float = 0.0
-    params: int | None = None
-    message: str | None = None
+    seconds: float = 0.0  # The share of the time that its cohort took.
+    params: int | None = None  # Parameters of the network, if known.
+    message: str | None = None  # Why there is no score.
 
 
 class Scoreboard:
