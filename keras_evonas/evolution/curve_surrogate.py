@@ -65,14 +65,8 @@ class CurveSurrogate(Surrogate):
     def to_go_on_with(self, genome: Genome | None) -> Individual | None:
         """Returns the individual whose training is the best to go on with.
 
-        Args:
-            genome: The best new genome, which is to be begun if it promises
-                more for each epoch than all that were begun, or `None` if there
-                is none.
-
-        Returns:
-            The individual, or `None` if the new genome is better, or if nothing
-            can go on.
+        It is `None` if nothing can go on, or if the best new genome, which may
+        be `None`, promises more for each epoch than all that were begun.
         """
         begun = [self.individuals[index] for index in self.open]
         candidates: list[Individual | None] = [*begun]
@@ -105,18 +99,10 @@ class CurveSurrogate(Surrogate):
 def curve_surrogate_of(
     space: SearchSpace, history: History, epochs: Sequence[int]
 ) -> CurveSurrogate:
-    """Makes a surrogate of a history.
+    """Makes a surrogate of a history with at least one viable individual.
 
-    Failures count as the worst loss, and individuals that violate a constraint
-    as worse than all others. Of several losses only the first counts.
-
-    Args:
-        space: The space.
-        history: The history, with at least one viable individual.
-        epochs: The epochs of each rung.
-
-    Returns:
-        The surrogate. It depends on its arguments only.
+    It depends on its arguments only, of which `epochs` are those of each rung.
+    Losses count as in `surrogate_of`, the first one of several.
     """
     encoding, highest = encoding_of(space.genes), len(epochs) - 1
     kept = thinned(history.ended, MAX_DATA)

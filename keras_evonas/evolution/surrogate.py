@@ -74,9 +74,13 @@ class Surrogate(abc.ABC):
         """Returns the indices of the individuals that are expected best."""
 
     def is_stuck(self, ended: int) -> bool:
-        """Returns whether the search is stuck after so many evaluations."""
+        """Returns whether the search is stuck after so many evaluations.
+
+        It is not, as long as something may be gained without a better best
+        loss, such as by a front that grows or by networks that were begun.
+        """
         del ended
-        return False  # A front can grow without a better best loss.
+        return False
 
     @abc.abstractmethod
     def worth(self, codes: np.ndarray) -> np.ndarray:

@@ -73,8 +73,7 @@ class Events:
     def born(self, trial_id: str) -> None:
         """Records the birth of the individual that the engine proposed.
 
-        Raises:
-            keras_tuner.errors.FatalTypeError: If it has not proposed any.
+        Raises a `keras_tuner.errors.FatalTypeError` if it proposed none.
         """
         individual = self.engine.history.pending.get(int(trial_id))
         if individual is None:
@@ -91,8 +90,7 @@ class Events:
     def ended(self, end: End) -> None:
         """Records the end of a trial's run.
 
-        Raises:
-            BookkeepingError: If the strategy cannot take it in.
+        Raises a `BookkeepingError` if the strategy cannot take it in.
         """
         self._record.end(end)
         try:

@@ -58,11 +58,8 @@ class SearchFolder:
     def take(self) -> bool:
         """Makes sure that no other search uses the folder.
 
-        Returns:
-            Boolean, whether the search must be read from the disk again.
-
-        Raises:
-            RuntimeError: If another one does.
+        Returns whether the search must be read from the disk again. Raises a
+        `RuntimeError` if another search uses it.
         """
         # A plain tuner with `overwrite=True` has removed it.
         self.path.mkdir(parents=True, exist_ok=True)
@@ -205,11 +202,7 @@ class SearchFolder:
 def hyperparameters_from(
     config: Mapping[str, Any],
 ) -> keras_tuner.HyperParameters:
-    """Makes hyperparameters from their configuration in a file.
-
-    Raises:
-        ValueError: If it is no configuration of hyperparameters.
-    """
+    """Makes hyperparameters of what a file says, or raises a `ValueError`."""
     try:
         for hp in config["space"]:
             _check_class(hp, _HYPERPARAMETERS)
@@ -262,12 +255,9 @@ class Spaces:
 
 
 def trial_from(path: pathlib.Path, trial_id: str, spaces: Spaces) -> Trial:
-    """Reads `trial.json` at a path, which should be of this trial.
+    """Reads `trial.json` at a path, or raises a `ValueError`.
 
-    `spaces` are those of other trials.
-
-    Raises:
-        ValueError: If it is not the file of this trial.
+    It must be of this trial. `spaces` are those of other trials.
     """
     try:
         state = read_json(path, parse=spaces.parse)

@@ -66,11 +66,7 @@ class Limits:
         return [name for name in wanted if name in STATIC_COSTS]
 
     def check_costs(self) -> None:
-        """Checks that the costs that the search needs can be computed.
-
-        Raises:
-            ValueError: If not.
-        """
+        """Raises a `ValueError` unless all needed costs can be computed."""
         needed = self.needed_costs
         if self.costs is None and needed:
             raise ValueError(

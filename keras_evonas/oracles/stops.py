@@ -51,10 +51,8 @@ def limit_reached(
 ) -> str | None:
     """Returns which limit of `EvoOracle` a search has reached, or `None`.
 
-    `pending` are the values of the trials that are being trained.
-
-    Raises:
-        ValueError: If there is a limit on epochs and trials do not report any.
+    `pending` are the values of the trials that are being trained. Raises a
+    `ValueError` if there is a limit on epochs and trials do not report any.
     """
     if max_seconds is not None and events.elapsed >= max_seconds:
         return f"max_seconds={max_seconds} have passed"

@@ -155,11 +155,7 @@ def read_json(
     *,
     parse: Callable[[str], object] = json.loads,
 ) -> dict[str, Any]:
-    """Reads a JSON object.
-
-    Args:
-        path: The file.
-        parse: Makes an object of its text. Defaults to `json.loads`.
+    """Reads a JSON object; `parse` makes it of the text of the file.
 
     Raises:
         ValueError: If the file is missing or holds something else.

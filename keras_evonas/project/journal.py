@@ -35,8 +35,7 @@ class Journal:
     def salvage(self) -> tuple[list[dict[str, Any]], int]:
         """Reads what can be read for a report, and changes nothing.
 
-        Returns:
-            The entries in their order, and the number of lines that are none.
+        Returns the entries in their order, and how many lines are none.
         """
         found = [entry for _, entry in self._lines()]
         entries = [entry for entry in found if entry is not None]

@@ -57,9 +57,8 @@ class Ranking:
     def add(self, new: Standing) -> bool:
         """Gives a trial its place, in place of the one that it continues.
 
-        Returns:
-            Boolean, whether none of its rung and violation, or of better ones,
-            is at least as good in every objective.
+        Returns whether none of its rung and violation, or of better ones, is at
+        least as good in every objective.
         """
         if new.continues is not None:
             self._standings = [

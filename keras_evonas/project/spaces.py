@@ -66,10 +66,8 @@ def gene_of(kind: str, config: Mapping[str, Any]) -> Gene | None:
 def parents_first(genes: Iterable[Gene]) -> tuple[list[Gene], list[Gene]]:
     """Sorts genes stably, each after the genes that it depends on.
 
-    A space that came over gRPC is ordered by type.
-
-    Returns:
-        The genes in order, and those that depend on a gene that is missing.
+    A space that came over gRPC is ordered by type. Returns the genes in order,
+    and those that depend on a gene that is missing.
     """
     ordered: list[Gene] = []
     names: set[str] = set()
