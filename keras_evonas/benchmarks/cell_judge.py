@@ -25,28 +25,24 @@ COST = "flops_millions"
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class CellJudge:
-    """Judges cells by a table, among those under a limit.
-
-    Args:
-        table: The table.
-        allowed: `(n,)` booleans, the rows under the limit.
-    """
+    """Judges cells by a table; `allowed` is true of the rows under a limit."""
 
     table: Table
     allowed: np.ndarray
 
     def allows(self, genome: Genome) -> bool:
         """Returns whether a cell is under the limit."""
-        return bool(self.allowed[self._row(genome)])
+        return bool(self.allowed[self.table.row_of(genome)])
 
     def accuracy(self, genome: Genome) -> float:
         """Returns the accuracy of a trained cell, in percent."""
-        return -float(self.table.true[self._row(genome)])
+        return -float(self.table.true[self.table.row_of(genome)])
 
     def rank(self, genome: Genome) -> float:
         """Returns the share of allowed cells that are better."""
-        losses = self.table.true[self.allowed]
-        return float((losses < self.table.true[self._row(genome)]).mean())
+        true = self.table.true
+        better = true[self.allowed] < true[self.table.row_of(genome)]
+        return float(better.mean())
 
     def largest(self) -> Genome:
         """Returns the most expensive cell that is allowed."""
@@ -69,23 +65,17 @@ class CellJudge:
 
         That of the largest cell is 1, and that of the smallest 0.
         """
-        space = self.table.space
+        edges = [gene.name for gene in self.table.space.genes]
         costs = {
             ours: self.table.costs[COST][
-                self._row({gene.name: name for gene in space.genes})
+                self.table.row_of(dict.fromkeys(edges, name))
             ]
             for name, ours in _OPERATIONS.items()
         }
         low, high = min(costs.values()), max(costs.values())
-        scale = (high - low) * len(space.genes)
+        scale = (high - low) * len(edges)
         shares = {name: (c - low) / scale for name, c in costs.items()}
-        return {_edge_of(gene.name): shares for gene in space.genes}
-
-    def _row(self, genome: Genome) -> int:
-        found = self.table.row(genome)
-        if found is None:
-            raise KeyError(f"the table lacks {dict(genome)}")
-        return found
+        return {_edge_of(edge): shares for edge in edges}
 
 
 def cell_judge(path: str) -> CellJudge:

@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import os
 import pathlib
+import platform
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -45,11 +47,9 @@ class Flags:
             "CIFAR-10. Defaults to Fashion-MNIST.",
         )
 
-    def markdown(self) -> flags.FlagHolder[str | None]:
-        """Defines `--markdown`."""
-        return self.string(
-            "markdown", None, "File to write what is printed to, too."
-        )
+    def markdown(self, name: str = "markdown") -> flags.FlagHolder[str | None]:
+        """Defines a flag for a file with what is printed."""
+        return self.string(name, None, "File to write what is printed to, too.")
 
 
 @contextlib.contextmanager
@@ -59,6 +59,11 @@ def usage_errors() -> Iterator[None]:
         yield
     except (ImportError, OSError, ValueError) as error:
         raise app.UsageError(str(error)) from error
+
+
+def machine() -> str:
+    """Describes this machine, such as `x86_64, 2 cores`."""
+    return f"{platform.machine()}, {os.cpu_count()} cores"
 
 
 def publish(text: str, path: str | None) -> None:

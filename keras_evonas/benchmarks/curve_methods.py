@@ -60,21 +60,15 @@ def _hyperband(trainer: Trainer, seed: int) -> None:
                 genomes = [genomes[i] for i in order[: len(order) // _FACTOR]]
 
 
-def _optuna(pruner: str | None, trainer: Trainer, seed: int) -> None:
+def _optuna(pruner: str, trainer: Trainer, seed: int) -> None:
     """Runs Optuna's TPE, each training reported and pruned epoch by epoch."""
     import optuna
 
     from keras_evonas.benchmarks.optuna_searcher import suggested
+    from keras_evonas.benchmarks.optuna_searcher import tpe_study
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     epochs = trainer.problem.epochs
-    options = {}
-    if pruner == "HyperbandPruner":
-        options = {"min_resource": 1, "max_resource": epochs}
-    study = optuna.create_study(
-        sampler=optuna.samplers.TPESampler(seed=seed),
-        pruner=getattr(optuna.pruners, pruner or "NopPruner")(**options),
-    )
+    study = tpe_study(pruner, epochs, seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         while True:
@@ -102,23 +96,14 @@ _STRATEGIES: Mapping[str, Callable[[int], Strategy]] = {
     "random": lambda _: baselines.random_search(),
 }
 _PRUNERS = {
-    "optuna_tpe": None,
+    "optuna_tpe": "NopPruner",
     "optuna_tpe_median": "MedianPruner",
     "optuna_tpe_hyperband": "HyperbandPruner",
 }
 
 
 def curve_method(name: str) -> CurveMethod:
-    """Returns the method of a name.
-
-    Args:
-        name: One of `curve_method_names()`.
-
-    Raises:
-        ValueError: If there is no such method.
-        ImportError: If its package is not installed; the error says how to
-            install it.
-    """
+    """Returns the method of a name; it raises what `methods.method` does."""
     if name in _STRATEGIES:
         return functools.partial(_own, _STRATEGIES[name])
     if name == "hyperband":

@@ -17,12 +17,7 @@ from keras_evonas.evolution.genes import Genome
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CurveTable:
-    """A search space with the learning curve of every genome.
-
-    Args:
-        table: The table.
-        losses: `(n, epochs)` array, the losses after each epoch.
-    """
+    """A table, with the `(n, epochs)` losses after each epoch."""
 
     table: Table
     losses: np.ndarray
@@ -40,16 +35,11 @@ class BudgetSpentError(Exception):
 class Trainer:
     """Reads trainings from a table and counts their epochs.
 
-    The incumbent is the network with the best loss at any epoch so far.
-
-    Args:
-        problem: The table.
-        epochs: Integer, the epochs of the whole search.
-
     Attributes:
         problem: The table.
         regrets: `(epochs,)` array, the normalised regret of the incumbent after
-            each epoch.
+            each epoch of the search. That is the network with the best loss at
+            any epoch so far.
         spent: Integer, the epochs so far.
     """
 
@@ -60,20 +50,11 @@ class Trainer:
         self._best = np.inf
 
     def train(self, genome: Genome, first: int, last: int) -> np.ndarray:
-        """Trains a network from one epoch to another.
+        """Trains a network on from its epoch `first`, and ends with `last`.
 
-        Args:
-            genome: Its genome.
-            first: Integer, the epochs that it has behind it.
-            last: Integer, the epochs at its end.
-
-        Returns:
-            `(last - first,)` array of losses, infinite if the table lacks the
-            genome, for which nothing is spent.
-
-        Raises:
-            BudgetSpentError: If the epochs of the search are spent. The last
-                ones count.
+        Returns the `(last - first,)` losses; they are infinite, and nothing is
+        spent, if the table lacks the genome. Raises `BudgetSpentError` with
+        the last epoch of the search, which counts.
         """
         problem = self.problem
         row = problem.table.row(genome)
@@ -93,18 +74,7 @@ class Trainer:
 
 
 def read_curve_table(path: str | pathlib.Path) -> CurveTable:
-    """Reads a table with curves.
-
-    Args:
-        path: Path of the `.npz` file.
-
-    Returns:
-        The table.
-
-    Raises:
-        ValueError: If the file does not follow the format. The error names
-            the key, the expected content and the correction.
-    """
+    """Reads a table with curves, as `read_table` reads others."""
     table = read_table(path)
     with np.load(path, allow_pickle=False) as archive:
         curves = archive["curves"] if "curves" in archive.files else None

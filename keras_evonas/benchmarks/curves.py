@@ -19,19 +19,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_evonas.benchmarks import command
+from keras_evonas.benchmarks import curve_tables
+from keras_evonas.benchmarks import regrets
+from keras_evonas.benchmarks import summaries
 from keras_evonas.benchmarks.curve_methods import curve_method
 from keras_evonas.benchmarks.curve_methods import curve_method_names
-from keras_evonas.benchmarks.curve_tables import BudgetSpentError
-from keras_evonas.benchmarks.curve_tables import CurveTable
-from keras_evonas.benchmarks.curve_tables import Trainer
-from keras_evonas.benchmarks.curve_tables import read_curve_table
-from keras_evonas.benchmarks.regrets import Comparison
 from keras_evonas.benchmarks.runs import Curve
 from keras_evonas.benchmarks.runs import Task
 from keras_evonas.benchmarks.runs import run_tasks
-from keras_evonas.benchmarks.summaries import bold
-from keras_evonas.benchmarks.summaries import compared
-from keras_evonas.benchmarks.summaries import table
 from keras_evonas.benchmarks.tables import table_paths
 from keras_evonas.blas import one_blas_thread
 
@@ -84,41 +79,24 @@ def main() -> None:
 def tabulated(curves: Iterable[Curve], shown: Sequence[int]) -> str:
     """Returns Markdown with a table for each problem and one for them all.
 
-    Args:
-        curves: The regrets after each whole training.
-        shown: The numbers of whole trainings, the columns.
+    Their columns are the numbers of whole trainings that are shown.
     """
-    comparison = Comparison(curves)
-    methods, at = comparison.methods, np.array(shown) - 1
-    tables = []
-    for problem in comparison.problems:
-        found = [comparison.summaries[problem, one] for one in methods]
-        columns = [
-            compared(
-                [(means[i], errors[i]) for means, errors in found],
-                digits=3,
-                best="min",
-            )
-            for i in at
-        ]
-        tables.append(_table(problem, shown, methods, columns))
-    geometric = np.array([comparison.geometric_means(one) for one in methods])
-    columns = [
-        [bold(f"{value:.3f}", value == column.min()) for value in column]
-        for column in geometric[:, at].T
+    comparison = regrets.Comparison(curves)
+    methods = comparison.methods
+    columns_of = {
+        problem: [comparison.cells(problem, n, digits=3) for n in shown]
+        for problem in comparison.problems
+    }
+    means = np.array([comparison.geometric_means(one) for one in methods])
+    columns_of["geometric mean"] = [
+        [summaries.bold(f"{mean:.3f}", mean == column.min()) for mean in column]
+        for column in means[:, np.array(shown) - 1].T
     ]
-    tables.append(_table("geometric mean", shown, methods, columns))
+    tables = []
+    for name, columns in columns_of.items():
+        rows = zip(methods, *columns, strict=True)
+        tables.append(summaries.table([name, *map(str, shown)], rows))
     return "\n\n".join(tables)
-
-
-def _table(
-    name: str,
-    shown: Sequence[int],
-    methods: Sequence[str],
-    columns: Sequence[Sequence[str]],
-) -> str:
-    rows = zip(methods, *columns, strict=True)
-    return table([name, *map(str, shown)], rows)
 
 
 def run_curves(
@@ -129,22 +107,10 @@ def run_curves(
     trainings: int,
     jobs: int = 1,
 ) -> list[Curve]:
-    """Runs every method on every table with every seed.
+    """Runs every method on every table with curves, as `runs.run_all` does.
 
-    Args:
-        sources: Paths of tables with curves.
-        methods: Names of methods.
-        seeds: The seeds.
-        trainings: Integer, the epochs of each search in whole trainings.
-        jobs: Integer, number of processes. Defaults to 1.
-
-    Returns:
-        The regrets after each whole training, in the order of tables, methods
-        and seeds.
-
-    Raises:
-        ValueError: If there is no method of a name, or a table must be mended.
-        ImportError: If the package of a peer is not installed.
+    A search has the epochs of so many whole trainings; the regrets are those
+    after each of them.
     """
     for name in methods:
         curve_method(name)
@@ -154,20 +120,21 @@ def run_curves(
     return run_tasks(run, itertools.product(sources, methods, seeds), jobs)
 
 
-@functools.cache
-def _opened(source: str) -> CurveTable:
-    return read_curve_table(source)
+_opened = functools.cache(curve_tables.read_curve_table)
 
 
 def _run_task(task: Task, *, trainings: int) -> Curve:
     source, name, seed = task
     problem = _opened(source)
     epochs = problem.epochs
-    trainer = Trainer(problem, epochs * trainings)
-    with one_blas_thread(), contextlib.suppress(BudgetSpentError):
+    trainer = curve_tables.Trainer(problem, epochs * trainings)
+    with (
+        one_blas_thread(),
+        contextlib.suppress(curve_tables.BudgetSpentError),
+    ):
         curve_method(name)(trainer, seed)
-    regrets = trainer.regrets[epochs - 1 :: epochs]
-    return Curve(problem.table.name, name, seed, regrets)
+    after_each = trainer.regrets[epochs - 1 :: epochs]
+    return Curve(problem.table.name, name, seed, after_each)
 
 
 def _sources() -> list[str]:

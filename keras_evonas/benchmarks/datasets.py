@@ -16,6 +16,15 @@ class Parts(NamedTuple):
     validation: Arrays
     held_out: Arrays
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of an example."""
+        return self.training[0].shape[1:]
+
+    def steps(self, epochs: int, batch_size: int) -> int:
+        """Returns the number of batches of so many epochs."""
+        return epochs * -(-len(self.training[0]) // batch_size)
+
 
 def digits() -> Parts:
     """Returns scikit-learn's digits, scaled to [0, 1]."""
@@ -38,13 +47,9 @@ def images(
 ) -> Parts:
     """Returns images, scaled to [0, 1], with some for the validation.
 
-    Args:
-        path: Path of an `.npz` file with x_train, y_train, x_test and y_test.
-            With `None`, the images are those of Fashion-MNIST.
-        examples: Integer, number of images to train on.
-        validation: Integer, number of images for the validation.
-        halved: Boolean, true to halve the resolution, which trains in about a
-            quarter of the time.
+    They are those of an `.npz` file with x_train, y_train, x_test and y_test,
+    or without a path those of Fashion-MNIST. At `halved` resolution a network
+    trains in about a quarter of the time.
     """
     if path is None:
         import keras
@@ -64,6 +69,11 @@ def images(
         (scale(x[-validation:]), y[-validation:]),
         (scale(x_test), y_test),
     )
+
+
+def name_of(path: str | None) -> str:
+    """Returns the name of the images of a path; see `images`."""
+    return pathlib.Path(path or "Fashion-MNIST").stem
 
 
 def _read(path: pathlib.Path) -> list[np.ndarray]:

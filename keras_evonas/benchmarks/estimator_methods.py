@@ -23,11 +23,9 @@ _FOLDS = 5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """The result of a method.
+    """The best of all models that a method has compared.
 
-    Args:
-        predict: Function from examples to labels or numbers.
-        compared: Integer, how many models it has compared.
+    `predict` is a function from examples to labels or numbers.
     """
 
     predict: Callable[[np.ndarray], ArrayLike]

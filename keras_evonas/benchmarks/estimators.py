@@ -22,11 +22,8 @@ import numpy as np
 from absl import logging
 
 from keras_evonas.benchmarks import command
+from keras_evonas.benchmarks import summaries
 from keras_evonas.benchmarks.estimator_methods import METHODS
-from keras_evonas.benchmarks.estimator_methods import Method
-from keras_evonas.benchmarks.summaries import compared
-from keras_evonas.benchmarks.summaries import summary
-from keras_evonas.benchmarks.summaries import table
 
 DATA = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 FLAGS = command.Flags()
@@ -91,54 +88,39 @@ def _begin() -> None:
 def _compared(data: str, seed: int) -> dict[str, _Run]:
     """Runs all methods on one split of a data set."""
     from sklearn import datasets
+    from sklearn import metrics
     from sklearn.model_selection import train_test_split
 
     x, y = getattr(datasets, f"load_{data}")(return_X_y=True)
     is_regression = data == "diabetes"
+    score_of = metrics.r2_score if is_regression else metrics.accuracy_score
     x, x_test, y, y_test = train_test_split(
         x, y, random_state=seed, stratify=None if is_regression else y
     )
-    x_test, y_test = np.asarray(x_test), np.asarray(y_test)
     found: dict[str, _Run] = {}
     seconds = _SECONDS.value
     for name, method in METHODS.items():
-        found[name] = _run(method, (x, y), (x_test, y_test), seconds, seed)
-        if len(found) == 1:
-            seconds = found[name].seconds
+        begun = time.perf_counter()
+        fitted = method(x, y, seconds, seed)
+        taken = time.perf_counter() - begun
+        score = float(score_of(y_test, fitted.predict(x_test)))
+        if not found:  # The first one says how long the others may take.
+            seconds = taken
+        found[name] = _Run(score=score, seconds=taken, compared=fitted.compared)
     return found
-
-
-def _run(
-    method: Method,
-    training: tuple[np.ndarray, np.ndarray],
-    held_out: tuple[np.ndarray, np.ndarray],
-    seconds: float,
-    seed: int,
-) -> _Run:
-    from sklearn.metrics import accuracy_score
-    from sklearn.metrics import r2_score
-
-    begun = time.perf_counter()
-    fitted = method(*training, seconds, seed)
-    taken = time.perf_counter() - begun
-    x, y = held_out
-    is_label = np.issubdtype(y.dtype, np.integer)
-    score = (accuracy_score if is_label else r2_score)(y, fitted.predict(x))
-    return _Run(score=float(score), seconds=taken, compared=fitted.compared)
 
 
 def _tables(runs: _Runs) -> str:
     titles = list(METHODS)
     scores, times = [], []
     for data, of in runs.items():
-        found = [summary([[run.score] for run in of[name]]) for name in titles]
+        found = [
+            summaries.summary([run.score for run in of[name]])
+            for name in titles
+        ]
         cells = [
             cell.replace(" ± nan", "")  # Of a single seed.
-            for cell in compared(
-                [(float(mean[0]), float(error[0])) for mean, error in found],
-                digits=3,
-                best="max",
-            )
+            for cell in summaries.compared(found, digits=3, best="max")
         ]
         unit = "R²" if data == "diabetes" else "accuracy"
         title = data.replace("_", " ")
@@ -150,11 +132,11 @@ def _tables(runs: _Runs) -> str:
         ]
         times.append([title, *spent])
     return (
-        f"{table(['held out', *titles], scores)}\n\n"
+        f"{summaries.table(['held out', *titles], scores)}\n\n"
         f"Means of {_SEEDS.value} splits with their standard "
         "errors; **best** of the row; lost: worse than it by more than two "
         "standard errors of the difference.\n\n"
-        f"{table(['data', *titles], times)}\n\n"
+        f"{summaries.table(['data', *titles], times)}\n\n"
         "Means; the search "
         f"of the first column began no network after {_SECONDS.value:g} "
         "seconds. One processor, "

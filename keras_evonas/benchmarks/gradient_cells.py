@@ -47,17 +47,9 @@ def cell_by_gradients(
     """Returns the values of the likeliest cell that is allowed.
 
     Both halves of the training data are looked at: one trains the layers, the
-    other the weights of operations. Validation data are not.
-
-    Args:
-        name: One of `METHODS`.
-        parts: The data.
-        seed: Integer.
-        hypermodel_of: Makes the hypermodel, given the steps of its training.
-        epochs: Integer, the epochs of all stages together.
-        batch_size: Integer.
-        costs: Table `{gene: {value: cost}}`, between 0 and 1 for a whole cell.
-        allows: Returns whether a cell is under the limit.
+    other the weights of operations. Validation data are not. `hypermodel_of`
+    takes the steps of its training, and the `epochs` are those of all stages.
+    `costs` are `{gene: {value: cost}}`, between 0 and 1 for a whole cell.
     """
     from keras_evonas.supernets import DifferentiableSearch
     from keras_evonas.supernets import differentiable

@@ -180,12 +180,8 @@ def _run_all(tasks: Sequence[_Task]) -> None:
             cores.put(core)
 
     with futures.ThreadPoolExecutor(_JOBS.value) as pool:
-        started = [pool.submit(run, task) for task in tasks]
-        try:
-            for one in started:
-                one.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        for _ in pool.map(run, tasks):
+            pass  # Raises the first error, and begins no further search.
 
 
 def _cores() -> list[int]:

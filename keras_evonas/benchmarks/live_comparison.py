@@ -7,14 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_evonas.benchmarks import summaries
 from keras_evonas.benchmarks.live_problems import DATASETS
 from keras_evonas.benchmarks.live_runs import TITLES
 from keras_evonas.benchmarks.live_runs import Clock
 from keras_evonas.benchmarks.live_runs import LiveRun
-from keras_evonas.benchmarks.summaries import Summary
-from keras_evonas.benchmarks.summaries import compared
-from keras_evonas.benchmarks.summaries import summary
-from keras_evonas.benchmarks.summaries import table
 
 
 class LiveComparison:
@@ -29,14 +26,16 @@ class LiveComparison:
 
     def means(
         self, dataset: str, method: str, clock: Clock, readings: ArrayLike
-    ) -> Summary:
+    ) -> summaries.Summary:
         """Returns mean held-out accuracies of the best trials by validation.
 
         `readings` are `(n,)` readings of the clock up to which trials count. In
         per cent; NaN where a seed had no trial yet, errors also for one seed.
         """
         runs = self._runs[dataset, method]
-        return summary([100 * run.tested_at(clock, readings) for run in runs])
+        return summaries.summary(
+            [100 * run.tested_at(clock, readings) for run in runs]
+        )
 
     def seconds_for(self, dataset: str, method: str, trials: float) -> float:
         """Returns the mean seconds until so many whole trainings, or NaN."""
@@ -72,14 +71,15 @@ class LiveComparison:
     ) -> str:
         columns = [["", *(TITLES.get(name, name) for name in self.methods)]]
         for clock, readings in _clocks(trials, seconds):
-            found = [
-                np.transpose(self.means(dataset, m, clock, readings))
-                for m in self.methods
-            ]
+            found = np.array(
+                [self.means(dataset, m, clock, readings) for m in self.methods]
+            )
             for index, reading in enumerate(readings):
                 title = f"{reading:g} {'s' if clock == 'seconds' else clock}"
-                pairs = [(pair[index][0], pair[index][1]) for pair in found]
-                columns.append([title, *compared(pairs, digits=2, best="max")])
+                cells = summaries.compared(
+                    found[:, :, index], digits=2, best="max"
+                )
+                columns.append([title, *cells])
         most, last = trials[-1], seconds[-1]
         spent = [self.seconds_for(dataset, m, most) for m in self.methods]
         done = [self.trials_in(dataset, m, last) for m in self.methods]
@@ -88,7 +88,7 @@ class LiveComparison:
         cells = [f"{number:.1f}" for number in done]
         columns.append([f"trials in {last:g} s", *cells])
         header, *rows = zip(*columns, strict=True)
-        return table(header, rows)
+        return summaries.table(header, rows)
 
     def plot(
         self, path: str | pathlib.Path, *, trials: int, seconds: float

@@ -54,46 +54,37 @@ class _SpentError(Exception):
     """The budget is spent; a tuner ends when one of its hooks raises."""
 
 
-class Stopwatch:
-    """Records the ends of trials with their ids, from its creation on.
+class _Search:
+    """Settings of one search, and the ends of its trials with their ids.
 
-    Args:
-        budget: What ends the search.
-        folder: The project folder, which may hold learning curves.
+    Its clock runs from its creation on.
     """
 
-    def __init__(self, budget: Budget, folder: str) -> None:
+    def __init__(
+        self, problem: LiveProblem, seed: int, budget: Budget, folder: str
+    ) -> None:
+        self.problem = problem
+        self.seed = seed
+        self.epochs = budget.epochs
+        self.folder = folder
+        self.ends: list[tuple[str, End]] = []
         self._budget = budget
-        self._folder = pathlib.Path(folder)
-        self._epochs = 0
         self._start = time.perf_counter()
-        self.ends: list[End] = []
-        self.trial_ids: list[str] = []
 
     def end(self, trial_id: str, epochs: int, score: float | None) -> bool:
         """Records a trial, and returns whether the budget is spent."""
         seconds = time.perf_counter() - self._start
-        self._epochs += epochs
-        self.trial_ids.append(trial_id)
-        self.ends.append(End(seconds=seconds, epochs=epochs, score=score))
-        return self._budget.is_spent(self._epochs, seconds)
+        end = End(seconds=seconds, epochs=epochs, score=score)
+        self.ends.append((trial_id, end))
+        spent = sum(end.epochs for _, end in self.ends)
+        return self._budget.is_spent(spent, seconds)
 
     def end_trial(self, trial: keras_tuner.engine.trial.Trial) -> None:
         """Records a trial of keras-tuner; raises if the budget is spent."""
-        epochs = epochs_of(trial, self._folder) or self._budget.epochs
+        project = pathlib.Path(self.folder, "search")
+        epochs = epochs_of(trial, project) or self.epochs
         if self.end(trial.trial_id, epochs, trial.score):
             raise _SpentError
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Search:
-    """Settings of one search, and the clock that ends it."""
-
-    problem: LiveProblem
-    seed: int
-    epochs: int
-    stopwatch: Stopwatch
-    folder: str
 
 
 # Loads the network of a trial with the weights of its best epoch.
@@ -101,14 +92,14 @@ _Load = Callable[[str], keras.Model]
 
 
 def _watched(
-    tuner: type[keras_tuner.Tuner], stopwatch: Stopwatch
+    tuner: type[keras_tuner.Tuner], search: _Search
 ) -> type[keras_tuner.Tuner]:
     class Watched(tuner):
         """A tuner of keras-tuner that reports the ends of its trials."""
 
         def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:
             super().on_trial_end(trial)
-            stopwatch.end_trial(self.oracle.get_trial(trial.trial_id))
+            search.end_trial(self.oracle.get_trial(trial.trial_id))
 
     return Watched
 
@@ -142,7 +133,7 @@ def _evolutionary_search(
         seed=search.seed,
         cohort_size=largest_cohort("auto", _EXPECTED_TRIALS),
         keep_checkpoints="all",  # As keras-tuner does.
-        on_trial_end=search.stopwatch.end_trial,
+        on_trial_end=search.end_trial,
         directory=search.folder,
         project_name="search",
     )
@@ -156,7 +147,7 @@ def _evo_oracle(search: _Search) -> _Load:
         strategy=default_strategy().configure(_EXPECTED_TRIALS),
         seed=search.seed,
     )
-    tuner = _watched(keras_tuner.Tuner, search.stopwatch)(
+    tuner = _watched(keras_tuner.Tuner, search)(
         oracle=oracle,
         hypermodel=search.problem.hypermodel,
         directory=search.folder,
@@ -171,7 +162,7 @@ def _keras_tuner(name: str, search: _Search) -> _Load:
         options["num_initial_points"] = _INITIAL_POINTS
     if name == "Hyperband":
         options = {"max_epochs": search.epochs, "hyperband_iterations": _MANY}
-    tuner = _watched(getattr(keras_tuner, name), search.stopwatch)(
+    tuner = _watched(getattr(keras_tuner, name), search)(
         search.problem.hypermodel,
         objective=_OBJECTIVE,
         seed=search.seed + 1,  # keras-tuner takes 0 for no seed
@@ -182,22 +173,15 @@ def _keras_tuner(name: str, search: _Search) -> _Load:
     return _run(tuner, search)
 
 
-def _optuna_tpe(search: _Search, *, prunes: bool = False) -> _Load:
+def _optuna_tpe(pruner: str, search: _Search) -> _Load:
     """Runs the loop that users of Optuna write: it has no tuner for Keras."""
     import optuna
 
     from keras_evonas.benchmarks.optuna_searcher import suggested
+    from keras_evonas.benchmarks.optuna_searcher import tpe_study
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
-    if prunes:
-        pruner = optuna.pruners.HyperbandPruner(
-            min_resource=1, max_resource=search.epochs
-        )
-    study = optuna.create_study(
-        sampler=optuna.samplers.TPESampler(seed=search.seed),
-        pruner=pruner,
-        direction="maximize",
+    study = tpe_study(
+        pruner, search.epochs, seed=search.seed, direction="maximize"
     )
     hypermodel, parts = search.problem.hypermodel, search.problem.parts
     hp = keras_tuner.HyperParameters()
@@ -245,7 +229,7 @@ def _optuna_tpe(search: _Search, *, prunes: bool = False) -> _Load:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             study.tell(trial, max(scores))
-        is_spent = search.stopwatch.end(trial_id, len(scores), max(scores))
+        is_spent = search.end(trial_id, len(scores), max(scores))
     return load
 
 
@@ -277,8 +261,8 @@ _LIVE_METHODS: dict[str, Callable[[_Search], _Load]] = {
         _keras_tuner, "BayesianOptimization"
     ),
     "keras_tuner_hyperband": functools.partial(_keras_tuner, "Hyperband"),
-    "optuna_tpe": _optuna_tpe,
-    "optuna_tpe_hyperband": functools.partial(_optuna_tpe, prunes=True),
+    "optuna_tpe": functools.partial(_optuna_tpe, "NopPruner"),
+    "optuna_tpe_hyperband": functools.partial(_optuna_tpe, "HyperbandPruner"),
 }
 
 
@@ -291,12 +275,10 @@ def search(
     examples, after the search, outside of the clock.
     """
     keras.utils.set_random_seed(seed)
-    stopwatch = Stopwatch(budget, os.path.join(folder, "search"))
-    load = _LIVE_METHODS[method](
-        _Search(problem, seed, budget.epochs, stopwatch, folder)
-    )
+    running = _Search(problem, seed, budget, folder)
+    load = _LIVE_METHODS[method](running)
     best, ends = -1.0, []
-    for trial_id, end in zip(stopwatch.trial_ids, stopwatch.ends, strict=True):
+    for trial_id, end in running.ends:
         if end.score is not None and end.score > best:
             best = end.score
             with warnings.catch_warnings():

@@ -72,22 +72,14 @@ def make_curve_table(
     """Trains every network of a space, and writes a table with their curves.
 
     A network's true score is that on the held-out examples, with the weights
-    of its best epoch. Networks that fail are left out.
-
-    Args:
-        hypermodel: As for `EvoTuner`.
-        parts: The examples to train on, to validate on, and those held out.
-        path: The `.npz` file to write. The trainings are kept in the folder of
-            this name without its suffix.
-        epochs: Integer, the epochs of a training.
-        objective: String, a metric of the validation.
-
-    Returns:
-        The number of networks in the table.
+    of its best epoch. Networks that fail are left out. The trainings are kept
+    in the folder of the path without its suffix. Returns the number of networks
+    in the table.
 
     Raises:
-        ValueError: If the space has conditions or continuous ranges, or if no
-            network was trained.
+        ValueError: If the space has conditions or continuous ranges, if the
+            objective is no metric of the validation, or if no network was
+            trained.
     """
     # Keras is loaded only where networks are trained.
     import keras_tuner
@@ -126,8 +118,7 @@ def make_curve_table(
             f"`hypermodel` must build networks that can be trained. Received: "
             f"{hypermodel!r}, none of whose networks was."
         )
-    content = _content(tuner, trials, parts, domains, epochs)
-    np.savez_compressed(out, **content)
+    np.savez_compressed(out, **_content(tuner, trials, parts, domains, epochs))
     return len(trials)
 
 

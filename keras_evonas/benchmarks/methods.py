@@ -12,7 +12,6 @@ from keras_evonas.evolution import pareto_screening
 from keras_evonas.evolution import strategies
 from keras_evonas.evolution.defaults import default_pareto_strategy
 from keras_evonas.evolution.defaults import default_strategy
-from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.policy_gradient import policy_gradient
 from keras_evonas.evolution.progressive import progressive_search
 from keras_evonas.evolution.screening import screened_evolution
@@ -75,7 +74,8 @@ def method(name: str, objectives: int = 1) -> Method:
             f"{name!r}."
         )
     if name not in _PEERS:
-        return functools.partial(_own, _strategies(objectives)[name])
+        make = _strategies(objectives)[name]
+        return functools.partial(EngineSearcher, make)
     check_installed(name)
     kind, package, *_ = _PEERS[name]
     if package == "optuna":
@@ -108,10 +108,3 @@ def check_installed(name: str) -> None:
 
 def _strategies(objectives: int) -> Mapping[str, Callable[[], Strategy]]:
     return _STRATEGIES if objectives == 1 else _PARETO_STRATEGIES
-
-
-def _own(
-    make: Callable[[], Strategy], space: SearchSpace, trials: int, seed: int
-) -> EngineSearcher:
-    strategy = make().configure(trials)
-    return EngineSearcher(Engine(space, strategy, seed=seed))

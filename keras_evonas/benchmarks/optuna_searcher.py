@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+from typing import Literal
 
 import optuna
 
@@ -62,6 +63,25 @@ class OptunaSearcher:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
             self._study.tell(trial, losses)
+
+
+def tpe_study(
+    pruner: str,
+    epochs: int,
+    *,
+    seed: int,
+    direction: Literal["minimize", "maximize"] = "minimize",
+) -> optuna.Study:
+    """Creates a study by TPE that may prune trainings of so many epochs."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    options = {}
+    if pruner == "HyperbandPruner":
+        options = {"min_resource": 1, "max_resource": epochs}
+    return optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        pruner=getattr(optuna.pruners, pruner)(**options),
+        direction=direction,
+    )
 
 
 def suggested(

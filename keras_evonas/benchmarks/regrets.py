@@ -15,16 +15,14 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import stats
 
 from keras_evonas.benchmarks import command
+from keras_evonas.benchmarks import summaries
 from keras_evonas.benchmarks.methods import method_names
 from keras_evonas.benchmarks.runs import RECOMMENDED
 from keras_evonas.benchmarks.runs import Curve
 from keras_evonas.benchmarks.runs import run_all
-from keras_evonas.benchmarks.summaries import bold
-from keras_evonas.benchmarks.summaries import compared
-from keras_evonas.benchmarks.summaries import summary
-from keras_evonas.benchmarks.summaries import table
 from keras_evonas.benchmarks.tables import table_paths
 from keras_evonas.benchmarks.toys import TOYS
 
@@ -75,20 +73,25 @@ class Comparison:
         for curve in curves:
             key = (curve.problem, curve.method)
             regrets.setdefault(key, []).append(curve.regrets)
-        self.summaries = {key: summary(found) for key, found in regrets.items()}
+        self.summaries = {
+            key: summaries.summary(found) for key, found in regrets.items()
+        }
         self.problems = list(dict.fromkeys(key[0] for key in regrets))
         self.methods = list(dict.fromkeys(key[1] for key in regrets))
+
+    def cells(self, problem: str, trials: int, digits: int) -> list[str]:
+        """Returns the compared regrets of all methods after some trials."""
+        found = [self.summaries[problem, name] for name in self.methods]
+        shown: np.ndarray = np.array(found)[:, :, trials - 1]
+        return summaries.compared(shown, digits=digits, best="min")
 
     def geometric_means(self, method: str) -> np.ndarray:
         """Returns the `(trials,)` array of geometric means over the problems.
 
         Means below `FLOOR` count as `FLOOR`.
         """
-        means = [
-            self.summaries[problem, method][0] for problem in self.problems
-        ]
-        logs: np.ndarray = np.log(np.maximum(means, FLOOR))
-        return np.asarray(np.exp(logs.mean(axis=0)))
+        means = [self.summaries[one, method][0] for one in self.problems]
+        return np.asarray(stats.gmean(np.maximum(means, FLOOR), axis=0))
 
     def markdown(self, trials: Sequence[int]) -> str:
         """Returns a Markdown table for each number of trials.
@@ -99,23 +102,18 @@ class Comparison:
         return "\n\n".join(self._table(number) for number in trials)
 
     def _table(self, trials: int) -> str:
-        at = trials - 1
-        rows = []
-        for problem in self.problems:
-            found = [self.summaries[problem, m] for m in self.methods]
-            pairs = [(means[at], errors[at]) for means, errors in found]
-            rows.append([problem, *compared(pairs, digits=4, best="min")])
-        geometric = [self.geometric_means(m)[at] for m in self.methods]
-        cells = [bold(f"{g:.4f}", g == min(geometric)) for g in geometric]
+        rows = [[p, *self.cells(p, trials, digits=4)] for p in self.problems]
+        geometric = [self.geometric_means(m)[trials - 1] for m in self.methods]
+        best = min(geometric)
+        cells = [summaries.bold(f"{g:.4f}", g == best) for g in geometric]
         rows.append(["geometric mean", *cells])
-        best = max(min(geometric), FLOOR)
         cells = [f"{value / best:.2f}" for value in geometric]
         rows.append(["times the best", *cells])
         return (
             f"Mean normalised regret after {trials} trials (± standard error; "
             "**best** of the row; lost: worse than it by more than two "
             "standard errors of the difference):\n\n"
-            f"{table(['', *self.methods], rows)}"
+            f"{summaries.table(['', *self.methods], rows)}"
         )
 
     def plot(self, path: str | pathlib.Path) -> None:

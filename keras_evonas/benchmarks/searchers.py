@@ -7,6 +7,8 @@ from typing import Protocol
 
 from keras_evonas.evolution.engine import Engine
 from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.space import SearchSpace
+from keras_evonas.evolution.strategies import Strategy
 
 Losses = tuple[float, ...]
 
@@ -26,18 +28,24 @@ class Searcher(Protocol):
         """Returns what to evaluate next, `None` if the space is exhausted."""
 
 
-@dataclasses.dataclass
 class EngineSearcher:
     """A search by one of this package's strategies; see `Searcher`."""
 
-    engine: Engine
+    def __init__(
+        self,
+        make: Callable[[], Strategy],
+        space: SearchSpace,
+        trials: int,
+        seed: int,
+    ) -> None:
+        self._engine = Engine(space, make().configure(trials), seed=seed)
 
     def ask(self) -> Question | None:
         """Asks the engine; see `Searcher`."""
-        individual = self.engine.ask()
+        individual = self._engine.ask()
         if individual is None:
             return None
-        tell = functools.partial(self.engine.tell, individual.birth)
+        tell = functools.partial(self._engine.tell, individual.birth)
         return Question(individual.genome, tell)
 
 

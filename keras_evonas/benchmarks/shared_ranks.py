@@ -18,9 +18,7 @@ compared with the same ones.
 import dataclasses
 import json
 import math
-import os
 import pathlib
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -33,6 +31,7 @@ from absl import logging
 from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.datasets import images
+from keras_evonas.benchmarks.datasets import name_of
 from keras_evonas.benchmarks.shared_scores import train_supernet
 from keras_evonas.benchmarks.stand_alone import train_alone
 from keras_evonas.benchmarks.summaries import table
@@ -86,13 +85,10 @@ class _Result:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Compared:
-    """The networks whose order is compared, with what they are.
+    """The networks whose order is compared.
 
-    Args:
-        networks: The networks.
-        sizes: Their numbers of parameters.
-        means: Their accuracies alone, means of some trainings.
-        limit: Float, the parameters that a network of a shortlist may have.
+    `sizes` are their numbers of parameters, `means` their mean accuracies
+    alone; a network of a shortlist may have as many parameters as the `limit`.
     """
 
     networks: list[_Network]
@@ -132,12 +128,7 @@ def main() -> None:
 
 
 class _Alone:
-    """Trains networks alone, each once for a seed.
-
-    Args:
-        parts: The images.
-        path: Path of a file that keeps what was trained, or `None`.
-    """
+    """Trains networks alone, each once for a seed; a file may keep them."""
 
     def __init__(self, parts: Parts, path: str | None) -> None:
         # Judged by images that no supernet sees.
@@ -210,7 +201,7 @@ def hypermodel(
     from keras_evonas.models import layer_choice
 
     layers, filters = keras.layers, _FILTERS.value
-    steps = epochs * -(-len(parts.training[0]) // _BATCH)
+    steps = parts.steps(epochs, _BATCH)
 
     def unit(layer: keras.Layer) -> keras.Layer:
         after = [layers.BatchNormalization(), layers.ReLU()]
@@ -228,7 +219,7 @@ def hypermodel(
     }
 
     def build(hp: "keras_tuner.HyperParameters") -> keras.Model:
-        inputs = keras.Input(parts.training[0].shape[1:])
+        inputs = keras.Input(parts.input_shape)
         tensor = convolution(layers.Conv2D, 3)(inputs)
         for position in range(_POSITIONS):
             tensor = layer_choice(hp, _name(position), options)(tensor)
@@ -322,7 +313,6 @@ def _told(compared: _Compared, repeats: Sequence[Sequence[float]]) -> str:
     agreed = "-"
     if len(repeats) > 1:
         agreed = f"{tau(repeats[0], repeats[1]):.2f}"
-    data = pathlib.Path(_IMAGES.value or "Fashion-MNIST").stem
     small = [
         mean
         for mean, size in zip(compared.means, compared.sizes, strict=True)
@@ -337,7 +327,8 @@ def _told(compared: _Compared, repeats: Sequence[Sequence[float]]) -> str:
         f"{len(small)} random ones under it have a mean of "
         f"{statistics.mean(small):.2f} and a best of {max(small):.2f}. Each "
         f"alone trains for {_EPOCHS_ALONE.value} epochs, a supernet for "
-        f"{_EPOCHS.value}, on {_EXAMPLES.value} images of {data} at half the "
-        f"resolution, with {_FILTERS.value} filters. {_SEEDS.value} seeds, "
-        f"{platform.machine()}, {os.cpu_count()} cores.\n"
+        f"{_EPOCHS.value}, on {_EXAMPLES.value} images of "
+        f"{name_of(_IMAGES.value)} at half the resolution, with "
+        f"{_FILTERS.value} filters. {_SEEDS.value} seeds, "
+        f"{command.machine()}.\n"
     )

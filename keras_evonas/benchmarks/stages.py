@@ -1,13 +1,12 @@
 """The time of a search, stage by stage, for the benchmark of throughput."""
 
 import collections
+import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import ParamSpec
-from typing import TypeVar
 
 import keras
 import keras_tuner
@@ -21,9 +20,6 @@ from keras_evonas.training.shared_programs import Programs
 from keras_evonas.training.templates import Prepare
 from keras_evonas.tuners.builder import NetworkBuilder
 from keras_evonas.tuners.reporting import Reporter
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
 
 
 class Stages:
@@ -42,20 +38,15 @@ class Stages:
         self.num_shared = 0
         self._lock = threading.Lock()
 
-    def timed(
-        self, stage: str, function: Callable[Arguments, Result]
-    ) -> Callable[Arguments, Result]:
-        """Returns a function whose calls count as a stage."""
-
-        def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-            start = time.perf_counter()
-            try:
-                return function(*args, **kwargs)
-            finally:
-                with self._lock:
-                    self.seconds[stage] += time.perf_counter() - start
-
-        return run
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Counts what runs as a stage; decorates functions, too."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.seconds[stage] += time.perf_counter() - start
 
     def watch(self, oracle: keras_tuner.Oracle) -> None:
         """Begins to take the time, for the rest of this process."""
@@ -68,7 +59,7 @@ class Stages:
             ("write", BestWeights, "write"),
             ("report", Reporter, "report"),
         ):
-            setattr(owner, name, self.timed(stage, getattr(owner, name)))
+            setattr(owner, name, self.timed(stage)(getattr(owner, name)))
         trace = Programs.passes_of
 
         def passes_of(
@@ -81,7 +72,7 @@ class Stages:
             found = trace(known, model, data, prepare)
             self.num_shared += known.num_shared - before
             timed = [
-                self.timed(stage, one)
+                self.timed(stage)(one)
                 for stage, one in zip(
                     ("train", "validate"), found.passes, strict=False
                 )

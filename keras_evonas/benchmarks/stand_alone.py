@@ -1,5 +1,6 @@
-"""Cells found without shared weights, in the seconds that others took."""
+"""Networks trained alone, and searches that evaluate one after the other."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Trained(NamedTuple):
-    """A network that was trained, and when its training had ended."""
+    """A network that was evaluated, such as trained, and when that ended."""
 
     seconds: float
     genome: Genome
@@ -30,21 +31,17 @@ def search_alone(
     space: SearchSpace,
     evaluate: Callable[[Genome], float | None],
     *,
-    seconds: float,
+    seconds: float = math.inf,
     seed: int,
     trials: int,
+    strategy: str = "default",
 ) -> list[Trained]:
-    """Trains one network after the other until the seconds are over.
+    """Evaluates networks until so many trials or CPU seconds are spent.
 
-    Args:
-        space: The space.
-        evaluate: Trains a network and returns its loss; `None`, at no cost, if
-            it is not allowed.
-        seconds: Float, CPU seconds.
-        seed: Integer.
-        trials: Integer, how many it trains at most.
+    `evaluate` returns a network's loss or, at no cost, `None` if it is not
+    allowed. `strategy` is the name of a method.
     """
-    searcher = method("default")(space, trials, seed)
+    searcher = method(strategy)(space, trials, seed)
     begun = time.process_time()
     trained: list[Trained] = []
 

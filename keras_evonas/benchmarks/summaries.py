@@ -6,14 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-# Means and their standard errors, two `(n,)` arrays.
+# Means and their standard errors, two `(n,)` arrays or two numbers.
 Summary = tuple[np.ndarray, np.ndarray]
 
 
 def summary(values: Sequence[ArrayLike]) -> Summary:
-    """Returns means and standard errors of `(searches, n)` values.
+    """Returns means and standard errors of values.
 
-    The errors of a single search are NaN.
+    They are `(searches, n)` or `(searches,)`. The errors of a single search are
+    NaN.
     """
     array = np.asarray(values, dtype=float)
     if len(array) == 1:
@@ -24,14 +25,12 @@ def summary(values: Sequence[ArrayLike]) -> Summary:
 
 def mean_cell(values: Sequence[float]) -> str:
     """Returns the mean, and its standard error if there are several values."""
-    mean, error = (part[0] for part in summary([[v] for v in values]))
+    mean, error = summary(values)
     return f"{mean:.4f}" + ("" if np.isnan(error) else f" ± {error:.4f}")
 
 
-def compared(
-    summaries: Sequence[tuple[float, float]], *, digits: int, best: str
-) -> list[str]:
-    """Returns the cells of means with their standard errors.
+def compared(summaries: ArrayLike, *, digits: int, best: str) -> list[str]:
+    """Returns the cells of `(n, 2)` means with their standard errors.
 
     The `best`, "min" or "max", is bold. A mean that is worse than it by more
     than two standard errors of the difference is marked as lost. A mean that

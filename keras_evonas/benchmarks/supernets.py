@@ -15,12 +15,8 @@ python -m keras_evonas.benchmarks supernets --seeds=5 \
 """
 
 import dataclasses
-import os
-import pathlib
-import platform
 import statistics
 import time
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
@@ -38,8 +34,7 @@ from keras_evonas.benchmarks.cell_judge import genome_of
 from keras_evonas.benchmarks.cell_judge import values_of
 from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.datasets import images
-from keras_evonas.benchmarks.methods import method
-from keras_evonas.benchmarks.searchers import run_trials
+from keras_evonas.benchmarks.datasets import name_of
 from keras_evonas.benchmarks.shared_scores import train_supernet
 from keras_evonas.benchmarks.summaries import table
 from keras_evonas.evolution.genes import Genome
@@ -105,11 +100,12 @@ def main() -> None:
     seeds = range(_SEEDS.value)
     seconds: dict[str, list[float]] = {}
     for name in _METHODS.value:
-        runs = [_run(judge, parts, name, seed) for seed in seeds]
+        run = _by_gradients if name in gradient_cells.METHODS else _by_scores
+        runs = [run(judge, parts, name, seed) for seed in seeds]
         for kind in runs[0]:
-            rows.append(_row(name, kind, [run[kind] for run in runs]))
+            rows.append(_row(name, kind, [one[kind] for one in runs]))
         seconds[name] = [
-            max(found.seconds or 0 for found in run.values()) for run in runs
+            max(found.seconds or 0 for found in one.values()) for one in runs
         ]
         logging.info("\n%s", table(_HEADER, rows))
     alone = [
@@ -127,20 +123,18 @@ def main() -> None:
     rows.append(_row("-", "largest allowed", [largest]))
     drawn = [_judged(judge, genome) for genome in judge.random(0, 1000)]
     rows.append(_row("-", "random", drawn, listed=0))
-    data = pathlib.Path(_IMAGES.value or "Fashion-MNIST").stem
     text = (
         f"{table(_HEADER, rows)}\n\n"
         f"{int(judge.allowed.sum())} of {len(judge.table.true)} cells are "
         "reached by a path and have at most half the multiply-adds of the "
         "largest network; the rank is the share of them that is better. "
-        "Supernets of "
-        f"{_STAGES.value} stages and {_FILTERS.value} filters, "
-        f"{_EPOCHS.value} epochs on {_EXAMPLES.value} images of {data} at half "
-        f"the resolution; {_TRIALS.value} cells scored; Spearman's "
+        f"Supernets of {_STAGES.value} stages and {_FILTERS.value} filters, "
+        f"{_EPOCHS.value} epochs on {_EXAMPLES.value} images of "
+        f"{name_of(_IMAGES.value)} at half the resolution; "
+        f"{_TRIALS.value} cells scored; Spearman's "
         f"correlation of scores with the table over {_COMPARED} random cells "
         f"under the limit; alone, a cell trains for {_ALONE.value} epochs. "
-        f"{_SEEDS.value} seeds, {platform.machine()}, "
-        f"{os.cpu_count()} cores.\n"
+        f"{_SEEDS.value} seeds, {command.machine()}.\n"
     )
     command.publish(text, _MARKDOWN.value)
 
@@ -149,42 +143,54 @@ def _judged(judge: CellJudge, genome: Genome) -> _Found:
     return _Found(accuracy=judge.accuracy(genome), rank=judge.rank(genome))
 
 
-def _run(
+def _by_gradients(
+    judge: CellJudge, parts: Parts, name: str, seed: int
+) -> dict[str, _Found]:
+    """Trains a supernet with its architecture, and takes the likeliest cell."""
+    begun = time.process_time()
+    values = gradient_cells.cell_by_gradients(
+        name,
+        parts,
+        seed,
+        hypermodel_of=lambda steps: _hypermodel(parts, steps),
+        epochs=_EPOCHS.value,
+        batch_size=_BATCH,
+        costs=judge.shares(),
+        allows=lambda values: judge.allows(genome_of(judge, values)),
+    )
+    found = _judged(judge, genome_of(judge, values))
+    seconds = time.process_time() - begun
+    return {"likeliest": dataclasses.replace(found, seconds=seconds)}
+
+
+def _by_scores(
     judge: CellJudge, parts: Parts, name: str, seed: int
 ) -> dict[str, _Found]:
     """Trains a supernet, and searches it by evolution and at random."""
     begun = time.process_time()
-    if name in gradient_cells.METHODS:
-        values = gradient_cells.cell_by_gradients(
-            name,
-            parts,
-            seed,
-            hypermodel_of=lambda steps: _hypermodel(parts, steps),
-            epochs=_EPOCHS.value,
-            batch_size=_BATCH,
-            costs=judge.shares(),
-            allows=lambda values: judge.allows(genome_of(judge, values)),
-        )
-        found = _judged(judge, genome_of(judge, values))
-        seconds = time.process_time() - begun
-        return {"likeliest": dataclasses.replace(found, seconds=seconds)}
-    score = _trained(parts, name, seed)
+    scored = train_supernet(
+        _hypermodel(parts, parts.steps(_EPOCHS.value, _BATCH)),
+        parts,
+        sampler=name,
+        epochs=_EPOCHS.value,
+        batch_size=_BATCH,
+        seed=seed,
+    )
     trained = time.process_time() - begun
     known: dict[tuple[Any, ...], float] = {}
 
-    def evaluate(genome: Genome, number: int) -> tuple[float] | None:
-        del number
-        if not judge.allows(genome):
-            return None
+    def score(genome: Genome) -> float:
         key = tuple(genome.values())
         if key not in known:
-            known[key] = -score(genome)
-        return (known[key],)
+            known[key] = scored(values_of(genome))
+        return known[key]
+
+    def evaluate(genome: Genome) -> float | None:
+        return -score(genome) if judge.allows(genome) else None
 
     drawn = judge.random(1000 + seed, _COMPARED)
-    losses = [evaluate(genome, 0) for genome in drawn]
+    scores = [score(genome) for genome in drawn]
     accuracies = [judge.accuracy(genome) for genome in drawn]
-    scores = [-loss[0] for loss in losses if loss]
     spearman = float(stats.spearmanr(scores, accuracies).statistic)
     results = {}
     for kind, strategy in {
@@ -192,19 +198,18 @@ def _run(
         "random search": "random",
     }.items():
         begun = time.process_time()
-        # Cells over the limit cost no evaluation.
-        searcher = method(strategy)(judge.table.space, _TRIALS.value, seed)
-        trials: list[tuple[Genome, tuple[float, ...]]] = []
-        while len(trials) < _TRIALS.value:
-            ended = run_trials(searcher, evaluate, trials=1)
-            if not ended:
-                break
-            trials += [(g, loss) for g, loss in ended if loss is not None]
-        trials.sort(key=lambda trial: trial[1])
-        best = [judge.accuracy(genome) for genome, _ in trials[:_SHORTLIST]]
+        trials = stand_alone.search_alone(
+            judge.table.space,
+            evaluate,
+            seed=seed,
+            trials=_TRIALS.value,
+            strategy=strategy,
+        )
+        trials.sort(key=lambda one: one.loss)
+        best = [judge.accuracy(one.genome) for one in trials[:_SHORTLIST]]
         seconds = trained + time.process_time() - begun
         results[kind] = dataclasses.replace(
-            _judged(judge, trials[0][0]),
+            _judged(judge, trials[0].genome),
             shortlist=statistics.mean(best),
             spearman=spearman,
             seconds=seconds,
@@ -217,7 +222,7 @@ def _alone(
     judge: CellJudge, parts: Parts, seed: int, seconds: float
 ) -> list[stand_alone.Trained]:
     """Trains cells one by one, until the seconds are over."""
-    steps = _ALONE.value * -(-len(parts.training[0]) // _BATCH)
+    steps = parts.steps(_ALONE.value, _BATCH)
 
     def evaluate(genome: Genome) -> float | None:
         if not judge.allows(genome):
@@ -237,27 +242,12 @@ def _alone(
     )
 
 
-def _trained(parts: Parts, name: str, seed: int) -> Callable[[Genome], float]:
-    """Trains a supernet; returns what scores a cell with its weights."""
-    epochs = _EPOCHS.value
-    steps = epochs * -(-len(parts.training[0]) // _BATCH)
-    score = train_supernet(
-        _hypermodel(parts, steps),
-        parts,
-        sampler=name,
-        epochs=epochs,
-        batch_size=_BATCH,
-        seed=seed,
-    )
-    return lambda genome: score(values_of(genome))
-
-
 def _hypermodel(parts: Parts, steps: int) -> "CellNetwork":
     """Makes the space; its networks are trained for so many steps."""
     from keras_evonas.benchmarks.networks import cell_network
 
     return cell_network(
-        parts.training[0].shape[1:],
+        parts.input_shape,
         steps=steps,
         stages=_STAGES.value,
         filters=_FILTERS.value,

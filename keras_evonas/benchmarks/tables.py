@@ -81,6 +81,13 @@ class Table:
         )
         return self.rows.get(indices)
 
+    def row_of(self, genome: Genome) -> int:
+        """Returns the row of a genome, or raises a `KeyError`."""
+        row = self.row(genome)
+        if row is None:
+            raise KeyError(f"table '{self.name}' lacks {dict(genome)}")
+        return row
+
     def evaluate(
         self, genome: Genome, seed: int, evaluation: int
     ) -> float | None:
@@ -97,11 +104,8 @@ class Table:
 
     def regret(self, genome: Genome) -> float:
         """Returns the regret by true losses: 0 for the best, 1 for a median."""
-        row = self.row(genome)
-        if row is None:
-            raise KeyError(f"table '{self.name}' lacks {dict(genome)}")
         best, median = self._bounds
-        return (float(self.true[row]) - best) / (median - best)
+        return (float(self.true[self.row_of(genome)]) - best) / (median - best)
 
 
 def table_paths(given: Iterable[str]) -> list[str]:

@@ -18,13 +18,11 @@ from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias
 
-from keras_evonas.benchmarks.command import Flags
-from keras_evonas.benchmarks.command import output_of
-from keras_evonas.benchmarks.command import publish
+from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks.summaries import table
 
 _CASES = ("digits_mlp", "digits_layers", "digits_cnn", "image_cnn")
-FLAGS = Flags()
+FLAGS = command.Flags()
 _CASE = FLAGS.multi_enum("case", list(_CASES), _CASES, "Searches to time.")
 _REPEATS = FLAGS.positive("repeats", 3, "Number of searches by each tuner.")
 _TRIALS = FLAGS.integer(
@@ -36,9 +34,7 @@ _COHORT = FLAGS.integer(
 _SHARE = FLAGS.bool(
     "share_programs", False, "Whether EvoTuner shares programs."
 )
-_OUTPUT = FLAGS.string(
-    "output", None, "File to write the table to, beside printing it."
-)
+_OUTPUT = FLAGS.markdown("output")
 _MEASURE = FLAGS.enum(
     "measure", None, ("Tuner", "EvoTuner"), "Run one search; for internal use."
 )
@@ -63,7 +59,7 @@ def main() -> None:
         f"{platform.machine()}, load {os.getloadavg()[0]:.1f} at the end.\n\n"
         f"{_stages([each[0][1] for each in pairs.values()])}"
     )
-    publish(text, _OUTPUT.value)
+    command.publish(text, _OUTPUT.value)
 
 
 _Pairs: TypeAlias = list[tuple[dict[str, Any], dict[str, Any]]]
@@ -112,7 +108,7 @@ def _row(pairs: _Pairs) -> list[str]:
 
 def _measured(case: str, tuner: str) -> dict[str, Any]:
     chosen = (f"--case={case}", f"--measure={tuner}")
-    printed = output_of(
+    printed = command.output_of(
         "throughput", *chosen, passed_on=(_COHORT, _TRIALS, _SHARE)
     )
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])

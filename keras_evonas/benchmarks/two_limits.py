@@ -14,9 +14,7 @@ Each seed is written to the folder; run it again to go on.
 """
 
 import dataclasses
-import os
 import pathlib
-import platform
 import shutil
 import statistics
 import tempfile
@@ -29,12 +27,11 @@ from typing import Any
 from absl import logging
 
 from keras_evonas.benchmarks import command
+from keras_evonas.benchmarks import summaries
 from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.datasets import images
+from keras_evonas.benchmarks.datasets import name_of
 from keras_evonas.benchmarks.stand_alone import accuracy_of
-from keras_evonas.benchmarks.summaries import compared
-from keras_evonas.benchmarks.summaries import summary
-from keras_evonas.benchmarks.summaries import table
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
 
@@ -65,13 +62,10 @@ _MARKDOWN = FLAGS.markdown()
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A network that was trained alone.
+    """A network that was trained alone until `seconds`.
 
-    Args:
-        seconds: Float, when its training had ended.
-        score: Float, its validation accuracy.
-        tested: Float, its accuracy on other images, in percent, if it was the
-            best so far, else `None`.
+    The score is its validation accuracy; the best so far is tested on other
+    images, too, in percent.
     """
 
     seconds: float
@@ -188,16 +182,11 @@ def _shortlisted(
         seed=seed,
     )
     ends: list[float] = []
-
-    def on_trial_end(trial: object) -> None:
-        del trial
-        ends.append(time.perf_counter())
-
     tuner = OneShotTuner(
         oracle,
         _network(parts, _EPOCHS.value),
         sharing=single_path(_EPOCHS.value),
-        on_trial_end=on_trial_end,
+        on_trial_end=lambda _: ends.append(time.perf_counter()),
         directory=folder,
         project_name=project.name,
         verbose=0,
@@ -273,8 +262,8 @@ def _network(parts: Parts, epochs: int) -> "CellNetwork":
     from keras_evonas.benchmarks.networks import cell_network
 
     return cell_network(
-        parts.training[0].shape[1:],
-        steps=epochs * -(-len(parts.training[0]) // _BATCH),
+        parts.input_shape,
+        steps=parts.steps(epochs, _BATCH),
         stages=2,
         filters=_FILTERS.value,
     )
@@ -315,19 +304,16 @@ def report(limits: Sequence[float], runs: Sequence[Run]) -> str:
     rows = []
     for number, limit in enumerate(limits):
         shared = [tested_at(x.shortlists[number], float("inf")) for x in runs]
-        columns = [shared]
-        columns += [
+        searched = [
             [tested_at(x.searches[number], part * x.seconds) for x in runs]
             for part in _PARTS
         ]
-        pairs = [
-            tuple(p[0] for p in summary([[v] for v in c])) for c in columns
-        ]
+        means = [summaries.summary(column) for column in (shared, *searched)]
+        cells = summaries.compared(means, digits=2, best="max")
         needed = [
             trainings_until(run.searches[number], accuracy)
             for run, accuracy in zip(runs, shared, strict=True)
         ]
-        cells = compared(pairs, digits=2, best="max")
         rows.append([f"{limit:.0%}", *cells, ", ".join(needed)])
     mean = statistics.mean
     alone = mean(
@@ -338,18 +324,17 @@ def report(limits: Sequence[float], runs: Sequence[Run]) -> str:
     )
     supernet = mean(run.supernet for run in runs)
     scoring = mean(seconds for run in runs for seconds in run.scoring)
-    data = pathlib.Path(_IMAGES.value or "Fashion-MNIST").stem
     return (
-        f"{table(header, rows)}\n\n"
+        f"{summaries.table(header, rows)}\n\n"
         f"Held-out accuracy in percent, {len(runs)} seeds ± standard error. "
         f"The supernet was trained in {supernet:.0f} s, as long as "
         f"{supernet / alone:.1f} trainings alone of {alone:.1f} s, and "
         f"{_SCORED.value} networks under a limit were scored in {scoring:.0f} "
         f"s; {_SHORTLIST.value} of them were trained alone. Cells of "
         f"NAS-Bench-201 in two stages with {_FILTERS.value} filters, "
-        f"{_EXAMPLES.value} images of {data} at half the resolution, "
-        f"{_EPOCHS.value} epochs of a supernet, {_EPOCHS_ALONE.value} alone; "
-        f"{platform.machine()}, {os.cpu_count()} cores.\n"
+        f"{_EXAMPLES.value} images of {name_of(_IMAGES.value)} at half the "
+        f"resolution, {_EPOCHS.value} epochs of a supernet, "
+        f"{_EPOCHS_ALONE.value} alone; {command.machine()}.\n"
     )
 
 

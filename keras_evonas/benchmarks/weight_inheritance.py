@@ -12,9 +12,7 @@ python -m keras_evonas.benchmarks inheritance --seeds=5 --images=FILE.npz
 """
 
 import dataclasses
-import os
 import pathlib
-import platform
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -24,15 +22,12 @@ from typing import Any
 
 from absl import logging
 
-from keras_evonas.benchmarks.command import Flags
-from keras_evonas.benchmarks.command import publish
-from keras_evonas.benchmarks.datasets import Parts
-from keras_evonas.benchmarks.datasets import digits
-from keras_evonas.benchmarks.datasets import images
+from keras_evonas.benchmarks import command
+from keras_evonas.benchmarks import datasets
 from keras_evonas.benchmarks.summaries import mean_cell
 from keras_evonas.benchmarks.summaries import table
 
-FLAGS = Flags()
+FLAGS = command.Flags()
 _IMAGES = FLAGS.string(
     "images",
     None,
@@ -52,9 +47,7 @@ _EXAMPLES = FLAGS.integer(
 _TARGETS = FLAGS.list(
     "targets", ["0.95", "0.8"], "Accuracies to reach, on digits and images."
 )
-_OUTPUT = FLAGS.string(
-    "output", None, "File to write the table to, beside printing it."
-)
+_OUTPUT = FLAGS.markdown("output")
 _HEADER = (
     *("data", "children", "target", "searches that reach it"),
     *("epochs until then, median", "epochs in all", "best in the search"),
@@ -66,7 +59,7 @@ _HEADER = (
 class _Problem:
     title: str
     target: float
-    parts: Parts
+    parts: datasets.Parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +92,9 @@ def main() -> None:
         f"{table(_HEADER, rows)}\n\n"
         f"{_SEEDS.value} seeds, {_TRIALS.value} trials of {epochs} epochs, "
         f"the winner {_RETRAINING.value} epochs; means with their standard "
-        f"errors. {platform.machine()}, {os.cpu_count()} cores.\n"
+        f"errors. {command.machine()}.\n"
     )
-    publish(text, _OUTPUT.value)
+    command.publish(text, _OUTPUT.value)
 
 
 def _search(problem: _Problem, seed: int, settings: Mapping[str, Any]) -> _Run:
@@ -115,7 +108,7 @@ def _search(problem: _Problem, seed: int, settings: Mapping[str, Any]) -> _Run:
 
     training, validation, held_out = problem.parts
     hypermodel = DenseNetwork(
-        training[0].shape[1:],
+        problem.parts.input_shape,
         Classification(classes=10, labels="integer"),
         units=(16, 128),
         depth=(1, 3),
@@ -175,8 +168,8 @@ def _row(problem: _Problem, title: str, runs: Sequence[_Run]) -> list[str]:
 def _problems() -> Iterator[_Problem]:
     targets = [float(target) for target in _TARGETS.value]
     if _DIGITS.value:
-        yield _Problem("digits", targets[0], digits())
+        yield _Problem("digits", targets[0], datasets.digits())
     if _IMAGES.value:
         size = _EXAMPLES.value
         title = f"{pathlib.Path(_IMAGES.value).stem}, {size} images"
-        yield _Problem(title, targets[-1], images(_IMAGES.value, size))
+        yield _Problem(title, targets[-1], datasets.images(_IMAGES.value, size))
