@@ -78,6 +78,9 @@ def tpe_study(
     if pruner == "HyperbandPruner":
         options = {"min_resource": 1, "max_resource": epochs}
     return optuna.create_study(
+        # HyperbandPruner takes a trial's bracket from the name of its study,
+        # which Optuna (5.0) draws at random.
+        study_name=f"seed {seed}",
         sampler=optuna.samplers.TPESampler(seed=seed),
         pruner=getattr(optuna.pruners, pruner)(**options),
         direction=direction,

@@ -154,3 +154,11 @@ def test_the_command_prints_its_tables(table):
     assert "| small | 1 | 3 |" in run.stdout
     assert "| geometric mean | 1 | 3 |" in run.stdout
     assert run.stdout.count("| asha | ") == run.stdout.count("| random | ") == 2
+
+
+def test_a_seed_gives_the_same_search_of_optuna_again(table):
+    pytest.importorskip("optuna")
+    settings = ([table], ["optuna_tpe_hyperband"], range(6))
+    first, again = (run_curves(*settings, trainings=6) for _ in range(2))
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.regrets, other.regrets)
