@@ -152,8 +152,11 @@ class CellNetwork(ReadyMade):
                     tensor = _normal_convolution(tensor, filters, 3, 2)
                 else:
                     tensor = _reduction_block(tensor, filters)
-            repeat = functools.partial(self._repeated, cell, filters)
-            tensor = asking.chained(cells, self.cells, repeat, tensor)
+
+            def same(_: int, tensor: Tensor, filters: int = filters) -> Tensor:
+                return self._cell(tensor, cell, filters)
+
+            tensor = asking.chained(cells, self.cells, same, tensor)
         tensor = L.BatchNormalization()(tensor)
         tensor = L.GlobalAveragePooling2D()(L.ReLU()(tensor))
         return self.compiled(hp, inputs, tensor)
@@ -178,16 +181,6 @@ class CellNetwork(ReadyMade):
         known = tuple(self.operations)
         spare = "none" in known and "skip" not in known
         return (*known, "skip") if spare else known
-
-    def _repeated(
-        self,
-        cell: Mapping[Edge, str | SharedAnswer],
-        filters: int,
-        index: int,
-        tensor: Tensor,
-    ) -> Tensor:
-        del index
-        return self._cell(tensor, cell, filters)
 
     def _cell(
         self,

@@ -88,7 +88,7 @@ class Sharing(Protocol):
     def share_rule(self, answers: Sequence[SharedAnswer], rule: Rule) -> None:
         """Notes which layers are called where some answers have no effect."""
 
-    def hold_others(self, widths: Sequence[str] = ()) -> None:
+    def hold_others(self, widths: Sequence[str]) -> None:
         """Notes that all else may be held, whatever layers it changes.
 
         Hyperparameters whose names end with one of `widths` are of widths of

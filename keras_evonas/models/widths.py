@@ -10,6 +10,7 @@ from collections.abc import Collection
 from collections.abc import Iterable
 
 import keras
+from scipy.cluster.hierarchy import DisjointSet
 
 from keras_evonas.models import kinds
 from keras_evonas.models.layer_graph import Graph
@@ -26,7 +27,7 @@ class Widths:
 
     def __init__(self, graph: Graph, fixed: Collection[int]) -> None:
         self._graph = graph
-        self._parent = list(range(len(graph.specs)))
+        self._group_of = DisjointSet(range(len(graph.specs)))
         self._pinned = set(graph.input_numbers | graph.output_numbers)
         self._merged: set[int] = set()
         # Widths that follow from others, such as those of a concatenation.
@@ -39,8 +40,8 @@ class Widths:
 
     def is_alone(self, number: int) -> bool:
         """Returns whether it may change without that of another tensor."""
-        group = self._group(number)
-        makers = [n for n, _ in self._makers if self._group(n) == group]
+        group = self._group_of[number]
+        makers = [n for n, _ in self._makers if self._group_of[n] == group]
         shared = self._pinned_groups | self._groups(self._merged)
         return len(makers) == 1 and group not in shared
 
@@ -48,7 +49,7 @@ class Widths:
         """Returns the nodes that make the width of each that may change."""
         makers: dict[int, list[int]] = {}
         for number, index in self._makers:
-            makers.setdefault(self._group(number), []).append(index)
+            makers.setdefault(self._group_of[number], []).append(index)
         bound = self._groups(number for number, _ in self._follows)
         bound |= self._pinned_groups
         return [makers[group] for group in makers if group not in bound]
@@ -56,7 +57,9 @@ class Widths:
     def _find_pinned_groups(self) -> set[int]:
         """Returns the groups that stay, and with them what they follow."""
         merged, pinned = self._groups(self._merged), self._groups(self._pinned)
-        follows = [(self._group(a), self._group(b)) for a, b in self._follows]
+        follows = [
+            (self._group_of[a], self._group_of[b]) for a, b in self._follows
+        ]
         pinned |= {group for group, _ in follows if group in merged}
         for group, other in reversed(follows):  # They follow earlier ones.
             if group in pinned:
@@ -64,15 +67,7 @@ class Widths:
         return pinned
 
     def _groups(self, numbers: Iterable[int]) -> set[int]:
-        return {self._group(number) for number in numbers}
-
-    def _group(self, number: int) -> int:
-        while self._parent[number] != number:
-            number = self._parent[number]
-        return number
-
-    def _unite(self, one: int, other: int) -> None:
-        self._parent[self._group(other)] = self._group(one)
+        return {self._group_of[number] for number in numbers}
 
     def _follow_through(self, index: int, node: Node) -> bool:
         """Enters a node into the groups; returns whether that is possible."""
@@ -95,7 +90,7 @@ class Widths:
             self._follows.append((output, entry))
             return True
         if self._keeps_width(node):
-            self._unite(entry, output)
+            self._group_of.merge(entry, output)
             return True
         return False
 
@@ -118,7 +113,7 @@ class Widths:
         widest = self._graph.shape(output)[-1]
         for number in node.data:
             if self._graph.shape(number)[-1] == widest:
-                self._unite(number, output)
+                self._group_of.merge(number, output)
             else:  # A width of 1 is broadcast.
                 self._pinned.add(number)
         self._merged.add(output)
@@ -131,7 +126,7 @@ class Widths:
             self._follows += [(output, number) for number in node.data]
             return True
         for number in node.data:
-            self._unite(number, output)
+            self._group_of.merge(number, output)
         self._merged.add(output)
         return True
 

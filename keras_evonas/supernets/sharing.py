@@ -185,7 +185,7 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         names = tuple(answer.gene.name for answer in answers)
         self.rules.append((names, rule))
 
-    def hold_others(self, widths: Sequence[str] = ()) -> None:
+    def hold_others(self, widths: Sequence[str]) -> None:
         """Notes that all others may be held; see `keras_evonas.models`."""
         self.others_are_held = True
         self.widths = tuple(widths)

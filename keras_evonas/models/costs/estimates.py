@@ -270,13 +270,11 @@ def _unbuilt(optimizer: _Optimizer | None) -> _Optimizer | None:
         return optimizer
     config = optimizer.get_config()
     # On torch Keras (3.15) derives an optimizer of its own from each kind.
-    kinds = (one for one in type(optimizer).__mro__ if not _of_backend(one))
-    kind: type[keras.Optimizer] = next(kinds)
+    kinds = type(optimizer).__mro__
+    kind: type[keras.Optimizer] = next(
+        one for one in kinds if ".backend." not in one.__module__
+    )
     return functools.partial(kind.from_config, config)
-
-
-def _of_backend(kind: type) -> bool:
-    return ".backend." in kind.__module__
 
 
 def _slot_bytes(
