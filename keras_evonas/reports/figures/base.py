@@ -125,12 +125,10 @@ def line(
     }
 
 
-def score_axis(
-    search: Search, trials: Iterable[Trial], objective: int = 0
-) -> dict[str, Any]:
-    """Returns the axis of an objective, as far as most of some trials are."""
-    view = visible_scores(search, scores(trials, objective), objective)
-    return axis(search.objectives[objective].name, **view)
+def score_axis(search: Search, trials: Iterable[Trial]) -> dict[str, Any]:
+    """Returns the axis of scores, as far as most of some trials are."""
+    view = visible_scores(search, scores(trials))
+    return axis(search.objectives[0].name, **view)
 
 
 def visible_scores(

@@ -29,7 +29,7 @@ _CURVE_TEXT = "epoch %{x}: %{y:.4~g}<extra>%{fullData.name}</extra>"
 _ROWS = {"type": "category", "automargin": True}
 
 
-def importance(result: Importance, objective: str, index: int = 0) -> Figure:
+def importance(result: Importance, objective: str, index: int) -> Figure:
     """Draws the importance of the genes whose influence is sure, as bars."""
     names = result.sure[:_MOST_GENES][::-1]
     labels = [_label(name) for name in names]
@@ -59,7 +59,7 @@ def importance(result: Importance, objective: str, index: int = 0) -> Figure:
     )
 
 
-def interactions(result: Importance, index: int = 0) -> Figure | None:
+def interactions(result: Importance, index: int) -> Figure | None:
     """Draws the strongest interactions as bars."""
     pairs = [
         (pair, share)
