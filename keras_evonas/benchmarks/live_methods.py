@@ -209,7 +209,10 @@ def _optuna_tpe(pruner: str, search: _Search) -> _Load:
         trial_id = str(len(values_of))
         trial = study.ask()
         values_of[trial_id] = suggested(trial, space)
-        pruning = _Pruning(trial)
+        model = build(trial_id)
+        pruning = keras.callbacks.LambdaCallback(
+            on_epoch_end=functools.partial(_report, trial, model)
+        )
         checkpoint = keras.callbacks.ModelCheckpoint(
             path_of(trial_id),
             monitor=_OBJECTIVE,
@@ -217,7 +220,7 @@ def _optuna_tpe(pruner: str, search: _Search) -> _Load:
             save_best_only=True,
             save_weights_only=True,
         )
-        history = build(trial_id).fit(
+        history = model.fit(
             *parts.training,
             epochs=search.epochs,
             validation_data=parts.validation,
@@ -225,7 +228,7 @@ def _optuna_tpe(pruner: str, search: _Search) -> _Load:
             callbacks=[checkpoint, pruning],
         )
         scores = history.history[_OBJECTIVE]
-        if pruning.is_pruned:
+        if model.stop_training:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             study.tell(trial, max(scores))
@@ -233,20 +236,15 @@ def _optuna_tpe(pruner: str, search: _Search) -> _Load:
     return load
 
 
-class _Pruning(keras.callbacks.Callback):
-    """Reports each epoch to a trial of Optuna, which may be pruned."""
-
-    def __init__(self, trial: "optuna.trial.Trial") -> None:
-        super().__init__()
-        self.is_pruned = False
-        self._trial = trial
-
-    def on_epoch_end(
-        self, epoch: int, logs: Mapping[str, float] | None = None
-    ) -> None:
-        self._trial.report((logs or {})[_OBJECTIVE], epoch)
-        if self._trial.should_prune():
-            self.is_pruned = self.model.stop_training = True
+def _report(
+    trial: "optuna.trial.Trial",
+    model: keras.Model,
+    epoch: int,
+    logs: Mapping[str, float],
+) -> None:
+    """Reports an epoch to a trial of Optuna, which may be pruned."""
+    trial.report(logs[_OBJECTIVE], epoch)
+    model.stop_training = trial.should_prune()
 
 
 _LIVE_METHODS: dict[str, Callable[[_Search], _Load]] = {

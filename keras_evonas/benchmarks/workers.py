@@ -57,16 +57,6 @@ class SlowBatches(keras.utils.PyDataset):
         return self._x[part], self._y[part]
 
 
-class _Watched(EvoTuner):
-    """Records the memory of this process at the end of each trial."""
-
-    resident: tuple[int, ...] = ()
-
-    def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:
-        super().on_trial_end(trial)
-        self.resident += (resident_bytes(),)
-
-
 def build(hp: keras_tuner.HyperParameters) -> keras.Model:
     """Builds a tiny network."""
     model = keras.Sequential([keras.Input((8,))])
@@ -97,8 +87,10 @@ def _search(
     trials: int,
     data: tuple[SlowBatches] | _Arrays,
     cohort_size: int,
-) -> _Watched:
-    tuner = _Watched(
+) -> list[int]:
+    """Runs a search; returns this process's memory at the ends of trials."""
+    resident: list[int] = []
+    tuner = EvoTuner(
         EvoOracle("loss", trials, strategy=random_search(), seed=0),
         build,
         executor=Processes(workers=workers),
@@ -106,9 +98,10 @@ def _search(
         directory=folder,
         project_name="p",
         cohort_size=cohort_size,
+        on_trial_end=lambda _: resident.append(resident_bytes()),
     )
     tuner.search(*data, epochs=_EPOCHS)
-    return tuner
+    return resident
 
 
 def _rate(workers: int) -> float:
@@ -128,7 +121,6 @@ def _growth(trials: int) -> float:
     rng = np.random.default_rng(0)
     data = (rng.random((64, 8), "float32"), rng.integers(0, 3, 64))
     with tempfile.TemporaryDirectory() as folder:
-        tuner = _search(folder, _WORKERS.value, trials, data, cohort_size=10)
+        sizes = _search(folder, _WORKERS.value, trials, data, cohort_size=10)
     early = trials // 5  # The first ones load libraries and fill caches.
-    grown = tuner.resident[-1] - tuner.resident[early]
-    return grown / 1e6 / (len(tuner.resident) - 1 - early)
+    return (sizes[-1] - sizes[early]) / 1e6 / (len(sizes) - 1 - early)
