@@ -1,6 +1,7 @@
 """The parts that the ready-made hypermodels share."""
 
 import copy
+import functools
 from collections.abc import Sequence
 from typing import Any
 from typing import ClassVar
@@ -83,7 +84,8 @@ class ReadyMade(keras_tuner.HyperModel):
         hypermodel = self._with(**changes)
         if shape == self.input_shape:
             return ScaledNetwork(hypermodel, grown)
-        return ScaledNetwork(_Resizing(hypermodel, self.input_shape), grown)
+        build = functools.partial(_resized, hypermodel, self.input_shape)
+        return ScaledNetwork(build, grown)
 
     def _with(self: Self, **changes: object) -> Self:
         """Returns the hypermodel with other attributes."""
@@ -95,24 +97,18 @@ class ReadyMade(keras_tuner.HyperModel):
         return changed
 
 
-class _Resizing(keras_tuner.HyperModel):
-    """Networks of another hypermodel, with images resized for them."""
-
-    def __init__(
-        self, hypermodel: ReadyMade, image_shape: tuple[int, ...]
-    ) -> None:
-        super().__init__()
-        self._hypermodel = hypermodel
-        self._image_shape = image_shape
-
-    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Builds a network; see `keras_tuner.HyperModel`."""
-        model = self._hypermodel.build(hp)
-        height, width, _ = self._hypermodel.input_shape
-        inputs = keras.Input(self._image_shape)
-        outputs = model(keras.layers.Resizing(height, width)(inputs))
-        resized = keras.Model(inputs, outputs, name=model.name)
-        return _compiled(resized, model.optimizer, self._hypermodel.head)
+def _resized(
+    hypermodel: ReadyMade,
+    image_shape: tuple[int, ...],
+    hp: keras_tuner.HyperParameters,
+) -> keras.Model:
+    """Builds a network whose images are resized for a hypermodel."""
+    model = hypermodel.build(hp)
+    height, width, _ = hypermodel.input_shape
+    inputs = keras.Input(image_shape)
+    outputs = model(keras.layers.Resizing(height, width)(inputs))
+    resized = keras.Model(inputs, outputs, name=model.name)
+    return _compiled(resized, model.optimizer, hypermodel.head)
 
 
 def _compiled(
