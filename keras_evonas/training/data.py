@@ -1,6 +1,7 @@
 """The data of a search, converted and shuffled once for all executions."""
 
 import dataclasses
+from collections.abc import Iterable
 from collections.abc import Sequence
 
 import keras
@@ -32,6 +33,8 @@ class Data:
             are trained on folds.
         by_pattern: Boolean, whether networks that differ in widths and rates
             share what is traced; see `Programs`. Defaults to `False`.
+        activations: Names of activations that they may differ in, too, among
+            any others. Defaults to none.
 
     Attributes:
         programs: What was traced so far, which executions share.
@@ -43,9 +46,10 @@ class Data:
         folds: Sequence[FitArguments] = (),
         *,
         by_pattern: bool = False,
+        activations: Iterable[object] = (),
     ) -> None:
         self.arguments = arguments
-        self.programs = Programs(by_pattern=by_pattern)
+        self.programs = Programs(by_pattern=by_pattern, activations=activations)
         self._folds = tuple(folds)
         self._known = self._folds or (arguments,)
         self._arrays: dict[int, tuple[Arrays, Arrays | None] | None] = {}

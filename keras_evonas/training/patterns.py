@@ -6,10 +6,15 @@ dropout and in the momentum, beside the values of their variables.
 """
 
 import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from collections.abc import Set
+from typing import TypeAlias
 
 import keras
+import tensorflow as tf
 
 from keras_evonas.training.eligibility import is_made_of_layers
 from keras_evonas.training.structure import UnknownError
@@ -49,14 +54,17 @@ _OPTIMIZERS = {
     *(optimizers.Adagrad, optimizers.Adadelta, optimizers.Adamax),
     *(optimizers.Nadam, optimizers.Ftrl, optimizers.Lion, optimizers.Lamb),
 }
+Activation: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
+
 # Functions of each element of a tensor, between which a program can choose.
-ACTIVATIONS = tuple(
-    getattr(keras.activations, name)
+_ACTIVATIONS: Mapping[str, Activation] = {
+    name: getattr(keras.activations, name)
     for name in (
-        *("relu", "tanh", "gelu", "silu", "elu", "selu", "sigmoid"),
-        *("leaky_relu", "softplus"),
+        *("celu", "elu", "gelu", "hard_sigmoid", "hard_silu", "hard_swish"),
+        *("leaky_relu", "mish", "relu", "relu6", "selu", "sigmoid", "silu"),
+        *("softplus", "softsign", "swish", "tanh"),
     )
-)
+}
 # Numbers that operations take as they take a tensor.
 _RATES: Mapping[type, str] = {
     layers.Dropout: "rate",
@@ -82,8 +90,8 @@ class Setting:
     Attributes:
         owner: The layer or the optimizer that has it.
         name: String, the name of the attribute.
-        value: Float, the number. That of an activation is its place in
-            `ACTIVATIONS`.
+        value: Float, the number. That of an activation is its place among
+            those that networks may differ in.
     """
 
     owner: object
@@ -109,14 +117,26 @@ class Pattern:
     variables: tuple[keras.Variable, ...]
     settings: tuple[Setting, ...]
 
-    @property
-    def activations(self) -> tuple[float, ...]:
-        """Places in `ACTIVATIONS`, one for each layer that has one of them."""
-        return tuple(x.value for x in self.settings if x.name == "activation")
+
+def activations_named(names: Iterable[object]) -> tuple[Activation, ...]:
+    """Returns the activations among some names of which a program can choose.
+
+    Of fewer than two there is nothing to choose.
+    """
+    known = [name for name in map(str, names) if name in _ACTIVATIONS]
+    found = dict.fromkeys(map(_ACTIVATIONS.__getitem__, known))
+    return tuple(found) if len(found) > 1 else ()
 
 
-def pattern_of(model: keras.Model) -> Pattern | None:
+def pattern_of(
+    model: keras.Model, activations: Sequence[Activation] = ()
+) -> Pattern | None:
     """Reads the pattern of a model whose variables have all been created.
+
+    Args:
+        model: The model.
+        activations: Those that networks of the pattern may differ in. Defaults
+            to none.
 
     Returns:
         The pattern, or `None` if the model holds anything that is not known to
@@ -132,10 +152,11 @@ def pattern_of(model: keras.Model) -> Pattern | None:
     settings: list[Setting] = []
     # The order of what is found must not depend on how the network was put
     # together: `Sequential` calls its layers again whenever one is added.
-    parts = structure_of(model, _Reader(model, settings, _HIDDEN | _CALLS))
+    reader = _Reader(model, activations, settings, _HIDDEN | _CALLS)
+    parts = structure_of(model, reader)
     whole = parts
     if parts and not isinstance(model, keras.Sequential):
-        whole = structure_of(model, _Reader(model, [], _HIDDEN))
+        whole = structure_of(model, _Reader(model, activations, [], _HIDDEN))
     if parts is None or whole is None:
         return None
     return Pattern(
@@ -148,6 +169,7 @@ class _Reader:
     """Reads objects without widths, settings and attributes that are hidden."""
 
     model: keras.Model
+    activations: Sequence[Activation]
     settings: list[Setting]
     hidden: Set[str]
 
@@ -176,10 +198,10 @@ class _Reader:
             value = getattr(one, rate)
             self.settings.append(Setting(one, rate, float(value)))
             attributes[rate] = "some" if value else "none"
-        if attributes.get("activation") in ACTIVATIONS:
-            place = ACTIVATIONS.index(attributes["activation"])
+        if attributes.get("activation") in self.activations:
+            place = self.activations.index(attributes["activation"])
             self.settings.append(Setting(one, "activation", place))
-            attributes["activation"] = "known"
+            attributes["activation"] = "one of several"
         if isinstance(one, keras.Variable):
             attributes["rank"] = len(one.shape)
         return described(one, attributes)

@@ -11,6 +11,7 @@ import collections
 import dataclasses
 from collections.abc import Callable
 from collections.abc import Hashable
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import TypeAlias
 from typing import TypeVar
@@ -24,7 +25,9 @@ from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
 from keras_evonas.training.garbage import without_graph
+from keras_evonas.training.patterns import Activation
 from keras_evonas.training.patterns import Pattern
+from keras_evonas.training.patterns import activations_named
 from keras_evonas.training.patterns import pattern_of
 from keras_evonas.training.programs import Logs
 from keras_evonas.training.structure import Structure
@@ -195,9 +198,10 @@ class Programs:
 
     Args:
         by_pattern: Boolean, whether networks also share passes if they differ
-            in widths, activations and rates. Their numbers are then those of
-            passes of their own to rounding, not bit for bit. Defaults to
-            `False`.
+            in widths and rates. Their numbers are then those of passes of
+            their own to rounding, not bit for bit. Defaults to `False`.
+        activations: Names of activations that networks may differ in then,
+            among any others. Defaults to none.
         size: Integer, how many structures are remembered: those used last.
 
     Attributes:
@@ -205,15 +209,21 @@ class Programs:
         num_shared: Integer, number of networks that did not have to be.
     """
 
-    def __init__(self, *, by_pattern: bool = False, size: int = 64) -> None:
+    def __init__(
+        self,
+        *,
+        by_pattern: bool = False,
+        activations: Iterable[object] = (),
+        size: int = 64,
+    ) -> None:
         self.num_traced = 0
         self.num_shared = 0
         self._by_pattern = by_pattern
+        self._activations = activations_named(activations)
         self._size = size
         self._structures: collections.OrderedDict[_Key, list[_Shared]] = (
             collections.OrderedDict()
         )
-        self._activations: set[float] = set()
         self._templates = 0
         self._reused = 0
         self._seen: set[_Key] = set()
@@ -236,7 +246,7 @@ class Programs:
         form = tuple(part.form for part in data)
         pattern = None
         if self._by_pattern and model.count_params() <= _MOST_WEIGHTS:
-            pattern = pattern_of(model)
+            pattern = pattern_of(model, self._activations)
         if pattern is not None:
             family = self._family(model, pattern, data, form, prepare)
             if family is not None:
@@ -268,11 +278,7 @@ class Programs:
         prepare: Prepare,
     ) -> _Family | None:
         """Returns the passes of a pattern, or `None` if it has none."""
-        self._activations.update(pattern.activations)
-        # To choose between activations takes more tracing and some time.
-        chooses = len(self._activations) > 1
-        own = "" if chooses else repr(pattern.activations)
-        key = (pattern.key + own, form)
+        key = (pattern.key, form)
         is_known = key in self._patterns
         if not is_known:
             # A template costs a third of a trace. Where patterns hardly ever
@@ -282,7 +288,9 @@ class Programs:
                 self._seen.add(key)
                 return None
             self._templates += 1
-            family = _family_of(model, pattern, data, prepare, chooses)
+            family = _family_of(
+                model, pattern, data, self._activations, prepare
+            )
             self._remember(self._patterns, key, family)
         self._patterns.move_to_end(key)
         family = self._patterns[key]
@@ -378,12 +386,12 @@ def _family_of(
     model: keras.Model,
     pattern: Pattern,
     data: Sequence[Arrays],
+    activations: Sequence[Activation],
     prepare: Prepare,
-    chooses: bool,
 ) -> _Family | None:
     """Traces a template, or returns `None` if the network has none."""
     try:
-        template = template_of(model, pattern, prepare, chooses=chooses)
+        template = template_of(model, pattern, activations, prepare)
         if template is None:
             return None
         traced = _traced_as(template.model, data, by_step=False)

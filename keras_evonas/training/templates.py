@@ -13,12 +13,13 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import keras
 import tensorflow as tf
 
-from keras_evonas.training.patterns import ACTIVATIONS
+from keras_evonas.training.patterns import Activation
 from keras_evonas.training.patterns import Pattern
 from keras_evonas.training.patterns import Setting
 from keras_evonas.training.patterns import pattern_of
@@ -27,7 +28,6 @@ from keras_evonas.training.patterns import width_of
 # Creates the variables of a copy that do not exist before it is trained.
 Prepare: TypeAlias = Callable[[keras.Model], None]
 _Shape: TypeAlias = tuple[int | None, ...]
-_Activation: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,16 +46,18 @@ class Template:
 
 
 def template_of(
-    model: keras.Model, pattern: Pattern, prepare: Prepare, *, chooses: bool
+    model: keras.Model,
+    pattern: Pattern,
+    activations: Sequence[Activation],
+    prepare: Prepare,
 ) -> Template | None:
     """Makes a template of a compiled network.
 
     Args:
         model: The network.
         pattern: Its pattern.
+        activations: Those that the pattern leaves open.
         prepare: Creates the variables of a copy.
-        chooses: Boolean, whether the template has all activations and chooses
-            by a variable, or those of the network.
 
     Returns:
         The template, or `None` if a copy by its configuration is another
@@ -63,24 +65,19 @@ def template_of(
     """
     state = random.getstate()
     try:
-        shapes = _open_shapes(model, pattern, prepare)
+        shapes = _open_shapes(model, pattern, activations, prepare)
         if shapes is None:
             return None
         with _created(shapes):
             copy = _copy(model, prepare)
     finally:
         random.setstate(state)  # The copies have drawn from it.
-    found = pattern_of(copy)
+    found = pattern_of(copy, activations)
     if found is None or found.parts != pattern.parts:
         return None
     for layer in copy.layers:
         _forget_width(layer)
-    settings = [
-        variable_of(setting)
-        if setting.name == "activation" and not chooses
-        else _opened(setting)
-        for setting in found.settings
-    ]
+    settings = [_opened(setting, activations) for setting in found.settings]
     return Template(copy, found.variables, settings)
 
 
@@ -95,7 +92,10 @@ def _forget_width(layer: keras.layers.Layer) -> None:
 
 
 def _open_shapes(
-    model: keras.Model, pattern: Pattern, prepare: Prepare
+    model: keras.Model,
+    pattern: Pattern,
+    activations: Sequence[Activation],
+    prepare: Prepare,
 ) -> list[_Shape] | None:
     """Returns the shapes of a template's variables, as they are created.
 
@@ -117,7 +117,7 @@ def _open_shapes(
         fixed.add(name or "")
     else:
         return None
-    found = pattern_of(wider)
+    found = pattern_of(wider, activations)
     if found is None or found.parts != pattern.parts:
         return None
     pairs = zip(pattern.variables, found.variables, strict=True)
@@ -196,15 +196,18 @@ class _Open:
 
 
 class _Chosen:
-    """The activation whose place a program reads from a variable."""
+    """The one of several activations whose place a variable holds."""
 
-    def __init__(self, variable: tf.Variable) -> None:
+    def __init__(
+        self, variable: tf.Variable, activations: Sequence[Activation]
+    ) -> None:
         self._variable = variable
+        self._activations = activations
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         place = tf.cast(self._variable[0], tf.int32)
 
-        def gradient_of(function: _Activation, dy: tf.Tensor) -> tf.Tensor:
+        def gradient_of(function: Activation, dy: tf.Tensor) -> tf.Tensor:
             with tf.GradientTape() as tape:
                 tape.watch(x)
                 y = function(x)
@@ -212,15 +215,15 @@ class _Chosen:
 
         # The gradient that TensorFlow makes of a choice would carry what each
         # of the functions has computed along.
-        def choose(x: tf.Tensor) -> tuple[tf.Tensor, _Activation]:
+        def choose(x: tf.Tensor) -> tuple[tf.Tensor, Activation]:
             def gradient(dy: tf.Tensor) -> tf.Tensor:
                 parts = [
                     functools.partial(gradient_of, one, dy)
-                    for one in ACTIVATIONS
+                    for one in self._activations
                 ]
                 return tf.switch_case(place, parts)
 
-            parts = [functools.partial(one, x) for one in ACTIVATIONS]
+            parts = [functools.partial(one, x) for one in self._activations]
             return tf.switch_case(place, parts), gradient
 
         chosen: tf.Tensor = tf.custom_gradient(choose)(x)
@@ -238,14 +241,15 @@ def variable_of(setting: Setting) -> tf.Variable:
     return tf.Variable([value, scale], trainable=False, dtype=tf.float32)
 
 
-def _opened(setting: Setting) -> tf.Variable:
+def _opened(setting: Setting, activations: Sequence[Activation]) -> tf.Variable:
     """Makes a layer or an optimizer read a setting from a new variable."""
     variable = variable_of(setting)
     if not isinstance(setting.owner, keras.layers.Dropout):
-        is_activation = setting.name == "activation"
-        if is_activation or setting.value:  # No operation takes a 0.
-            kind = _Chosen if is_activation else _Open
-            setattr(setting.owner, setting.name, kind(variable))
+        if setting.name == "activation":
+            chosen = _Chosen(variable, activations)
+            setattr(setting.owner, setting.name, chosen)
+        elif setting.value:  # Else no operation takes it.
+            setattr(setting.owner, setting.name, _Open(variable))
         return variable
     layer = setting.owner
 

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import keras_tuner
 import numpy as np
+from keras_tuner.engine import hyperparameters
 
 from keras_evonas.models.costs import ModelCosts
 from keras_evonas.oracles.fidelity import begins_with
@@ -123,7 +124,17 @@ class ExecutionWorker:
         folds: list[FitArguments] = []
         if recipe.cv is not None:
             folds = folds_of(arguments, recipe.cv, seed=recipe.seed)
-        self._data = Data(arguments, folds, by_pattern=recipe.share_programs)
+        self._data = Data(
+            arguments,
+            folds,
+            by_pattern=recipe.share_programs,
+            activations=[
+                value
+                for hp in recipe.space.space
+                if isinstance(hp, hyperparameters.Choice)
+                for value in hp.values
+            ],
+        )
         if recipe.cohort_size == "auto":
             build, space = recipe.builder.build, recipe.space
             self._plan = sizing.memory_plan(

@@ -19,7 +19,8 @@ def build(hp):
     model = keras.Sequential([keras.Input((6,))])
     for number in range(hp.Int("depth", 1, 2)):
         units = hp.Int(f"units_{number}", 2, 40)
-        model.add(keras.layers.Dense(units, activation="relu"))
+        activation = hp.Choice(f"activation_{number}", ["relu", "tanh"])
+        model.add(keras.layers.Dense(units, activation=activation))
     model.add(keras.layers.Dropout(hp.Float("dropout", 0.1, 0.5)))
     model.add(keras.layers.Dense(3, activation="softmax"))
     rate = hp.Float("rate", 1e-3, 1e-1, sampling="log")
