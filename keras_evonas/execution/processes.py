@@ -25,7 +25,7 @@ from keras_evonas.execution.crew import check_sendable
 from keras_evonas.execution.crew import imported
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Processes(Executor):
     """Trains in worker processes of this machine.
 
@@ -62,6 +62,7 @@ class Processes(Executor):
     """
 
     workers: int = 2
+    _: dataclasses.KW_ONLY
     gpus: int | Sequence[int | str] | None = None
     threads: int | None = None
     max_growth_megabytes: float = 1000

@@ -28,8 +28,8 @@ from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.project.curves import epochs_in
 from keras_evonas.project.files import trial_folder
+from keras_evonas.project.spaces import PREFIX
 
-PREFIX = "tuner/"
 INHERITS = f"{PREFIX}inherits"
 CONTINUES = f"{PREFIX}trial_id"
 EPOCHS = f"{PREFIX}epochs"

@@ -40,13 +40,17 @@ def check_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> None:
             something else than a search.
     """
     path = pathlib.Path(folder)
-    if not os.path.lexists(path):
-        return
-    if not path.is_dir():
+    paths = (path, *path.absolute().parents)
+    there = next(one for one in paths if os.path.lexists(one))
+    if not there.is_dir():
+        below = "" if there == path else f"below '{there}', "
         raise ValueError(
             "`directory` and `project_name` must name a folder. Received: "
-            f"'{path}', which is a file. Pass another `project_name`."
+            f"'{path}', {below}which is a file. Pass another `directory` or "
+            "`project_name`."
         )
+    if there != path:
+        return
     names = sorted(one.name for one in path.iterdir()) if overwrite else []
     holds_search = any(trial_files(path)) or any(
         any(path.glob(name)) for name in _OF_A_SEARCH

@@ -26,6 +26,8 @@ Scalar = TypeVar("Scalar", bound=object)
 # Of a stepped range with more values than this, only every other one (or
 # third one, and so on) takes part in the search.
 _MAX_GRID = 100_000
+# Names of values by which keras-tuner says how a trial is to be trained.
+PREFIX = "tuner/"
 
 
 def from_config(config: Iterable[Mapping[str, Any]]) -> SearchSpace:

@@ -25,7 +25,8 @@ class Trial:
         trial_id: The trial's name in the folder.
         number: Its place in the order in which trials began, from 0.
         status: keras-tuner's status, such as `"COMPLETED"` or `"FAILED"`.
-        values: The active hyperparameters.
+        values: The active hyperparameters, and how keras-tuner says that the
+            trial is to be trained.
         scores: One number an objective, once it has completed.
         metrics: All metrics at the best epoch.
         costs: What the network costs, such as its parameters.
@@ -70,6 +71,13 @@ class Trial:
     curves: Mapping[str, Curve] = dataclasses.field(default_factory=dict)
     ended_early: bool = False
     trainings: tuple[str, ...] = ()
+
+    @property
+    def genes(self) -> dict[str, Any]:
+        """The active hyperparameters alone."""
+        prefix = space_lib.PREFIX
+        items = self.values.items()
+        return {n: v for n, v in items if not n.startswith(prefix)}
 
     @property
     def completed(self) -> bool:

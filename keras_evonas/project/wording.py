@@ -12,6 +12,10 @@ MINUS = "\u2212"
 TIMES = "\u00d7"
 
 _ERROR = re.compile(r"[\w.]+(Error|Exception)\b")
+_MODULES = re.compile(r"^(\w+\.)+(?=\w+(Error|Exception)\b)")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# Lines of TensorFlow and Keras that say where something failed, and not why.
+_PLACE = re.compile(r"\s|Detected at node|<stack traces|Stack trace|Arguments ")
 
 
 def escape(text: object) -> str:
@@ -75,10 +79,21 @@ def short_duration(seconds: float) -> str:
 
 
 def gist(message: str | None, width: int = 160) -> str:
-    """Returns the line of a message that names the error, else the last."""
-    lines = [line for line in (message or "").splitlines() if line.strip()]
-    named = [line for line in lines if _ERROR.match(line)]
-    return shorten((named or lines or ["no message"])[-1], width)
+    """Returns the line of a message that names the error, else the last.
+
+    Where that says in which layer or graph alone, the reason follows.
+    """
+    text = _COLOUR.sub("", message or "")
+    lines = [line for line in text.splitlines() if line.strip()]
+    named = [n for n, line in enumerate(lines) if _ERROR.match(line)]
+    if not named:
+        return shorten((lines or ["no message"])[-1], width)
+    line, *rest = lines[named[-1] :]
+    line = _MODULES.sub("", line)
+    if line.endswith((":", ".call().")):
+        reasons = (one for one in rest if not _PLACE.match(one))
+        line = f"{line} {next(reasons, '')}".rstrip()
+    return shorten(line, width)
 
 
 def percent(share: float) -> str:

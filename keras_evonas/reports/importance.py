@@ -110,7 +110,7 @@ def gene_importance(search: Search, objective: int = 0) -> Importance | None:
     completed = search.completed
     if len(completed) < FEWEST_TRIALS or search.space is None:
         return None
-    genomes = [trial.values for trial in completed]
+    genomes = [trial.genes for trial in completed]
     features = features_lib.features(search.space, genomes)
     losses = np.array([search.losses(one)[objective] for one in completed])
     if not features or np.ptp(losses) == 0:

@@ -22,7 +22,7 @@ class Step:
     """An edge of a family tree, with the genes that it changed.
 
     `gain` is by how much the child is better in the first objective, negative
-    if it is worse, `None` if either has no score.
+    if it is worse, `None` if either has no score, or was trained for longer.
     """
 
     parent: Trial
@@ -75,6 +75,6 @@ def descent(search: Search, trial: Trial) -> tuple[Step, ...]:
 
 def _step(search: Search, parent: Trial, child: Trial) -> Step:
     gain = None
-    if parent.completed and child.completed:
+    if parent.completed and child.completed and parent.rung == child.rung:
         gain = search.losses(parent)[0] - search.losses(child)[0]
-    return Step(parent, child, changes(parent.values, child.values), gain)
+    return Step(parent, child, changes(parent.genes, child.genes), gain)

@@ -162,7 +162,7 @@ def _hover(search: Search, trial: Trial) -> str:
         parents = ", ".join(trial.parents)
         made += f" of {parents}" if parents else ""
         lines.append(tag("i", wording.shorten(made, 70)))
-    named = list(trial.values.items())
+    named = list(trial.genes.items())
     for name, value in named[:_HOVER_GENES]:
         short = wording.shorten(name, 30)
         lines.append(html.text(f"{short}: {wording.gene_value(value)}"))

@@ -39,7 +39,7 @@ def trials_table(
             html.join(
                 [name, " ", tag("strong", wording.gene_value(value)), "  "]
             )
-            for name, value in trial.values.items()
+            for name, value in trial.genes.items()
         ]
         rows.append(
             [

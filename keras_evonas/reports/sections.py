@@ -59,7 +59,7 @@ class Report:
         self.importance = self.importances[0] if self.importances else None
         self._features: dict[str, features_lib.Feature] = {}
         if search.space is not None:
-            genomes = [trial.values for trial in search.trials]
+            genomes = [trial.genes for trial in search.trials]
             found = features_lib.features(search.space, genomes)
             self._features = {one.name: one for one in found}
 
@@ -123,7 +123,7 @@ class Report:
         if result is not None:
             shares = {one: verdict.share(result, one) for one in result.sure}
         rows: list[list[object]] = []
-        for name, value in trial.values.items():
+        for name, value in trial.genes.items():
             own = html.breakable(wording.gene_value(value))
             default = wording.MISSING
             if name in defaults:

@@ -225,12 +225,15 @@ def _warn_of_ignored(arguments: FitArguments, training: Part) -> None:
 def _warn_of_missing(name: str, values: Values) -> None:
     for leaf in keras.tree.flatten(values):
         is_float = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
-        # The minimum is NaN if any value is, and takes no memory.
-        if is_float and leaf.size and np.isnan(leaf.min()):
-            missing = int(np.isnan(leaf).sum())
+        if not is_float or not leaf.size:
+            continue
+        # Both are NaN if any value is, and take no memory.
+        if not np.isfinite([leaf.min(), leaf.max()]).all():
+            missing = int((~np.isfinite(leaf)).sum())
             warnings.warn(
-                f"`{name}` holds {missing} values that are NaN. Most losses "
-                "are NaN, too, once they meet one, and networks learn nothing. "
+                f"`{name}` must hold finite numbers. Received: NaN or infinity "
+                f"in {missing} of {leaf.size} places. Most losses are NaN once "
+                "they meet one, and networks learn nothing. "
                 f"{_WITHOUT_MISSING[name]}.",
                 stacklevel=3,
             )

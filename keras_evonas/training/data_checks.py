@@ -17,14 +17,15 @@ from keras_evonas.training.values import Values
 from keras_evonas.training.values import leaves_of
 from keras_evonas.training.values import map_leaves
 
+_STRINGS = (
+    "Encode strings, for example with `keras.layers.StringLookup`; a network "
+    'with an input of dtype "string" takes them as `tf.constant(array)`.'
+)
 # By the kind of an array's type.
 _WAYS_OUT = {
     "O": "Rows of unequal length need `keras.utils.pad_sequences`, numbers "
-    '`array.astype("float32")`, and strings an encoding such as '
-    "`keras.layers.StringLookup`.",
-    "US": "Encode strings, for example with `keras.layers.StringLookup`; a "
-    'network with an input of dtype "string" takes them as '
-    "`array.astype(object)`.",
+    '`array.astype("float32")`. ' + _STRINGS,
+    "US": _STRINGS,
     "mM": 'Turn dates into numbers: `array.astype("int64")`.',
 }
 

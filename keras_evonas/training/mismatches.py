@@ -112,6 +112,8 @@ class Mismatch:
 
     def of_labels(self, error: Exception, outputs: Values) -> ValueError:
         """Returns the error for data that do not suit the loss."""
+        if unknown := _of_unknown_name(error):
+            return unknown
         if self._y is None:
             return self._of_missing_labels()
         special = self._of_classes(outputs)
@@ -140,6 +142,8 @@ class Mismatch:
 
     def of_metrics(self, error: Exception) -> ValueError:
         """Returns the error for data that do not suit the metrics."""
+        if unknown := _of_unknown_name(error):
+            return unknown
         return ValueError(
             f"{self._name(1)} must suit the metrics of the networks. Received: "
             f"{_received(self._y)}. Change the metrics that `compile` is "
@@ -257,6 +261,17 @@ def _name_of(loss: Values) -> str:
         words = re.findall("[A-Z][^A-Z]*", type(loss).__name__)
         return "_".join(words).lower()
     return str(loss)
+
+
+def _of_unknown_name(error: Exception) -> ValueError | None:
+    """Returns the error for a loss or a metric that Keras does not know."""
+    if "Could not interpret" not in str(error):
+        return None
+    return ValueError(
+        "`compile` must be given losses and metrics that Keras knows, such as "
+        '"categorical_crossentropy" and "accuracy", in the network that '
+        f"`hypermodel` returns. {_said(error)}"
+    )
 
 
 def _said(error: Exception) -> str:

@@ -9,6 +9,7 @@ the same to rounding.
 
 import collections
 import dataclasses
+import math
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Iterable
@@ -245,7 +246,8 @@ class Programs:
         """
         form = tuple(part.form for part in data)
         pattern = None
-        if self._by_pattern and model.count_params() <= _MOST_WEIGHTS:
+        weights = sum(math.prod(weight.shape) for weight in model.weights)
+        if self._by_pattern and weights <= _MOST_WEIGHTS:
             pattern = pattern_of(model, self._activations)
         if pattern is not None:
             family = self._family(model, pattern, data, form, prepare)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import warnings
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +18,12 @@ from keras_evonas.training import Execution
 from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.checkpoints import read_weights
 from keras_evonas.tuners.trial_files import TrialFiles
+
+# The trainable weights of all networks that were built and are still there, by
+# their identities.
+_WEIGHTS: weakref.WeakValueDictionary[int, keras.Variable] = (
+    weakref.WeakValueDictionary()
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +54,7 @@ class NetworkBuilder:
                     f"Received: {model!r} of type {type(model).__name__}."
                 )
             self._compile(model)
+        _warn_of_shared_weights(model)
         size = model.count_params() if model.built else 0
         if self.max_model_size and size > self.max_model_size:
             raise keras_tuner.errors.FailedTrialError(
@@ -116,6 +125,25 @@ class NetworkBuilder:
             build_again(model, self.files.build_config_of(trial_id))
         read_weights(model, path)
         return model
+
+
+def _warn_of_shared_weights(model: keras.Model) -> None:
+    """Warns if a network trains weights that another one has, too.
+
+    Each would go on with what those before it have learnt.
+    """
+    for weight in model.trainable_variables:
+        if id(weight) in _WEIGHTS:
+            warnings.warn(
+                "Networks must have trainable weights of their own. Received: "
+                f"a `hypermodel` that gives several networks '{weight.path}', "
+                "so that each goes on from what those before it have learnt. "
+                "Make the layer inside of `build`, or freeze it with "
+                "`layer.trainable = False`.",
+                stacklevel=2,
+            )
+            return
+        _WEIGHTS[id(weight)] = weight
 
 
 def _compiled_with(model: keras.Model) -> Mapping[str, Any]:

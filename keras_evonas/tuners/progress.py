@@ -149,6 +149,8 @@ class Progress:
         params: int | None = None,
         seconds: float = 0.0,
         message: str | None = None,
+        epochs: int | None = None,
+        best: float | None = None,
     ) -> None:
         """Prints the line of a trial.
 
@@ -158,12 +160,17 @@ class Progress:
             params: Integer, number of parameters of the network, if known.
             seconds: Float, how long it took.
             message: String, why there is no score.
+            epochs: Integer, after how many epochs in all the network has the
+                score, where trials differ in them.
+            best: Float, the best score by now, where it is not the best one
+                that was given.
         """
         self._count_ended += 1
         self._seconds += seconds
         if score is not None and math.isfinite(score):
             known = [] if self._best is None else [self._best]
             self._best = self._is_better([*known, score])
+        self._best = self._best if best is None else best
         parts = [self._count()]
         if message is None:
             parts.append(f"{label}{self._name} {wording.short_score(score)}")
@@ -171,6 +178,8 @@ class Progress:
             parts.append(f"{label}failed: {wording.gist(message)}")
         if self._best is not None:
             parts.append(f"(best {wording.short_score(self._best)})")
+        if epochs is not None:
+            parts.append(f"after {wording.plural(epochs, 'epoch')}")
         if params is not None:
             parts.append(f"{wording.short_count(params)} params")
         parts.append(f"{seconds:.1f} s{self._time_left()}")

@@ -15,6 +15,7 @@ import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.oracles import objectives
+from keras_evonas.oracles.fidelity import EPOCHS
 from keras_evonas.oracles.host import INFEASIBLE
 from keras_evonas.project import wording
 from keras_evonas.project.curves import ENDED_EARLY
@@ -28,6 +29,7 @@ from keras_evonas.training.curves import why_unscored
 from keras_evonas.tuners.hooks import TrialHook
 from keras_evonas.tuners.progress import Progress
 from keras_evonas.tuners.trial_files import TrialFiles
+from keras_evonas.tuners.trial_files import completed
 
 Status = trial_lib.TrialStatus
 
@@ -160,8 +162,11 @@ class Reporter:
         message = None
         if trial.status != Status.COMPLETED:
             message = trial.message or "no message"
+        best = completed(self.oracle.get_best_trials(1))
         self.progress.ended(
             trial.score if message is None else None,
+            epochs=trial.hyperparameters.values.get(EPOCHS),
+            best=best[0].score if best else None,
             params=outcomes[0].params,
             seconds=sum(outcome.seconds for outcome in outcomes),
             message=message,

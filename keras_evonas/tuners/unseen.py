@@ -5,6 +5,7 @@ import hashlib
 import logging
 import math
 import weakref
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -123,7 +124,7 @@ class Seen:
 
     def __init__(self, *data: object) -> None:
         self._references = [
-            weakref.ref(leaf)
+            _reference(leaf)
             for leaf in keras.tree.flatten(data)
             if leaf is not None
             and getattr(type(leaf), "__weakrefoffset__", None)
@@ -136,6 +137,26 @@ class Seen:
     def leaves(self) -> list[Any]:
         """Those that are still there."""
         return [reference() for reference in self._references]
+
+
+def _reference(leaf: object) -> Callable[[], object]:
+    """Refers to an object weakly, and to a slice as long as its array lives."""
+    if not isinstance(leaf, np.ndarray):
+        return weakref.ref(leaf)
+    base = leaf.base
+    if not isinstance(base, np.ndarray) or not base.flags.c_contiguous:
+        return weakref.ref(leaf)
+    owner, (address, _) = weakref.ref(base), leaf.__array_interface__["data"]
+    offset = address - base.__array_interface__["data"][0]
+    shape, dtype, strides = leaf.shape, leaf.dtype, leaf.strides
+
+    def again() -> np.ndarray | None:
+        array = owner()
+        if array is None:
+            return None
+        return np.ndarray(shape, dtype, array, offset, strides)
+
+    return again
 
 
 @contextlib.contextmanager

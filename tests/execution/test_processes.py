@@ -125,7 +125,7 @@ def _with_one_thread(home: int, hp: object) -> object:
 def test_workers_limit_the_threads_of_tensorflow(
     tmp_path: pathlib.Path,
 ) -> None:
-    assert "TF_NUM_INTRAOP_THREADS" not in Processes().environment(0)
+    assert "TF_NUM_INTRAOP_THREADS" not in Processes(3).environment(0)
     tuner = search(
         tmp_path / "p",
         functools.partial(_with_one_thread, os.getpid()),

@@ -58,5 +58,6 @@ def test_a_project_folder_is_a_folder_or_absent(
     _made(tmp_path, "file")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("file", "link"):
-        with pytest.raises(ValueError, match="which is a file"):
-            check_folder(tmp_path / name, overwrite=overwrite)
+        for path in (tmp_path / name, tmp_path / name / "a" / "b"):
+            with pytest.raises(ValueError, match="which is a file"):
+                check_folder(path, overwrite=overwrite)

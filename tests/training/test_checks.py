@@ -11,6 +11,7 @@ from keras_evonas.training.checks import check_fit
 pytestmark = pytest.mark.keras
 
 X = np.zeros((10, 3))
+INFINITE = np.where(np.arange(30).reshape(X.shape) == 7, -np.inf, X)
 Y = np.zeros(10)
 
 
@@ -93,8 +94,9 @@ WARNED = {
         "y": Y,
         "validation_steps": 2,
     },
-    "`x` holds 30 values that are NaN": {"x": X * np.nan, "y": Y},
-    "`y` holds 10 values that are NaN": {"x": X, "y": Y * np.nan},
+    "`x` must hold finite.* in 30 of 30": {"x": X * np.nan, "y": Y},
+    "`y` must hold finite.* in 10 of 10": {"x": X, "y": Y * np.nan},
+    "`x` must hold finite.* in 1 of 30": {"x": INFINITE, "y": Y},
 }
 
 

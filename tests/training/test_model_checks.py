@@ -51,6 +51,19 @@ def train(build, call, **compiled):
     return isolated(lambda: build(**compiled).fit(**call(), verbose=0).epoch)
 
 
+@pytest.mark.parametrize(
+    "names", [{"loss": "mean_sqared_error"}, {"metrics": ["acuracy"]}]
+)
+def test_names_that_keras_does_not_know_are_those_of_compile(names):
+    def build(**options):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile(**{"loss": "mse", **names, **options})
+        return model
+
+    (said,) = refusals(build, lambda: {"x": np.zeros((8, 3)), "y": np.zeros(8)})
+    assert said.startswith("`compile` must be given losses and metrics that")
+
+
 WAYS = {
     "as it is": {},
     "eagerly": {"run_eagerly": True},

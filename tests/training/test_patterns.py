@@ -318,6 +318,22 @@ def test_patterns_that_never_come_again_are_soon_traced_as_they_are():
     assert (data.programs.num_traced, data.programs.num_shared) == (8, 1)
 
 
+class Own(keras.Sequential):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+def test_networks_that_learn_their_shape_have_their_own():
+    def build():
+        parts = [layers.Flatten(), layers.Dense(4, activation="softmax")]
+        return compiled(Own(parts))
+
+    data = Data(ARGUMENTS.with_changes(epochs=1), by_pattern=True)
+    found, _ = trained([build, build], data)
+    assert [one.status for one in found] == ["completed"] * 2, found[0].message
+    assert data.programs.num_shared == 0
+
+
 def test_large_networks_have_their_own():
     data = Data(ARGUMENTS.with_changes(epochs=1), by_pattern=True)
     sizes = (5300, 5301, 6, 7)

@@ -1,5 +1,6 @@
 """`finalize`: the best networks trained anew and judged on honest data."""
 
+import gc
 import json
 import pathlib
 
@@ -437,6 +438,24 @@ def test_the_data_of_the_search_are_refused(tmp_path):
     with pytest.raises(ValueError, match="compared by") as caught:
         finalize(tuner, validation_data=VALIDATION)
     assert "Hold out a part" in str(caught.value)
+
+
+def test_slices_of_the_search_are_known_though_they_are_gone(tmp_path):
+    everything = RNG.random((90, 6), "float32")
+    labels = RNG.integers(0, 3, 90)
+    tuner = tuner_in(tmp_path, max_trials=1)
+    tuner.search(
+        everything[:40],
+        labels[:40],
+        epochs=1,
+        validation_data=(everything[40:60], labels[40:60]),
+    )
+    gc.collect()
+    for inputs in (everything[40:60], everything[30:45], everything[50:45:-1]):
+        with pytest.raises(ValueError, match="the very data"):
+            finalize(tuner, validation_data=(inputs, labels[: len(inputs)]))
+    unseen = (everything[60:], labels[60:])
+    assert finalize(tuner, validation_data=unseen, repeats=1, top_k=1)
 
 
 def test_epochs_must_be_told(folder):

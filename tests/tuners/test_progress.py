@@ -42,6 +42,43 @@ def test_lower_is_better_and_failures_do_not_count(capsys):
     ]
 
 
+def test_the_best_is_the_one_of_the_ranking_if_that_is_told(capsys):
+    progress = Progress("loss", "min", verbose=1)
+    progress.ended(3.0, seconds=1.0, epochs=9, best=3.0)
+    progress.ended(1.0, seconds=1.0, epochs=1, best=3.0)
+
+    assert lines(capsys) == [
+        "[1] loss 3 (best 3) after 9 epochs 1.0 s",
+        "[2] loss 1 (best 3) after 1 epoch 1.0 s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (
+            "Traceback\n  x\nValueError: Exception encountered when calling "
+            "Reshape.call().\n\n\x1b[1mThe size is 3, not 4.\x1b[0m\n\n"
+            "Arguments received by Reshape.call():\n  x=1",
+            "ValueError: Exception encountered when calling Reshape.call(). "
+            "The size is 3, not 4.",
+        ),
+        (
+            "a.b_c.InvalidArgumentError: Graph execution error:\n\n"
+            "Detected at node loss defined at (most recent call last):\n"
+            '  File "x.py"\n<stack traces unavailable>\n'
+            "Received a label value of 9 which is outside.\n\t [[{{node}}]]",
+            "InvalidArgumentError: Graph execution error: Received a label "
+            "value of 9 which is outside.",
+        ),
+        ("KeyError: 'a:'\nmore", "KeyError: 'a:'"),
+    ],
+)
+def test_a_failure_tells_its_reason(capsys, message, expected):
+    Progress("loss", "min", verbose=1).ended(None, message=message)
+    assert lines(capsys) == [f"[1] failed: {expected} 0.0 s"]
+
+
 def test_without_a_limit_there_is_no_time_left(capsys):
     progress = Progress("loss", "min", verbose=1)
     progress.training(3)  # Only on a terminal.

@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import warnings
 
 import keras
 import keras_tuner
@@ -459,6 +460,24 @@ def test_a_callback_that_cannot_be_copied_is_named_before_training(tmp_path):
 def test_a_cohort_size_out_of_range_is_refused_at_once(tmp_path, size):
     with pytest.raises(ValueError, match="`cohort_size` must be a positive"):
         search(tmp_path, cohort_size=size)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_weights_that_networks_share_are_warned_of(tmp_path, trainable):
+    base = keras.layers.Dense(3, trainable=trainable, name="base")
+
+    def build(hp):
+        model = keras.Sequential([keras.Input((6,)), base])
+        model.add(keras.layers.Dense(hp.Int("units", 3, 9)))
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        search(tmp_path, hypermodel=build)
+    said = {str(one.message) for one in seen}
+    shared = [one for one in said if "weights of their own" in one]
+    assert len(shared) == trainable
 
 
 def test_unknown_arguments_and_objectives_are_refused(tmp_path):
