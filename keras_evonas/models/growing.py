@@ -66,7 +66,7 @@ def remade(layer: keras.Operation) -> keras.Operation:
     lookup = getattr(layer, "_lookup_layer", layer)
     if getattr(lookup, "input_vocabulary", layer) is None:
         raise ValueError(
-            "it was adapted to data, which its `get_config` does not hold"
+            "it was adapted to data, which its `get_config` does not hold."
         )
     return type(layer).from_config(layer.get_config())
 

@@ -89,6 +89,8 @@ class Report:
             return None
         best = search.ranking[:_LISTED_TRIALS]
         said = f"The {len(best)} best networks"
+        if any(trial.rung for trial in best):
+            said += ", those that were trained for longest first"
         timed = progress.best_over_time(search)
         content: list[Any] = [
             progress.every_trial(search),

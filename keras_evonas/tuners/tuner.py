@@ -53,7 +53,10 @@ class EvoTuner(AfterSearch):
     `fit`. On a CPU each epoch's loss and metrics are bit for bit the same in a
     cohort of any size; on a GPU all numbers differ as two runs there do. One
     thing is not as in `fit`: all networks read a shuffled `PyDataset` in one
-    order, that of a `fit` right after `set_random_seed`.
+    order, that of a `fit` right after `set_random_seed`. A `tf.data.Dataset`
+    that shuffles anew whenever it is read goes on from network to network, and
+    from the beginning after a resume: with `reshuffle_each_iteration=False` all
+    networks, and a search that goes on, get the same batches.
 
     Networks are trained one after another if Keras does not run on
     TensorFlow, if the hypermodel has its own `fit`, or with a distribution
