@@ -89,15 +89,16 @@ class Report:
             return None
         best = search.ranking[:_LISTED_TRIALS]
         said = f"The {len(best)} best networks"
+        order = ""
         if any(trial.rung for trial in best):
-            said += ", those that were trained for longest first"
+            order = "Of the best networks those trained for longest come first."
         timed = progress.best_over_time(search)
         content: list[Any] = [
             progress.every_trial(search),
             *([timed] if timed else []),
             pieces.folded(said, pieces.trials_table(search, best, made=True)),
         ]
-        return Section("progress", "How the search went", "", content)
+        return Section("progress", "How the search went", order, content)
 
     def _winner(self) -> Section | None:
         best = self.winner
