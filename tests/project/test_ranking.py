@@ -11,7 +11,9 @@ from keras_evonas.project.ranking import Ranking
 from keras_evonas.project.ranking import Standing
 from keras_evonas.project.search import Search
 from keras_evonas.project.trials import Trial
+from keras_evonas.reports.figures.progress import every_trial
 from tests.pages import shown_on_page
+from tests.reports.test_figures import traces
 
 
 def _standings(seed):
@@ -130,13 +132,12 @@ def test_a_page_shows_the_ranking_that_the_rules_give(seed):
         for number, one in zip(began, standings, strict=True)
     ]
     trials.sort(key=lambda trial: trial.number)
-    shown = shown_on_page(
-        Search(
-            folder=pathlib.Path("search"),
-            objectives=objectives,
-            trials=tuple(trials),
-        )
+    search = Search(
+        folder=pathlib.Path("search"),
+        objectives=objectives,
+        trials=tuple(trials),
     )
+    shown = shown_on_page(search)
     expected = _naive(standings)
     names = [one.trial_id for one, _ in expected]
     (best, first), *_ = expected
@@ -147,6 +148,11 @@ def test_a_page_shows_the_ranking_that_the_rules_give(seed):
     assert shown.front == (front if feasible else [])
     score = objectives[0].loss(best.losses[0])
     assert shown.numbers == [wording.number(score)]
+    # The line knows nothing of what a training that goes on may spoil.
+    least = min(standings, key=lambda x: (x.violation, -x.rung, x.losses[0]))
+    (line,) = traces(every_trial(search), "best so far")
+    score = objectives[0].loss(least.losses[0])
+    assert line["y"][-1] == pytest.approx(score, rel=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(100))

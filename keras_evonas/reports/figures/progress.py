@@ -183,7 +183,8 @@ def _best_so_far(
     y: list[float] = []
     best = None
     for trial, place in zip(order, at, strict=True):
-        key = (trial.violation or 0.0, search.losses(trial)[0])
+        group = (trial.violation or 0.0, trial.ended_early, -trial.rung)
+        key = (*group, search.losses(trial)[0])
         if best is None or key < best:
             best = key
             x.append(place)
