@@ -83,7 +83,12 @@ def test_functions_make_data_in_this_process_too(
 @pytest.mark.slow
 def test_a_network_that_kills_fails_alone(tmp_path: pathlib.Path) -> None:
     killer = networks.Killer(tmp_path / "mark", always=True)
-    search(tmp_path / "p", killer, executor=Processes(workers=1))
+    search(
+        tmp_path / "p",
+        killer,
+        executor=Processes(workers=1),
+        oracle={"initial_population": [{"units": 35}]},
+    )
     ends = [e for e in record_of(tmp_path / "p") if len(e) == 5]
     assert len(ends) == 6
     statuses = {end[3]["units"] > 30: end[1] for end in ends}
