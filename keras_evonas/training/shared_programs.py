@@ -33,9 +33,9 @@ from keras_evonas.training.patterns import pattern_of
 from keras_evonas.training.programs import Logs
 from keras_evonas.training.structure import Structure
 from keras_evonas.training.structure import structure_of
+from keras_evonas.training.templates import Copies
 from keras_evonas.training.templates import Prepare
 from keras_evonas.training.templates import template_of
-from keras_evonas.training.templates import variable_of
 
 Pass: TypeAlias = Callable[..., Logs]
 # What the form of some data depends on, one entry for each pass.
@@ -101,60 +101,6 @@ def _shared(
     function = without_graph(traced.inference_fn)
     places = tuple(numbers[handle] for handle in captured)
     return _Shared(function, places, by_step)
-
-
-class Copies:
-    """The variables of a network in the shapes of a template.
-
-    TensorFlow compiles a function anew for each shape of a variable that it
-    takes, so that networks can share what is compiled only if their variables
-    are of the same shape, open where they differ. Those with nothing open are
-    the network's own.
-
-    Args:
-        model: The network.
-        pattern: Its pattern.
-        shapes: The shape of each variable of the template.
-
-    Attributes:
-        variables: List of the variables that programs take, in the order of
-            the pattern, with those of the settings at the end.
-    """
-
-    def __init__(
-        self,
-        model: keras.Model,
-        pattern: Pattern,
-        shapes: Sequence[tf.TensorShape],
-    ) -> None:
-        # Its weights, and what the optimizer and metrics have beside them.
-        self._weights: list[tuple[tf.Variable, tf.Variable]] = []
-        self._others: list[tuple[tf.Variable, tf.Variable]] = []
-        self.variables: list[tf.Variable] = []
-        weights = {id(weight) for weight in model.weights}
-        for one, shape in zip(pattern.variables, shapes, strict=True):
-            own = copy = one.value
-            if not shape.is_fully_defined():
-                copy = tf.Variable(own, trainable=False, shape=shape)
-                pairs = self._weights if id(one) in weights else self._others
-                pairs.append((own, copy))
-            self.variables.append(copy)
-        self.variables.extend(map(variable_of, pattern.settings))
-
-    def take(self) -> None:
-        """Takes over the values that the network has."""
-        for own, copy in [*self._weights, *self._others]:
-            copy.assign(own.read_value(), read_value=False)
-
-    def give_weights(self) -> None:
-        """Gives the network its weights."""
-        for own, copy in self._weights:
-            own.assign(copy.read_value(), read_value=False)
-
-    def give_others(self) -> None:
-        """Gives the network all other values."""
-        for own, copy in self._others:
-            own.assign(copy.read_value(), read_value=False)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -246,8 +192,7 @@ class Programs:
         """
         form = tuple(part.form for part in data)
         pattern = None
-        weights = sum(math.prod(weight.shape) for weight in model.weights)
-        if self._by_pattern and weights <= _MOST_WEIGHTS:
+        if self._by_pattern and _count(model.weights) <= _MOST_WEIGHTS:
             pattern = pattern_of(model, self._activations)
         if pattern is not None:
             family = self._family(model, pattern, data, form, prepare)
@@ -311,6 +256,10 @@ class Programs:
         known[key] = passes
         if len(known) > self._size:
             known.popitem(last=False)
+
+
+def _count(weights: Sequence[keras.Variable]) -> int:
+    return sum(math.prod(weight.shape) for weight in weights)
 
 
 def _values(structure: Structure) -> list[tf.Variable]:

@@ -207,19 +207,18 @@ class _Chosen:
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         place = tf.cast(self._variable[0], tf.int32)
 
-        def gradient_of(function: Activation, dy: tf.Tensor) -> tf.Tensor:
-            with tf.GradientTape() as tape:
-                tape.watch(x)
-                y = function(x)
-            return tape.gradient(y, x, dy)
-
         # The gradient that TensorFlow makes of a choice would carry what each
         # of the functions has computed along.
         def choose(x: tf.Tensor) -> tuple[tf.Tensor, Activation]:
             def gradient(dy: tf.Tensor) -> tf.Tensor:
+                def of(function: Activation) -> tf.Tensor:
+                    with tf.GradientTape() as tape:
+                        tape.watch(x)
+                        y = function(x)
+                    return tape.gradient(y, x, dy)
+
                 parts = [
-                    functools.partial(gradient_of, one, dy)
-                    for one in self._activations
+                    functools.partial(of, one) for one in self._activations
                 ]
                 return tf.switch_case(place, parts)
 
@@ -264,3 +263,57 @@ def _opened(setting: Setting, activations: Sequence[Activation]) -> tf.Variable:
 
     layer.call = call
     return variable
+
+
+class Copies:
+    """The variables of a network in the shapes of a template.
+
+    TensorFlow compiles a function anew for each shape of a variable that it
+    takes, so that networks can share what is compiled only if their variables
+    are of the same shape, open where they differ. Those with nothing open are
+    the network's own.
+
+    Args:
+        model: The network.
+        pattern: Its pattern.
+        shapes: The shape of each variable of the template.
+
+    Attributes:
+        variables: List of the variables that programs take, in the order of
+            the pattern, with those of the settings at the end.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        pattern: Pattern,
+        shapes: Sequence[tf.TensorShape],
+    ) -> None:
+        # Its weights, and what the optimizer and metrics have beside them.
+        self._weights: list[tuple[tf.Variable, tf.Variable]] = []
+        self._others: list[tuple[tf.Variable, tf.Variable]] = []
+        self.variables: list[tf.Variable] = []
+        weights = {id(weight) for weight in model.weights}
+        for one, shape in zip(pattern.variables, shapes, strict=True):
+            own = copy = one.value
+            if not shape.is_fully_defined():
+                copy = tf.Variable(own, trainable=False, shape=shape)
+                pairs = self._weights if id(one) in weights else self._others
+                pairs.append((own, copy))
+            self.variables.append(copy)
+        self.variables.extend(map(variable_of, pattern.settings))
+
+    def take(self) -> None:
+        """Takes over the values that the network has."""
+        for own, copy in [*self._weights, *self._others]:
+            copy.assign(own.read_value(), read_value=False)
+
+    def give_weights(self) -> None:
+        """Gives the network its weights."""
+        for own, copy in self._weights:
+            own.assign(copy.read_value(), read_value=False)
+
+    def give_others(self) -> None:
+        """Gives the network all other values."""
+        for own, copy in self._others:
+            own.assign(copy.read_value(), read_value=False)
