@@ -1,5 +1,6 @@
 """Objectives of keras-tuner, and the losses of trials."""
 
+import difflib
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -214,6 +215,14 @@ def check_reported(
         else "Name one of these, compile the model with the metric, or pass "
         "`validation_data` to `search` for those that begin with 'val_'."
     )
+    # What lacks the validation alone is spelt right.
+    alike = [
+        name
+        for name in logs
+        if name.startswith("val_") == missing[0].startswith("val_")
+    ]
+    if near := difflib.get_close_matches(missing[0], alike, n=1):
+        way_out = f"Did you mean {near[0]!r}? {way_out}"
     # keras-tuner's name for the objective of a search without one.
     given = None if missing[0] == "default_objective" else missing[0]
     raise keras_tuner.errors.FatalValueError(

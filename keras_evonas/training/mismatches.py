@@ -13,6 +13,7 @@ from keras_evonas.training.values import Values
 from keras_evonas.training.values import leaves_of
 from keras_evonas.training.values import map_leaves
 
+_OF_TWO_CLASSES = ("binary_crossentropy", "binary_focal_crossentropy")
 # What Keras's messages have beside the message.
 _NOISE = re.compile(
     r"\x1b\[[0-9;]*m"
@@ -67,21 +68,31 @@ class Mismatch:
             )
 
     def check_labels(self, outputs: Values) -> None:
-        """Raises a `ValueError` unless integer labels number the classes."""
+        """Raises a `ValueError` unless labels are in the range of the loss.
+
+        Those in integers number the classes; those of two classes are from
+        0 to 1.
+        """
         _, y, _ = self._part.data
         loss = self._model.loss
         is_read = self._part.kind is None and self._part.steps is None
         is_array = isinstance(y, np.ndarray) and y.dtype.kind in "iuf"
-        is_sparse = _name_of(loss) == "sparse_categorical_crossentropy"
-        if not (is_read and is_array and is_sparse):
-            return
-        if getattr(loss, "ignore_class", None) is not None:
-            return
-        classes = getattr(outputs, "shape", (None,))[-1]
-        if classes is None or not np.isfinite(y).all():
+        if not (is_read and is_array) or not np.isfinite(y).all():
             return
         least, most = y.min(), y.max()
-        if least < 0 or most >= classes:
+        if _name_of(loss) in _OF_TWO_CLASSES and (least < 0 or most > 1):
+            raise ValueError(
+                f"{self._name(1)} must hold labels from 0 to 1 for the loss "
+                f"{self._loss()}. Received: labels from {least} to {most}. "
+                "Number two classes 0 and 1; for more, give the last layer a "
+                "unit for each class and the activation 'softmax', and compile "
+                'with the loss "sparse_categorical_crossentropy".'
+            )
+        classes = getattr(outputs, "shape", (None,))[-1]
+        is_sparse = _name_of(loss) == "sparse_categorical_crossentropy"
+        if getattr(loss, "ignore_class", None) is not None:
+            return
+        if is_sparse and classes and (least < 0 or most >= classes):
             raise ValueError(
                 f"{self._name(1)} must hold labels from 0 to {classes - 1}, "
                 f"since the outputs of the networks are {classes} classes. "

@@ -8,6 +8,7 @@ import dataclasses
 import inspect
 import warnings
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import keras
@@ -29,14 +30,16 @@ Change: TypeAlias = Callable[[Batch], Batch]
 _TRAINING = ("fit", "make_train_function", "train_step")
 _VALIDATION = ("fit", "evaluate", "make_test_function", "test_step")
 _METRICS = ("metrics", "compute_metrics", "get_metrics_result")
-# Callbacks of Keras that add no log. A user's own may report anything.
-_SILENT = (
-    keras.callbacks.EarlyStopping,
-    keras.callbacks.ModelCheckpoint,
-    keras.callbacks.CSVLogger,
-    keras.callbacks.TensorBoard,
-    keras.callbacks.TerminateOnNaN,
-)
+# The logs that callbacks of Keras add. A user's own may report anything.
+_LOGS_OF: Mapping[type, frozenset[str]] = {
+    keras.callbacks.EarlyStopping: frozenset(),
+    keras.callbacks.ModelCheckpoint: frozenset(),
+    keras.callbacks.CSVLogger: frozenset(),
+    keras.callbacks.TensorBoard: frozenset(),
+    keras.callbacks.TerminateOnNaN: frozenset(),
+    keras.callbacks.LearningRateScheduler: frozenset(["learning_rate"]),
+    keras.callbacks.ReduceLROnPlateau: frozenset(["learning_rate"]),
+}
 
 
 NOT_COMPILED = (
@@ -111,10 +114,11 @@ def check_fits_model(build: Build, arguments: FitArguments) -> Verdict:
 
 
 def _logs_of_callbacks(callbacks: Values) -> frozenset[str] | None:
-    """Returns an empty set if callbacks add no logs for certain."""
-    given = keras.tree.flatten(callbacks or [])
-    is_silent = all(type(one) in _SILENT for one in given)
-    return frozenset() if is_silent else None
+    """Returns the logs that callbacks add, or `None` if that is unknown."""
+    kinds = {type(one) for one in keras.tree.flatten(callbacks or [])}
+    if not kinds <= _LOGS_OF.keys():
+        return None
+    return frozenset().union(*map(_LOGS_OF.__getitem__, kinds))
 
 
 def _trained(build: Build, training: Part) -> Build:

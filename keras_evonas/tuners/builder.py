@@ -51,7 +51,8 @@ class NetworkBuilder:
             if not isinstance(model, keras.Model):
                 raise keras_tuner.errors.FatalTypeError(
                     "`hypermodel` must return a compiled `keras.Model`. "
-                    f"Received: {model!r} of type {type(model).__name__}."
+                    f"Received: {model!r} of type {type(model).__name__}, for "
+                    f"the values {hp.values}."
                 )
             self._compile(model)
         _warn_of_shared_weights(model)

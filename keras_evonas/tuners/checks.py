@@ -1,5 +1,6 @@
 """Arguments of tuners: what they may be, and what does not go together."""
 
+from collections.abc import Collection
 from typing import get_args
 
 import keras
@@ -18,6 +19,7 @@ from keras_evonas.training.checks import check_fit
 from keras_evonas.training.folds import folds_of
 from keras_evonas.training.model_checks import Verdict
 from keras_evonas.training.model_checks import check_fits_model
+from keras_evonas.training.values import Values
 from keras_evonas.tuners.hooks import TrialHook
 from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.recipe import changes_of
@@ -29,6 +31,11 @@ _HYPERMODEL = (
 )
 
 _MODULES = {"optimizer": "optimizers", "loss": "losses", "metrics": "metrics"}
+_LISTENERS = (
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.ReduceLROnPlateau,
+)
 # Names of metrics that Keras resolves by the shape of an output.
 _BY_OUTPUT = {"accuracy", "acc", "crossentropy", "ce"}
 
@@ -178,11 +185,11 @@ def _check_default(recipe: Recipe, arguments: FitArguments) -> None:
         changes = changes_of(space, recipe.fit_arguments)
     except Exception:
         return  # The default lacks what other trials may have.
+    arguments = arguments.with_changes(**changes)
 
     def check() -> Verdict:
         return check_fits_model(
-            lambda: recipe.builder.build(space.copy()),
-            arguments.with_changes(**changes),
+            lambda: recipe.builder.build(space.copy()), arguments
         )
 
     verdict = without_allocation(check)
@@ -198,3 +205,17 @@ def _check_default(recipe: Recipe, arguments: FitArguments) -> None:
     parts = objectives.parts_of(recipe.objective)
     wanted = [one.name for one in parts if one.name not in COSTS]
     objectives.check_reported(wanted, dict.fromkeys(names))
+    _check_monitors(arguments.callbacks, names)
+
+
+def _check_monitors(callbacks: Values, names: Collection[str]) -> None:
+    """Checks that training reports what callbacks of Keras listen to."""
+    for callback in keras.tree.flatten(callbacks or []):
+        if not isinstance(callback, _LISTENERS):
+            continue
+        if getattr(callback, "save_best_only", True):
+            objectives.check_reported(
+                [callback.monitor],
+                dict.fromkeys(names),
+                f"{type(callback).__name__}.monitor",
+            )

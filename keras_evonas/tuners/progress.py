@@ -5,6 +5,7 @@ import html
 import math
 import sys
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas.project import wording
@@ -151,6 +152,7 @@ class Progress:
         message: str | None = None,
         epochs: int | None = None,
         best: float | None = None,
+        others: Mapping[str, float] | None = None,
     ) -> None:
         """Prints the line of a trial.
 
@@ -164,6 +166,7 @@ class Progress:
                 score, where trials differ in them.
             best: Float, the best score by now, where it is not the best one
                 that was given.
+            others: The values of other objectives, by name.
         """
         self._count_ended += 1
         self._seconds += seconds
@@ -180,6 +183,8 @@ class Progress:
             parts.append(f"(best {wording.short_score(self._best)})")
         if epochs is not None:
             parts.append(f"after {wording.plural(epochs, 'epoch')}")
+        for name, value in (others or {}).items():
+            parts.append(f"{name} {wording.short_score(value)}")
         if params is not None:
             parts.append(f"{wording.short_count(params)} params")
         parts.append(f"{seconds:.1f} s{self._time_left()}")

@@ -18,15 +18,21 @@ from keras_evonas.oracles import objectives
 from keras_evonas.oracles.fidelity import EPOCHS
 from keras_evonas.oracles.fidelity import INHERITS
 from keras_evonas.oracles.fidelity import INITIAL_EPOCH
+from keras_evonas.project import conditions
 from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import callbacks as callback_lib
+from keras_evonas.training.arguments import NAMES
+from keras_evonas.training.frames import as_arrays
 from keras_evonas.training.hopeless import Judge
 from keras_evonas.training.hopeless import StopHopeless
 from keras_evonas.tuners.builder import NetworkBuilder
 from keras_evonas.tuners.hooks import TunerHooks
 from keras_evonas.tuners.hooks import place_tensorboard
 from keras_evonas.tuners.sizing import CohortSize
+
+# Arguments of `fit` that no score depends on.
+_NO_MATTER = ("verbose", "callbacks", "validation_batch_size")
 
 FitArgumentsOf: TypeAlias = Callable[
     [keras_tuner.HyperParameters], Mapping[str, Any]
@@ -90,6 +96,19 @@ class Recipe:
             TypeError: If `fit` has no such argument.
         """
         return FitArguments.of(*self.args, **self.kwargs)
+
+    def described(self) -> dict[str, object]:
+        """Returns what says how networks are trained, as JSON can hold it."""
+        named = dict(zip(NAMES, self.args, strict=False))
+        given = {**named, **self.kwargs, "cv": self.cv}
+        given["executions_per_trial"] = self.executions_per_trial
+        return conditions.described(
+            {
+                name: as_arrays(given[name])
+                for name in given
+                if name not in _NO_MATTER
+            }
+        )
 
     @property
     def lead(self) -> list[list[str]]:

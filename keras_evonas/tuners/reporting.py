@@ -170,6 +170,7 @@ class Reporter:
             params=outcomes[0].params,
             seconds=sum(outcome.seconds for outcome in outcomes),
             message=message,
+            others=_others(trial, self.oracle.objective),
         )
         try:
             if self.hook is not None:
@@ -177,6 +178,23 @@ class Reporter:
         except Exception as error:
             # It waits until everything is recorded.
             self._error = self._error or error
+
+
+def _others(
+    trial: trial_lib.Trial, objective: keras_tuner.Objective
+) -> dict[str, float]:
+    """Returns the other objectives of a trial, but for what a line has anyway.
+
+    keras-tuner's own list of objectives is one sum.
+    """
+    if not isinstance(objective, objectives.SeveralObjectives):
+        return {}
+    names = [part.name for part in objective.objectives[1:]]
+    return {
+        name: trial.metrics.get_best_value(name)
+        for name in names
+        if name != "params" and trial.metrics.exists(name)
+    }
 
 
 def warn_if_all_failed(trials: Iterable[trial_lib.Trial]) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.checks import check_size
 from keras_evonas.execution import Executor
 from keras_evonas.oracles.fidelity import goes_on_from_weights
+from keras_evonas.project import conditions
+from keras_evonas.project import wording
 from keras_evonas.training.folds import check_cv
 from keras_evonas.training.hopeless import Judge
 from keras_evonas.tuners import alone
@@ -298,6 +301,8 @@ class EvoTuner(AfterSearch):
             self._tell_shapes(recipe.arguments.x)
         else:
             progress.say(self._told(recipe.alone))
+        if not self._is_worker():
+            self._note_training(recipe)
         begin = getattr(self._hook, "on_search_begin", None)
         if begin is not None:  # It wants to know where the search is kept.
             begin(self.project_dir)
@@ -321,6 +326,20 @@ class EvoTuner(AfterSearch):
         if stop_reason:
             progress.say(f"Search stopped: {stop_reason}.")
         reporting.warn_if_all_failed(self._local_oracle.trials.values())
+
+    def _note_training(self, recipe: Recipe) -> None:
+        """Warns if trials that have ended were trained otherwise."""
+        changed = conditions.changes(self.project_dir, recipe.described())
+        ended = len(self._local_oracle.end_order)
+        if changed and ended:
+            warnings.warn(
+                f"The {wording.plural(ended, 'trial')} that this search has "
+                "were trained otherwise, and their scores are compared with "
+                f"those to come: {'; '.join(changed)}. Train as before, or "
+                "pass another `project_name` or `overwrite=True` to begin "
+                "anew.",
+                stacklevel=4,
+            )
 
     @property
     def _judge_of(self) -> Callable[[str], Judge] | None:

@@ -107,12 +107,14 @@ def test_the_table_has_every_method_and_what_it_is_compared_with(
     command = [sys.executable, "-m", "keras_evonas.benchmarks", "supernets"]
     command += [f"--table={table}", f"--images={images}", "--seeds=1"]
     command += ["--examples=200", "--epochs=2", "--trials=12", "--filters=4"]
-    command += ["--epochs_alone=1", f"--methods={','.join(methods)}"]
+    command += ["--epochs_alone=1", "--epochs_final=1"]
+    command += [f"--methods={','.join(methods)}"]
     command += [f"--markdown={tmp_path / 'table.md'}", "--stages=1"]
     subprocess.run(command, capture_output=True, check=True)
     text = (tmp_path / "table.md").read_text()
     rows = [line.split(" | ")[:2] for line in text.splitlines()]
-    kinds = {"policy": ["evolution", "random search"]}
+    scored = ["evolution", "best of 12, trained alone", "random search"]
+    kinds = {"policy": scored}
     for name in methods:
         for kind in kinds.get(name, ["likeliest"]):
             assert [f"| {name}", kind] in rows

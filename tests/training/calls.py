@@ -369,6 +369,9 @@ BAD = {
     ("`y`", "labels from 0 to 3", "from 1 to 4"): _labels(sparse, LABELS + 1),
     ("`y`", "labels from 0 to 3", "from -1 to 2"): _labels(sparse, LABELS - 1),
     ("`y`", "outputs", "'kind': (4,)"): _labels(two_outputs, {"number": Y}),
+    ("`y`", "labels from 0 to 1", "from 0 to 3", "softmax"): _labels(
+        functools.partial(network, 1, "binary_crossentropy"), LABELS
+    ),
     ("`y`", "metrics"): _labels(
         functools.partial(
             network, 4, "mse", metrics=["sparse_categorical_accuracy"]

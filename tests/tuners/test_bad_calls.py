@@ -139,6 +139,57 @@ def test_an_objective_that_is_never_reported_costs_no_trial(tmp_path, name):
     assert not tuner.oracle.trials
 
 
+LISTENERS = {
+    "EarlyStopping": (keras.callbacks.EarlyStopping("val_los"), "'val_loss'"),
+    "ReduceLROnPlateau": (keras.callbacks.ReduceLROnPlateau("los"), "'loss'"),
+    "ModelCheckpoint": (
+        keras.callbacks.ModelCheckpoint(
+            "best.keras", monitor="val_lss", save_best_only=True
+        ),
+        "'val_loss'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LISTENERS)
+def test_a_callback_that_listens_to_nothing_costs_no_trial(tmp_path, name):
+    callback, near = LISTENERS[name]
+    tuner = tuner_of(tmp_path, calls.regression)
+    call = {"x": calls.X, "y": calls.Y, **HELD_OUT, "verbose": 0}
+
+    with pytest.raises(ValueError, match=f"`{name}.monitor` must") as caught:
+        tuner.search(**call, callbacks=[callback])
+
+    assert f"Did you mean {near}?" in str(caught.value)
+    assert not tuner.oracle.trials
+
+
+def test_a_callback_may_listen_to_the_rate_that_another_one_sets(tmp_path):
+    rate = keras.callbacks.LearningRateScheduler(lambda epoch: 0.01)
+    stop = keras.callbacks.EarlyStopping("learning_rate", mode="min")
+    tuner = tuner_of(tmp_path, calls.regression)
+
+    tuner.search(calls.X, calls.Y, callbacks=[rate, stop], verbose=0)
+
+    assert len(tuner.oracle.trials) == 2
+
+
+def test_a_search_that_goes_on_otherwise_says_so(tmp_path):
+    def build(hp):
+        hp.Int("unused", 1, 9)
+        return calls.regression()
+
+    def search(trials, **call):
+        oracle = EvoOracle("loss", max_trials=trials, seed=0)
+        tuner = EvoTuner(oracle, build, directory=tmp_path)
+        tuner.search(calls.X, calls.Y, verbose=0, **call)
+
+    search(2, epochs=1)
+    search(3, epochs=1, callbacks=[keras.callbacks.TerminateOnNaN()])
+    with pytest.warns(UserWarning, match="The 3 trials .*`epochs` was 1, and"):
+        search(4, epochs=2)
+
+
 REPORTED = {
     "split": ("val_loss", calls.regression, {"validation_split": 0.5}),
     "validation": ("val_loss", calls.regression, HELD_OUT),

@@ -631,3 +631,15 @@ def test_a_folder_of_another_space_is_refused(tmp_path):
         assert "overwrite=True" in str(caught.value)
     assert go(["a", "b"], 2) == 2
     assert go(["b", "a"], 3) == 3  # the order does not matter
+
+
+def test_what_is_no_model_is_told_with_its_values(tmp_path):
+    def none(hp):
+        return build(hp) if hp.Boolean("whole", default=True) else None
+
+    oracle = EvoOracle("val_loss", max_trials=9, seed=0)
+    tuner = EvoTuner(oracle, none, directory=tmp_path)
+    with pytest.raises(keras_tuner.errors.FatalTypeError) as caught:
+        tuner.search(X, Y, **FIT)
+    assert "None of type NoneType, for the values" in str(caught.value)
+    assert "'whole': False" in str(caught.value)

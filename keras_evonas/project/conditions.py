@@ -1,0 +1,83 @@
+"""How the networks of a search are trained, for when it is taken up again.
+
+Scores are compared over the whole search, so that trials of other epochs or of
+other data spoil it.
+"""
+
+import hashlib
+import os
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from keras_evonas.project.files import read_json
+from keras_evonas.project.files import write_json
+
+FILE_NAME = "conditions.json"
+# Of an array so many rows are looked at, from the first to the last.
+_ROWS = 1000
+# A longer list holds the examples themselves.
+_PARTS = 16
+_PLAIN = bool | int | float | str | None
+
+
+def described(arguments: Mapping[str, object]) -> dict[str, object]:
+    """Returns what a file can hold of arguments, arrays by a digest.
+
+    What is neither a plain value nor an array is left out, and so are values
+    of `None`.
+    """
+    found: dict[str, object] = {}
+    for name, value in arguments.items():
+        if isinstance(value, tuple | list | Mapping) and len(value) <= _PARTS:
+            parts = (
+                value if isinstance(value, Mapping) else dict(enumerate(value))
+            )
+            inside = {f"{name}[{key!r}]": part for key, part in parts.items()}
+            found |= described(inside)
+        elif isinstance(value, np.ndarray) and value.dtype.kind != "O":
+            found[name] = _array(value)
+        elif isinstance(value, _PLAIN) and value is not None:
+            found[name] = value
+    return found
+
+
+def _array(values: np.ndarray) -> str:
+    step = max(1, len(values) // _ROWS) if values.ndim else 1
+    rows = np.ascontiguousarray(values[::step] if values.ndim else values)
+    digest = hashlib.blake2b(rows.tobytes(), digest_size=6).hexdigest()
+    return f"{values.dtype} array of shape {values.shape}, digest {digest}"
+
+
+def changes(
+    folder: str | os.PathLike[str], now: Mapping[str, object]
+) -> list[str]:
+    """Says in what a training differs from the one before, and keeps it.
+
+    Args:
+        folder: The project folder.
+        now: What `described` makes of the training.
+
+    Returns:
+        A text for each difference, such as `"epochs was 10, and is 20"`; none
+        if the search had no training before.
+    """
+    path = pathlib.Path(folder, FILE_NAME)
+    before: Mapping[str, object] = now
+    if path.exists():
+        try:
+            before = read_json(path)
+        except ValueError:
+            before = now  # A damaged note is not worth a search.
+    if before is now or before != now:
+        write_json(path, now, durable=False)
+    return [
+        f"`{name}` was {_said(before, name)}, and is {_said(now, name)}"
+        for name in dict.fromkeys([*before, *now])
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _said(training: Mapping[str, object], name: str) -> str:
+    return repr(training[name]) if name in training else "not given"
