@@ -14,7 +14,7 @@ from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.surrogate import Surrogate
 
-_SCREENED = labels.define("screened+", "chosen among several such")
+_SCREENED = labels.define("screened+", "the most promising of several")
 
 # Individuals expected to be best, whose neighbours are candidates.
 _ELITES = 3

@@ -104,11 +104,11 @@ def test_every_defined_label_is_one_word():
             "two parents crossed block by block, with small changes and one "
             "gene drawn anew",
         ),
-        ("screened+random", "drawn at random, chosen among several such"),
+        ("screened+random", "drawn at random, the most promising of several"),
         (
             "screened+block+step",
-            "two parents crossed block by block, with small changes, chosen "
-            "among several such",
+            "two parents crossed block by block, with small changes, the most "
+            "promising of several",
         ),
         (
             "progressive+neighbour",
@@ -117,7 +117,7 @@ def test_every_defined_label_is_one_word():
         # A label without a meaning stands for itself.
         ("my_own", "my_own"),
         ("my_own+step", "my_own, with small changes"),
-        ("screened+my_own", "my_own, chosen among several such"),
+        ("screened+my_own", "my_own, the most promising of several"),
         ("screened", "screened"),
     ],
 )

@@ -211,7 +211,7 @@ def test_operators_are_told_in_plain_words():
     assert wording.plain_operator("my_own+step") == "my_own, with small changes"
     assert wording.plain_operator(None) == "not recorded"
     assert wording.plain_operator("screened+random") == (
-        "drawn at random, chosen among several such"
+        "drawn at random, the most promising of several"
     )
 
 

@@ -66,7 +66,7 @@ def every_trial(search: Search) -> Figure:
         "line is the best so far; point at a network to see what it was.",
         data,
         {
-            "xaxis": base.axis("trials in the order of their beginning"),
+            "xaxis": base.axis("networks in the order of their beginning"),
             "yaxis": base.score_axis(search, search.completed),
         },
         height=420,
