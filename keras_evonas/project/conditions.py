@@ -43,11 +43,11 @@ def described(arguments: Mapping[str, object]) -> dict[str, object]:
     return found
 
 
-def _array(values: np.ndarray) -> str:
+def _array(values: np.ndarray) -> dict[str, str]:
     step = max(1, len(values) // _ROWS) if values.ndim else 1
     rows = np.ascontiguousarray(values[::step] if values.ndim else values)
     digest = hashlib.blake2b(rows.tobytes(), digest_size=6).hexdigest()
-    return f"{values.dtype} array of shape {values.shape}, digest {digest}"
+    return {"array": f"{values.dtype} of {values.shape}", "digest": digest}
 
 
 def changes(
@@ -73,11 +73,20 @@ def changes(
     if before is now or before != now:
         write_json(path, now, durable=False)
     return [
-        f"`{name}` was {_said(before, name)}, and is {_said(now, name)}"
+        _difference(name, before.get(name), now.get(name))
         for name in dict.fromkeys([*before, *now])
         if before.get(name) != now.get(name)
     ]
 
 
-def _said(training: Mapping[str, object], name: str) -> str:
-    return repr(training[name]) if name in training else "not given"
+def _difference(name: str, before: object, now: object) -> str:
+    was, is_now = _said(before), _said(now)
+    if was == is_now:
+        return f"`{name}` has other values"
+    return f"`{name}` was {was}, and is {is_now}"
+
+
+def _said(value: object) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("array"))
+    return "not given" if value is None else repr(value)

@@ -61,6 +61,13 @@ def short_score(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.4g}"
 
 
+def short_value(value: float) -> str:
+    """Writes a score or, if it is a large whole number, a count."""
+    if value >= 1000 and float(value).is_integer():
+        return short_count(int(value))
+    return short_score(value)
+
+
 def short_count(value: int) -> str:
     """Writes a large number with a unit: `41k`, `1.2M`."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):

@@ -184,7 +184,7 @@ class Progress:
         if epochs is not None:
             parts.append(f"after {wording.plural(epochs, 'epoch')}")
         for name, value in (others or {}).items():
-            parts.append(f"{name} {wording.short_score(value)}")
+            parts.append(f"{name} {wording.short_value(value)}")
         if params is not None:
             parts.append(f"{wording.short_count(params)} params")
         parts.append(f"{seconds:.1f} s{self._time_left()}")

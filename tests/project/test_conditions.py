@@ -21,13 +21,16 @@ def reversed_rows():
     [
         ({**TRAINING, "epochs": 4}, ["`epochs` was 3, and is 4"]),
         ({**TRAINING, "batch_size": 8}, ["was not given, and is 8"]),
-        (reversed_rows(), ["`x` was 'float64 array of shape (3000, 4)"]),
-        ({**TRAINING, "x": X.astype("float32")}, ["is 'float32 array"]),
+        (reversed_rows(), ["`x` has other values"]),
+        (
+            {**TRAINING, "x": X.astype("float32")},
+            ["was float64 of (3000, 4), and is float32 of"],
+        ),
         ({**TRAINING, "x": X[1:]}, ["(2999, 4)"]),
-        ({**TRAINING, "y": 2 - LABELS}, ["`y` was"]),
+        ({**TRAINING, "y": 2 - LABELS}, ["`y` has other values"]),
         (
             {**TRAINING, "validation_data": (X[:9] + 1, 1.0)},
-            ["`validation_data[0]` was"],
+            ["`validation_data[0]` has other values"],
         ),
         ({"x": X, "epochs": 5}, ["`y`", "`epochs`", "data[0]`", "data[1]`"]),
     ],

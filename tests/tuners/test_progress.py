@@ -55,11 +55,11 @@ def test_the_best_is_the_one_of_the_ranking_if_that_is_told(capsys):
 
 def test_a_line_has_every_objective(capsys):
     progress = Progress("loss", "min", verbose=1)
-    others = {"multiply_adds": 120.0, "val_mae": 0.12345}
+    others = {"multiply_adds": 1200.0, "val_mae": 0.12345}
     progress.ended(3.0, params=7, seconds=1.0, others=others)
 
     assert lines(capsys) == [
-        "[1] loss 3 (best 3) multiply_adds 120 val_mae 0.1235 7 params 1.0 s"
+        "[1] loss 3 (best 3) multiply_adds 1.2k val_mae 0.1235 7 params 1.0 s"
     ]
 
 
