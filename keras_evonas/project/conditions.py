@@ -50,33 +50,40 @@ def _array(values: np.ndarray) -> dict[str, str]:
     return {"array": f"{values.dtype} of {values.shape}", "digest": digest}
 
 
+def keep(folder: str | os.PathLike[str], now: Mapping[str, object]) -> None:
+    """Keeps in a project folder what `described` makes of a training."""
+    if _kept(folder) != now:
+        write_json(pathlib.Path(folder, FILE_NAME), now, durable=False)
+
+
 def changes(
     folder: str | os.PathLike[str], now: Mapping[str, object]
 ) -> list[str]:
-    """Says in what a training differs from the one before, and keeps it.
+    """Says in what a training differs from the one that was kept.
 
     Args:
         folder: The project folder.
         now: What `described` makes of the training.
 
     Returns:
-        A text for each difference, such as `"epochs was 10, and is 20"`; none
-        if the search had no training before.
+        A text for each difference, such as `"`epochs` was 10, and is 20"`; none
+        if nothing was kept.
     """
-    path = pathlib.Path(folder, FILE_NAME)
-    before: Mapping[str, object] = now
-    if path.exists():
-        try:
-            before = read_json(path)
-        except ValueError:
-            before = now  # A damaged note is not worth a search.
-    if before is now or before != now:
-        write_json(path, now, durable=False)
+    before = _kept(folder)
+    if before is None:
+        return []
     return [
         _difference(name, before.get(name), now.get(name))
         for name in dict.fromkeys([*before, *now])
         if before.get(name) != now.get(name)
     ]
+
+
+def _kept(folder: str | os.PathLike[str]) -> Mapping[str, object] | None:
+    try:
+        return read_json(pathlib.Path(folder, FILE_NAME))
+    except ValueError:
+        return None  # There is none, or a damaged one.
 
 
 def _difference(name: str, before: object, now: object) -> str:

@@ -9,6 +9,7 @@ import statistics
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 
 import keras_tuner
@@ -17,6 +18,7 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.fidelity import EPOCHS
 from keras_evonas.oracles.host import INFEASIBLE
+from keras_evonas.project import conditions
 from keras_evonas.project import wording
 from keras_evonas.project.curves import ENDED_EARLY
 from keras_evonas.project.curves import ended_early
@@ -44,6 +46,7 @@ class Reporter:
         progress: Prints a line for each trial.
         hook: The user's `on_trial_end`.
         end_trial: The tuner's `on_trial_end`, which ends a trial.
+        training: What is kept in the project folder of how networks train.
     """
 
     oracle: keras_tuner.Oracle
@@ -51,6 +54,7 @@ class Reporter:
     progress: Progress
     hook: TrialHook | None
     end_trial: Callable[[trial_lib.Trial], None]
+    training: Mapping[str, object]
 
     def __post_init__(self) -> None:
         self._notices = Notices()
@@ -66,6 +70,7 @@ class Reporter:
             Exception: What the user's hook raised first.
         """
         self._notices.give(outcomes)
+        conditions.keep(self.files.folder, self.training)
         stop: RuntimeError | None = None
         for trial in trials:
             own = [o for o in outcomes if o.trial_id == trial.trial_id]

@@ -301,8 +301,7 @@ class EvoTuner(AfterSearch):
             self._tell_shapes(recipe.arguments.x)
         else:
             progress.say(self._told(recipe.alone))
-        if not self._is_worker():
-            self._note_training(recipe)
+        self._warn_of_changes(recipe)
         begin = getattr(self._hook, "on_search_begin", None)
         if begin is not None:  # It wants to know where the search is kept.
             begin(self.project_dir)
@@ -318,6 +317,7 @@ class EvoTuner(AfterSearch):
                 progress=progress,
                 hook=self._hook,
                 end_trial=self.on_trial_end,
+                training=recipe.described(),
             ),
             heartbeat=lanes.Heartbeat(self.oracle, is_needed=is_needed),
             judge_of=self._judge_of,
@@ -327,7 +327,7 @@ class EvoTuner(AfterSearch):
             progress.say(f"Search stopped: {stop_reason}.")
         reporting.warn_if_all_failed(self._local_oracle.trials.values())
 
-    def _note_training(self, recipe: Recipe) -> None:
+    def _warn_of_changes(self, recipe: Recipe) -> None:
         """Warns if trials that have ended were trained otherwise."""
         changed = conditions.changes(self.project_dir, recipe.described())
         ended = len(self._local_oracle.end_order)

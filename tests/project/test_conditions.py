@@ -6,6 +6,7 @@ import pytest
 from keras_evonas.project.conditions import FILE_NAME
 from keras_evonas.project.conditions import changes
 from keras_evonas.project.conditions import described
+from keras_evonas.project.conditions import keep
 
 X = np.arange(12000.0).reshape(3000, 4)
 LABELS = np.arange(3000) % 3
@@ -35,17 +36,19 @@ def reversed_rows():
         ({"x": X, "epochs": 5}, ["`y`", "`epochs`", "data[0]`", "data[1]`"]),
     ],
 )
-def test_each_difference_is_told_once(tmp_path, other, named):
+def test_each_difference_is_told(tmp_path, other, named):
+    keep(tmp_path, described(TRAINING))
     assert changes(tmp_path, described(TRAINING)) == []
     found = changes(tmp_path, described(other))
     assert len(found) == len(named)
     for one in named:
         assert any(one in text for text in found)
+    keep(tmp_path, described(other))
     assert changes(tmp_path, described(other)) == []
 
 
 def test_equal_trainings_differ_in_nothing(tmp_path):
-    changes(tmp_path, described(TRAINING))
+    keep(tmp_path, described(TRAINING))
     pair = [X[:9].copy(), 1.0]
     again = {"epochs": 3, "validation_data": pair, "y": LABELS * 1, "x": X + 0}
     assert changes(tmp_path, described(again)) == []
@@ -58,10 +61,12 @@ def test_what_no_file_can_hold_is_left_out(tmp_path):
     odd["sample_weight"] = np.array([None, "a"])
     found = described(odd)
     assert found == {"class_weight[0]": 1.0, "class_weight[1]": 2.0}
+    keep(tmp_path, found)
     assert changes(tmp_path, found) == []
 
 
 def test_a_damaged_note_is_written_anew(tmp_path):
     (tmp_path / FILE_NAME).write_text("{")
     assert changes(tmp_path, described(TRAINING)) == []
+    keep(tmp_path, described(TRAINING))
     assert changes(tmp_path, described({**TRAINING, "epochs": 4})) != []
