@@ -15,8 +15,8 @@ from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
 
 FILE_NAME = "conditions.json"
-# Of an array so many rows are looked at, from the first to the last.
-_ROWS = 1000
+# Of an array at least so many rows are looked at, and less than twice as many.
+_ROWS = 100
 # A longer list holds the examples themselves.
 _PARTS = 16
 _PLAIN = bool | int | float | str | None
