@@ -128,12 +128,14 @@ def tiles(search: Search, importance: Importance | None) -> Markup:
             (wording.number(_best_score(search, i)), f"best {objective.name}")
             for i, objective in enumerate(search.objectives[:2])
         ]
-    planned = f" of {search.max_trials:,}" if search.max_trials else ""
     weights = search.option_weights
     if weights is not None:
         found.append((f"{len(weights.epochs):,}", "epochs by gradients"))
     if weights is None or search.trials:
         done = sum(trial.completed for trial in search.recorded)
+        # A program that was run again may have asked for fewer.
+        is_planned = search.max_trials and done <= search.max_trials
+        planned = f" of {search.max_trials:,}" if is_planned else ""
         found.append((f"{done:,}{planned}", "trials done"))
     if len(search.trials) < len(search.recorded):
         found.append((f"{len(search.completed):,}", "networks"))
