@@ -196,6 +196,7 @@ def _by_scores(
     accuracies = [judge.accuracy(genome) for genome in drawn]
     spearman = float(stats.spearmanr(scores, accuracies).statistic)
     results = {}
+    shortlist: list[Genome] = []
     for kind, strategy in {
         "evolution": "genetic_algorithm",
         "random search": "random",
@@ -220,10 +221,11 @@ def _by_scores(
         logging.info("%s, seed %d, %s: %s", name, seed, kind, results[kind])
         if kind == "evolution":
             shortlist = [one.genome for one in trials[:_SHORTLIST]]
-            found = _best_retrained(judge, parts, seed, shortlist)
-            seconds += found.seconds or 0
-            results[_RETRAINED] = dataclasses.replace(found, seconds=seconds)
-            logging.info("%s, seed %d, %s: %s", name, seed, _RETRAINED, found)
+    found = _best_retrained(judge, parts, seed, shortlist)
+    searched = results["evolution"].seconds or 0
+    seconds = searched + (found.seconds or 0)
+    results[_RETRAINED] = dataclasses.replace(found, seconds=seconds)
+    logging.info("%s, seed %d, %s: %s", name, seed, _RETRAINED, found)
     return results
 
 

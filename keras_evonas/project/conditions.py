@@ -1,4 +1,4 @@
-"""How the networks of a search are trained, for when it is taken up again.
+"""The training of a search, kept for when the search is taken up again.
 
 Scores are compared over the whole search, so that trials of other epochs or of
 other data spoil it.
@@ -66,7 +66,7 @@ def changes(
         now: What `described` makes of the training.
 
     Returns:
-        A text for each difference, such as `"`epochs` was 10, and is 20"`; none
+        A text for each difference, which says what was and what is now; none
         if nothing was kept.
     """
     before = _kept(folder)

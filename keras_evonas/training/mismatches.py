@@ -75,12 +75,16 @@ class Mismatch:
         """
         _, y, _ = self._part.data
         loss = self._model.loss
+        is_of_two = _name_of(loss) in _OF_TWO_CLASSES
+        is_sparse = _name_of(loss) == "sparse_categorical_crossentropy"
         is_read = self._part.kind is None and self._part.steps is None
         is_array = isinstance(y, np.ndarray) and y.dtype.kind in "iuf"
-        if not (is_read and is_array) or not np.isfinite(y).all():
+        if not (is_read and is_array and (is_of_two or is_sparse)):
+            return
+        if not np.isfinite(y).all():
             return
         least, most = y.min(), y.max()
-        if _name_of(loss) in _OF_TWO_CLASSES and (least < 0 or most > 1):
+        if is_of_two and (least < 0 or most > 1):
             raise ValueError(
                 f"{self._name(1)} must hold labels from 0 to 1 for the loss "
                 f"{self._loss()}. Received: labels from {least} to {most}. "
@@ -89,7 +93,6 @@ class Mismatch:
                 'with the loss "sparse_categorical_crossentropy".'
             )
         classes = getattr(outputs, "shape", (None,))[-1]
-        is_sparse = _name_of(loss) == "sparse_categorical_crossentropy"
         if getattr(loss, "ignore_class", None) is not None:
             return
         if is_sparse and classes and (least < 0 or most >= classes):

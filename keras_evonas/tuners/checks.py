@@ -213,6 +213,7 @@ def _check_monitors(callbacks: Values, names: Collection[str]) -> None:
     for callback in keras.tree.flatten(callbacks or []):
         if not isinstance(callback, _LISTENERS):
             continue
+        # A checkpoint of every epoch listens to nothing.
         if getattr(callback, "save_best_only", True):
             objectives.check_reported(
                 [callback.monitor],

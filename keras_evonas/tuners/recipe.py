@@ -97,10 +97,13 @@ class Recipe:
         """
         return FitArguments.of(*self.args, **self.kwargs)
 
-    def described(self) -> dict[str, object]:
-        """Returns what says how networks are trained, as JSON can hold it."""
+    def described(self, folds: int) -> dict[str, object]:
+        """Returns what says how networks are trained, as JSON can hold it.
+
+        `folds` is the number of folds, 0 without `cv`.
+        """
         named = dict(zip(NAMES, self.args, strict=False))
-        given = {**named, **self.kwargs, "cv": self.cv}
+        given = {**named, **self.kwargs, "cv": folds or None}
         given["executions_per_trial"] = self.executions_per_trial
         return conditions.described(
             {

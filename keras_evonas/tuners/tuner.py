@@ -4,6 +4,7 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import keras_tuner
@@ -301,7 +302,8 @@ class EvoTuner(AfterSearch):
             self._tell_shapes(recipe.arguments.x)
         else:
             progress.say(self._told(recipe.alone))
-        self._warn_of_changes(recipe)
+        training = recipe.described(folds)
+        self._warn_of_changes(training)
         begin = getattr(self._hook, "on_search_begin", None)
         if begin is not None:  # It wants to know where the search is kept.
             begin(self.project_dir)
@@ -317,7 +319,7 @@ class EvoTuner(AfterSearch):
                 progress=progress,
                 hook=self._hook,
                 end_trial=self.on_trial_end,
-                training=recipe.described(),
+                training=training,
             ),
             heartbeat=lanes.Heartbeat(self.oracle, is_needed=is_needed),
             judge_of=self._judge_of,
@@ -327,9 +329,9 @@ class EvoTuner(AfterSearch):
             progress.say(f"Search stopped: {stop_reason}.")
         reporting.warn_if_all_failed(self._local_oracle.trials.values())
 
-    def _warn_of_changes(self, recipe: Recipe) -> None:
+    def _warn_of_changes(self, training: Mapping[str, object]) -> None:
         """Warns if trials that have ended were trained otherwise."""
-        changed = conditions.changes(self.project_dir, recipe.described())
+        changed = conditions.changes(self.project_dir, training)
         ended = len(self._local_oracle.end_order)
         if changed and ended:
             warnings.warn(
