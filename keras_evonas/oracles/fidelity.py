@@ -47,14 +47,16 @@ def epochs_of_rungs(strategy: Strategy) -> tuple[int, ...]:
     return tuple(getattr(strategy, "epochs", ()))
 
 
+def gives_epochs(oracle: keras_tuner.Oracle) -> bool:
+    """Returns whether an oracle says how long each trial is trained."""
+    strategy = getattr(oracle, "strategy", None)
+    is_hyperband = isinstance(oracle, keras_tuner.oracles.HyperbandOracle)
+    return is_hyperband or bool(strategy and epochs_of_rungs(strategy))
+
+
 def goes_on_from_weights(oracle: keras_tuner.Oracle) -> bool:
     """Returns whether trials may begin with the weights of others."""
-    strategy = getattr(oracle, "strategy", None)
-    return (
-        isinstance(oracle, keras_tuner.oracles.HyperbandOracle)
-        or bool(getattr(oracle, "inheritance", None))
-        or bool(strategy and epochs_of_rungs(strategy))
-    )
+    return gives_epochs(oracle) or bool(getattr(oracle, "inheritance", None))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from keras_evonas import devices
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.checks import check_size
 from keras_evonas.execution import Executor
+from keras_evonas.oracles.fidelity import gives_epochs
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.project import conditions
 from keras_evonas.project import wording
@@ -303,6 +304,8 @@ class EvoTuner(AfterSearch):
         else:
             progress.say(self._told(recipe.alone))
         training = recipe.described(folds)
+        if gives_epochs(self._local_oracle):
+            training.pop("epochs", None)
         self._warn_of_changes(training)
         begin = getattr(self._hook, "on_search_begin", None)
         if begin is not None:  # It wants to know where the search is kept.

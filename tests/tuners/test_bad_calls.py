@@ -9,6 +9,7 @@ import pytest
 
 from keras_evonas import EvoOracle
 from keras_evonas import EvoTuner
+from keras_evonas.evolution import successive_halving
 from tests.marks import everyday
 from tests.training import calls
 
@@ -174,20 +175,30 @@ def test_a_callback_may_listen_to_the_rate_that_another_one_sets(tmp_path):
     assert len(tuner.oracle.trials) == 2
 
 
-def test_a_search_that_goes_on_otherwise_says_so(tmp_path):
-    def build(hp):
-        hp.Int("unused", 1, 9)
-        return calls.regression()
+def drawn(hp):
+    hp.Int("unused", 1, 9)
+    return calls.regression()
 
+
+def test_a_search_that_goes_on_otherwise_says_so(tmp_path):
     def search(trials, **call):
         oracle = EvoOracle("loss", max_trials=trials, seed=0)
-        tuner = EvoTuner(oracle, build, directory=tmp_path)
+        tuner = EvoTuner(oracle, drawn, directory=tmp_path)
         tuner.search(calls.X, calls.Y, verbose=0, **call)
 
     search(2, epochs=1)
     search(3, epochs=1, callbacks=[keras.callbacks.TerminateOnNaN()])
     with pytest.warns(UserWarning, match="The 3 trials .*`epochs` was 1, and"):
         search(4, epochs=2)
+
+
+def test_epochs_that_the_oracle_gives_instead_may_change(tmp_path):
+    rungs = successive_halving(min_epochs=1, max_epochs=2)
+    for trials, epochs in ((2, 1), (3, 5)):
+        oracle = EvoOracle("loss", strategy=rungs, max_trials=trials, seed=0)
+        tuner = EvoTuner(oracle, drawn, directory=tmp_path)
+        tuner.search(calls.X, calls.Y, epochs=epochs, verbose=0)
+    assert len(tuner.oracle.trials) == 3
 
 
 REPORTED = {
