@@ -15,14 +15,20 @@ from keras_evonas.training.arrays import arrays_of
 from keras_evonas.training.parts import Part
 from keras_evonas.training.parts import parts_of
 
+# Batches are so many times those of the training: without gradients a network
+# keeps no outputs of its layers, and larger batches are scored sooner.
+_LARGER = 4
+
 
 def scoring_data(
     arguments: FitArguments, calibration: int
 ) -> tuple[Arrays, Arrays | None]:
     """Returns the validation data, and training examples to calibrate with.
 
-    Data that bring their own batches are read once: the validation data to
-    their end, the training data as far as needed.
+    Arrays are scored in batches of `validation_batch_size`, or else of four
+    times `batch_size`, and calibrated with batches of the latter size. Data
+    that bring their own batches are read once: the validation data to their
+    end, the training data as far as needed.
 
     Args:
         arguments: The arguments of `fit`.
@@ -39,18 +45,11 @@ def scoring_data(
         )
     arrays = arrays_of(arguments)
     if arrays is not None and arrays[1] is not None:
-        training = arrays[0]
-        if not calibration:
-            return arrays[1], None
-        number = min(calibration, training.size)
-        places = np.linspace(0, training.size - 1, number).astype("int64")
-        some = dataclasses.replace(
-            training,
-            tensors=training.gather(tf.constant(places)),
-            size=number,
-            batch_size=min(training.batch_size, number),
-        )
-        return arrays[1], some
+        size = _LARGER * arrays[0].batch_size
+        some = _some(arrays[0], calibration, size) if calibration else None
+        if arguments.validation_batch_size is not None:
+            return arrays[1], some
+        return _in_batches(arrays[1], size), some
     part, *rest = parts_of(arguments)
     if not rest:
         raise ValueError(
@@ -60,6 +59,19 @@ def scoring_data(
         )
     held_out = _read(rest[0], None)
     return held_out, _read(part, calibration) if calibration else None
+
+
+def _some(training: Arrays, number: int, batch_size: int) -> Arrays:
+    """Returns so many examples, spread over all, in batches of a size."""
+    number = min(number, training.size)
+    places = np.linspace(0, training.size - 1, number).astype("int64")
+    tensors = training.gather(tf.constant(places))
+    some = dataclasses.replace(training, tensors=tensors, size=number)
+    return _in_batches(some, batch_size)
+
+
+def _in_batches(data: Arrays, size: int) -> Arrays:
+    return dataclasses.replace(data, batch_size=min(size, data.size))
 
 
 def _read(part: Part, examples: int | None) -> Arrays:

@@ -40,29 +40,27 @@ class Scorer:
         # Metrics that appear while the validation is traced are never reset.
         # A supernet that was read, not trained, has none yet.
         prepare(supernet.network, held_out.cut(0), held_out.static_batch_size)
-        self._states = supernet.network.non_trainable_variables
-        spec = tf.TensorSpec([len(supernet.genes)], tf.int32)
+        states = supernet.network.non_trainable_variables
         layers = normalizations_of(supernet)
+        validate = validation(supernet.network, held_out)
 
-        def take(path: tf.Tensor) -> None:
+        def score(path: tf.Tensor, *leaves: tf.Tensor) -> dict[str, tf.Tensor]:
+            kept = [tf.identity(state.value) for state in states]
             supernet.take(path)
             if calibration is not None and layers:
                 _calibrate(layers, supernet.network, calibration)
+            logs: dict[str, tf.Tensor] = validate(*leaves)
+            for state, value in zip(states, kept, strict=True):
+                state.assign(value)
+            return logs
 
-        self._take = tf.function(take, input_signature=[spec], autograph=False)
-        self._validate = validation(supernet.network, held_out)
+        self._score = tf.function(score, autograph=False)
         self._leaves = held_out.leaves
 
     def score(self, path: Sequence[int] | np.ndarray) -> dict[str, float]:
         """Returns the metrics of the network on a path."""
-        kept = [tf.identity(state.value) for state in self._states]
-        try:
-            called = self._supernet.called(path)
-            self._take(tf.constant(called, tf.int32))
-            logs = self._validate(*self._leaves)
-        finally:
-            for state, value in zip(self._states, kept, strict=True):
-                state.assign(value)
+        called = self._supernet.called(path)
+        logs = self._score(tf.constant(called, tf.int32), *self._leaves)
         return {name: float(value) for name, value in logs.items()}
 
 
