@@ -20,6 +20,7 @@ _MODULE_OF = {
     "pareto": "fronts",
     "ranks": "shared_ranks",
     "search": "regrets",
+    "shared_times": "shared_times",
     "supernets": "supernets",
     "throughput": "throughput",
     "workers": "workers",
