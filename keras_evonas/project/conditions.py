@@ -70,8 +70,13 @@ def changes(
         if nothing was kept.
     """
     before = _kept(folder)
-    if before is None:
-        return []
+    return [] if before is None else differences(before, now)
+
+
+def differences(
+    before: Mapping[str, object], now: Mapping[str, object]
+) -> list[str]:
+    """Says in what two trainings differ, as `described` makes them."""
     return [
         _difference(name, before.get(name), now.get(name))
         for name in dict.fromkeys([*before, *now])

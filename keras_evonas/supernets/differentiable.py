@@ -42,8 +42,11 @@ class Differentiable:
 
     @property
     def identity(self) -> str:
-        """All settings but `max_skips`, which the training does not need."""
-        return repr(dataclasses.replace(self, max_skips=None))
+        """All settings on which the training depends, but its costs.
+
+        Measured costs differ each time.
+        """
+        return repr(dataclasses.replace(self, max_skips=None, costs=None))
 
 
 def differentiable(

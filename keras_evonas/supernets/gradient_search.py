@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 import tensorflow as tf
 
 from keras_evonas import devices
@@ -172,8 +173,12 @@ class DifferentiableSearch:
                 "held": repr(self._plan.held),
                 "seed": self.seed,
             },
+            arguments.data_and_steps(),
         )
-        done = state.read()["epoch"]
+        saved = state.read()
+        done = saved["epoch"]
+        if saved.get("costs") is not None:
+            self._costs = np.array(saved["costs"])
         del self._history.epochs[done:]  # What came after is trained again.
         self._history.seed = self.seed
         self._history.planned = self._planned
@@ -226,7 +231,8 @@ class DifferentiableSearch:
         def end_epoch(epoch: int) -> None:
             # The history first: what it has too much is cut when it is read.
             self._history.add(architecture.probabilities())
-            state.save(network.state, epoch + 1)
+            costs = None if self._costs is None else self._costs.tolist()
+            state.save(network.state, epoch + 1, costs=costs)
 
         epochs = Epochs("Search", self._planned, begin_epoch, end_epoch, say)
         with collected_at_the_end():

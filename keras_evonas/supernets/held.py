@@ -10,6 +10,7 @@ from keras_tuner.engine import hyperparameters as hp_types
 from keras_evonas.models.costs.estimates import Hypermodel
 from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.shared import Rule
+from keras_evonas.project import wording
 from keras_evonas.supernets.elastic import Elastic
 from keras_evonas.supernets.elastic import find
 from keras_evonas.supernets.looking import Look
@@ -48,7 +49,7 @@ class Plan:
     def lines(self) -> list[str]:
         """Says what is shared, what is held, and why."""
         held = ", ".join(f"{n}={value!r}" for n, value in self.held.items())
-        first = f"Supernet of {len(self.genes)} choices"
+        first = f"Supernet of {wording.plural(len(self.genes), 'choice')}"
         return [
             f"{first}{held and f'; held: {held}'}.",
             *(

@@ -66,8 +66,9 @@ class MixedLayer(keras.layers.Layer):
         gate: Mixes their outputs.
 
     Raises:
-        ValueError: If an option is no layer or keeps a state between batches;
-            when it is called first, if the shapes of the outputs differ.
+        ValueError: If an option is no layer, keeps a state between batches or
+            has an activity regularizer; when it is called first, if the shapes
+            of the outputs differ.
     """
 
     def __init__(
@@ -87,6 +88,14 @@ class MixedLayer(keras.layers.Layer):
                     "batches to share a supernet. Received: the layer "
                     f"{layer.name!r} of {type(layer).__name__}. Pass "
                     "`stateful=False`."
+                )
+            if getattr(layer, "activity_regularizer", None) is not None:
+                raise ValueError(
+                    f"The options of '{choice}' must not regularize what they "
+                    "return to share a supernet. Received: the layer "
+                    f"{layer.name!r} of {type(layer).__name__} with an "
+                    "`activity_regularizer`. Leave it out, or put it behind "
+                    "the choice."
                 )
 
     def build(self, input_shape: Structure) -> None:

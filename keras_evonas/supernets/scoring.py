@@ -61,7 +61,10 @@ class Scorer:
         """Returns the metrics of the network on a path."""
         called = self._supernet.called(path)
         logs = self._score(tf.constant(called, tf.int32), *self._leaves)
-        return {name: float(value) for name, value in logs.items()}
+        found = {name: float(value) for name, value in logs.items()}
+        if "loss" in found:
+            found["loss"] -= self._supernet.penalty_off(path)
+        return found
 
 
 def calibrate(model: keras.Model, batches: Sequence[Structure]) -> None:

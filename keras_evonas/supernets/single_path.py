@@ -159,19 +159,24 @@ def train(
         ValueError: If `folder` holds another training, or if there are no
             validation data for a learner.
     """
+    optimizer = supernet.network.optimizer
     identity = {
         "fingerprint": supernet.fingerprint,
         "sampler": repr(sharing.sampler),
         "seed": seed,
         "distillation": sharing.distillation or None,
+        "optimizer": type(optimizer).__name__,
     }
-    state = SavedState(folder, identity)
+    state = SavedState(folder, identity, _training_of(arguments, optimizer))
     saved = state.read()
     done = saved["epoch"]
     if done:
+        rate = state.changed(saved, "optimizer['learning_rate']")
         state.restore(_variables_of(supernet))
+        if rate is not None:  # That of the hypermodel was edited.
+            optimizer.learning_rate = rate
     results = [Result(tuple(path), x) for path, x in saved.get("results", ())]
-    if done >= sharing.epochs:
+    if max(done, saved.get("ended_of", 0)) >= sharing.epochs:
         return results
     data, steps = _data_of(arguments)
     training = parts_of(arguments)[0]
@@ -193,7 +198,9 @@ def train(
         if scorer is not None and isinstance(sampler, Learner):
             paths = sampler.proposals(supernet.sizes, (seed, epoch), results)
             results.extend([_result(scorer, path) for path in paths])
-        state.save(_variables_of(supernet), epoch + 1, results=results)
+        nonlocal done
+        done = epoch + 1
+        state.save(_variables_of(supernet), done, results=results)
 
     with collected_at_the_end():
         supernet.fit(
@@ -206,7 +213,27 @@ def train(
             ],
             verbose=0,
         )
+    if arguments.callbacks:  # They may have stopped it, or changed weights.
+        state.save(
+            _variables_of(supernet),
+            done,
+            results=results,
+            ended_of=sharing.epochs,
+        )
     return results
+
+
+def _training_of(
+    arguments: FitArguments, optimizer: keras.Optimizer
+) -> dict[str, object]:
+    """Returns what the weights depend on beside the sampler and the seed."""
+    given = arguments.data_and_steps()
+    kept = {name: x for name, x in given.items() if name not in _LEFT_OUT}
+    try:
+        config = optimizer.get_config()
+    except NotImplementedError:  # One of the user's own may have none.
+        config = {}
+    return {**kept, "optimizer": {**config, "name": None}}
 
 
 def _variables_of(supernet: Supernet) -> list[keras.Variable]:

@@ -2,8 +2,11 @@
 
 import dataclasses
 import io
+import math
 import pathlib
 import time
+import warnings
+import zipfile
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_evonas.project import conditions
 from keras_evonas.project.files import WAY_OUT
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_bytes
@@ -50,7 +54,12 @@ class Epochs(keras.callbacks.Callback):
     def on_epoch_end(
         self, epoch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
-        """Ends an epoch, and prints its logs."""
+        """Ends an epoch, and prints its logs.
+
+        Raises:
+            ValueError: If the weights have diverged.
+        """
+        self._check_weights(epoch, logs or {})
         self.end(epoch)
         seconds = time.perf_counter() - self._begun
         metrics = ", ".join(
@@ -58,6 +67,20 @@ class Epochs(keras.callbacks.Callback):
         )
         name = f"{self.name}: epoch {epoch + 1} of {self.total}"
         self.say(f"{name}, {seconds:.1f} s: {metrics}")
+
+    def _check_weights(self, epoch: int, logs: Mapping[str, Any]) -> None:
+        loss = float(logs.get("loss", 0.0))
+        weights = self.model.trainable_variables
+        if math.isfinite(loss) or all(
+            np.isfinite(one.numpy()).all() for one in weights
+        ):
+            return  # With half precision, a step may overflow and be left out.
+        raise ValueError(
+            f"The weights that all networks share must be finite. Received: a "
+            f"loss of {loss} after epoch {epoch + 1}. Lower the learning rate "
+            "or clip gradients, for example by `clipnorm=1.0` of the "
+            "optimizer, and pass `overwrite=True` to begin anew."
+        )
 
 
 class SavedState:
@@ -67,13 +90,19 @@ class SavedState:
         folder: Where it is written.
         identity: Mapping from words for messages to what tells this training
             from others, in JSON.
+        training: Mapping from names to what else makes a difference, such as
+            the data. If it has changed, the training goes on with a warning.
     """
 
     def __init__(
-        self, folder: pathlib.Path, identity: Mapping[str, object]
+        self,
+        folder: pathlib.Path,
+        identity: Mapping[str, object],
+        training: Mapping[str, object],
     ) -> None:
         self._folder = folder
         self._identity = dict(identity)
+        self._training = conditions.described(training)
 
     def read(self) -> dict[str, Any]:
         """Returns the number of the `"epoch"` and the notes written last.
@@ -92,14 +121,36 @@ class SavedState:
                     f"{saved.get(name)!r}. Received: {name}={value!r}. "
                     f"{WAY_OUT}"
                 )
+        before = saved.get("training", self._training)
+        if changed := conditions.differences(before, self._training):
+            warnings.warn(
+                f"The first epochs in '{self._folder}', {saved['epoch']} of "
+                f"them, were trained otherwise: {'; '.join(changed)}. Train as "
+                "before, or pass another `project_name` or `overwrite=True` "
+                "to begin anew.",
+                stacklevel=5,
+            )
         return saved
+
+    def changed(self, saved: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
+        """Returns what `training` has of a name, if that was another before."""
+        now = self._training.get(name)
+        return None if saved.get("training", {}).get(name) == now else now
 
     def restore(self, variables: Sequence[keras.Variable]) -> None:
         """Gives variables the values that were written last."""
-        name = read_json(self._folder / STATE_NAME)["weights"]
-        with np.load(self._folder / name) as arrays:
-            for number, variable in enumerate(variables):
-                variable.assign(arrays[f"{number}"])
+        path = self._folder / read_json(self._folder / STATE_NAME)["weights"]
+        try:
+            with np.load(path) as arrays:
+                values = [arrays[f"{n}"] for n in range(len(variables))]
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"'{path}' must hold the weights of a training that was cut. "
+                f"Received: a file that cannot be read, {error!r}. Bring it "
+                f"back, or delete '{self._folder / STATE_NAME}' to train anew."
+            ) from error
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
 
     def save(
         self,
@@ -117,6 +168,7 @@ class SavedState:
         content = {
             **self._identity,
             **notes,
+            "training": self._training,
             "epoch": epoch,
             "weights": name,
         }

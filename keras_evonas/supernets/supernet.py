@@ -29,6 +29,7 @@ from keras_evonas.supernets.sharing import apply_rules
 from keras_evonas.supernets.transfer import FrozenPath
 from keras_evonas.supernets.transfer import freeze
 from keras_evonas.supernets.updates import GatedUpdates
+from keras_evonas.supernets.walk import layers_on
 from keras_evonas.supernets.walk import shapes_on
 from keras_evonas.supernets.walk import value_on
 from keras_evonas.supernets.walk import weights_on
@@ -329,7 +330,8 @@ class Supernet(keras.Model):
             The model that `hypermodel.build` makes of the values, compiled as
             there. Its weights are copies. Moving averages of batch
             normalization are those of all paths: calibrate them with
-            `keras_evonas.supernets.calibrate` before it predicts.
+            `keras_evonas.supernets.calibrate` before it predicts. Layers of a
+            frozen path are frozen.
         """
         path = self.path_of(values)
         hp = keras_tuner.HyperParameters()
@@ -348,6 +350,10 @@ class Supernet(keras.Model):
         index_of = self.index_of(path)
         for weight, shared in zip(own, self.weights_on(path), strict=True):
             weight.assign(value_on(shared, self._axes, index_of))
+        if self._frozen is not None:
+            frozen = layers_on(self.network, index_of)
+            for one, other in zip(layers_on(model, {}), frozen, strict=True):
+                one.trainable = other.trainable
         return model
 
     def weights_on(self, path: Path) -> list[keras.Variable]:
@@ -362,6 +368,21 @@ class Supernet(keras.Model):
         index_of = self.index_of(path)
         weights = weights_on(self.network, index_of)
         return shapes_on(weights, self._axes, index_of)
+
+    def penalty_off(self, path: Path) -> float:
+        """Returns what regularizers add to the loss for weights off a path."""
+        if all(one.regularizer is None for one in self.network.weights):
+            return 0.0
+        index_of = self.index_of(path)
+        penalty = 0.0
+        for weight in self.network.trainable_weights:
+            if weight.regularizer is not None:
+                penalty += float(weight.regularizer(weight))
+        for weight in weights_on(self.network, index_of):
+            if weight.trainable and weight.regularizer is not None:
+                value = value_on(weight, self._axes, index_of)
+                penalty -= float(weight.regularizer(tf.constant(value)))
+        return penalty
 
     def index_of(self, path: Path) -> dict[str, int]:
         """Returns the places of the values that are called, by gene."""

@@ -68,6 +68,7 @@ class GatedUpdates:
         axes: Mapping[int, Axes] | None = None,
         index_of: Variables | None = None,
     ) -> None:
+        _check_optimizer(optimizer)
         self._optimizer = optimizer
         self._weights = list(weights)
         self._index_of = index_of or {}
@@ -124,11 +125,16 @@ class GatedUpdates:
             counts: Tensors,
             sums: Tensors,
         ) -> tuple[tf.Tensor, Tensors, Tensors]:
-            gradients = take(passes[number])
-            counted = [
-                count + tf.cast(on, tf.int32)
-                for count, on in zip(counts, self._on_path(), strict=True)
-            ]
+            gradients, on_path = list(take(passes[number])), self._on_path()
+            counted = []
+            for group, count, on in zip(
+                self._groups, counts, on_path, strict=True
+            ):
+                counted.append(count + tf.cast(on, tf.int32))
+                # A regularizer has a gradient off the path, too.
+                for place in group.places:
+                    zero = tf.zeros_like(gradients[place])
+                    gradients[place] = tf.where(on, gradients[place], zero)
             pairs = zip(sums, gradients, strict=True)
             return (number + 1, counted, [total + one for total, one in pairs])
 
@@ -169,6 +175,18 @@ def _restore_unless(
         is_whole = is_on.shape.rank not in (0, len(variable.shape))
         own = tf.reduce_any(is_on) if is_whole else is_on
         variable.assign(tf.where(own, variable.value, value))
+
+
+def _check_optimizer(optimizer: keras.Optimizer) -> None:
+    """Refuses what is averaged over steps, which may have other paths."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    for name in ("use_ema", "gradient_accumulation_steps"):
+        if value := getattr(inner, name, None):
+            raise ValueError(
+                f"`{name}` of the optimizer must be left out for a supernet: "
+                "steps on different paths have nothing to average. Received: "
+                f"{name}={value!r} of {type(inner).__name__}."
+            )
 
 
 def _build(

@@ -14,6 +14,7 @@ from keras_tuner.engine import hyperparameters as hp_types
 from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas import devices
+from keras_evonas import hyperparameters as hp_lib
 from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.models.costs import HypermodelCosts
@@ -37,6 +38,7 @@ from keras_evonas.tuners import alone
 from keras_evonas.tuners import checks
 from keras_evonas.tuners import rank_check
 from keras_evonas.tuners.hooks import TrialHook
+from keras_evonas.tuners.hooks import overridden
 from keras_evonas.tuners.rank_check import RankCheck
 from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.tuner import EvoTuner
@@ -175,6 +177,12 @@ class OneShotTuner(EvoTuner):
         progress = self._new_progress(recipe)
         for line in self._plan.lines():
             progress.say(line)
+        if overridden(type(self.hypermodel), ("fit",), keras_tuner.HyperModel):
+            progress.say(
+                "The supernet is trained by Keras; only `finalize` calls the "
+                "`fit` of the hypermodel."
+            )
+        self._check_constraints()
         self._prepare(arguments, progress.say)
         recipe = dataclasses.replace(
             recipe,
@@ -183,6 +191,40 @@ class OneShotTuner(EvoTuner):
             tuner=self,
         )
         super()._search(recipe)
+
+    def _conditions(self, recipe: Recipe, folds: int) -> dict[str, object]:
+        found = super()._conditions(recipe, folds)
+        for name in ("epochs", "calibration"):
+            found[f"sharing.{name}"] = getattr(self.sharing, name)
+        return found
+
+    def _check_constraints(self) -> None:
+        """Checks that a network is within the limits, before any training.
+
+        Genes are changed one by one as long as that brings a network nearer.
+        """
+        oracle = self._evo_oracle
+        if oracle is None or oracle.feasibility is None:
+            return
+        if not all(one.is_upper for one in oracle.constraints):
+            return  # Limits from both sides may lead astray.
+        space = hp_lib.to_space(oracle.get_space())
+        closest = space.default
+        least, before = oracle.violation_before(closest), math.inf
+        while 0 < least < before:
+            before = least
+            for gene in self._plan.genes:
+                for value in gene.values:
+                    changed = space.complete({**closest, gene.name: value})
+                    violation = oracle.violation_before(changed)
+                    if violation < least:
+                        least, closest = violation, changed
+        if least > 0:
+            raise ValueError(
+                "`constraints` leave nothing to search: no candidate is "
+                f"feasible; {oracle.feasibility.explain(closest)}. Loosen the "
+                "constraint, or let the hypermodel build such networks."
+            )
 
     def _told(self, alone: str) -> str:
         return f"Networks are scored, not trained: {alone}."

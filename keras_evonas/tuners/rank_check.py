@@ -1,6 +1,7 @@
 """Checks how well shared weights foretell which networks are better alone."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -56,11 +57,13 @@ class RankCheck:
     tau_of_params: float
 
     def __str__(self) -> str:
+        by_size = f"does so with {self.tau_of_params:.2f}"
+        if math.isnan(self.tau_of_params):
+            by_size = "is the same for all"
         return (
             f"Over {len(self.networks)} random networks, scores with shared "
             f"weights rank as trainings alone do with Kendall's tau "
-            f"{self.tau:.2f}; the number of parameters does so with "
-            f"{self.tau_of_params:.2f}."
+            f"{self.tau:.2f}; the number of parameters {by_size}."
         )
 
 

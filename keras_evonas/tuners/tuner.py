@@ -303,9 +303,7 @@ class EvoTuner(AfterSearch):
             self._tell_shapes(recipe.arguments.x)
         else:
             progress.say(self._told(recipe.alone))
-        training = recipe.described(folds)
-        if gives_epochs(self._local_oracle):
-            training.pop("epochs", None)
+        training = self._conditions(recipe, folds)
         self._warn_of_changes(training)
         begin = getattr(self._hook, "on_search_begin", None)
         if begin is not None:  # It wants to know where the search is kept.
@@ -331,6 +329,13 @@ class EvoTuner(AfterSearch):
         if stop_reason:
             progress.say(f"Search stopped: {stop_reason}.")
         reporting.warn_if_all_failed(self._local_oracle.trials.values())
+
+    def _conditions(self, recipe: Recipe, folds: int) -> dict[str, object]:
+        """Returns what scores depend on, as `described` makes it."""
+        found = recipe.described(folds)
+        if gives_epochs(self._local_oracle):
+            found.pop("epochs", None)
+        return found
 
     def _warn_of_changes(self, training: Mapping[str, object]) -> None:
         """Warns if trials that have ended were trained otherwise."""

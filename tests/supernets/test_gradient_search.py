@@ -297,6 +297,19 @@ def test_a_search_goes_on_to_the_same_end(whole, tmp_path, cut):
         assert (mine[1][name] == value).all(), name
 
 
+@pytest.mark.slow
+def test_costs_measured_again_are_those_of_the_first_run(tmp_path):
+    def run(folder, cost, cut=None, **given):
+        options = ("tanh", "normal", "linear", "soft", "skip")
+        costs = {"layer_0": dict.fromkeys(options, 0.1) | {"tanh": cost}}
+        return searched(folder, cut, costs=costs, **given)
+
+    whole = run(tmp_path / "whole", 0.5)
+    run(tmp_path / "cut", 0.5, cut=1)
+    again = run(tmp_path / "cut", 0.7)
+    assert again.history == whole.history
+
+
 def test_stages_have_their_options_and_networks_their_skips(whole):
     search, _ = whole
     for gene in ("layer_0", "layer_1"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_evonas.models import layer_choice
 from keras_evonas.supernets import Scorer
 from keras_evonas.supernets import Supernet
 from keras_evonas.supernets import calibrate
@@ -23,6 +24,7 @@ from tests.supernets.spaces import X
 from tests.supernets.spaces import Y
 from tests.supernets.spaces import branched
 from tests.supernets.spaces import chain
+from tests.supernets.spaces import compiled
 from tests.supernets.spaces import paths_of
 
 pytestmark = pytest.mark.keras
@@ -76,6 +78,124 @@ def test_a_training_goes_on_to_the_same_end_at_every_cut(tmp_path, sampler):
     again, said = trained(tmp_path / "whole", sharing, build=branched)
     assert said == []
     assert all((a == b).all() for a, b in zip(again, whole, strict=True))
+
+
+def regularized(hp):
+    """A chain of which every kernel is regularized."""
+    inputs = keras.Input((6,))
+
+    def dense():
+        return keras.layers.Dense(6, use_bias=False, kernel_regularizer="l2")
+
+    options = {"one": dense, "two": dense, "skip": keras.layers.Identity}
+    tensor = layer_choice(hp, "first", options)(inputs)
+    tensor = layer_choice(hp, "second", options)(tensor)
+    return compiled(inputs, tensor, keras.optimizers.SGD(1.0))
+
+
+@pytest.mark.parametrize("sampler", everyday("fair", of=["uniform", "fair"]))
+def test_regularizers_are_those_of_the_network_alone(tmp_path, sampler):
+    supernet = made(regularized)
+    weights = supernet.network.trainable_weights
+    kernels = [one for one in weights if one.regularizer is not None]
+    before = [one.numpy() for one in kernels]
+    given = arguments(sample_weight=np.zeros(len(X)), batch_size=len(X))
+    train(
+        supernet,
+        single_path(1, sampler=sampler),
+        given,
+        seed=0,
+        folder=tmp_path,
+        say=str,
+    )
+    # Without data, a step of gradient descent on 0.01 * w ** 2.
+    ratios = [
+        float((one.numpy() / old).mean())
+        for one, old in zip(kernels, before, strict=True)
+    ]
+    assert set(np.round(ratios, 5)) <= {0.98, 1.0}
+    assert ratios.count(1.0) <= (0 if sampler == "fair" else 4)
+    scorer = Scorer(supernet, *scoring_data(arguments(), 0))
+    for path in paths_of(supernet, 4):
+        alone = supernet.subnet(supernet.values_of(path))
+        loss, _ = alone.evaluate(X_VAL, Y_VAL, verbose=0)
+        assert scorer.score(path)["loss"] == pytest.approx(loss, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "given", [{"use_ema": True}, {"gradient_accumulation_steps": 2}]
+)
+def test_optimizers_that_average_over_steps_are_refused(given):
+    (name,) = given
+    with pytest.raises(ValueError, match=f"`{name}` of the optimizer must"):
+        made(lambda hp: chain(hp, lambda: keras.optimizers.Adam(**given)))
+
+
+@pytest.mark.slow
+def test_a_training_that_goes_on_otherwise_says_so(tmp_path):
+    sharing = single_path(2)
+    trained(tmp_path, sharing, cut=1)
+
+    def slower(hp):
+        return chain(hp, lambda: keras.optimizers.SGD(0.05, momentum=0.9))
+
+    with pytest.warns(UserWarning, match=r"1 of them.*`batch_size` was 32"):
+        trained(tmp_path, sharing, cut=1, batch_size=48)
+    with pytest.warns(UserWarning, match="learning_rate.* was 0.1"):
+        state, _ = trained(tmp_path, sharing, build=slower)
+    assert 0.05 in [pytest.approx(x) for x in state if x.shape == ()]
+    with pytest.raises(ValueError, match="with optimizer='SGD'"):
+        trained(
+            tmp_path,
+            sharing,
+            build=lambda hp: chain(hp, lambda: keras.optimizers.RMSprop(0.1)),
+        )
+
+
+@pytest.mark.slow
+def test_a_training_that_a_callback_has_ended_is_over(tmp_path):
+    def run(epochs):
+        supernet = made()
+        stop = keras.callbacks.EarlyStopping(
+            "loss", min_delta=9.0, restore_best_weights=True
+        )
+        said = []
+        train(
+            supernet,
+            single_path(epochs),
+            arguments(callbacks=[stop]),
+            seed=3,
+            folder=tmp_path,
+            say=said.append,
+        )
+        return [one.numpy() for one in supernet.network.weights], said
+
+    weights, said = run(6)
+    assert len(said) == 2
+    again, said = run(6)
+    assert not said
+    assert all((a == b).all() for a, b in zip(again, weights, strict=True))
+    _, said = run(7)  # Asked for more, it goes on.
+    assert said
+
+
+@pytest.mark.slow
+def test_weights_that_diverge_end_the_training(tmp_path):
+    def wild(hp):
+        return chain(hp, lambda: keras.optimizers.SGD(1e30))
+
+    with pytest.raises(ValueError, match=r"must be finite.*Lower the learning"):
+        trained(tmp_path, single_path(2), build=wild)
+    assert not (tmp_path / "supernet.json").exists()
+
+
+@pytest.mark.slow
+def test_damaged_weights_are_named(tmp_path):
+    trained(tmp_path, single_path(1))
+    (file,) = tmp_path.glob("*.npz")
+    file.write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"cannot be read.*supernet\.json"):
+        trained(tmp_path, single_path(1))
 
 
 def test_the_folder_of_another_supernet_is_refused(tmp_path):

@@ -203,6 +203,8 @@ def test_the_path_of_one_task_does_not_move_in_another(searched, tmp_path):
     for trial in second.oracle.trials.values():
         cut = second.load_model(trial).evaluate(X_VAL, Y_VAL, verbose=0)
         assert cut[1] == pytest.approx(trial.score, abs=1e-6)
+        loss = trial.metrics.get_best_value("val_loss")
+        assert cut[0] == pytest.approx(loss, abs=1e-6)
     # Without the path, or with another one, its supernet is another.
     third = tuner_in(tmp_path, max_trials=4)
     with pytest.raises(ValueError, match="holds another training"):
@@ -286,6 +288,29 @@ def test_bad_calls_of_search_cost_no_trial(tmp_path, name):
     with pytest.raises(ValueError, match=message):
         tuner.search(X, Y, **{**FIT, **given})
     assert not tuner.oracle.trials
+
+
+@pytest.mark.slow
+def test_limits_that_no_network_keeps_cost_no_training(tmp_path):
+    for bound in (10, 400):
+        limit = at_most("params", bound)
+        oracle = EvoOracle("val_accuracy", 2, seed=0, constraints=[limit])
+        tuner = tuner_in(tmp_path, oracle=oracle, sharing=single_path(1))
+        if bound == 10:
+            with pytest.raises(ValueError, match=r"nothing to search.*skip"):
+                tuner.search(X, Y, **FIT)
+            assert not (tmp_path / "search" / "supernet").exists()
+        else:  # Loosened, in the same folder.
+            tuner.search(X, Y, **FIT)
+    assert len(tuner.oracle.trials) == 2
+
+
+@pytest.mark.slow
+def test_scores_of_a_supernet_trained_longer_are_told_apart(tmp_path):
+    tuner_in(tmp_path, max_trials=1).search(X, Y, **FIT)
+    tuner = tuner_in(tmp_path, max_trials=2, sharing=single_path(3))
+    with pytest.warns(UserWarning, match="`sharing.epochs` was 2, and is 3"):
+        tuner.search(X, Y, **FIT)
 
 
 @pytest.mark.slow
