@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import tempfile
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +29,7 @@ from keras_evonas.project.retrained import Repeat
 from keras_evonas.project.retrained import Score
 from keras_evonas.project.search import Finalist
 from keras_evonas.training import checkpoints
+from keras_evonas.tuners import saving
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners import unseen
 from keras_evonas.tuners.builder import NetworkBuilder
@@ -67,8 +69,13 @@ class Finals:
         return self.finalists[0]
 
     def load_model(self) -> keras.Model:
-        """Loads the model that was saved."""
-        return keras.models.load_model(self.path)
+        """Loads the model that was saved.
+
+        Warns:
+            UserWarning: If it comes without its loss, metrics and optimizer,
+                since Keras does not know a function of your own.
+        """
+        return saving.load(self.path)
 
     def __repr__(self) -> str:
         rows = [_HEADER, *map(_cells, self.finalists)]
@@ -217,6 +224,8 @@ class Finalizing:
     def run(self, repeats: int, path: str | os.PathLike[str] | None) -> Finals:
         """Trains what is missing, chooses the best, and saves it."""
         missing = self._board.missing(self.search.seeds(repeats), _FOLDER)
+        if missing:
+            self._check_saving()
         total = len(self.networks) * repeats
         progress = self.training.progress(total, total - len(missing))
         train = functools.partial(
@@ -350,45 +359,44 @@ class Finalizing:
 
     # Saving.
 
+    def _check_saving(self) -> None:
+        """Checks that networks can be saved, before any is trained."""
+        network = self.networks[0]
+        examples = unseen.examples(self.training.unseen, _COMPARED)
+        try:
+            model = self._built(network)
+            if not model.built:
+                model.predict(examples, verbose=0)
+        except Exception:
+            return  # Its training will fail as well, and is told of.
+        with tempfile.TemporaryDirectory() as folder:
+            saving.save(
+                model,
+                pathlib.Path(folder, _WINNER_NAME),
+                name=network.name,
+                examples=examples,
+                way_out="Nothing was trained.",
+            )
+
     def _export(
         self, network: Network, score: Score, path: pathlib.Path
     ) -> None:
         """Saves the model, and makes sure that what is saved is the model."""
-        hp = self.training.hyperparameters(network.values)
-        model = self.builder.build(hp)
+        model = self._built(network)
         if not model.built:
             config = self._build_config(network).read_text(encoding="utf-8")
             checkpoints.build_again(model, json.loads(config))
         checkpoints.read_weights(model, str(self._weights(network, score.seed)))
-        if model.optimizer is not None:
-            # Keras 3.15 complains when it loads one without variables.
-            model.optimizer.build(model.trainable_variables)
-        temporary = path.with_name(f"{path.stem}.tmp.keras")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        way_out = (
-            "The scores are kept, so that the same call trains nothing again. "
-            "See `keras.saving.register_keras_serializable` for layers and "
-            "functions of your own."
+        saving.save(
+            model,
+            path,
+            name=network.name,
+            examples=unseen.examples(self.training.unseen, _COMPARED),
+            way_out=(
+                "The scores are kept, so that the same call trains nothing "
+                "again."
+            ),
         )
-        try:
-            model.save(temporary)
-            reloaded = keras.models.load_model(temporary)
-        except Exception as error:
-            temporary.unlink(missing_ok=True)
-            raise RuntimeError(
-                "The winner must be a model that `save` and `load_model` can "
-                f"handle. Received: {network.name}, which fails with "
-                f"{error!r}. {way_out}"
-            ) from error
-        x = unseen.examples(self.training.unseen, _COMPARED)
-        expected = keras.tree.flatten(model.predict(x, verbose=0))
-        found = keras.tree.flatten(reloaded.predict(x, verbose=0))
-        for one, other in zip(expected, found, strict=True):
-            if not np.allclose(one, other, rtol=1e-4, atol=1e-5):
-                temporary.unlink()
-                raise RuntimeError(
-                    "The winner must predict the same after it was saved and "
-                    f"loaded. Received: {network.name}, whose predictions "
-                    f"differ by {np.abs(one - other).max()}. {way_out}"
-                )
-        os.replace(temporary, path)
+
+    def _built(self, network: Network) -> keras.Model:
+        return self.builder.build(self.training.hyperparameters(network.values))

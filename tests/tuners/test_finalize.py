@@ -254,6 +254,39 @@ def test_several_objectives_choose_from_the_front(tmp_path):
         assert other == chosen or not np.all(np.array(other) <= chosen)
 
 
+@pytest.mark.slow
+def test_a_loss_that_keras_cannot_find_is_left_out_of_the_model(tmp_path):
+    def loss(y_true, y_pred):
+        return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
+
+    def own(hp):
+        model = build(hp)
+        model.compile("sgd", loss)
+        return model
+
+    tuner = searched(tmp_path, hypermodel=own, objective="val_loss")
+    finals = finalize(tuner, top_k=1, repeats=1)
+    with pytest.warns(UserWarning, match="without its loss.*register_keras"):
+        model = finals.load_model()
+    assert model.predict(X, verbose=0).shape == (60, 3)
+
+
+@pytest.mark.slow
+def test_what_cannot_be_saved_is_not_trained_again(tmp_path):
+    def own(hp):
+        model = build(hp)
+        model.add(keras.layers.Lambda(lambda x: x))
+        model.compile(
+            "sgd", "sparse_categorical_crossentropy", metrics=[METRIC]
+        )
+        return model
+
+    tuner = searched(tmp_path, hypermodel=own)
+    with pytest.raises(RuntimeError, match=r"Nothing was trained.*Lambda"):
+        finalize(tuner, top_k=1, repeats=1)
+    assert not list((tmp_path / "p" / "finalists").iterdir())
+
+
 @keras.saving.register_keras_serializable("keras_evonas_tests")
 class Width(keras.metrics.Metric):
     """Something that only a trial tells."""
