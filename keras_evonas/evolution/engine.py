@@ -35,9 +35,11 @@ _MUTATIONS = 20
 _RANDOM_DRAWS = 50
 # Infeasible children until the least infeasible one is repaired, steps of the
 # repair, and genomes enumerated after it. To check a genome may take a build of
-# its network, so these numbers bound the time of a proposal.
+# its network, so these numbers bound the time of a proposal. A repair is given
+# up after so many steps to networks as far outside as others before them.
 _INFEASIBLE = 10
 _REPAIRS = 500
+_IN_VAIN = 100
 _ENUMERATED = 500
 
 _INITIAL = labels.define("initial", "given at the start")
@@ -229,13 +231,18 @@ class Engine:
         self, violation: float, draft: Draft, address: int
     ) -> Draft | None:
         """Mutates an infeasible draft step by step until it is feasible."""
-        step, crowded = Step(), None
+        step, crowded, in_vain = Step(), None, 0
+        met = {violation}
         start = _MUTATIONS + _RANDOM_DRAWS
         for attempt in range(start, start + _REPAIRS):
             rng = rng_at(self.seed, address, attempt)
             changed = step(draft, self.space, rng)
             genome = self.space.express(changed.genome, rng)
             found = self._violation(genome)
+            in_vain = in_vain + 1 if found and found in met else 0
+            if in_vain == _IN_VAIN:
+                break
+            met.add(found)
             if found > violation:
                 continue
             violation = found
@@ -251,9 +258,17 @@ class Engine:
         rng = rng_at(self.seed, address, _MUTATIONS + _RANDOM_DRAWS + _REPAIRS)
         drawn = [self.space.sample(rng) for _ in range(_ENUMERATED)]
         far = [self.history.distance(self.space.key(one)) for one in drawn]
+        in_vain, met = 0, set()
         for index in sorted(range(_ENUMERATED), key=lambda index: -far[index]):
-            if far[index] > 0 and self._violation(drawn[index]) == 0:
+            if far[index] == 0:
+                break
+            found = self._violation(drawn[index])
+            if found == 0:
                 return Draft(genome=drawn[index], operator=CROWDED)
+            in_vain = in_vain + 1 if found in met else 0
+            if in_vain == _IN_VAIN:
+                break
+            met.add(found)
         return None
 
     def _enumerate_unseen(self) -> Draft | None:

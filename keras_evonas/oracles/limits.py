@@ -6,6 +6,7 @@ and remembered, and need not be stored to resume a search.
 
 import dataclasses
 import math
+import time
 import warnings
 from collections.abc import Callable
 from collections.abc import Hashable
@@ -26,6 +27,9 @@ from keras_evonas.project.objectives import STATIC_COSTS
 # Computes the costs of a network: a mapping of names to numbers, or
 # `keras_evonas.models.costs.Costs`.
 CostFunction: TypeAlias = Callable[[keras_tuner.HyperParameters], Any]
+
+# Seconds without a feasible network after which the user is told.
+_LONG = 15
 
 
 class Limits:
@@ -63,7 +67,7 @@ class Limits:
         """The costs before training that the search cannot do without."""
         wanted = [*(one.name for one in self.constraints), *self._goals]
         wanted += ["training_bytes"] * (self.guard_bytes is not None)
-        return [name for name in wanted if name in STATIC_COSTS]
+        return [name for name in dict.fromkeys(wanted) if name in STATIC_COSTS]
 
     def check_costs(self) -> None:
         """Raises a `ValueError` unless all needed costs can be computed."""
@@ -72,8 +76,8 @@ class Limits:
             raise ValueError(
                 "`costs` must tell the costs of a network before it is "
                 f"trained. Received: costs=None, and the search needs "
-                f"{needed}. Pass `costs=HypermodelCosts(build_model)` to "
-                "EvoOracle, or search with EvoTuner."
+                f"{needed}. Pass `costs=HypermodelCosts(build_model)`, of "
+                "`keras_evonas`, to EvoOracle, or search with EvoTuner."
             )
 
     @property
@@ -156,6 +160,7 @@ class Feasibility:
         self._guard = guard
         self._hyperparameters_of = hyperparameters_of
         self._known: dict[Hashable, dict[str, float]] = {}
+        self._in_vain_since: float | None = None
         self._errors: dict[Hashable, Exception] = {}
 
     def disarm(self, default: Genome) -> None:
@@ -217,9 +222,27 @@ class Feasibility:
         if not self._limits:
             return 0.0
         costs = self.costs_of(genome)
-        if _key(genome) in self._errors:
-            return math.inf
-        return sum(one.violation(costs[one.name]) for one in self._limits)
+        violation = math.inf
+        if _key(genome) not in self._errors:
+            violation = sum(x.violation(costs[x.name]) for x in self._limits)
+        self._tell_if_in_vain(violation)
+        return violation
+
+    def _tell_if_in_vain(self, violation: float) -> None:
+        """Says once that networks are built in vain for long."""
+        now = time.perf_counter()
+        if violation == 0:
+            self._in_vain_since = None
+        elif self._in_vain_since is None:
+            self._in_vain_since = now
+        elif now - self._in_vain_since > _LONG:
+            self._in_vain_since = math.inf
+            warnings.warn(
+                f"For {_LONG} seconds no network was found that keeps to "
+                f"{', '.join(map(str, self._limits))}. Some hundred more are "
+                "built before the search is given up.",
+                stacklevel=2,
+            )
 
     def explain(self, genome: Genome) -> str:
         """Describes the limit that a candidate breaks."""

@@ -181,6 +181,21 @@ def test_the_least_infeasible_child_is_repaired(first):
     assert born.operator == f"from {min(first, 3)}+step"
 
 
+def test_a_repair_that_meets_nothing_new_is_given_up():
+    genes = [Gene("x", Grid(range(3))), Gene("rate", Interval(0.0, 1.0))]
+    checked = []
+
+    def violation(genome):  # Of the rate nothing depends, as with costs.
+        checked.append(genome)
+        return 1 + genome["x"]
+
+    space = SearchSpace(genes)
+    engine = Engine(space, random_search(), seed=0, violation_of=violation)
+    assert engine.ask() is None
+    assert engine.closest[0] == 1
+    assert len(checked) < 300
+
+
 def test_a_child_of_unknown_violation_is_repaired_if_all_are():
     engine = Engine(
         LINE, random_search(), seed=0, violation_of=lambda g: math.inf
