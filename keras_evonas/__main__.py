@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 import sys
 
 from absl import flags
@@ -39,6 +40,10 @@ def main() -> None:
         command.main(folders[0])
     except flags.Error as error:
         sys.exit(f"{error}. Add --help after the command for its flags.")
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough. Python would complain
+        # again when it flushes what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError, ImportError) as error:
         sys.exit(str(error))
 

@@ -6,10 +6,12 @@ which `optuna-dashboard` shows; those that are there already are left alone.
 """
 
 import json
+import pathlib
 import sys
 
 from absl import flags
 
+from keras_evonas.project import option_weights
 from keras_evonas.project.reading import load
 
 _CSV = flags.DEFINE_string(
@@ -37,7 +39,15 @@ def main(folder: str) -> None:
 
 def export(folder: str, path: str | None) -> None:
     """Writes the trials of a folder as CSV, to the screen without a path."""
-    table = load(folder).to_dataframe()
+    search = load(folder)
+    if not search.trials:
+        weights = pathlib.Path(folder, option_weights.FILE_NAME)
+        kept = f" The weights of options are in '{weights}'."
+        sys.exit(
+            f"'{folder}' holds no trials to write."
+            + (kept if weights.exists() else "")
+        )
+    table = search.to_dataframe()
     for name in ("parents", "curves"):
         if name in table:
             table[name] = [json.dumps(cell) for cell in table[name]]

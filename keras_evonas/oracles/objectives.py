@@ -216,13 +216,14 @@ def check_reported(
         "`validation_data` to `search` for those that begin with 'val_'."
     )
     # What lacks the validation alone is spelt right.
-    alike = [
-        name
+    wanted = missing[0].lower()
+    alike = {
+        name.lower(): name
         for name in logs
-        if name.startswith("val_") == missing[0].startswith("val_")
-    ]
-    if near := difflib.get_close_matches(missing[0], alike, n=1):
-        way_out = f"Did you mean {near[0]!r}? {way_out}"
+        if name.startswith("val_") == wanted.startswith("val_")
+    }
+    if near := difflib.get_close_matches(wanted, alike, n=1):
+        way_out = f"Did you mean {alike[near[0]]!r}? {way_out}"
     # keras-tuner's name for the objective of a search without one.
     given = None if missing[0] == "default_objective" else missing[0]
     raise keras_tuner.errors.FatalValueError(

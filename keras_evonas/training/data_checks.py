@@ -216,6 +216,12 @@ def _way_out(part: Part) -> str | None:
     """Returns how to mend data that Keras does not read, if that is known."""
     leaves = leaves_of(tuple(part.given.values()))
     kinds = {x.dtype.kind for x in leaves if isinstance(x, np.ndarray)}
+    _, y, _ = part.data
+    if any(isinstance(np.asarray(x).flat[0], str) for x in leaves_of(y)):
+        return (
+            f"Number the classes of `{part.names[1]}`, for example with "
+            "`numpy.unique(labels, return_inverse=True)`."
+        )
     if any(is_frame(leaf) for leaf in leaves):
         return (
             "Encode columns of categories and strings, and fill in what is "

@@ -12,6 +12,7 @@ from keras_evonas.execution import InProcess
 from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.oracles import objectives
+from keras_evonas.oracles.checks import no_hyperparameters
 from keras_evonas.project.objectives import COSTS
 from keras_evonas.training import FitArguments
 from keras_evonas.training import callbacks as callback_lib
@@ -170,6 +171,9 @@ def checked_folds(recipe: Recipe) -> int:
             "`objective` must name a metric that `fit` reports. Received: "
             "objective=None. Pass a name such as 'val_loss' to the oracle."
         )
+    may_ask = recipe.fit_arguments is not None or recipe.tuner is not None
+    if not recipe.space.space and not may_ask:
+        raise no_hyperparameters([])
     _check_default(recipe, arguments)
     return folds
 

@@ -323,7 +323,7 @@ BAD = {
     ("`x`", "strings", 'dtype="string"'): _data(
         functools.partial(network, shape=(1,)), WORDS.astype(object), y=Y
     ),
-    ("`x`", "'y': 'ndarray of <U1'"): _labels(sparse, WORDS),
+    ("`x`", "'y': 'ndarray of <U1'", "classes of `y`"): _labels(sparse, WORDS),
     ("`y`", "numbers", "strings", "numpy.unique"): _labels(
         sparse, WORDS.astype(object)
     ),

@@ -140,8 +140,16 @@ def test_an_objective_that_is_never_reported_costs_no_trial(tmp_path, name):
     assert not tuner.oracle.trials
 
 
+def test_a_hypermodel_without_hyperparameters_costs_no_trial(tmp_path):
+    oracle = EvoOracle("loss", max_trials=2, seed=0)
+    tuner = EvoTuner(oracle, lambda hp: calls.regression(), directory=tmp_path)
+    with pytest.raises(ValueError, match="must have hyperparameters to search"):
+        tuner.search(calls.X, calls.Y, verbose=0)
+    assert not tuner.oracle.trials
+
+
 LISTENERS = {
-    "EarlyStopping": (keras.callbacks.EarlyStopping("val_los"), "'val_loss'"),
+    "EarlyStopping": (keras.callbacks.EarlyStopping("VAL_LOS"), "'val_loss'"),
     "ReduceLROnPlateau": (keras.callbacks.ReduceLROnPlateau("los"), "'loss'"),
     "ModelCheckpoint": (
         keras.callbacks.ModelCheckpoint(
