@@ -24,7 +24,8 @@ class Scorer:
     wrong for each of them. So they are calibrated first: set to the mean of
     the statistics of some training batches on this path (Guo et al., 2020,
     section 3.3). Scores do not depend on what was scored before, and leave
-    the supernet as it was.
+    the supernet as it was. A loss has the regularizers of the weights on the
+    path alone.
 
     Args:
         supernet: The supernet.
