@@ -85,6 +85,9 @@ class ResumableOracle(MendedOracle):
         self._leases = Leases(self, self.end_leases)
         self._search_folder: folder_lib.SearchFolder | None = None
         self._events: Events | None = None
+        # The trials that were still to end when the record was cut among the
+        # ends of a cohort. A tuner lets them end before it asks for others.
+        self.cut_cohort: frozenset[str] = frozenset()
 
     # What happens to a trial, step by step.
 
@@ -360,6 +363,8 @@ class ResumableOracle(MendedOracle):
             # but they hold no more of the space than when they were born.
             trial.hyperparameters = self._watched(trial.hyperparameters)
         self._queue(unfinished)
+        was_ending = bool(events) and isinstance(events[-1], End)
+        self.cut_cohort = frozenset(unfinished if was_ending else ())
         self._folder.note_strangers(ended)
 
     def _restore(self, event: Event) -> None:

@@ -58,6 +58,8 @@ class Lanes:
                     self._open.remove(lane)
                 elif trial.status == trial_lib.TrialStatus.RUNNING:
                     trials.append(trial)
+                if self._are_cut_cohort(trials):
+                    break
             if trials or not wait:
                 return trials
             if self._open:
@@ -65,6 +67,14 @@ class Lanes:
                 time.sleep(seconds)
                 seconds = min(2 * seconds, _LONGEST_WAIT)
         return []
+
+    def _are_cut_cohort(self, trials: list[trial_lib.Trial]) -> bool:
+        """Returns whether trials are what is left of a cohort that was cut.
+
+        They end before others are asked for, as they would have uncut.
+        """
+        cut: frozenset[str] = getattr(self._oracle, "cut_cohort", frozenset())
+        return bool(cut) and cut <= {trial.trial_id for trial in trials}
 
 
 class Heartbeat:

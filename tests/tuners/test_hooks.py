@@ -14,6 +14,8 @@ from keras_evonas import EvolutionarySearch
 from keras_evonas import EvoOracle
 from keras_evonas import EvoTuner
 from keras_evonas import reports
+from keras_evonas.evolution import genetic_algorithm
+from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
 
@@ -73,6 +75,34 @@ def test_the_hook_is_told_of_every_ended_trial_once(tmp_path):
         for trial_id in sorted(trials)
     ]
     assert ("0", "FAILED", None) in told
+
+
+@pytest.mark.parametrize("cut", everyday(5, of=[1, 2, 4, 5, 7]))
+def test_a_search_goes_on_that_was_cut_among_the_ends_of_a_cohort(
+    tmp_path, cut
+):
+    def run(folder, hook=None):
+        strategy = genetic_algorithm(population_size=2)
+        options = {"max_trials": 9, "cohort_size": 3, "strategy": strategy}
+        tuner = tuner_in(folder, on_trial_end=hook, **options)
+        tuner.search(X, Y, **FIT)
+        return [
+            (one.trial_id, one.hyperparameters.values, one.score)
+            for one in tuner.oracle.trials.values()
+        ]
+
+    ended = []
+
+    def kill(trial):
+        ended.append(trial.trial_id)
+        if len(ended) == cut:
+            raise KeyboardInterrupt
+
+    whole = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", kill)
+    assert len(ended) == cut
+    assert run(tmp_path / "cut") == whole
 
 
 def test_an_error_of_the_hook_ends_the_search_after_all_is_recorded(tmp_path):
