@@ -1,6 +1,7 @@
 """Inputs as networks take them: numbers of mean 0 and deviation 1."""
 
 import dataclasses
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,13 @@ def _kind_of(column: Any) -> str:  # noqa: ANN401 (a Series)
     kind = getattr(column.dtype, "kind", "O")
     if kind in "iuf":
         return "number"
+    if kind == "O" and _holds_numbers(column):
+        raise ValueError(
+            "`X` must hold numbers, categories and dates. Received: the column "
+            f"'{column.name}' of type {column.dtype} that holds numbers. "
+            "Convert it, `X[name].astype(float)`, or say that it is a "
+            "category: `X[name].astype('category')`."
+        )
     if kind == "M":
         return "date"
     if kind in "bOU" or str(column.dtype) in ("category", "str", "string"):
@@ -106,6 +114,14 @@ def _kind_of(column: Any) -> str:  # noqa: ANN401 (a Series)
     raise ValueError(
         "`X` must hold numbers, categories and dates. Received: the column "
         f"'{column.name}' of type {column.dtype}."
+    )
+
+
+def _holds_numbers(column: Any) -> bool:  # noqa: ANN401 (a Series)
+    known = column.dropna() if column.dtype == object else ()
+    return len(known) > 0 and all(
+        isinstance(value, Number) and not isinstance(value, bool)
+        for value in known
     )
 
 

@@ -40,6 +40,10 @@ Space: TypeAlias = (
     | Callable[[keras_tuner.HyperParameters], keras.Model]
 )
 _BATCH = 1024  # Examples to predict at once.
+# Examples by whose outputs probabilities are told from logits, and how far
+# above 1 a probability may be rounded.
+_LOOKED_AT = 256
+_ROUNDING = 1e-3
 _NETWORKS = 5  # Of `refit=True`.
 
 
@@ -119,9 +123,15 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
             models = self._refitted(best, inputs, targets, seed)
         else:
             models = self.tuner_.get_best_models(1)
-        loss = getattr(models[0], "loss", None)
-        self._gives_logits = bool(getattr(loss, "from_logits", False))
         self.model_ = refitting.average(models, inputs.shape[1:])
+        loss = getattr(models[0], "loss", None)
+        outputs = self.model_.predict(inputs[:_LOOKED_AT], verbose=0)
+        # A loss of the user's own does not say what it takes.
+        self._gives_logits = bool(
+            getattr(loss, "from_logits", False)
+            or outputs.min() < 0
+            or outputs.max() > 1 + _ROUNDING
+        )
 
     def _check_arguments(self) -> None:
         check_positive_integer("max_trials", self.max_trials)

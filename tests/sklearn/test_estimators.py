@@ -175,6 +175,9 @@ def test_logits_of_a_space_of_the_user_become_probabilities(outputs, refit):
         2: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     }
 
+    def loss(y_true, y_pred):  # Does not say what it takes.
+        return losses[outputs](y_true, y_pred)
+
     def build(hp):
         # With -3 the classes are not told apart by the sign of a logit.
         start = keras.initializers.Constant(-3.0)
@@ -182,7 +185,8 @@ def test_logits_of_a_space_of_the_user_become_probabilities(outputs, refit):
         model = keras.Sequential([keras.Input((4,))])
         model.add(keras.layers.Dense(units, activation="relu"))
         model.add(keras.layers.Dense(outputs, bias_initializer=start))
-        model.compile("adam", losses[outputs], metrics=["accuracy"])
+        own = loss if refit else losses[outputs]
+        model.compile("adam", own, metrics=["accuracy"])
         return model
 
     classifier = EvoClassifier(build, **{**SMALL, "refit": refit}).fit(X, Y)
@@ -223,6 +227,12 @@ def test_constant_columns_and_rare_classes_do_no_harm():
 def test_what_cannot_be_searched_is_refused(arguments, x, y, error, message):
     with pytest.raises(error, match=message):
         EvoClassifier(**{**SMALL, **arguments}).fit(x, y)
+
+
+def test_a_column_of_numbers_among_objects_is_named():
+    frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1].astype(object)})
+    with pytest.raises(ValueError, match=r"'b' of type object.*astype"):
+        EvoClassifier(**SMALL).fit(frame, Y)
 
 
 def test_a_search_without_a_network_says_what_the_last_trial_said():
