@@ -257,16 +257,23 @@ def _convolved(
     """Applies a convolution and its normalization."""
 
     def of_kind(convolution: str, tensor: Tensor) -> Tensor:
+        # On a CPU, TensorFlow (2.21) has no depthwise convolution with strides
+        # of two lengths, as an image has when one side has a single pixel.
+        thinned = convolution == "separable" and strides in ((1, 2), (2, 1))
+
         def with_kernel(kernel: int, tensor: Tensor) -> Tensor:
             return _CONVOLUTIONS[convolution](
                 stage.filters,
                 kernel,
-                strides=strides,
+                strides=1 if thinned else strides,
                 padding="same",
                 use_bias=normalization == "none",
             )(tensor)
 
-        return asking.applied(stage.kernel, with_kernel, tensor)
+        tensor = asking.applied(stage.kernel, with_kernel, tensor)
+        if thinned:
+            tensor = keras.layers.AveragePooling2D(1, strides)(tensor)
+        return tensor
 
     tensor = asking.applied(stage.convolution, of_kind, tensor)
     return ready_made.normalized(tensor, normalization)

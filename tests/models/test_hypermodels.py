@@ -157,6 +157,20 @@ def test_stages_are_capped_by_the_image():
     assert ConvNetwork((1, 1, 1), TEN).stages == (1, 1)
 
 
+def test_an_image_with_a_side_of_few_pixels_is_halved_along_the_other():
+    hypermodel = ConvNetwork((2, 12, 1), TEN, stages=(3, 3))
+    hp = keras_tuner.HyperParameters()
+    hypermodel.build(hp)
+    chosen = {"pooling": "strided", "convolution": "separable"}
+    for one in hp.space:
+        kind = one.name.rpartition("/")[2]
+        hp.values[one.name] = chosen.get(kind, hp.values.get(one.name))
+    model = hypermodel.build(hp)
+    kinds = {type(layer).__name__ for layer in model.layers}
+    assert {"SeparableConv2D", "AveragePooling2D"} <= kinds
+    assert model(np.zeros((1, 2, 12, 1))).shape == (1, 10)
+
+
 @pytest.mark.parametrize("space", [DenseNetwork, ConvNetwork])
 @pytest.mark.parametrize(
     ("head", "targets"),
