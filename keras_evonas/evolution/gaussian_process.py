@@ -243,6 +243,9 @@ class Posterior:
         rows = [(slope - base) / _GRADIENT_STEP for slope in slopes]
         # In units of the prior's deviations, where the prior's curvature is 1.
         curvature = self.deviation[:, None] * np.array(rows) * self.deviation
+        if not np.isfinite(curvature).all():
+            # Losses beyond what doubles can square: the prior's curvature.
+            curvature = np.eye(len(centre))
         values, axes = np.linalg.eigh((curvature + curvature.T) / 2)
         spread = axes / np.sqrt(np.maximum(values, _LEAST_CURVATURE))
         # Antithetic pairs, whose mean is the centre, from a fixed sequence, so

@@ -109,7 +109,8 @@ def _choices(choices: Sequence[Choice]) -> Domain:
     ]
     ascend = all(a < b for a, b in itertools.pairwise(numbers))
     if ascend and len(numbers) == len(choices):
-        return Grid(tuple(numbers))
+        # Of NumPy's numbers, Python's own.
+        return Grid(tuple(getattr(x, "item", lambda x=x: x)() for x in numbers))
     return Categorical(tuple(map(str, range(len(choices)))))
 
 

@@ -324,3 +324,18 @@ def test_half_ranked_keeps_the_order(seed):
     losses = rng_at(seed, 5).standard_cauchy(21)
     found = half_ranked(losses)
     assert (np.argsort(found) == np.argsort(losses)).all()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_losses_beyond_what_can_be_squared_end_no_search():
+    rate = Gene("rate", Interval(1e-200, 1e200, "log"))
+    space = SearchSpace([rate, *PLANE.genes[:1]])
+    for seed in range(4):
+        engine = search(
+            screened_evolution(),
+            space,
+            lambda genome: genome["rate"] + genome["x"],
+            20,
+            seed=seed,
+        )
+        assert len(engine.history.ended) == 20

@@ -27,6 +27,7 @@ DISTRIBUTIONS = [
     IntDistribution(2, 11, step=3),
     CategoricalDistribution([16, 32, 64]),
     CategoricalDistribution([64, 32, 16]),
+    CategoricalDistribution(np.logspace(-3, -1, 3)),
     CategoricalDistribution(["sgd", "adam", None]),
     CategoricalDistribution([True, False]),
     CategoricalDistribution([None, 0.1, "x", 3]),
