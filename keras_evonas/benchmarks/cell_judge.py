@@ -21,6 +21,8 @@ _OPERATIONS = {
 }
 # The column of multiply-adds.
 COST = "flops_millions"
+# A cell is near the limit from this share of the most expensive one allowed on.
+NEAR = 0.9
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -33,6 +35,12 @@ class CellJudge:
     def allows(self, genome: Genome) -> bool:
         """Returns whether a cell is under the limit."""
         return bool(self.allowed[self.table.row_of(genome)])
+
+    def is_near_limit(self, genome: Genome) -> bool:
+        """Returns whether a cell costs almost as much as is allowed."""
+        costs = self.table.costs[COST]
+        most = costs[self.allowed].max()
+        return bool(costs[self.table.row_of(genome)] >= NEAR * most)
 
     def accuracy(self, genome: Genome) -> float:
         """Returns the accuracy of a trained cell, in percent."""
