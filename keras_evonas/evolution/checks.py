@@ -51,7 +51,13 @@ def resolved(name: str, size: Size) -> int:
 
 
 def check_range(
-    name: str, value: object, low: float, high: float, *, low_open: bool = False
+    name: str,
+    value: object,
+    low: float,
+    high: float,
+    *,
+    low_open: bool = False,
+    high_open: bool = False,
 ) -> None:
     """Raises a `ValueError` unless `value` is a number from `low` to `high`."""
     fits = (
@@ -59,10 +65,11 @@ def check_range(
         and not isinstance(value, bool)
         and low <= float(value) <= high
         and not (low_open and value == low)
+        and not (high_open and value == high)
     )
     if not fits:
-        opening = "(" if low_open else "["
+        opening, closing = "(" if low_open else "[", ")" if high_open else "]"
         raise ValueError(
-            f"`{name}` must be a number in {opening}{low}, {high}]. Received: "
-            f"{name}={value!r}."
+            f"`{name}` must be a number in {opening}{low}, {high}{closing}. "
+            f"Received: {name}={value!r}."
         )

@@ -52,6 +52,19 @@ class ReadyMade(keras_tuner.HyperModel):
     ) -> None:
         super().__init__(name=name, tunable=tunable)
         self.input_shape = checks.check_shape(input_shape, rank=rank)
+        if not callable(head):
+            raise TypeError(
+                "`head` must be a `Head` of keras_evonas.models. Received: "
+                f"head={head!r} of type {type(head).__name__}. Pass for "
+                "example `Classification(classes=10)` or `Regression()`."
+            )
+        if not callable(optimizer):
+            raise TypeError(
+                "`optimizer` must be a function that takes hyperparameters and "
+                "returns a Keras optimizer. Received: optimizer="
+                f"{optimizer!r}. Pass for example `tuned_adam`, or "
+                "`lambda hp: keras.optimizers.Adam()`."
+            )
         self.head = head
         self.optimizer = optimizer
 

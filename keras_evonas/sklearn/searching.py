@@ -138,7 +138,14 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
         check_positive_integer("batch_size", self.batch_size)
         if self.epochs is not None:
             check_positive_integer("epochs", self.epochs)
-        check_range("validation_fraction", self.validation_fraction, 0.0, 1.0)
+        check_range(
+            "validation_fraction",
+            self.validation_fraction,
+            0.0,
+            1.0,
+            low_open=True,
+            high_open=True,
+        )
         if not isinstance(self.refit, bool | np.bool_):
             check_positive_integer("refit", self.refit)
 

@@ -197,6 +197,18 @@ def test_every_head_trains(space, head, targets):
     assert np.isfinite(logs["loss"]).all()
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"head": 3}, r"`head`.*head=3.*Classification\(classes"),
+        ({"head": TEN, "optimizer": "adam"}, "`optimizer`.*tuned_adam"),
+    ],
+)
+def test_parts_that_cannot_be_called_are_named(given, words):
+    with pytest.raises(TypeError, match=words):
+        DenseNetwork((4,), **given)
+
+
 def test_outputs_are_in_full_precision_under_a_mixed_policy():
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")

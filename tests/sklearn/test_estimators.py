@@ -218,7 +218,7 @@ def test_constant_columns_and_rare_classes_do_no_harm():
         ({"epochs": 1.5}, X, Y, ValueError, r"`epochs`.*=1\.5"),
         ({"refit": 0.5}, X, Y, ValueError, r"`refit`.*=0\.5"),
         ({"batch_size": 0}, X, Y, ValueError, "`batch_size`.*=0"),
-        ({"validation_fraction": 2}, X, Y, ValueError, "fraction`.*2"),
+        ({"validation_fraction": 1.0}, X, Y, ValueError, r"fraction`.*\(0"),
         ({"cv": 1}, X, Y, ValueError, "`cv`.*=1"),
         ({"space": "dense"}, X, Y, TypeError, "`space`.*'dense'"),
         ({"space": one_hot_model(3)}, X, Y, ValueError, "2 outputs.*with 3"),
