@@ -38,12 +38,14 @@ def main() -> None:
         if len(folders) != 1:
             sys.exit(f"Name one project folder. Received: {folders}.")
         command.main(folders[0])
+        sys.stdout.flush()
     except flags.Error as error:
         sys.exit(f"{error}. Add --help after the command for its flags.")
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough. Python would complain
         # again when it flushes what is left.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (OSError, ValueError, ImportError) as error:
         sys.exit(str(error))
 

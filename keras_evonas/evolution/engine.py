@@ -8,6 +8,7 @@ to tell the same losses again.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -36,10 +37,14 @@ _RANDOM_DRAWS = 50
 # Infeasible children until the least infeasible one is repaired, steps of the
 # repair, and genomes enumerated after it. To check a genome may take a build of
 # its network, so these numbers bound the time of a proposal. A repair is given
-# up after so many steps to networks as far outside as others before them.
+# up after so many steps to networks as far outside as others before them, and
+# at least so many for each gene: a gene is changed once in as many steps as
+# there are genes, so that one change for the better among five is missed with a
+# chance of e**-8.
 _INFEASIBLE = 10
 _REPAIRS = 500
 _IN_VAIN = 100
+_IN_VAIN_EACH = 40
 _ENUMERATED = 500
 
 _INITIAL = labels.define("initial", "given at the start")
@@ -239,8 +244,10 @@ class Engine:
             changed = step(draft, self.space, rng)
             genome = self.space.express(changed.genome, rng)
             found = self._violation(genome)
-            in_vain = in_vain + 1 if found and found in met else 0
-            if in_vain == _IN_VAIN:
+            # Of networks that cannot be built, nothing is known.
+            is_known = 0 < found < math.inf and found in met
+            in_vain = in_vain + 1 if is_known else 0
+            if in_vain == self._in_vain:
                 break
             met.add(found)
             if found > violation:
@@ -252,6 +259,10 @@ class Engine:
             if violation == 0 and not self.history.born(self.space.key(genome)):
                 crowded = dataclasses.replace(draft, operator=CROWDED)
         return crowded
+
+    @property
+    def _in_vain(self) -> int:
+        return max(_IN_VAIN, _IN_VAIN_EACH * len(self.space.genes))
 
     def _farthest(self, address: int) -> Draft | None:
         """Draws genomes and takes the feasible one farthest from all others."""
@@ -265,8 +276,9 @@ class Engine:
             found = self._violation(drawn[index])
             if found == 0:
                 return Draft(genome=drawn[index], operator=CROWDED)
-            in_vain = in_vain + 1 if found in met else 0
-            if in_vain == _IN_VAIN:
+            is_known = found < math.inf and found in met
+            in_vain = in_vain + 1 if is_known else 0
+            if in_vain == self._in_vain:
                 break
             met.add(found)
         return None

@@ -173,3 +173,19 @@ def test_the_usage_is_told() -> None:
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("Usage: ")
     assert "Received: 'begin'" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_seen_enough_gets_no_complaint(
+    folder: pathlib.Path,
+) -> None:
+    command = [sys.executable, "-m", "keras_evonas", "export", str(folder)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=_ROOT
+    )
+    os.close(writing)
+    assert run.returncode == 1
+    assert "Broken pipe" not in run.stderr
+    assert "Traceback" not in run.stderr

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from keras_evonas.evolution import Categorical
 from keras_evonas.evolution import Draft
 from keras_evonas.evolution import Engine
 from keras_evonas.evolution import Gene
@@ -170,6 +171,16 @@ class InTurn(RandomSearch):
         return Draft(genome={"x": x}, operator=f"from {x}")
 
 
+@dataclasses.dataclass(frozen=True)
+class Constant(RandomSearch):
+    """Proposes one genome."""
+
+    genome: dict
+
+    def propose(self, state, space, history, rng):
+        return Draft(genome=self.genome)
+
+
 @pytest.mark.parametrize("first", [9, 2])
 def test_the_least_infeasible_child_is_repaired(first):
     values = itertools.chain([first, 3], itertools.repeat(9))
@@ -194,6 +205,21 @@ def test_a_repair_that_meets_nothing_new_is_given_up():
     assert engine.ask() is None
     assert engine.closest[0] == 1
     assert len(checked) < 300
+
+
+def test_one_gene_of_many_that_must_change_is_found():
+    names = [f"x{number}" for number in range(9)]
+    genes = [Gene(name, Categorical(tuple("abcde"))) for name in names]
+    space = SearchSpace([*genes, Gene("rate", Interval(0.0, 1.0))])
+    first = {name: "b" for name in names} | {"rate": 0.5}
+    for seed in range(40):
+        engine = Engine(
+            space,
+            Constant(first),
+            seed=seed,
+            violation_of=lambda genome: float(genome["x0"] != "a"),
+        )
+        assert engine.ask().genome["x0"] == "a"
 
 
 def test_a_child_of_unknown_violation_is_repaired_if_all_are():
