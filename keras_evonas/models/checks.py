@@ -3,6 +3,42 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
+import keras_tuner
+
+WANTED_HYPERMODEL = (
+    "must be a `keras_tuner.HyperModel`, or a function that takes "
+    "hyperparameters and returns a compiled model."
+)
+
+
+def check_built(name: str, model: object) -> None:
+    """Raises a `TypeError` unless a hypermodel returned a model."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"`{name}` must return a `keras.Model`. Received: {model!r} of "
+            f"type {type(model).__name__}. End the function with "
+            "`return model`."
+        )
+
+
+def check_hypermodel(name: str, hypermodel: object) -> None:
+    """Raises a `TypeError` unless it is a hypermodel or a function."""
+    if isinstance(hypermodel, keras.Model):
+        received = f"the model {hypermodel.name!r}. "
+        way_out = "Pass `keras_evonas.models.evolvable(model)`."
+    elif isinstance(hypermodel, type):
+        received = f"the class {hypermodel.__name__}. "
+        way_out = f"Pass an instance, `{hypermodel.__name__}()`."
+        if not issubclass(hypermodel, keras_tuner.HyperModel):
+            way_out = "Pass a function that builds a model."
+    elif isinstance(hypermodel, keras_tuner.HyperModel) or callable(hypermodel):
+        return
+    else:
+        received, way_out = f"{name}={hypermodel!r}.", ""
+    message = f"`{name}` {WANTED_HYPERMODEL} Received: {received}{way_out}"
+    raise TypeError(message)
+
 
 def check_count(name: str, value: object, lowest: int, hint: str = "") -> int:
     """Returns an integer that is at least `lowest`, or raises an error."""
@@ -88,3 +124,17 @@ def check_rates(name: str, rates: Sequence[float]) -> tuple[float, ...]:
                 f"{name}={rates!r}."
             )
     return tuple(map(float, rates))
+
+
+def check_activations(names: Sequence[str]) -> tuple[Any, ...]:
+    """Returns distinct names of Keras activations as a tuple."""
+    chosen = check_choices("activations", names)
+    for name in chosen:
+        try:
+            keras.activations.get(name)
+        except ValueError as error:
+            raise ValueError(
+                "`activations` must be names of Keras activations, such as "
+                f"'relu' or 'gelu'. Received: {name!r}."
+            ) from error
+    return chosen

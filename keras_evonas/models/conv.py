@@ -131,7 +131,7 @@ class ConvNetwork(ready_made.ReadyMade):
         self.filters = checks.powers_of_two("filters", filters)
         self.kernels = checks.check_choices("kernels", kernels, range(1, 32, 2))
         self.units = checks.powers_of_two("units", units)
-        self.activations = checks.check_choices("activations", activations)
+        self.activations = checks.check_activations(activations)
         self.normalizations = checks.check_choices(
             "normalizations", normalizations, ready_made.NORMALIZATIONS
         )

@@ -83,7 +83,7 @@ class DenseNetwork(ready_made.ReadyMade):
         super().__init__(input_shape, None, head, optimizer, name, tunable)
         self.units = checks.powers_of_two("units", units)
         self.depth = checks.check_bounds("depth", depth, 1)
-        self.activations = checks.check_choices("activations", activations)
+        self.activations = checks.check_activations(activations)
         self.normalizations = checks.check_choices(
             "normalizations", normalizations, ready_made.NORMALIZATIONS
         )

@@ -61,7 +61,7 @@ class Bounds:
             )
         checks.check_bounds("kernels", self.kernels, 1)
         if tuple(self.activations):
-            checks.check_choices("activations", self.activations)
+            checks.check_activations(self.activations)
         if tuple(self.normalizations):
             allowed = ("none", "batch", "layer")
             checks.check_choices("normalizations", self.normalizations, allowed)

@@ -109,7 +109,7 @@ class MobileNetwork(ReadyMade):
         self.squeeze_excites = checks.check_rates(
             "squeeze_excites", squeeze_excites
         )
-        self.activations = checks.check_choices("activations", activations)
+        self.activations = checks.check_activations(activations)
         self.dropouts = checks.check_rates("dropouts", dropouts)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:

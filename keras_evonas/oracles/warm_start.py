@@ -13,14 +13,15 @@ from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
+from keras_evonas.models.costs.estimates import Hypermodel
+from keras_evonas.models.costs.estimates import builder_of
 from keras_evonas.models.costs.isolation import isolated
 
 Score = Callable[[keras.Model], float]
 
 
 def capable(
-    hypermodel: keras_tuner.HyperModel
-    | Callable[[keras_tuner.HyperParameters], keras.Model],
+    hypermodel: Hypermodel,
     score: Score,
     *,
     count: int = 8,
@@ -71,7 +72,7 @@ def capable(
     check_positive_integer("count", count)
     check_positive_integer("draws", draws)
     seed = check_seed(seed)
-    build = getattr(hypermodel, "build", hypermodel)
+    build = builder_of(hypermodel)
     space = keras_tuner.HyperParameters()
     if hyperparameters is not None:
         space = hyperparameters.copy()

@@ -155,9 +155,10 @@ class _Record:
 def _check(folder: pathlib.Path) -> None:
     hint = "It is `directory/project_name` of the tuner."
     if not folder.is_dir():
+        kind = "a file" if folder.exists() else "not there"
         raise FileNotFoundError(
             f"`folder` must be a project folder. Received: '{folder}', which "
-            f"is not there. {hint}"
+            f"is {kind}. {hint}"
         )
     if is_project(folder):
         return

@@ -1,5 +1,7 @@
 """`EvoClassifier` and `EvoRegressor`."""
 
+from numbers import Number
+
 import numpy as np
 import scipy.special
 import sklearn.base
@@ -109,6 +111,7 @@ class EvoClassifier(sklearn.base.ClassifierMixin, SearchingEstimator):
             validation.check_consistent_length(X, y)
         else:
             X, y = self._checked(X, y=y, ensure_min_samples=2)
+        _check_labels(y)
         multiclass.check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -144,6 +147,23 @@ class EvoClassifier(sklearn.base.ClassifierMixin, SearchingEstimator):
 
     def _as_score(self, score: float) -> float:
         return float(score)
+
+
+def _check_labels(labels: np.ndarray) -> None:
+    """Checks that every example has a label."""
+    if labels.dtype != object:
+        return
+    kinds = {
+        type(label).__name__
+        for label in labels
+        if not isinstance(label, str | Number | np.bool_)
+    }
+    if kinds:
+        raise ValueError(
+            "`y` must have a label, text or a number, for each example. "
+            f"Received: labels of type {', '.join(sorted(kinds))}. Drop these "
+            "rows, or give them a label of their own."
+        )
 
 
 class EvoRegressor(sklearn.base.RegressorMixin, SearchingEstimator):

@@ -76,6 +76,12 @@ def parts_of_dates(frame: Any) -> np.ndarray:  # noqa: ANN401 (a DataFrame)
     """Returns the day, the month and the weekday of each column of dates."""
     columns = []
     for name in frame.columns:
+        if frame[name].dtype.kind != "M":
+            raise ValueError(
+                "`X` must have dates where it had them in `fit`. Received: "
+                f"the column '{name}' of type {frame[name].dtype}. Convert "
+                "it: `pd.to_datetime(X[name])`."
+            )
         dates = frame[name].dt.tz_localize(None)  # as a clock there shows
         days = (dates - np.datetime64("1970-01-01")) / np.timedelta64(1, "D")
         columns += [days, dates.dt.month, dates.dt.day_of_week]
@@ -97,6 +103,13 @@ def _kind_of(column: Any) -> str:  # noqa: ANN401 (a Series)
         return "date"
     if kind in "bOU" or str(column.dtype) in ("category", "str", "string"):
         known = column.dropna()
+        if not _are_alike(known):
+            kinds = sorted({type(value).__name__ for value in known})
+            raise ValueError(
+                "`X` must hold one kind of value in each column. Received: "
+                f"the column '{column.name}' with {', '.join(kinds)}. Convert "
+                "it: `X[name].astype(str)`."
+            )
         distinct = known.nunique()
         if (
             str(column.dtype) != "category"
@@ -122,6 +135,14 @@ def _holds_numbers(column: Any) -> bool:  # noqa: ANN401 (a Series)
     return len(known) > 0 and all(
         isinstance(value, Number) and not isinstance(value, bool)
         for value in known
+    )
+
+
+def _are_alike(values: Any) -> bool:  # noqa: ANN401 (a Series)
+    """Returns whether categories can be sorted: all text, or all numbers."""
+    return any(
+        all(isinstance(value, kind) for value in values)
+        for kind in (str, Number, np.bool_)
     )
 
 

@@ -7,6 +7,8 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_evonas.models.checks import check_built
+from keras_evonas.models.checks import check_hypermodel
 from keras_evonas.models.conv import ConvNetwork
 from keras_evonas.models.dense import DenseNetwork
 from keras_evonas.models.evolvable import evolvable
@@ -51,14 +53,9 @@ def space_for(
     """
     if isinstance(space, keras.Model):
         return _around(space, head)
-    if isinstance(space, keras_tuner.HyperModel) or callable(space):
-        return space
     if space is not None:
-        raise TypeError(
-            "`space` must be a `keras_tuner.HyperModel`, a function that takes "
-            "hyperparameters and returns a compiled model, or a Keras model. "
-            f"Received: space={space!r}."
-        )
+        check_hypermodel("space", space)
+        return space
     shape = inputs.shape[1:]
     if len(shape) == 1:
         return TableNetwork(
@@ -96,6 +93,7 @@ def targets_for(
         return targets
     build = getattr(space, "build", space)
     model = build(keras_tuner.HyperParameters())
+    check_built("space", model)
     few: tuple[int, ...] = ()
     if isinstance(head, Classification):
         # One sigmoid does for two classes.

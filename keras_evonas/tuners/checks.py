@@ -4,11 +4,11 @@ from collections.abc import Collection
 from typing import get_args
 
 import keras
-import keras_tuner
 
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.execution import Executor
 from keras_evonas.execution import InProcess
+from keras_evonas.models.checks import WANTED_HYPERMODEL
 from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.oracles import objectives
@@ -26,11 +26,6 @@ from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.recipe import changes_of
 from keras_evonas.tuners.trial_files import Policy
 
-_HYPERMODEL = (
-    "`hypermodel` must be a `keras_tuner.HyperModel`, or a function that takes "
-    "hyperparameters and returns a compiled model."
-)
-
 _MODULES = {"optimizer": "optimizers", "loss": "losses", "metrics": "metrics"}
 _LISTENERS = (
     keras.callbacks.EarlyStopping,
@@ -39,21 +34,6 @@ _LISTENERS = (
 )
 # Names of metrics that Keras resolves by the shape of an output.
 _BY_OUTPUT = {"accuracy", "acc", "crossentropy", "ce"}
-
-
-def check_hypermodel(hypermodel: object) -> None:
-    """Checks that it is neither a model nor a class of hypermodels."""
-    if isinstance(hypermodel, keras.Model):
-        received = f"the model {hypermodel.name!r}"
-        way_out = "Pass `keras_evonas.models.evolvable(model)`"
-    elif isinstance(hypermodel, type) and issubclass(
-        hypermodel, keras_tuner.HyperModel
-    ):
-        received = f"the class {hypermodel.__name__}"
-        way_out = f"Pass an instance, `{hypermodel.__name__}()`"
-    else:
-        return
-    raise TypeError(f"{_HYPERMODEL} Received: {received}. {way_out}.")
 
 
 def check_boolean(name: str, value: object) -> None:
@@ -142,7 +122,9 @@ def checked_hook(hook: TrialHook | None) -> TrialHook | None:
 def check_has_hypermodel(hypermodel: object) -> None:
     """Checks that there is a hypermodel."""
     if hypermodel is None:
-        raise ValueError(f"{_HYPERMODEL} Received: hypermodel=None.")
+        raise ValueError(
+            f"`hypermodel` {WANTED_HYPERMODEL} Received: hypermodel=None."
+        )
 
 
 def checked_folds(recipe: Recipe) -> int:

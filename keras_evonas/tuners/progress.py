@@ -128,6 +128,11 @@ class Progress:
     ) -> None:
         self._name = name
         self._is_better = max if direction == "max" else min
+        if verbose not in (0, 1, 2, "auto"):
+            raise ValueError(
+                "`verbose` must be 0, 1, 2 or 'auto'. Received: "
+                f"verbose={verbose!r}."
+            )
         self._verbose = 1 if verbose == "auto" else int(verbose)
         self._total = total
         self._count_ended = ended

@@ -13,6 +13,7 @@ from keras_evonas import devices
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.checks import check_size
 from keras_evonas.execution import Executor
+from keras_evonas.models.checks import check_hypermodel
 from keras_evonas.oracles.fidelity import gives_epochs
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.project import conditions
@@ -179,7 +180,8 @@ class EvoTuner(AfterSearch):
         share_programs: bool = False,
     ) -> None:
         before = set(vars(self))
-        checks.check_hypermodel(hypermodel)
+        if hypermodel is not None:
+            check_hypermodel("hypermodel", hypermodel)
         checks.check_compile_arguments(optimizer, loss, metrics)
         check_size("cohort_size", cohort_size)
         check_positive_integer("executions_per_trial", executions_per_trial)

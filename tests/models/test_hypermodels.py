@@ -232,6 +232,7 @@ def test_outputs_are_in_full_precision_under_a_mixed_policy():
         (lambda: DenseNetwork((8,), TEN, depth=3), "`depth`"),
         (lambda: DenseNetwork((8,), TEN, activations="relu"), "distinct"),
         (lambda: DenseNetwork((8,), TEN, activations=()), "at least one"),
+        (lambda: DenseNetwork((8,), TEN, activations=["reluu"]), "'reluu'"),
         (
             lambda: DenseNetwork((8,), TEN, normalizations=("group",)),
             "'none', 'batch', 'layer'",

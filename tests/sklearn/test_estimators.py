@@ -23,6 +23,7 @@ pytestmark = pytest.mark.keras
 
 SMALL = {"max_trials": 1, "epochs": 2, "refit": False, "random_state": 0}
 X, Y = make_classification(60, 4, n_classes=2, random_state=0)
+FRAME = pd.DataFrame(X[:, :2], columns=["a", "b"])
 NAMES = np.array(["no", "yes"])
 
 
@@ -112,6 +113,8 @@ def test_frames_with_categories_dates_and_gaps_are_encoded():
     assert set(classifier.predict(unknown)) <= {"no", "yes"}
     with pytest.raises(ValueError, match="feature names should match"):
         classifier.predict(frame.rename(columns={"town": "city"}))
+    with pytest.raises(ValueError, match=r"column 'day' of type .*to_datetime"):
+        classifier.predict(frame.assign(day=frame["day"].astype(str)))
     with pytest.raises(ValueError, match=r"column 'town' with 60 different"):
         EvoClassifier(**SMALL).fit(
             frame.assign(town=[f"{i} Elm Street" for i in range(60)]), Y
@@ -221,6 +224,10 @@ def test_constant_columns_and_rare_classes_do_no_harm():
         ({"validation_fraction": 1.0}, X, Y, ValueError, r"fraction`.*\(0"),
         ({"cv": 1}, X, Y, ValueError, "`cv`.*=1"),
         ({"space": "dense"}, X, Y, TypeError, "`space`.*'dense'"),
+        ({"space": keras.Model}, X, Y, TypeError, "`space`.*class Model"),
+        ({"space": lambda hp: None}, X, Y, TypeError, "`space`.*None"),
+        ({}, FRAME, np.array(["a", None] * 30), ValueError, "`y`.*NoneType"),
+        ({}, FRAME.assign(a=[1, "b"] * 30), Y, ValueError, "'a'.*int, str"),
         ({"space": one_hot_model(3)}, X, Y, ValueError, "2 outputs.*with 3"),
     ],
 )

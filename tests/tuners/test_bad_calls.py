@@ -250,6 +250,7 @@ class Space(keras_tuner.HyperModel):
             TypeError,
             ["`keras_evonas.models"],
         ),
+        ({"hypermodel": 3}, TypeError, ["hypermodel=3", "function"]),
         ({"executions_per_trial": 0}, ValueError, ["integer of at least 1"]),
         (
             {"executions_per_trial": "2"},

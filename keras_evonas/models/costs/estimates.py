@@ -11,6 +11,8 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
+from keras_evonas.models.checks import check_built
+from keras_evonas.models.checks import check_hypermodel
 from keras_evonas.models.costs import elsewhere
 from keras_evonas.models.costs import inputs
 from keras_evonas.models.costs.inputs import InputShapes
@@ -166,6 +168,7 @@ def costs_of_build(
 
     def build_and_count() -> Costs:
         model = build()
+        check_built("build", model)
         if not model.built:
             _build_on(model, input_shapes, batch_size)
         return costs_of(
@@ -207,7 +210,12 @@ def _in_child(
 
 
 def builder_of(hypermodel: Hypermodel) -> Builder:
-    """Returns the function that builds a hypermodel's networks."""
+    """Returns the function that builds a hypermodel's networks.
+
+    Raises:
+        TypeError: If it is no hypermodel.
+    """
+    check_hypermodel("hypermodel", hypermodel)
     build: Builder = getattr(hypermodel, "build", hypermodel)
     return build
 
@@ -238,6 +246,9 @@ class HypermodelCosts:
     hypermodel: Hypermodel
     batch_size: int = 32
     input_shapes: InputShapes | None = None
+
+    def __post_init__(self) -> None:
+        check_hypermodel("hypermodel", self.hypermodel)
 
     def __call__(self, hp: keras_tuner.HyperParameters) -> Costs:
         """Returns the costs of the network for these hyperparameters."""
