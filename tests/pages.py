@@ -36,7 +36,9 @@ def shown_on_page(search: Search) -> Shown:
     objective = re.escape(search.objectives[0].name)
     return Shown(
         best=[
-            *re.findall(r"best network[^<]* is <strong>trial (\S+)</st", text),
+            *re.findall(
+                r"(?:best network|keeps)[^<]* is <strong>trial (\S+)</st", text
+            ),
             *re.findall(r'<section id="winner".*?>Trial (\S+?),', text),
         ],
         rows=_first_cells(text, "best networks"),

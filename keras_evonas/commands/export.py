@@ -1,8 +1,9 @@
 """Writes all trials as CSV: `python -m keras_evonas export FOLDER`.
 
-Each trial is one line: status, objectives, parents, hyperparameters, metrics
-and costs. With `--optuna=URL` they are written into an Optuna storage instead,
-which `optuna-dashboard` shows; those that are there already are left alone.
+Each network is one line, however often its training was continued: status,
+objectives, parents, hyperparameters, metrics and costs. With `--optuna=URL`
+they are written into an Optuna storage instead, which `optuna-dashboard` shows;
+those that are there already are left alone.
 """
 
 import json
@@ -48,7 +49,7 @@ def export(folder: str, path: str | None) -> None:
             + (kept if weights.exists() else "")
         )
     table = search.to_dataframe()
-    for name in ("parents", "curves"):
+    for name in ("parents", "trainings", "curves"):
         if name in table:
             table[name] = [json.dumps(cell) for cell in table[name]]
     table = table.map(_harmless)

@@ -24,7 +24,7 @@ def status_of(folder: str) -> str:
     lines = [state, search.headline()]
     if search.best is not None:
         best = f"trial {search.best.trial_id}, {search.describe(search.best)}"
-        lines.append(f"Best so far: {best}")
+        lines.append(f"{search.none_feasible or 'Best so far:'} {best}")
     if search.option_weights is not None:
         weights = "; ".join(search.option_weights.lines())
         lines.append(f"Options that weigh most: {weights}")

@@ -13,6 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from keras_evonas.optuna.parameters import distributions_of
 from keras_evonas.optuna.parameters import fitting
@@ -72,7 +73,7 @@ class OptunaMirror:
         A storage that cannot be opened is found out here, before any trial.
         """
         self._folder = folder
-        optuna.storages.get_storage(self._storage)
+        _opened(self._storage)
         try:
             search = load(folder)
         except (FileNotFoundError, ValueError):
@@ -139,6 +140,17 @@ def mirror(
         lock.release()
 
 
+def _opened(storage: str | BaseStorage) -> BaseStorage:
+    try:
+        return optuna.storages.get_storage(storage)
+    except SQLAlchemyError as error:
+        raise ValueError(
+            "`storage` must be the URL of a storage of Optuna, such as "
+            f"'sqlite:///search.db'. Received: {storage!r}, which gives: "
+            f"{gist(str(error))}"
+        ) from error
+
+
 def _study(
     search: Search, storage: str | BaseStorage, name: str
 ) -> optuna.Study:
@@ -149,7 +161,7 @@ def _study(
             "Optuna study needs its direction. Received: a folder that names "
             "none."
         )
-    storage = optuna.storages.get_storage(storage)
+    storage = _opened(storage)
     try:
         # It says nothing, where `create_study` logs that the study exists.
         study = optuna.load_study(storage=storage, study_name=name)

@@ -56,15 +56,19 @@ class Parameter:
     def encode(self, value: Choice) -> Value:
         """Returns the gene's value; of one outside of the domain the nearest.
 
-        Earlier trials may have had another range.
+        What is no such value gives the default. Earlier trials may have had
+        another range.
         """
-        if isinstance(self.distribution, CategoricalDistribution):
-            try:
+        try:
+            if isinstance(self.distribution, CategoricalDistribution):
                 index = int(self.distribution.to_internal_repr(value))
-            except ValueError:
-                return self.default
-            return tuple(self.domain)[index]
-        return self.default if value is None else nearest(self.domain, value)
+                return tuple(self.domain)[index]
+            return (
+                self.default if value is None else nearest(self.domain, value)
+            )
+        except (TypeError, ValueError):
+            # None of its kind: a trial that was enqueued with it fails alone.
+            return self.default
 
     def decode(self, value: Value) -> Choice:
         """Returns the parameter's value of a gene's."""

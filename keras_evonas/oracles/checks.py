@@ -12,10 +12,12 @@ import keras_tuner
 
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.strategies import Strategy
-from keras_evonas.oracles.fidelity import without_training_values
 from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
 from keras_evonas.project import spaces
+from keras_evonas.project.spaces import (
+    without_training_values as without_training_values,
+)
 
 Initial: TypeAlias = (
     Mapping[str, Any] | keras_tuner.HyperParameters | Literal["default"]

@@ -134,11 +134,6 @@ def epochs_of(trial: trial_lib.Trial, folder: pathlib.Path) -> int | None:
     return found or planned_epochs(trial.hyperparameters.values)
 
 
-def without_training_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the values of hyperparameters alone."""
-    return {n: v for n, v in values.items() if not n.startswith(PREFIX)}
-
-
 def check_epochs(values: Mapping[str, Any], step: int | None) -> None:
     """Warns of a tuner that trains longer than the values of a trial say.
 

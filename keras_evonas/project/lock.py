@@ -151,9 +151,10 @@ def holder_of(folder: str | os.PathLike[str]) -> Holder | None:
         return None
     is_running = _held_here(path) is not None
     if not is_running:
-        descriptor = os.open(path, os.O_RDWR)
+        # Another user's folder may be read, but not written.
+        descriptor = os.open(path, os.O_RDONLY)
         try:
-            is_running = not _try_lock(descriptor)
+            is_running = not _try_lock(descriptor, shared=True)
         finally:
             os.close(descriptor)  # It lets go of the lock, too.
     return _read_holder(path, is_running)
@@ -205,7 +206,8 @@ def _locked(descriptor: int) -> bool:
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(descriptor: int) -> bool:
+    def _try_lock(descriptor: int, *, shared: bool = False) -> bool:
+        del shared  # There is one kind only.
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -216,12 +218,12 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _try_lock(descriptor: int) -> bool:
+    def _try_lock(descriptor: int, *, shared: bool = False) -> bool:
         # Not `flock`: children that were forked for a data pipeline would
         # hold it on when this process is killed.
         try:
-            kind = fcntl.LOCK_EX | fcntl.LOCK_NB
-            fcntl.lockf(descriptor, kind, 1, _LOCKED_BYTE)
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.lockf(descriptor, kind | fcntl.LOCK_NB, 1, _LOCKED_BYTE)
         except (BlockingIOError, PermissionError):
             return False
         return True

@@ -5,6 +5,7 @@ half-written or of a later version; what cannot be read is in `Search.notes`.
 """
 
 import collections
+import functools
 import os
 import pathlib
 from collections.abc import Collection
@@ -31,6 +32,9 @@ from keras_evonas.project.networks import networks_of
 from keras_evonas.project.objectives import Objective
 from keras_evonas.project.record import SearchRecord
 from keras_evonas.project.search import Search
+
+# What a file gives whose JSON is not what it should be.
+_MISUNDERSTOOD = (AttributeError, KeyError, TypeError, ValueError)
 
 
 def load(
@@ -68,15 +72,23 @@ def load(
         if only is not None and trial_id not in only:
             continue
         path = trial_folder(folder, trial_id) / curves_lib.FILE_NAME
-        trial = trial_lib.make(
+        make = functools.partial(
+            trial_lib.make,
             number,
             trial_id,
             recorded=record.of(trial_id),
-            file=files.get(trial_id, {}),
-            curves=_json(path, notes),
             objectives=objectives,
             space=space,
         )
+        try:
+            curves = _json(path, notes)
+            trial = make(file=files.get(trial_id, {}), curves=curves)
+        except _MISUNDERSTOOD as error:
+            notes.append(
+                f"The files of trial {trial_id} could not be understood: "
+                f"{error!r}"
+            )
+            trial = make(file={}, curves=None)
         trials.append(trial)
     if space is None:
         values = [trial.values for trial in trials if trial.values]
@@ -201,7 +213,7 @@ def _option_weights(
     content = _json(folder / option_weights.FILE_NAME, notes)
     try:
         return option_weights.option_weights_of(content)
-    except (AttributeError, KeyError, TypeError) as error:
+    except _MISUNDERSTOOD as error:
         notes.append(
             f"{option_weights.FILE_NAME} could not be understood: {error!r}"
         )
@@ -235,7 +247,8 @@ def _order(
     if record.births:
         # A file without a birth is of a search that was replaced.
         return list(record.births)
-    began = map(str, oracle.get("start_order") or ())
+    known = oracle.get("start_order")
+    began = map(str, known if isinstance(known, list) else ())
     return list(dict.fromkeys([*(n for n in began if n in files), *files]))
 
 
@@ -246,13 +259,15 @@ def _space(
     configs = [oracle.get("hyperparameters")]
     configs += [file.get("hyperparameters") for file in files.values()]
     spaces: list[list[Any]]
-    spaces = [c["space"] for c in configs if c and c.get("space")]
+    spaces = [
+        c["space"] for c in configs if isinstance(c, dict) and c.get("space")
+    ]
     if not spaces:
         return None
     try:
         spaces.sort(key=len, reverse=True)
         return space_lib.from_config(spaces[0])
-    except (KeyError, TypeError, ValueError) as error:
+    except _MISUNDERSTOOD as error:
         notes.append(f"The search space could not be understood: {error!r}")
         return None
 

@@ -137,6 +137,12 @@ class SearchRecord(Journal):
         self._check_order(events)
         return Entries(terms, events)
 
+    def salvage(self) -> tuple[list[dict[str, Any]], int]:
+        """Returns the lines that can be understood, and how many cannot."""
+        entries, damaged = super().salvage()
+        whole = [entry for entry in entries if _is_whole(entry)]
+        return whole, damaged + len(entries) - len(whole)
+
     def _check_version(self, first: Mapping[str, Any]) -> None:
         version = first.get("version")
         if first["kind"] != "search" or not isinstance(version, int):
@@ -279,6 +285,19 @@ _END: Mapping[str, _Check] = {
     "varying": _list_of(_text),
     "unexplained": _list_of(_text),
 }
+
+
+def _is_whole(entry: Mapping[str, object]) -> bool:
+    """Returns whether the fields of an entry have the types that they should.
+
+    Entries of kinds that a later version may have are left to the reader.
+    """
+    checks = {"search": _TERMS, "birth": _BIRTH, "end": _END}
+    try:
+        _check_fields(entry, checks.get(str(entry.get("kind")), {}))
+    except ValueError:
+        return False
+    return True
 
 
 def _check_fields(

@@ -30,7 +30,7 @@ _LISTED = 5
 _COLUMNS = (
     *("violation", "rung", "best_epoch", "epochs", "ended_early"),
     *("seconds", "ended"),
-    *("birth", "operator", "parents", "message"),
+    *("birth", "operator", "parents", "trainings", "message"),
 )
 
 
@@ -174,6 +174,14 @@ class Search:
         """The best trial, or `None` if none has completed."""
         return self.ranking[0] if self.ranking else None
 
+    @property
+    def none_feasible(self) -> str | None:
+        """Says so, if no network keeps the constraints: `best` is nearest."""
+        if self.best is None or self.best.feasible:
+            return None
+        kept = " and ".join(self.constraints) or "the constraints"
+        return f"No network keeps {kept}; the nearest is"
+
     @functools.cached_property
     def recommended(self) -> Trial | None:
         """The trial that is expected to be best if all were trained again.
@@ -222,6 +230,10 @@ class Search:
             )
         return self._by_id[trial_id]
 
+    def find(self, trial_id: str | None) -> Trial | None:
+        """Returns what `trial` does, or `None` if there is no such trial."""
+        return self._by_id.get(trial_id or "")
+
     @functools.cached_property
     def _by_id(self) -> dict[str, Trial]:
         return {
@@ -261,7 +273,8 @@ class Search:
 
         Columns: `trial_id`, `status`, `rank` (1 is the best, missing where
         `ranking` has no place for it), the score of each objective, then
-        `birth`, `operator`, `parents` and so on, `gene.NAME` for each
+        `birth`, `operator`, `parents` and so on, `trainings` (of a network
+        whose training was continued, the trials), `gene.NAME` for each
         hyperparameter (missing where it was not active), `metric.NAME`,
         `cost.NAME`, and `curves`, a dictionary from metrics to lists of
         `(epoch, value)`.
@@ -289,6 +302,7 @@ class Search:
             "rank": rank,
             **dict(zip(names, scores, strict=True)),
             **{name: getattr(trial, name) for name in _COLUMNS},
+            "parents": tuple(one.trial_id for one in self.parents(trial)),
             "curves": curves,
             **{f"gene.{name}": value for name, value in trial.values.items()},
             **{f"metric.{name}": x for name, x in trial.metrics.items()},
@@ -300,14 +314,17 @@ class Search:
         lines = [f"Search '{self.name}': {self.headline()}"]
         best = self.best
         if best is not None:
-            lines.append(f"Best: trial {best.trial_id}, {self.describe(best)}")
+            lead = self.none_feasible or "Best:"
+            said = self.describe(best)
+            lines.append(f"{lead} trial {best.trial_id}, {said}")
             lines += [
                 f"  {name} = {wording.gene_value(value)}"
                 for name, value in best.values.items()
             ]
             if self.evolved:
                 made = wording.plain_operator(best.operator)
-                parents = ", ".join(best.parents) or "none"
+                found = (one.trial_id for one in self.parents(best))
+                parents = ", ".join(found) or "none"
                 lines.append(f"  Made by: {made}; parents: {parents}")
         other = self.better_than_best
         if other is not None:

@@ -14,5 +14,6 @@ def notes_of(state: object) -> list[str]:
     return [
         "Networks are scored with the shared weights of a supernet that was "
         f"trained for {epoch} epochs. These scores only guess how good a "
-        "network is alone: `finalize` trains the best from scratch."
+        "network is alone: `finalize` trains the best from scratch. The time "
+        "of the search is told without the supernet's training."
     ]

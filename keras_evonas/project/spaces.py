@@ -149,6 +149,11 @@ def active_values(
     return known | unknown
 
 
+def without_training_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values of hyperparameters alone."""
+    return {n: v for n, v in values.items() if not n.startswith(PREFIX)}
+
+
 def _domain(kind: str, config: Mapping[str, Any]) -> Domain | None:
     if kind == "Boolean":
         return Categorical((False, True))

@@ -75,9 +75,7 @@ class Trial:
     @property
     def genes(self) -> dict[str, Any]:
         """The active hyperparameters alone."""
-        prefix = space_lib.PREFIX
-        items = self.values.items()
-        return {n: v for n, v in items if not n.startswith(prefix)}
+        return space_lib.without_training_values(self.values)
 
     @property
     def completed(self) -> bool:

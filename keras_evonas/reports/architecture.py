@@ -55,9 +55,14 @@ class Architecture:
         return all(block.inputs == (before.name,) for before, block in pairs)
 
 
-def find(folder: pathlib.Path, trial: Trial) -> Architecture | None:
-    """Reads a trial's saved model, in its folder or the project's only one."""
-    own = sorted((folder / f"trial_{trial.trial_id}").glob("*.keras"))
+def find(folder: pathlib.Path, trial: Trial | None) -> Architecture | None:
+    """Reads a trial's saved model, in its folder or the project's only one.
+
+    Without a trial it is the project's.
+    """
+    own: list[pathlib.Path] = []
+    if trial is not None:
+        own = sorted((folder / f"trial_{trial.trial_id}").glob("*.keras"))
     shared = sorted(folder.glob("*.keras"))
     for path in [*own, *(shared if len(shared) == 1 else ())]:
         blocks = _blocks(_config(path))

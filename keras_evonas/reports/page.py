@@ -63,8 +63,14 @@ def render_to(
     search: Search, path: str | os.PathLike[str] | None = None
 ) -> pathlib.Path:
     """Writes the page of a search; see `write_report`."""
-    content = render(search)
     path = pathlib.Path(path or search.folder / "report.html")
+    if path.is_dir() or not path.parent.is_dir():
+        kind = "a folder" if path.is_dir() else "in a folder that is not there"
+        raise ValueError(
+            "`path` must be that of a file to write. Received: "
+            f"'{path}', which is {kind}."
+        )
+    content = render(search)
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(content, encoding="utf-8")
     os.replace(temporary, path)  # a page that is open never sees half of it
@@ -159,7 +165,7 @@ def _hover(search: Search, trial: Trial) -> str:
     lines.append(html.text(search.describe(trial)))
     if trial.operator:
         made = wording.plain_operator(trial.operator)
-        parents = ", ".join(trial.parents)
+        parents = ", ".join(one.trial_id for one in search.parents(trial))
         made += f" of {parents}" if parents else ""
         lines.append(tag("i", wording.shorten(made, 70)))
     named = list(trial.genes.items())

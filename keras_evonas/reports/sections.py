@@ -1,14 +1,15 @@
 """The sections of a report: headings, sentences, tables and plots."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas.project import html
+from keras_evonas.project import spaces as space_lib
 from keras_evonas.project import wording
 from keras_evonas.project.html import Markup
 from keras_evonas.project.html import tag
 from keras_evonas.project.search import Search
-from keras_evonas.project.search import Trial
 from keras_evonas.reports import architecture
 from keras_evonas.reports import features as features_lib
 from keras_evonas.reports import lineage
@@ -52,10 +53,11 @@ class Report:
             for index in range(min(3, len(search.objectives)))
         ]
         finalist = retrained.chosen(search)
-        chosen = None if finalist is None else finalist.trial_id
-        known = {trial.trial_id: trial for trial in search.trials}
-        self._winner_word = "chosen" if chosen in known else "best"
-        self.winner = known.get(chosen or "", search.best)
+        self._chosen = finalist
+        # The finalist's trial, if it was one; its network then is `winner`.
+        chosen = None if finalist is None else search.find(finalist.trial_id)
+        self._winner_word = "best" if chosen is None else "chosen"
+        self.winner = chosen or search.best
         self.importance = self.importances[0] if self.importances else None
         self._features: dict[str, features_lib.Feature] = {}
         if search.space is not None:
@@ -101,32 +103,42 @@ class Report:
         return Section("progress", "How the search went", order, content)
 
     def _winner(self) -> Section | None:
-        best = self.winner
+        best, chosen = self.winner, self._chosen
         if best is None:
             return None
-        content: list[Any] = [self._genes_table(best)]
-        lead = f"Trial {best.trial_id}, {self.search.describe(best)}"
-        model = architecture.find(self.search.folder, best)
+        title = f"The {self._winner_word} network"
+        folder = self.search.folder
+        if chosen is not None and self._winner_word == "best":
+            # What was chosen is none of the trials, such as the default.
+            title = "The network that was chosen"
+            lead = f"It is {chosen.name}, and was none of the trials"
+            model = architecture.find(folder, None)
+            values = space_lib.active_values(self.search.space, chosen.values)
+        else:
+            if best is self.search.best:
+                title += verdict.in_what(self.search)
+            lead = f"Trial {best.trial_id}, {self.search.describe(best)}"
+            model = architecture.find(folder, best)
+            values = dict(best.values)
+        content: list[Any] = [self._genes_table(values)]
         if model is None:
             lead += ". Below are the genes that are active in it."
         else:
             lead += f", drawn from {model.source}, with its genes below."
             content.insert(0, pieces.drawn(model))
-        title = f"The {self._winner_word} network"
-        if best is self.search.best:
-            title += verdict.in_what(self.search)
         return Section("winner", title, lead, content)
 
-    def _genes_table(self, trial: Trial) -> Markup:
+    def _genes_table(self, values: Mapping[str, Any]) -> Markup:
         space = self.search.space
-        active = space.active(trial.values) if space is not None else ()
+        active = space.active(values) if space is not None else ()
         defaults = {gene.name: gene.default for gene in active}
         result = self.importance
         shares = {}
         if result is not None:
             shares = {one: verdict.share(result, one) for one in result.sure}
         rows: list[list[object]] = []
-        for name, value in trial.genes.items():
+        genes_of_it = space_lib.without_training_values(values)
+        for name, value in genes_of_it.items():
             own = html.breakable(wording.gene_value(value))
             default = wording.MISSING
             if name in defaults:
@@ -203,7 +215,7 @@ class Report:
             return Section("family", title, lead, [])
         everything = lineage.family(search, best)
         first, rise = steps[0].parent, ""
-        if first.completed:
+        if first.completed and first.rung == best.rung:
             gain = search.losses(first)[0] - search.losses(best)[0]
             rise = f", a gain of {wording.signed(gain)} in all"
         lead = (
@@ -308,7 +320,8 @@ class Report:
         )
 
     def _failures(self) -> Section | None:
-        failed = [t for t in self.search.trials if t.message]
+        recorded = self.search.recorded
+        failed = [t for t in recorded if t.message]
         failed += [t for t in self.search.failures if not t.message]
         if not failed:
             return None
@@ -316,7 +329,7 @@ class Report:
             "failures",
             "What failed",
             f"{wording.plural(len(failed), 'trial')} of "
-            f"{len(self.search.trials):,}, grouped by message. Failed networks "
+            f"{len(recorded):,}, grouped by message. Failed networks "
             "never become parents.",
             [pieces.messages(failed)],
         )

@@ -22,11 +22,11 @@ def sentences(search: Search, importance: Importance | None) -> Markup:
     if chosen is not None:
         said = [retrained.sentence(search, chosen), " "]
     if chosen is None or chosen.trial_id != best.trial_id:
-        best_of = f"The best network{in_what(search)}"
+        best_of = f"The best network{in_what(search)} is"
         if chosen is not None:
-            best_of = f"The search's best trial{in_what(search)}"
+            best_of = f"The search's best trial{in_what(search)} is"
         said += [
-            f"{best_of} is ",
+            f"{search.none_feasible or best_of} ",
             tag("strong", f"trial {best.trial_id}"),
             f": {search.describe(best)}. ",
         ]

@@ -43,6 +43,16 @@ def encoder_of(x: Any) -> Any:  # noqa: ANN401 (scikit-learn has no types)
         if np.ndim(x) == 2:
             return sklearn.preprocessing.StandardScaler()
         return _ImageScaler()
+    if len(x) < 2:
+        raise ValueError(
+            f"`X` must have at least two rows. Received: {len(x)}."
+        )
+    if x.columns.nlevels > 1:
+        raise ValueError(
+            "`X` must have one name for each column. Received: columns of "
+            f"{x.columns.nlevels} levels. Join them: "
+            "`X.columns = X.columns.map('_'.join)`."
+        )
     kinds: dict[str, list[Any]] = {"number": [], "date": [], "category": []}
     for name in x.columns:
         kinds[_kind_of(x[name])].append(name)
@@ -58,10 +68,13 @@ def encoder_of(x: Any) -> Any:  # noqa: ANN401 (scikit-learn has no types)
         sklearn.preprocessing.FunctionTransformer(parts_of_dates),
         sklearn.base.clone(numbers),
     )
-    categories = sklearn.preprocessing.OneHotEncoder(
-        handle_unknown="infrequent_if_exist",
-        max_categories=_MAX_CATEGORIES,
-        sparse_output=False,
+    categories = sklearn.pipeline.make_pipeline(
+        sklearn.preprocessing.FunctionTransformer(without_pandas_missing),
+        sklearn.preprocessing.OneHotEncoder(
+            handle_unknown="infrequent_if_exist",
+            max_categories=_MAX_CATEGORIES,
+            sparse_output=False,
+        ),
     )
     return sklearn.compose.ColumnTransformer(
         [
@@ -70,6 +83,11 @@ def encoder_of(x: Any) -> Any:  # noqa: ANN401 (scikit-learn has no types)
             ("categories", categories, kinds["category"]),
         ]
     )
+
+
+def without_pandas_missing(frame: Any) -> Any:  # noqa: ANN401 (a DataFrame)
+    """Returns objects with NaN where a value is missing, `pandas.NA` too."""
+    return frame.astype(object).where(frame.notna(), np.nan)
 
 
 def parts_of_dates(frame: Any) -> np.ndarray:  # noqa: ANN401 (a DataFrame)

@@ -24,8 +24,8 @@ from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.execution import Executor
 from keras_evonas.models.heads import Classification
 from keras_evonas.models.heads import Regression
+from keras_evonas.oracles.checks import without_training_values
 from keras_evonas.oracles.constraints import Constraint
-from keras_evonas.oracles.fidelity import without_training_values
 from keras_evonas.sklearn import preparation
 from keras_evonas.sklearn import refitting
 from keras_evonas.sklearn import spaces
@@ -171,20 +171,22 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
             seed=seed,
             verbose=self.verbose,
             directory=directory,
-            project_name=self._project(data, seed),
+            project_name=self._project(space, data, seed),
         )
         if self.directory is None:
             weakref.finalize(tuner, shutil.rmtree, directory, True)
         return tuner
 
-    def _project(self, data: dict[str, Values], seed: int) -> str:
+    def _project(
+        self, space: spaces.SearchedSpace, data: dict[str, Values], seed: int
+    ) -> str:
         """Returns a name for the folder of a search.
 
         A search goes on only with the data and arguments that it began with:
         the folds of `GridSearchCV`, for one, share their directory.
         """
         settings = (
-            getattr(self.space, "__qualname__", type(self.space).__name__),
+            spaces.identity_of(space),
             *(data["epochs"], self.batch_size, repr(self.cv), seed),
             *(repr(self.strategy), repr(self.constraints)),
         )

@@ -1,5 +1,6 @@
 """Search spaces for an estimator's data."""
 
+import json
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -10,6 +11,7 @@ import numpy as np
 from keras_evonas.models.checks import check_built
 from keras_evonas.models.checks import check_hypermodel
 from keras_evonas.models.conv import ConvNetwork
+from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.dense import DenseNetwork
 from keras_evonas.models.evolvable import evolvable
 from keras_evonas.models.heads import Classification
@@ -75,6 +77,31 @@ def first_trials(space: SearchedSpace) -> list[Initial]:
     if isinstance(space, TableNetwork):
         return ["default", {"kind": "linear"}]
     return ["default"]
+
+
+def identity_of(space: SearchedSpace) -> str:
+    """Returns what tells spaces apart: hyperparameters and default network.
+
+    Functions of one name may make networks that differ in what they close over.
+    """
+
+    def task() -> str:
+        hp = keras_tuner.HyperParameters()
+        model = getattr(space, "build", space)(hp)
+        try:
+            network = keras.saving.serialize_keras_object(model)
+        except (NotImplementedError, TypeError, ValueError):
+            # A part of the user's own that cannot be saved.
+            weights = [(w.path, w.shape) for w in model.weights]
+            network = {"name": model.name, "weights": weights}
+        return json.dumps(
+            [hp.get_config(), network],
+            # Nothing that changes from run to run, such as an address.
+            default=lambda value: type(value).__qualname__,
+            sort_keys=True,
+        )
+
+    return isolated(task)
 
 
 def targets_for(

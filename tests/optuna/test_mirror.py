@@ -9,7 +9,6 @@ import keras_tuner
 import numpy as np
 import optuna
 import pytest
-import sqlalchemy
 
 from keras_evonas import EvolutionarySearch
 from keras_evonas.evolution import nsga2
@@ -160,9 +159,9 @@ def test_a_storage_that_cannot_be_used_is_an_error_before_any_trial(tmp_path):
 
 
 def test_a_storage_that_cannot_be_opened_is_found_out_at_once(tmp_path):
-    hook = OptunaMirror(f"sqlite:///{tmp_path / 'no folder' / 'search.db'}")
-    with pytest.raises(sqlalchemy.exc.OperationalError):
-        hook.on_search_begin(tmp_path)
+    for url in ("", f"sqlite:///{tmp_path / 'no folder' / 'search.db'}"):
+        with pytest.raises(ValueError, match="`storage` must be the URL"):
+            OptunaMirror(url).on_search_begin(tmp_path)
 
 
 def test_a_mirror_that_knows_no_folder_says_what_to_do():

@@ -176,6 +176,19 @@ def test_failures_pruned_and_enqueued_trials_are_learned_from():
     assert not parents & failed
 
 
+@pytest.mark.parametrize("wrong", ["a", [1], None])
+def test_an_enqueued_value_of_another_type_costs_its_own_trial(wrong):
+    study = study_of(EvoSampler(seed=0))
+    study.optimize(network, n_trials=2)
+    study.enqueue_trial({"rate": wrong})
+    study.enqueue_trial({"rate": 1e-3})
+    study.optimize(network, n_trials=6, catch=(ValueError, TypeError))
+    states = [trial.state.name for trial in study.trials]
+    assert states.pop(2) == "FAIL"
+    assert set(states) == {"COMPLETE"}
+    assert study.trials[3].params["rate"] == 1e-3
+
+
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_both_directions(direction):
     sign = 1 if direction == "minimize" else -1

@@ -61,3 +61,7 @@ def test_a_search_counts_networks_and_tells_of_their_trials():
     assert search.trial("0") is search.trial("4") is search.best
     # Both parents are one network.
     assert search.parents(search.trial("6")) == (search.best,)
+    pytest.importorskip("pandas", reason="needs pandas: the extra [reports]")
+    table = search.to_dataframe().set_index("trial_id")
+    assert table.parents["6"] == ("2",)
+    assert table.trainings["2"] == ("0", "2", "4")

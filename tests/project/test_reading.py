@@ -134,6 +134,31 @@ def test_damaged_lines_and_files_are_named_and_left_out(new_project):
     assert search.space is not None  # from the trials
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("trial_02/trial.json", "hyperparameters", "x"),
+        ("trial_02/trial.json", "metrics", [1]),
+        ("oracle.json", "hyperparameters", {"space": [1] * 9}),
+        ("evolution.jsonl", "rung", "x"),
+        ("evolution.jsonl", "message", {}),
+    ],
+)
+def test_values_of_other_types_are_noted(new_project, name, field, value):
+    folder = new_project().run(3)
+    text = (folder / name).read_text()
+    # Of the record the last line that has the field.
+    lines = text.splitlines() if name.endswith("jsonl") else [text]
+    place = max(n for n, line in enumerate(lines) if f'"{field}"' in line)
+    lines[place] = json.dumps({**json.loads(lines[place]), field: value})
+    (folder / name).write_text("\n".join([*lines, ""]))
+    search = reports.load(folder)
+    assert search.summary()
+    assert len(search.notes) == 1
+    # A line of the record that is lost takes its trial.
+    assert len(search.completed) == 3 - name.endswith("jsonl")
+
+
 def test_fields_of_a_later_version_do_no_harm(new_project):
     folder = new_project().run(3)
     changed = []

@@ -1,5 +1,6 @@
 """What a search says about itself."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -59,6 +60,16 @@ def test_the_best_keeps_the_constraints_if_any_does():
     search = search_of([(1.0,), (2.0,), (3.0,)], violation=[0.5, 0.0, None])
     assert [t.trial_id for t in search.ranking] == ["1", "2", "0"]
     assert [t.trial_id for t in search.front] == ["1"]
+
+
+def test_where_no_network_keeps_the_constraints_the_nearest_is_named():
+    search = search_of([(1.0,), (2.0,)], violation=[0.5, 0.1])
+    found = dataclasses.replace(search, constraints=("params <= 9",))
+    assert "No network keeps params <= 9; the nearest is trial 1, " in (
+        found.summary()
+    )
+    kept = search_of([(1.0,), (2.0,)], violation=[0.5, 0.0])
+    assert kept.none_feasible is None
 
 
 def test_the_earlier_of_two_equal_trials_is_the_best():

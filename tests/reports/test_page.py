@@ -17,6 +17,7 @@ from keras_evonas import reports
 from keras_evonas.project import extras
 from keras_evonas.project import wording
 from keras_evonas.project.files import write_json
+from keras_evonas.project.networks import networks_of
 from keras_evonas.reports import page
 from keras_evonas.reports.figures import base
 
@@ -222,6 +223,29 @@ def test_a_search_with_only_failures(new_project, tmp_path):
     assert "Every trial has failed" in read.words
     assert "ValueError: no memory for <script>" in read.words
     assert read.json["figures"] == []
+
+
+def test_failures_of_trainings_that_went_on_are_listed():
+    first = reports.Trial(
+        trial_id="0", number=0, status="COMPLETED", values={}, scores=(0.5,)
+    )
+    second = reports.Trial(
+        trial_id="1",
+        number=1,
+        status="FAILED",
+        values={},
+        continues="0",
+        message="no memory",
+    )
+    search = reports.Search(
+        folder=pathlib.Path("somewhere"),
+        objectives=(reports.Objective("a", "max"),),
+        trials=networks_of([first, second]),
+        recorded=(first, second),
+    )
+    text = page.render(search)
+    assert "no memory" in text
+    assert "1 trial of 2, grouped by message" in text
 
 
 def test_a_search_that_has_just_begun(new_project, tmp_path):

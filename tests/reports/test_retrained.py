@@ -1,6 +1,9 @@
 """Networks that were trained again: how they are read and written about."""
 
+import json
 import re
+import shutil
+import zipfile
 
 import pytest
 
@@ -81,6 +84,29 @@ def test_the_page_tells_who_was_chosen_and_what_it_owes(judged, tmp_path):
     assert "1 gene not measured: left_out." in text
     for anchor in ("finalists", "ablation"):
         assert f'<section id="{anchor}"' in text
+
+
+def test_a_chosen_network_that_was_no_trial_is_drawn_as_itself(
+    judged, tmp_path
+):
+    folder = shutil.copytree(judged, tmp_path / "default_wins")
+    finalists = json.loads((folder / "finalists.json").read_text())
+    for one in finalists:
+        one["chosen"] = one["name"] == "the default"
+    finalists[2]["values"] = {"units": 99, "tuner/epochs": 3}
+    write_json(folder / "finalists.json", finalists)
+    with zipfile.ZipFile(folder / "winner.keras", "w") as archive:
+        layers = [{"class_name": "Dense", "config": {"name": "mine"}}]
+        archive.writestr(
+            "config.json", json.dumps({"config": {"layers": layers}})
+        )
+    page = reports.write_report(folder, tmp_path / "report.html")
+    text = page.read_text(encoding="utf-8")
+    section = re.search('<section id="winner".*?</section>', text, re.S)[0]
+    assert "It is the default, and was none of the trials" in section
+    assert "drawn from winner.keras" in section
+    assert "99" in section
+    assert "tuner/epochs" not in section
 
 
 def test_names_of_networks_and_genes_stay_text(new_project, tmp_path):

@@ -106,6 +106,7 @@ def test_frames_with_categories_dates_and_gaps_are_encoded():
     frame["there"] = frame["day"].dt.tz_localize("Asia/Tokyo")
     frame.loc[3, "size"] = np.nan
     frame.loc[4, "town"] = None
+    frame["kind"] = frame["town"].astype("string")  # Its gap is `pandas.NA`.
     frame.loc[5, "day"] = pd.NaT
     classifier = EvoClassifier(**SMALL).fit(frame, NAMES[Y])
     assert classifier.feature_names_in_.tolist() == list(frame.columns)
@@ -159,6 +160,22 @@ def test_it_works_in_pipelines_and_grids_that_share_a_directory(tmp_path):
     trained = sorted(tmp_path.rglob("trial.json"))
     grid.best_estimator_.fit(X, Y)  # Goes on behind its last trial.
     assert sorted(tmp_path.rglob("trial.json")) == trained
+
+
+def test_spaces_of_one_name_do_not_share_a_search(tmp_path):
+    def space(width):
+        def build(hp):
+            model = one_hot_model(2, width)
+            model.optimizer.learning_rate = hp.Float("rate", 1e-3, 1e-1)
+            return model
+
+        return build
+
+    for width in (3, 5, 3):
+        classifier = EvoClassifier(space(width), **SMALL, directory=tmp_path)
+        hidden = classifier.fit(X, Y).model_.layers[-2]
+        assert hidden.units == width
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_space_of_the_user_is_searched_within_constraints():

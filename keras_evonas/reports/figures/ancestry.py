@@ -62,7 +62,7 @@ def family_tree(search: Search, trial: Trial, word: str = "best") -> Figure:
         "gained; the thick line is told step by step below.",
         data,
         {
-            "xaxis": base.axis("trial"),
+            "xaxis": base.axis("networks in the order of their beginning"),
             "yaxis": base.score_axis(search, members),
         },
         height=420,
@@ -107,7 +107,7 @@ def spread(search: Search, feature: Feature) -> Figure | None:
         _spread_sentence(feature.name, carried, window),
         data,
         {
-            "xaxis": base.axis("trial"),
+            "xaxis": base.axis("networks in the order of their beginning"),
             "yaxis": {"tickformat": ".0%", "range": [0, 1]},
             "hovermode": "x unified",
         },

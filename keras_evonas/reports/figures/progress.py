@@ -63,7 +63,8 @@ def every_trial(search: Search) -> Figure:
         "every-trial",
         "Every network that was tried",
         f"Each point is a network: {_WAY[search.objectives[0].direction]}. The "
-        "line is the best so far; point at a network to see what it was.",
+        f"line is the best so far{_of_those(search)}; point at a network to "
+        "see what it was.",
         data,
         {
             "xaxis": base.axis("networks in the order of their beginning"),
@@ -91,7 +92,8 @@ def best_over_time(search: Search) -> Figure | None:
         "best-over-time",
         "The best so far over time",
         f"The best {search.objectives[0].name} that was known after each span "
-        "of time; where the line stays flat, waiting longer did not help.",
+        f"of time{_of_those(search)}; where the line stays flat, waiting "
+        "longer did not help.",
         [
             base.line(
                 base.rounded([*x, total / unit]),
@@ -173,6 +175,13 @@ def _front(search: Search, first: int, second: int) -> Figure:
         axes,
         height=400,
     )
+
+
+def _of_those(search: Search) -> str:
+    """Says how networks are compared that break a constraint."""
+    if all(trial.feasible for trial in search.completed):
+        return ""
+    return ", and until a network keeps the constraints the nearest to them"
 
 
 def _best_so_far(
