@@ -67,7 +67,7 @@ def option_weights_of(content: object) -> OptionWeights | None:
     return OptionWeights(
         options=options,
         epochs=tuple(
-            {name: tuple(row[name]) for name in options}
+            {name: tuple(map(float, row[name])) for name in options}
             for row in content["epochs"]
         ),
         skips={name: tuple(v) for name, v in content["skips"].items()},

@@ -5,12 +5,15 @@ half-written or of a later version; what cannot be read is in `Search.notes`.
 """
 
 import collections
+import contextlib
 import functools
 import os
 import pathlib
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
 from typing import Any
+from typing import TypeVar
 
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.project import curves as curves_lib
@@ -31,10 +34,14 @@ from keras_evonas.project.journal import JOURNAL_NAME
 from keras_evonas.project.networks import networks_of
 from keras_evonas.project.objectives import Objective
 from keras_evonas.project.record import SearchRecord
+from keras_evonas.project.search import Finalist
 from keras_evonas.project.search import Search
 
+_Made = TypeVar("_Made")
 # What a file gives whose JSON is not what it should be.
-_MISUNDERSTOOD = (AttributeError, KeyError, TypeError, ValueError)
+_MISUNDERSTOOD = (
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+)
 
 
 def load(
@@ -96,10 +103,11 @@ def load(
     notes += shared_weights.notes_of(
         _json(folder / shared_weights.FOLDER / shared_weights.STATE_NAME, notes)
     )
-    finalists = map(
-        retrained.finalist_of,
-        objects_in(_json(folder / retrained.FINALISTS_NAME, notes)),
-    )
+
+    def finalists_of(content: object) -> list[Finalist]:
+        return [retrained.finalist_of(one) for one in objects_in(content)]
+
+    finalists = _made(folder / retrained.FINALISTS_NAME, finalists_of, notes)
     return Search(
         folder=folder,
         objectives=objectives,
@@ -111,9 +119,13 @@ def load(
         max_trials=terms.get("max_trials"),
         constraints=tuple(map(str, terms.get("constraints") or ())),
         evolved=bool(record.births),
-        finalists=tuple(one for one in finalists if one.honest_scores),
-        ablation=ablation_of(_json(folder / ABLATION_NAME, notes)),
-        option_weights=_option_weights(folder, notes),
+        finalists=tuple(one for one in finalists or () if one.honest_scores),
+        ablation=_made(folder / ABLATION_NAME, ablation_of, notes),
+        option_weights=_made(
+            folder / option_weights.FILE_NAME,
+            option_weights.option_weights_of,
+            notes,
+        ),
         notes=tuple(notes),
     )
 
@@ -207,16 +219,14 @@ def _record(folder: pathlib.Path, notes: list[str]) -> _Record:
     return _Record(entries)
 
 
-def _option_weights(
-    folder: pathlib.Path, notes: list[str]
-) -> option_weights.OptionWeights | None:
-    content = _json(folder / option_weights.FILE_NAME, notes)
+def _made(
+    path: pathlib.Path, make: Callable[[object], _Made], notes: list[str]
+) -> _Made | None:
+    """Returns what is made of a file's content, `None` of a strange one."""
     try:
-        return option_weights.option_weights_of(content)
+        return make(_json(path, notes))
     except _MISUNDERSTOOD as error:
-        notes.append(
-            f"{option_weights.FILE_NAME} could not be understood: {error!r}"
-        )
+        notes.append(f"{path.name} could not be understood: {error!r}")
         return None
 
 
@@ -281,10 +291,11 @@ def _objectives(
     votes: collections.Counter[tuple[str, str]] = collections.Counter()
     scored = [f for f in files.values() if finite([f.get("score")])]
     for file in scored:
-        for name, metric in trial_lib.raw_metrics(file).items():
-            values = [v for _, v in trial_lib.history(metric)]
-            if file["score"] in values and metric.get("direction"):
-                votes[name, metric["direction"]] += 1
+        with contextlib.suppress(*_MISUNDERSTOOD):  # Noted with its trial.
+            for name, metric in trial_lib.raw_metrics(file).items():
+                values = [v for _, v in trial_lib.history(metric)]
+                if file["score"] in values and metric.get("direction"):
+                    votes[name, metric["direction"]] += 1
     if votes:
         # Training metrics may equal the score by chance, as 0.0 or 1.0.
         (name, direction), _ = max(
