@@ -14,12 +14,13 @@ import keras_tuner
 import numpy as np
 import tensorflow as tf
 
+from keras_evonas.models import kinds
 from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.models.genetics import Bounds
 from keras_evonas.models.genetics import genetics_of
 from keras_evonas.models.growing import Blueprint
-from keras_evonas.models.growing import is_shared
+from keras_evonas.models.growing import kept
 from keras_evonas.models.growing import remade
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import graph_of
@@ -213,8 +214,7 @@ class EvolvableModel(keras_tuner.HyperModel):
             for weight, array in zip(layer.weights, arrays, strict=True):
                 if tuple(weight.shape) == array.shape:
                     weight.assign(array)
-            if hasattr(layer, "finalize_state"):
-                layer.finalize_state()  # `Normalization` uses copies of them.
+            kinds.finalize(layer)
 
 
 def _weights_of(
@@ -252,7 +252,7 @@ def _fixed_nodes(graph: Graph, names: set[str]) -> frozenset[int]:
         return (
             layer.name in names
             or not isinstance(layer, keras.Layer)
-            or isinstance(layer, keras.Model)
+            or isinstance(layer, (keras.Model, *kinds.LOOKUPS))
             or type(layer) is keras.layers.Lambda
             or (not layer.trainable and bool(layer.weights))
         )
@@ -269,7 +269,7 @@ def _check_layers(graph: Graph, fixed: frozenset[int]) -> None:
         layer = node.layer
         if index not in fixed:
             _check_free(layer, calls[id(layer)])
-        elif getattr(layer, "trainable_weights", []) and is_shared(layer):
+        elif getattr(layer, "trainable_weights", []) and kept(layer) is layer:
             raise ValueError(
                 f"The layer {layer.name!r} of `model` must be frozen or "
                 "have a `get_config`: it cannot be made anew, so all networks "
@@ -305,12 +305,19 @@ def _compiled_as(model: keras.Model) -> Compile:
     if not model.compiled:
         return lambda *_: None
     config = model.get_compile_config()
+    # The config lacks what `exclude_from_weight_decay` was told.
+    pattern = "_exclude_from_weight_decay_pattern"
+    excluded = getattr(model.optimizer, pattern, None)
 
     def compile_model(child: keras.Model, _: object) -> None:
         # `compile_from_config` would build the optimizer's variables as well,
         # which takes as long as all the rest and is left to training.
         settings = copy.deepcopy(config)
         child.compile(**keras.saving.deserialize_keras_object(settings))
+        if excluded:
+            child.optimizer.exclude_from_weight_decay(
+                var_names=[excluded.pattern]
+            )
 
     try:
         without_allocation(

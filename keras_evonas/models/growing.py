@@ -9,6 +9,7 @@ from typing import TypeAlias
 import keras
 
 from keras_evonas.models import genetics
+from keras_evonas.models import kinds
 from keras_evonas.models.kinds import WIDTH_ARGUMENT
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.regions import Region
@@ -58,17 +59,37 @@ class Blueprint:
 
 def remade(layer: keras.Operation) -> keras.Operation:
     """Makes a layer, an operation or an inner model anew."""
-    if isinstance(layer, keras.Model) and getattr(layer, "inputs", None):
+    if isinstance(layer, keras.Model) and _is_plain(layer):
         copy = keras.models.clone_model(layer)
         copy.trainable = layer.trainable
         _copy_trainability(layer, copy)
         return copy
-    lookup = getattr(layer, "_lookup_layer", layer)
-    if getattr(lookup, "input_vocabulary", layer) is None:
-        raise ValueError(
-            "it was adapted to data, which its `get_config` does not hold."
-        )
     return type(layer).from_config(layer.get_config())
+
+
+def kept(layer: keras.Operation) -> keras.Operation:
+    """Returns a copy of a fixed layer, or the layer itself if it has none.
+
+    Children share tables of what is looked up, functions, and what cannot be
+    made of its config.
+    """
+    alone = (L.Lambda, *kinds.LOOKUPS)
+    if not isinstance(layer, keras.Layer) or any(
+        isinstance(part, alone) for part in kinds.parts_of(layer)
+    ):
+        return layer
+    try:
+        return remade(layer)
+    except Exception:  # Whatever a user's `get_config` and `__init__` raise.
+        return layer
+
+
+def _is_plain(model: keras.Model) -> bool:
+    """Returns whether a model is built and of no class of the user's own."""
+    if not getattr(model, "inputs", None):
+        return False
+    functional = type(keras.Model(model.inputs, model.outputs))
+    return type(model) in (keras.Sequential, functional)
 
 
 def _copy_trainability(model: keras.Model, copy: keras.Model) -> None:
@@ -76,18 +97,6 @@ def _copy_trainability(model: keras.Model, copy: keras.Model) -> None:
         other.trainable = layer.trainable
         if isinstance(layer, keras.Model):
             _copy_trainability(layer, other)
-
-
-def is_shared(layer: keras.Operation) -> bool:
-    """Returns whether children share a fixed layer, as it has no copies."""
-    if type(layer) is L.Lambda or not isinstance(layer, keras.Layer):
-        return True
-    try:
-        if not isinstance(layer, keras.Model):
-            remade(layer)
-    except Exception:  # Whatever a user's `get_config` and `__init__` raise.
-        return True
-    return False
 
 
 class _Growth:
@@ -250,7 +259,7 @@ class _Growth:
         key = (id(layer), suffix)
         if key not in self._made:
             if config is None:
-                made = layer if is_shared(layer) else remade(layer)
+                made = kept(layer)
             elif type(layer) is L.ReLU and "activation" in config:
                 made = L.Activation.from_config(config)
             else:

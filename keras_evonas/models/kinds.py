@@ -14,6 +14,8 @@ SEPARABLE = (L.SeparableConv1D, L.SeparableConv2D)
 DEPTHWISE = (L.DepthwiseConv1D, L.DepthwiseConv2D)
 # Recurrences with gates, whose weights lie side by side in one kernel.
 GATED = (L.GRU, L.LSTM)
+# They have tables of what they look up, and no weights.
+LOOKUPS = (L.StringLookup, L.IntegerLookup, L.TextVectorization)
 NORMALIZATIONS = (L.BatchNormalization, L.LayerNormalization)
 ACTIVATIONS = (L.Activation, L.ReLU, L.ELU, L.LeakyReLU)
 DROPOUTS = (
@@ -78,6 +80,18 @@ def keeps_sign(layer: keras.Layer) -> bool:
         or activation in _SIGN_KEEPING
         or isinstance(activation, SIGN_KEEPING_LAYERS)
     )
+
+
+def parts_of(layer: keras.Layer) -> list[keras.Layer]:
+    """Returns a layer and all layers inside of it."""
+    return list(layer._flatten_layers())  # noqa: SLF001 (no other)
+
+
+def finalize(layer: keras.Layer) -> None:
+    """Makes layers use weights that were assigned to them."""
+    for part in parts_of(layer):
+        if isinstance(part, keras.layers.Normalization):
+            part.finalize_state()  # It uses copies of its statistics.
 
 
 def activation_name(layer: keras.Layer) -> object:

@@ -177,7 +177,10 @@ def graph_of(model: keras.Model, argument: str = "model") -> Graph:
 
 def _input_like(tensor: keras.KerasTensor) -> keras.KerasTensor:
     return keras.Input(
-        batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name
+        batch_shape=tensor.shape,
+        dtype=tensor.dtype,
+        sparse=tensor.sparse,
+        name=tensor.name,
     )
 
 

@@ -230,6 +230,7 @@ class _Heir:
         if type(layer) in kinds.GATED and not exact:
             return None  # The gates lie side by side in one kernel.
         _overlay(old.weights, layer.weights)
+        kinds.finalize(layer)
         self._preserved += exact and are_same(entries)
         width = kinds.width_of(layer)
         if width is None or width != kinds.width_of(old):

@@ -119,7 +119,9 @@ class NetworkBuilder:
             raise ValueError(
                 f"The weights of trial {trial_id} were not kept. Build it "
                 "anew with `tuner.hypermodel.build(trial.hyperparameters)`, "
-                "or search with `keep_checkpoints='all'` or a larger `top_k`."
+                "or search with `keep_checkpoints='all'` or a larger `top_k`. "
+                "A `fit` of the hypermodel's own must pass `callbacks` on to "
+                "`model.fit`, which keep them."
             )
         model = self.build(hp)
         if not model.built:

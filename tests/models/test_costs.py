@@ -210,6 +210,33 @@ def test_no_trace_is_left(ask_for_costs):
     assert threading.active_count() == threads
 
 
+@pytest.mark.parametrize(
+    ("shape", "layer", "count"),
+    [
+        ((8, 8, 16), layers.Conv2D(16, 3, dilation_rate=18), 8 * 8 * 16 * 144),
+        ((9, 9, 9, 2), layers.Conv3D(2, 3, dilation_rate=2), 9**3 * 2 * 54),
+        ((11, 11, 4), layers.DepthwiseConv2D(3, dilation_rate=2), 121 * 4 * 9),
+        ((100, 4), layers.Conv1D(4, 8, dilation_rate=64), 100 * 4 * 32),
+    ],
+)
+def test_dilation_costs_nothing(shape, layer, count):
+    layer.padding = "same"
+    model = keras.Sequential([keras.Input(shape), layer])
+    assert costs_of(model).multiply_adds == count
+
+
+def test_a_network_may_ask_how_much_a_layer_looks_up():
+    def build():
+        inputs = keras.Input((2,), dtype="string")
+        lookup = layers.StringLookup(vocabulary=["a", "b", "c"])
+        table = layers.Embedding(lookup.vocabulary_size(), 5)
+        outputs = layers.Flatten()(table(lookup(inputs)))
+        return keras.Model(inputs, outputs)
+
+    assert costs_of_build(build).params == 4 * 5
+    assert costs_of_build(build) == costs_of(build())
+
+
 def test_error_of_the_build_arrives():
     def build():
         raise KeyError("mistake")

@@ -250,6 +250,17 @@ def test_children_are_compiled_as_the_model_is():
     def compile_model(child, hp):
         child.compile(keras.optimizers.SGD(hp.Choice("rate", [0.5])), "mse")
 
+    decay = keras.optimizers.AdamW()
+    decay.exclude_from_weight_decay(var_names=["bias"])
+    model.compile(decay, "mse")
+    child = evolvable(model).build(keras_tuner.HyperParameters())
+    child.optimizer.build(child.trainable_variables)
+    assert {
+        weight.name
+        for weight in child.trainable_variables
+        if not child.optimizer._use_weight_decay(weight)
+    } == {"bias"}
+
     own = evolvable(ARCHITECTURES["mlp"](), compile_model=compile_model)
     hp = keras_tuner.HyperParameters()
     assert float(own.build(hp).optimizer.learning_rate) == 0.5
@@ -267,8 +278,11 @@ ADAPTED = {
 }
 
 
-def after_adapting(name):
-    """A model that begins with a layer that looked at data, and the data."""
+def after_adapting(name, is_inside):
+    """A model that begins with a layer that looked at data, and the data.
+
+    The layer may be inside of an inner model.
+    """
     make, example = ADAPTED[name]
     first = make()
     if isinstance(example, str):
@@ -278,6 +292,10 @@ def after_adapting(name):
     first.adapt(data)
     kind = {"f": "float32", "i": "int64", "U": "string"}[data.dtype.kind]
     inputs = keras.Input(data.shape[1:], dtype=kind)
+    if is_inside:
+        first = keras.Sequential(
+            [keras.Input(data.shape[1:], dtype=kind), first], name="inside"
+        )
     x = first(inputs)
     if name != "normalization":
         x = keras.layers.Flatten()(keras.layers.Embedding(20, 3)(x))
@@ -286,14 +304,11 @@ def after_adapting(name):
 
 
 @pytest.mark.parametrize("name", ADAPTED)
+@pytest.mark.parametrize("is_inside", [False, True])
 @pytest.mark.parametrize("is_fixed", [False, True])
-def test_what_a_layer_has_adapted_to_is_kept_or_refused(name, is_fixed):
-    model, first, data = after_adapting(name)
+def test_what_a_layer_has_adapted_to_is_kept(name, is_fixed, is_inside):
+    model, first, data = after_adapting(name, is_inside)
     fixed = [first.name] if is_fixed else []
-    if name in ("lookup", "text") and not is_fixed:
-        with pytest.raises(ValueError, match=f"fixed=.'{first.name}'"):
-            evolvable(model, fixed=fixed)
-        return
     hypermodel = evolvable(model, fixed=fixed)
     child = hypermodel.build(keras_tuner.HyperParameters())
     np.testing.assert_allclose(child(data), model(data), rtol=1e-5)
@@ -321,6 +336,17 @@ class Configless(keras.layers.Layer):
 
     def call(self, inputs):
         return self._function(inputs) * self.scale
+
+
+class Doubled(type(ARCHITECTURES["residual"]())):
+    """A functional model with a `call` of its own."""
+
+    def __init__(self):
+        inputs = keras.Input((4,))
+        super().__init__(inputs, keras.layers.Dense(4)(inputs), name="doubled")
+
+    def call(self, inputs, training=None, mask=None):
+        return 2 * super().call(inputs)
 
 
 class Silent(keras.layers.Layer):
@@ -366,14 +392,16 @@ def test_bad_models_are_named_with_a_way_out():
         evolvable(custom)
     with pytest.raises(ValueError, match="trainable = False"):
         evolvable(custom, fixed=["configless"])
+    with pytest.raises(ValueError, match=r"'doubled'.*get_config"):
+        evolvable(with_layer(Doubled()))
 
 
 def test_the_way_out_works():
     shared = keras.layers.Dense(4, name="twin")
     custom = Configless(lambda x: 2 * x)
-    for layer, calls in ((shared, 2), (custom, 1)):
+    for layer, calls in ((shared, 2), (custom, 1), (Doubled(), 1)):
         model = with_layer(layer, calls)
-        layer.trainable = layer is not custom
+        layer.trainable = layer is shared
         hypermodel = evolvable(model, fixed=[layer])
         child = hypermodel.build(keras_tuner.HyperParameters())
         x = np.ones((3, 4), "float32")

@@ -153,6 +153,19 @@ def test_shared_widths_of_a_residual_network_grow_together():
     assert np.abs(wanted - result).max() <= 1e-5 * np.abs(wanted).max()
 
 
+def test_what_a_normalization_has_adapted_to_is_used():
+    x = 100 + 20 * np.random.default_rng(0).normal(size=(50, 4))
+    models = []
+    for data in (x, x[:2]):
+        adapted = layers.Normalization()
+        adapted.adapt(data)
+        stack = [keras.Input((4,)), adapted, layers.Dense(3)]
+        models.append(keras.Sequential(stack))
+    parent, child = models
+    inherit_weights(parent, child)
+    np.testing.assert_allclose(child(x), parent(x), rtol=1e-6)
+
+
 def test_what_does_not_fit_takes_the_slices_that_match():
     parent, child = shaken(dense(8, 6)()), dense(4)()
     found = inherit_weights(parent, child)

@@ -105,12 +105,27 @@ def _window(operation: tf.Operation, axes: int) -> int:
     return math.prod(kernel[:axes])
 
 
+def _made(operation: tf.Operation) -> int:
+    """Returns how many elements of a convolution's output are used.
+
+    TensorFlow puts the pixels that a dilated kernel sees side by side, and
+    pads them; what the padding adds is cut off afterwards.
+    """
+    (output,) = operation.outputs
+    for consumer in output.consumers():
+        if consumer.type == "Squeeze":  # of one axis in two
+            return _made(consumer)
+        if consumer.type == "BatchToSpaceND":
+            return size_of(consumer.outputs[0])
+    return size_of(output)
+
+
 def _convolution(operation: tf.Operation) -> int:
-    return size_of(operation.outputs[0]) * _window(operation, -1)
+    return _made(operation) * _window(operation, -1)
 
 
 def _depthwise_convolution(operation: tf.Operation) -> int:
-    return size_of(operation.outputs[0]) * _window(operation, 2)
+    return _made(operation) * _window(operation, 2)
 
 
 def _transposed_convolution(operation: tf.Operation) -> int:

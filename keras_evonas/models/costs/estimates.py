@@ -16,6 +16,7 @@ from keras_evonas.models.checks import check_hypermodel
 from keras_evonas.models.costs import elsewhere
 from keras_evonas.models.costs import inputs
 from keras_evonas.models.costs.inputs import InputShapes
+from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.models.costs.tracing import ForwardPass
 from keras_evonas.models.costs.tracing import forward_pass_of
@@ -140,7 +141,8 @@ def costs_of_build(
 
     The model is built in a TensorFlow graph of its own, where weights have
     shapes but no values, so that billions of them take no memory. Layer names,
-    Keras's seeds and the global random generators stay as they were. Where
+    Keras's seeds and the global random generators stay as they were. A model
+    with lookup layers whose size others need is built with its weights. Where
     Keras runs on JAX or torch, a child process with TensorFlow builds it.
 
     Args:
@@ -178,7 +180,14 @@ def costs_of_build(
             input_shapes=input_shapes,
         )
 
-    return without_allocation(build_and_count)
+    graph = tf.Graph()
+    try:
+        return without_allocation(build_and_count, graph)
+    except Exception:
+        if not any("HashTable" in one.type for one in graph.get_operations()):
+            raise
+        # The tables of lookup layers can only be read outside of a graph.
+        return isolated(build_and_count)
 
 
 def _described(
