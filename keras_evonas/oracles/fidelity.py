@@ -34,6 +34,8 @@ INHERITS = f"{PREFIX}inherits"
 CONTINUES = f"{PREFIX}trial_id"
 EPOCHS = f"{PREFIX}epochs"
 INITIAL_EPOCH = f"{PREFIX}initial_epoch"
+# The message of a trial on its way to a chief: keras-tuner 1.4.8 sends none.
+MESSAGE = f"{PREFIX}message"
 
 
 def begins_with(hp: keras_tuner.HyperParameters) -> list[str]:

@@ -7,6 +7,7 @@ stop the search and that name their trial, and trials that can be taken back.
 
 import itertools
 import numbers
+import os
 import threading
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -92,6 +93,9 @@ class MendedOracle(keras_tuner.Oracle):
         self._watch = devices.DistributionWatch()
         # Raised once the host has let go of its lock.
         self._failure: Exception | None = None
+        # What ended the search of a chief, which raises it when all workers
+        # have been told to stop.
+        self.ended_by: Exception | None = None
         self._births_saved = 0
         self._snapshot_due = 0
         self._snapshot_of: tuple[int, int] | None = None
@@ -184,8 +188,14 @@ class MendedOracle(keras_tuner.Oracle):
 
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None
-        if failure is not None:
+        if failure is None:
+            return
+        if not is_chief():
             raise failure
+        # A worker that it was raised in would not ask again, and the chief
+        # would wait for that. What waits is handed out by the next chief.
+        self.ended_by = self.ended_by or failure
+        self._retry_queue.clear()
 
     def score_trial(self, trial: Trial) -> None:
         """Scores a completed trial by its best step.
@@ -345,6 +355,13 @@ class MendedOracle(keras_tuner.Oracle):
             files.write_json(self._get_oracle_fname(), self.get_state())
             self._snapshot_of = content
             self._snapshot_due = max(ended + 16, int(ended * _SNAPSHOT_GROWTH))
+
+
+def is_chief() -> bool:
+    """Returns whether this process is the chief of a distributed search."""
+    return "KERASTUNER_ORACLE_IP" in os.environ and "chief" in os.environ.get(
+        "KERASTUNER_TUNER_ID", ""
+    )
 
 
 def _forget_run(trial: Trial) -> None:

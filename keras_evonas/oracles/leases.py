@@ -1,8 +1,8 @@
 """Trials that are lent to workers, and handed out again if a worker dies.
 
 keras-tuner 1.4.8 waits for ever for a worker that was killed. Under its chief
-a worker of `EvoTuner` gives signs of life: reports without metrics. The first
-one begins a lease; when no other comes for `lease_seconds()`, the trial goes
+a worker of `EvoTuner` gives signs of life: reports without metrics. Its trial
+is lent to it; when no sign comes for `lease_seconds()`, the trial goes
 to the next worker that asks. Workers that give no signs keep their trials.
 """
 
@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable
 
 from keras_evonas.oracles.host import MendedOracle
+from keras_evonas.oracles.host import is_chief
 
 _VARIABLE = "KERAS_EVONAS_LEASE_SECONDS"
 _DEFAULT_SECONDS = 60.0
@@ -69,6 +70,11 @@ class Leases:
     def hear(self, tuner_id: str) -> None:
         """Notes that a tuner gave a sign of life."""
         self._heard[tuner_id] = time.monotonic()
+
+    def begin(self, trial_id: str, tuner_id: str) -> None:
+        """Lends a trial to a worker of a chief that will give signs."""
+        if is_chief() and _LANE.search(tuner_id):
+            self.renew(trial_id)
 
     def renew(self, trial_id: str) -> bool:
         """Lends a trial on after a sign of life, if it is running."""

@@ -14,6 +14,7 @@ Here is in which order its parts act when a trial is created, reports and ends:
 import os
 import time
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -102,10 +103,12 @@ class ResumableOracle(MendedOracle):
         """
         with self._lock:
             self._leases.hear(tuner_id)
-            self._prepare()
+            if self.ended_by is None:
+                self._prepare()
             # Calls `populate_space` and `_on_birth`.
             trial = super().create_trial(tuner_id)
             if trial.status == Status.RUNNING:
+                self._leases.begin(trial.trial_id, tuner_id)
                 genome = self._history.individual(trial.trial_id).genome
                 self._limits.report_costs(genome, trial.metrics)
             elif trial.status == Status.STOPPED:
@@ -141,6 +144,8 @@ class ResumableOracle(MendedOracle):
         with self._lock:
             if self._leases.has_result(trial.trial_id):
                 return
+            sent = trial.hyperparameters.values.pop(fidelity.MESSAGE, None)
+            trial.message = trial.message or sent
             self._prepare()
             self._definitions.check_names(trial.hyperparameters)
             # Calls `_on_end`.
@@ -357,14 +362,15 @@ class ResumableOracle(MendedOracle):
             except Exception as error:
                 raise self._folder.unfit(event, error) from error
         ended = set(self.end_order)
-        unfinished = [x for x in self.start_order if x not in ended]
+        handed_out, waiting = _unfinished(events)
+        unfinished = [*handed_out, *waiting]
         for trial in map(self.trials.__getitem__, unfinished):
             # They are built again, so their spaces are watched for changes;
             # but they hold no more of the space than when they were born.
             trial.hyperparameters = self._watched(trial.hyperparameters)
         self._queue(unfinished)
         was_ending = bool(events) and isinstance(events[-1], End)
-        self.cut_cohort = frozenset(unfinished if was_ending else ())
+        self.cut_cohort = frozenset(handed_out if was_ending else ())
         self._folder.note_strangers(ended)
 
     def _restore(self, event: Event) -> None:
@@ -404,3 +410,29 @@ class ResumableOracle(MendedOracle):
         """Takes trials back from workers that were silent for too long."""
         with self._lock:
             self._leases.collect(time.monotonic() if now is None else now)
+
+
+def _unfinished(events: Sequence[Event]) -> tuple[list[str], list[str]]:
+    """Returns the trials without an end, in the order to hand them out.
+
+    Those that ran when the search was cut come first, then those whose run had
+    failed and that wait to be tried again. The host hands these out before
+    anything is born, the last one first, and notes it nowhere: where a birth
+    follows, or another run of one that was to come later, they have begun.
+    """
+    running: list[str] = []
+    waiting: list[str] = []
+    for event in events:
+        if not isinstance(event, End):
+            running += [*waiting[::-1], event[0]]
+            waiting = []
+            continue
+        if event.trial_id in waiting:
+            place = waiting.index(event.trial_id)
+            running += waiting[:place:-1]
+            del waiting[place:]
+        else:
+            running.remove(event.trial_id)
+        if event.status == Status.INVALID:
+            waiting.append(event.trial_id)
+    return running, waiting[::-1]

@@ -52,11 +52,18 @@ class WriteError(OSError):
     def of(cls, path: str | os.PathLike[str], error: OSError) -> "WriteError":
         """Makes it from the error of a write to `path`."""
         reason = error.strerror or str(error)
+        way_out = (
+            "every trial that had ended is safe. Make room or mend the disk, "
+            "and run the program again: it goes on from there"
+        )
+        if error.errno == errno.ENOENT:
+            way_out = (
+                "its folder was removed or moved. Put it back and run the "
+                "program again, which then goes on from there, or begin anew"
+            )
         return cls(
             error.errno,
-            f"{reason}. The search stops; every trial that had ended is safe. "
-            "Make room or mend the disk, and run the program again: it goes "
-            "on from there. What could not be written",
+            f"{reason}. The search stops; {way_out}. What could not be written",
             os.fspath(path),
         )
 

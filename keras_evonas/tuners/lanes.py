@@ -130,13 +130,6 @@ class Heartbeat:
                 continue
 
 
-def is_chief() -> bool:
-    """Returns whether this process is the chief of a distributed search."""
-    return "KERASTUNER_ORACLE_IP" in os.environ and "chief" in os.environ.get(
-        "KERASTUNER_TUNER_ID", ""
-    )
-
-
 def warn_of_open_port() -> None:
     """Warns if the chief can be reached from other machines.
 

@@ -17,6 +17,7 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.fidelity import EPOCHS
+from keras_evonas.oracles.fidelity import MESSAGE
 from keras_evonas.oracles.host import INFEASIBLE
 from keras_evonas.project import conditions
 from keras_evonas.project import wording
@@ -47,6 +48,8 @@ class Reporter:
         hook: The user's `on_trial_end`.
         end_trial: The tuner's `on_trial_end`, which ends a trial.
         training: What is kept in the project folder of how networks train.
+        sends_messages: Whether this is a worker, whose chief gets the message
+            of a trial among its values.
     """
 
     oracle: keras_tuner.Oracle
@@ -55,6 +58,7 @@ class Reporter:
     hook: TrialHook | None
     end_trial: Callable[[trial_lib.Trial], None]
     training: Mapping[str, object]
+    sends_messages: bool = False
 
     def __post_init__(self) -> None:
         self._notices = Notices()
@@ -102,6 +106,8 @@ class Reporter:
             is_infeasible = bad is not None and bad.status == "infeasible"
             trial.status = Status.FAILED if is_infeasible else Status.INVALID
             trial.message = INFEASIBLE * is_infeasible + message
+            if self.sends_messages:
+                trial.hyperparameters.values[MESSAGE] = trial.message
         self.files.discard(trial.trial_id, [o.number for o in outcomes])
         self.end_trial(trial)
 
@@ -166,7 +172,8 @@ class Reporter:
             return  # It is to be tried again.
         message = None
         if trial.status != Status.COMPLETED:
-            message = trial.message or "no message"
+            own = next((o.message for o in outcomes if o.message), None)
+            message = trial.message or own or "no message"
         best = completed(self.oracle.get_best_trials(1))
         self.progress.ended(
             trial.score if message is None else None,

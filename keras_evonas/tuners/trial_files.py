@@ -16,6 +16,7 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.files import write_json
+from keras_evonas.project.files import writing
 
 Policy = Literal["best", "top_k", "all", "none"]
 _WEIGHTS = "checkpoint.weights.h5"
@@ -100,7 +101,14 @@ class TrialFiles:
         """Keeps the weights that an execution has written, as the trial's."""
         path = self.weights_of(trial_id)
         if execution is not None:
-            os.replace(self.weights_of(trial_id, execution), path)
+            with writing(path):
+                try:
+                    os.replace(self.weights_of(trial_id, execution), path)
+                except FileNotFoundError:
+                    # Another worker, which was handed the trial as this one
+                    # was silent, has kept its own.
+                    if not os.path.exists(path):
+                        raise
         write_json(self.folder_of(trial_id) / _BUILD_CONFIG, build_config)
         self._written.add(trial_id)
 
@@ -116,9 +124,12 @@ class TrialFiles:
         if self._limit is None or len(self._written) <= self._limit:
             return
         best = completed(oracle.get_best_trials(self._limit))
-        if self._limit > 1 and isinstance(oracle, EvoOracle):
+        if self._settings[0] == "top_k":
             # A front may be longer than `top_k`.
-            best += oracle.get_pareto_trials()
+            if isinstance(oracle, EvoOracle):
+                best += oracle.get_pareto_trials()
+            elif isinstance(oracle.objective, objectives.SeveralObjectives):
+                return  # A worker, to which the chief does not tell the front.
         for trial_id in self._written - {trial.trial_id for trial in best}:
             pathlib.Path(self.weights_of(trial_id)).unlink(missing_ok=True)
             self._written.discard(trial_id)

@@ -16,6 +16,7 @@ from keras_evonas.execution import Executor
 from keras_evonas.models.checks import check_hypermodel
 from keras_evonas.oracles.fidelity import gives_epochs
 from keras_evonas.oracles.fidelity import goes_on_from_weights
+from keras_evonas.oracles.host import is_chief
 from keras_evonas.project import conditions
 from keras_evonas.project import wording
 from keras_evonas.training.folds import check_cv
@@ -258,9 +259,12 @@ class EvoTuner(AfterSearch):
                 could be trained with, or if the scope of a distribution
                 strategy is open.
         """
-        if lanes.is_chief():
+        if is_chief():
             lanes.warn_of_open_port()
             super().search(*fit_args, **fit_kwargs)
+            ended_by = getattr(self._local_oracle, "ended_by", None)
+            if ended_by is not None:
+                raise ended_by
             return
         validation_data = fit_kwargs.get("validation_data")
         self._seen = Seen(fit_args, fit_kwargs.get("x"), validation_data)
@@ -323,6 +327,7 @@ class EvoTuner(AfterSearch):
                 hook=self._hook,
                 end_trial=self.on_trial_end,
                 training=training,
+                sends_messages=is_needed,
             ),
             heartbeat=lanes.Heartbeat(self.oracle, is_needed=is_needed),
             judge_of=self._judge_of,

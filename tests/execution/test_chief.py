@@ -15,19 +15,28 @@ from keras_evonas.tuners.lanes import warn_of_open_port
 pytestmark = pytest.mark.keras
 _ROOT = pathlib.Path(__file__).parents[2]
 # A network of the first cohort of "doomed" kills its process in its first
-# epoch, when the trial is lent out.
+# epoch, one of "doomed_early" before that, and all of "failing" raise.
 _PROGRAM = """
 import os, pathlib, signal, sys
 from tests.execution import networks
 
+name = os.environ["KERASTUNER_TUNER_ID"]
+
+def die(trial=None):
+    os.kill(os.getpid(), signal.SIGKILL)
+
 def build(hp):
-    if os.environ["KERASTUNER_TUNER_ID"] == "doomed" and is_searching:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if name == "doomed" and is_searching:
+        die()
+    if name == "failing" and is_searching:
+        raise ValueError("a bad network")
     return networks.build(hp)
 
 is_searching = False
 tuner = networks.tuner_in(pathlib.Path(sys.argv[1]), build)
 is_searching = True
+if name == "doomed_early":
+    tuner.on_trial_begin = die
 tuner.search(networks.X, networks.Y, **networks.FIT)
 """
 
@@ -46,25 +55,47 @@ def _start(name: str, port: int, folder: pathlib.Path) -> subprocess.Popen:
     )
 
 
-@pytest.mark.slow
-def test_a_killed_worker_loses_nothing(tmp_path: pathlib.Path) -> None:
+def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path / "p"
+        return free.getsockname()[1]
+
+
+def _ends_in(folder: pathlib.Path) -> list[End]:
+    events = SearchRecord(folder).read().events
+    return [event for event in events if isinstance(event, End)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["doomed", "doomed_early"])
+def test_a_killed_worker_loses_nothing(
+    tmp_path: pathlib.Path, name: str
+) -> None:
+    port, folder = _free_port(), tmp_path / "p"
     chief = _start("chief", port, folder)
-    doomed = _start("doomed", port, folder)
+    doomed = _start(name, port, folder)
     assert doomed.wait(timeout=300) < 0
     worker = _start("worker", port, folder)
     assert [p.wait(timeout=300) for p in (worker, chief)] == [0, 0]
-    ends = [
-        event
-        for event in SearchRecord(folder).read().events
-        if isinstance(event, End)
-    ]
+    ends = _ends_in(folder)
     assert sorted(end.trial_id for end in ends) == list("012345")
     assert {end.status for end in ends} == {"COMPLETED"}
     assert {end.worker.partition("-")[0] for end in ends} == {"worker"}
+
+
+@pytest.mark.slow
+def test_a_chief_ends_with_the_error_of_a_search_that_fails(
+    tmp_path: pathlib.Path,
+) -> None:
+    port, folder = _free_port(), tmp_path / "p"
+    chief = _start("chief", port, folder)
+    worker = _start("failing", port, folder)
+    assert worker.wait(timeout=300) == 0
+    assert chief.wait(timeout=300) == 1
+    ends = _ends_in(folder)
+    assert len(ends) >= 3
+    assert {end.status for end in ends} == {"FAILED"}
+    assert all("a bad network" in end.message for end in ends)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.1.2.3", "chief.example"])

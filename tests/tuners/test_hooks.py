@@ -1,5 +1,6 @@
 """What a search tells: hooks, TensorBoard, its report, its oracle."""
 
+import functools
 import os
 import threading
 
@@ -77,28 +78,46 @@ def test_the_hook_is_told_of_every_ended_trial_once(tmp_path):
     assert ("0", "FAILED", None) in told
 
 
-@pytest.mark.parametrize("cut", everyday(5, of=[1, 2, 4, 5, 7]))
+def often_fails(hp):
+    model = build(hp)
+    if hp.get("units") % 3 == 2:
+        raise ValueError("no such network")
+    return model
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+@pytest.mark.parametrize("cut", everyday(5, of=[1, 2, 3, 4, 5, 6, 7, 8]))
 def test_a_search_goes_on_that_was_cut_among_the_ends_of_a_cohort(
-    tmp_path, cut
+    tmp_path, cut, retries
 ):
-    def run(folder, hook=None):
-        strategy = genetic_algorithm(population_size=2)
-        options = {"max_trials": 9, "cohort_size": 3, "strategy": strategy}
-        tuner = tuner_in(folder, on_trial_end=hook, **options)
+    def run(folder, end_of=None):
+        tuner = tuner_in(
+            folder,
+            often_fails if retries else build,
+            max_trials=9,
+            cohort_size=3,
+            strategy=genetic_algorithm(population_size=2),
+            max_retries_per_trial=retries,
+            max_consecutive_failed_trials=9,
+        )
+        if end_of is not None:
+            tuner.on_trial_end = functools.partial(end_of, tuner.on_trial_end)
         tuner.search(X, Y, **FIT)
         return [
-            (one.trial_id, one.hyperparameters.values, one.score)
+            (one.trial_id, one.hyperparameters.values, one.score, one.status)
             for one in tuner.oracle.trials.values()
         ]
 
     ended = []
 
-    def kill(trial):
-        ended.append(trial.trial_id)
+    def kill(end_trial, trial):
+        end_trial(trial)
+        ended.append(trial.status)
         if len(ended) == cut:
             raise KeyboardInterrupt
 
     whole = run(tmp_path / "whole")
+    assert retries == ("FAILED" in [status for *_, status in whole])
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", kill)
     assert len(ended) == cut

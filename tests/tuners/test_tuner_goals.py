@@ -15,6 +15,7 @@ from keras_evonas.models import Classification
 from keras_evonas.models import DenseNetwork
 from keras_evonas.models.costs import costs_of
 from keras_evonas.project import curves
+from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
 
@@ -212,7 +213,8 @@ def the_larger_the_better(hp):
     return model
 
 
-def test_the_whole_front_keeps_its_weights(tmp_path):
+@pytest.mark.parametrize("top_k", everyday(1, of=[1, 2]))
+def test_the_whole_front_keeps_its_weights(tmp_path, top_k):
     front = [{"units": units, "spoiled": False} for units in (1, 2, 3)]
     beaten = {"units": 3, "spoiled": True}
     tuner = EvolutionarySearch(
@@ -220,7 +222,7 @@ def test_the_whole_front_keeps_its_weights(tmp_path):
         ["val_loss", "params"],
         4,
         initial_population=[front[0], beaten, *front[1:]],
-        top_k=2,
+        top_k=top_k,
         cohort_size=1,
         directory=tmp_path,
         project_name="p",
