@@ -95,6 +95,7 @@ PUBLIC = {
         "differentiable",
         "ElasticSampler",
         "FairPaths",
+        "FeasiblePaths",
         "FrozenPath",
         "Learner",
         "PolicyPaths",

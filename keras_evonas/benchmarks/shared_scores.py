@@ -1,11 +1,14 @@
 """Scores of networks with the shared weights of a trained supernet."""
 
+import dataclasses
 import pathlib
 import tempfile
 from collections.abc import Callable
 from collections.abc import Mapping
 
+import numpy as np
 from absl import logging
+from numpy.typing import NDArray
 
 from keras_evonas.benchmarks.datasets import Parts
 
@@ -21,14 +24,17 @@ def train_supernet(
     epochs: int,
     batch_size: int,
     seed: int,
+    allows: Callable[[Mapping[str, str]], bool] | None = None,
 ) -> Callable[[Mapping[str, str]], float]:
     """Trains a supernet; returns what scores values with its weights.
 
     A score is the negative validation loss: accuracies of few images differ by
-    less than their noise.
+    less than their noise. The sampler "feasible" draws networks of which
+    `allows` is true.
     """
     import keras
 
+    from keras_evonas.supernets import FeasiblePaths
     from keras_evonas.supernets import Scorer
     from keras_evonas.supernets import Supernet
     from keras_evonas.supernets import single_path
@@ -41,6 +47,13 @@ def train_supernet(
     keras.utils.set_random_seed(seed)
     supernet = Supernet(hypermodel)
     sharing = single_path(epochs, sampler=sampler)
+    if isinstance(sharing.sampler, FeasiblePaths) and allows is not None:
+
+        def keeps(path: NDArray[np.int32]) -> bool:
+            return allows(supernet.values_of(path))
+
+        known = dataclasses.replace(sharing.sampler, keeps=keeps)
+        sharing = dataclasses.replace(sharing, sampler=known)
     arguments = FitArguments(
         x=x,
         y=y,

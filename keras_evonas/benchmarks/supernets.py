@@ -59,7 +59,8 @@ _IMAGES = FLAGS.images()
 _METHODS = FLAGS.list(
     "methods",
     ["uniform", "fair"],
-    "Samplers of `single_path`, among them policy, or methods by gradients: "
+    "Samplers of `single_path`, among them policy, and feasible for cells near "
+    "the limit alone, or methods by gradients: "
     f"{', '.join(gradient_cells.METHODS)}.",
 )
 _SEEDS = FLAGS.seeds(5)
@@ -174,10 +175,15 @@ def _by_scores(
 ) -> dict[str, _Found]:
     """Trains a supernet, and searches it by evolution and at random."""
     begun = time.process_time()
+
+    def is_near(genome: Genome) -> bool:
+        return judge.allows(genome) and judge.is_near_limit(genome)
+
     scored = train_supernet(
         _hypermodel(parts, parts.steps(_EPOCHS.value, _BATCH)),
         parts,
         sampler=name,
+        allows=lambda values: is_near(genome_of(judge, values)),
         epochs=_EPOCHS.value,
         batch_size=_BATCH,
         seed=seed,
@@ -195,7 +201,7 @@ def _by_scores(
         return -score(genome) if judge.allows(genome) else None
 
     def evaluate_near(genome: Genome) -> float | None:
-        return evaluate(genome) if judge.is_near_limit(genome) else None
+        return -score(genome) if is_near(genome) else None
 
     drawn = judge.random(1000 + seed, _COMPARED)
     scores = [score(genome) for genome in drawn]

@@ -90,8 +90,7 @@ def identity_of(space: SearchedSpace) -> str:
         model = getattr(space, "build", space)(hp)
         try:
             network = keras.saving.serialize_keras_object(model)
-        except (NotImplementedError, TypeError, ValueError):
-            # A part of the user's own that cannot be saved.
+        except Exception:  # Whatever a part of the user's own raises.
             weights = [(w.path, w.shape) for w in model.weights]
             network = {"name": model.name, "weights": weights}
         return json.dumps(

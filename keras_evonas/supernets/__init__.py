@@ -38,6 +38,7 @@ from keras_evonas.supernets.learners import Result
 from keras_evonas.supernets.learners import TournamentPaths
 from keras_evonas.supernets.samplers import ElasticSampler
 from keras_evonas.supernets.samplers import FairPaths
+from keras_evonas.supernets.samplers import FeasiblePaths
 from keras_evonas.supernets.samplers import Sampler
 from keras_evonas.supernets.samplers import SandwichPaths
 from keras_evonas.supernets.samplers import ShrinkingPaths
@@ -51,7 +52,8 @@ from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.supernets.transfer import FrozenPath
 
 __all__ = ["BinaryGates", "Differentiable", "DifferentiableSearch"]
-__all__ += ["ElasticSampler", "FairPaths", "FrozenPath", "Gates", "GumbelGates"]
+__all__ += ["ElasticSampler", "FairPaths", "FeasiblePaths", "FrozenPath"]
+__all__ += ["Gates", "GumbelGates"]
 __all__ += ["Learner", "PolicyPaths", "Result", "Sampler", "SandwichPaths"]
 __all__ += ["Scorer", "ShrinkingPaths", "SinglePath", "SoftmaxGates"]
 __all__ += ["Supernet", "TournamentPaths", "UniformPaths", "calibrate"]

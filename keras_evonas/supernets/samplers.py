@@ -6,6 +6,7 @@ seed and the epoch, so that the same address gives the same paths.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Protocol
 from typing import runtime_checkable
@@ -14,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_evonas.evolution.checks import check_integer
+from keras_evonas.evolution.checks import check_positive_integer
 
 Paths = NDArray[np.int32]
 
 # The kinds of genes whose values have an order, as they shrink.
 ORDERED = ("kernel", "depth", "width")
+# Paths drawn at most to find those that are allowed.
+_DRAWS = 100_000
 
 
 class Sampler(Protocol):
@@ -84,6 +88,74 @@ class UniformPaths:
         rng = np.random.default_rng(list(address))
         shape = (steps, 1, len(sizes))
         return rng.integers(0, list(sizes), shape, dtype=np.int32)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class FeasiblePaths:
+    """Draws one path for each step, of those whose networks may be proposed.
+
+    Uniform constraint sampling (Guo et al., 2020, section 3.3): the supernet
+    trains no network that the search is not allowed to find. Deviation: paths
+    are drawn from a pool of allowed ones, which were drawn once.
+
+    Args:
+        keeps: Function of a path that returns whether its network is allowed.
+            Defaults to `None`: `OneShotTuner` passes the constraints of its
+            oracle.
+        limits: String, what `keeps` asks for. Defaults to `""`.
+        pool_size: Integer, the paths of the pool. Defaults to 2 000.
+    """
+
+    keeps: Callable[[NDArray[np.int32]], bool] | None = dataclasses.field(
+        default=None, repr=False
+    )
+    limits: str = ""
+    pool_size: int = 2000
+    _pools: dict[tuple[int, ...], Paths] = dataclasses.field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        check_positive_integer("pool_size", self.pool_size)
+
+    def paths(
+        self, sizes: Sequence[int], steps: int, address: Sequence[int]
+    ) -> Paths:
+        """Draws the paths of an epoch; see `Sampler`.
+
+        Raises:
+            ValueError: If no path is found that is allowed.
+        """
+        key = (*sizes, address[0])
+        if key not in self._pools:
+            self._pools[key] = self._pool(sizes, address[0])
+        pool = self._pools[key]
+        rng = np.random.default_rng(list(address))
+        drawn: Paths = pool[rng.integers(0, len(pool), (steps, 1))]
+        return drawn
+
+    def _pool(self, sizes: Sequence[int], seed: int) -> Paths:
+        if self.keeps is None:
+            raise ValueError(
+                "`keeps` must tell which paths are allowed. Received: "
+                "keeps=None. Pass a function of a path, or search with "
+                "`OneShotTuner`, which passes its constraints."
+            )
+        rng = np.random.default_rng([seed, len(sizes)])
+        found: list[NDArray[np.int32]] = []
+        for _ in range(_DRAWS):
+            path = rng.integers(0, list(sizes), dtype=np.int32)
+            if self.keeps(path):
+                found.append(path)
+                if len(found) == self.pool_size:
+                    break
+        if not found:
+            raise ValueError(
+                f"`sampler` must find networks that keep {self.limits}. "
+                f"Received: none among {_DRAWS:,} random ones. Loosen the "
+                "constraint, or pass `sampler='uniform'`."
+            )
+        return np.stack(found)
 
 
 @dataclasses.dataclass(frozen=True)

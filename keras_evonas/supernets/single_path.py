@@ -20,6 +20,7 @@ from keras_evonas.supernets.learners import Result
 from keras_evonas.supernets.learners import TournamentPaths
 from keras_evonas.supernets.samplers import ElasticSampler
 from keras_evonas.supernets.samplers import FairPaths
+from keras_evonas.supernets.samplers import FeasiblePaths
 from keras_evonas.supernets.samplers import Paths
 from keras_evonas.supernets.samplers import Sampler
 from keras_evonas.supernets.samplers import SandwichPaths
@@ -39,6 +40,7 @@ from keras_evonas.training.programs import prepare
 
 _SAMPLERS: dict[str, Sampler | Learner] = {
     "uniform": UniformPaths(),
+    "feasible": FeasiblePaths(),
     "fair": FairPaths(),
     "policy": PolicyPaths(),
     "tournaments": TournamentPaths(),
@@ -78,6 +80,8 @@ def single_path(
         epochs: Integer, the epochs that the supernet is trained for. Defaults
             to 40.
         sampler: `"uniform"`: each step draws one path (Guo et al., 2020);
+            `"feasible"`: so it does among the networks that keep the oracle's
+            constraints on costs before training (see `FeasiblePaths`);
             `"fair"`: each step takes as many paths as the largest choice has
             options, so that every option is trained once (Chu et al., 2021),
             and takes as many times longer; `"policy"`: paths are drawn from a

@@ -10,8 +10,10 @@ from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 from keras_tuner.engine import hyperparameters as hp_types
 from keras_tuner.engine import trial as trial_lib
+from numpy.typing import NDArray
 
 from keras_evonas import devices
 from keras_evonas import hyperparameters as hp_lib
@@ -20,11 +22,13 @@ from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.project.objectives import STATIC_COSTS
 from keras_evonas.project.shared_weights import FOLDER
 from keras_evonas.supernets.costs import SupernetCosts
 from keras_evonas.supernets.data import scoring_data
 from keras_evonas.supernets.held import Plan
 from keras_evonas.supernets.held import plan
+from keras_evonas.supernets.samplers import FeasiblePaths
 from keras_evonas.supernets.scoring import Scorer
 from keras_evonas.supernets.scoring import calibrate
 from keras_evonas.supernets.single_path import SinglePath
@@ -243,13 +247,37 @@ class OneShotTuner(EvoTuner):
         )
         train(
             self.supernet,
-            self.sharing,
+            self._sharing_of(self.supernet),
             arguments,
             seed=self._training_seed,
             folder=pathlib.Path(self.project_dir) / FOLDER,
             say=say,
         )
         self._scorer = Scorer(self.supernet, held_out, self._calibration)
+
+    def _sharing_of(self, supernet: Supernet) -> SinglePath:
+        """Returns how to train; a sampler may need to know the constraints."""
+        sampler, oracle = self.sharing.sampler, self._evo_oracle
+        if not isinstance(sampler, FeasiblePaths) or sampler.keeps is not None:
+            return self.sharing
+        limits = [] if oracle is None else oracle.constraints
+        told = [one for one in limits if one.name in STATIC_COSTS]
+        if oracle is None or not told:
+            raise ValueError(
+                "`sampler='feasible'` trains networks that keep constraints on "
+                "costs before training. Received: an oracle without any. Pass "
+                "it `constraints=[at_most('params', n)]`, or take "
+                "`sampler='uniform'`."
+            )
+        space = hp_lib.to_space(oracle.get_space())
+
+        def keeps(path: NDArray[np.int32]) -> bool:
+            genome = space.complete(supernet.values_of(path))
+            return oracle.violation_before(genome) == 0
+
+        words = " and ".join(map(str, told))
+        known = dataclasses.replace(sampler, keeps=keeps, limits=words)
+        return dataclasses.replace(self.sharing, sampler=known)
 
     def run_trial(
         self, trial: trial_lib.Trial, *args: object, **kwargs: object

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_evonas.supernets import FeasiblePaths
 from keras_evonas.supernets import FrozenPath
 from keras_evonas.supernets import PolicyPaths
 from keras_evonas.supernets import Result
@@ -34,6 +35,32 @@ def searched(learner, epochs, seed=0):
             Result(path, float(np.count_nonzero(path))) for path in proposed
         ]
     return results
+
+
+def test_paths_within_limits_are_drawn_equally_often():
+    def keeps(path):
+        return path.sum() <= 2
+
+    sampler = FeasiblePaths(keeps=keeps, pool_size=5000)
+    paths = sampler.paths(SIZES, 4000, (0, 1))
+    assert paths.shape == (4000, 1, 3)
+    assert (paths == sampler.paths(SIZES, 4000, (0, 1))).all()
+    assert (paths != sampler.paths(SIZES, 4000, (0, 2))).any()
+    assert (paths != sampler.paths(SIZES, 4000, (1, 1))).any()
+    allowed = [p for p in np.ndindex(SIZES) if keeps(np.array(p))]
+    found, counts = np.unique(paths[:, 0], axis=0, return_counts=True)
+    assert [tuple(path) for path in found.tolist()] == allowed
+    # Six deviations of a binomial, in the pool and again in the draws.
+    expected = 4000 / len(allowed)
+    assert np.abs(counts - expected).max() < 6 * (2 * expected) ** 0.5
+
+
+def test_limits_that_no_path_keeps_are_named():
+    sampler = FeasiblePaths(keeps=lambda path: False, limits="params <= 1")
+    with pytest.raises(ValueError, match=r"keep params <= 1.*100,000 random"):
+        sampler.paths(SIZES, 4, (0, 0))
+    with pytest.raises(ValueError, match="`keeps` must tell"):
+        FeasiblePaths().paths(SIZES, 4, (0, 0))
 
 
 @pytest.mark.parametrize("name", LEARNERS)

@@ -277,6 +277,7 @@ def test_what_does_not_go_with_a_supernet_is_refused(tmp_path, name):
 BAD_SEARCHES = {
     "epochs": ({"epochs": 3}, "`epochs` of the supernet are those of"),
     "no validation": ({"validation_data": None}, "`validation_data`"),
+    "feasible": ({}, "an oracle without any.*sampler='uniform'"),
     "shapes": ({"validation_data": (X_VAL[:, :2], Y_VAL)}, "validation_data"),
 }
 
@@ -284,7 +285,8 @@ BAD_SEARCHES = {
 @pytest.mark.parametrize("name", BAD_SEARCHES)
 def test_bad_calls_of_search_cost_no_trial(tmp_path, name):
     given, message = BAD_SEARCHES[name]
-    tuner = tuner_in(tmp_path)
+    sampler = "feasible" if name == "feasible" else "uniform"
+    tuner = tuner_in(tmp_path, sharing=single_path(2, sampler=sampler))
     with pytest.raises(ValueError, match=message):
         tuner.search(X, Y, **{**FIT, **given})
     assert not tuner.oracle.trials
@@ -303,6 +305,25 @@ def test_limits_that_no_network_keeps_cost_no_training(tmp_path):
         else:  # Loosened, in the same folder.
             tuner.search(X, Y, **FIT)
     assert len(tuner.oracle.trials) == 2
+
+
+def test_networks_that_may_not_be_proposed_are_not_trained(tmp_path):
+    build = rated
+    small = keras_tuner.HyperParameters()
+    small.values = {"layer_0": "skip", "layer_1": "skip"}
+    # Room for "tanh" twice, but for no "dense".
+    limit = at_most("params", HypermodelCosts(build)(small).params + 32)
+    oracle = EvoOracle("val_accuracy", 3, seed=0, constraints=[limit])
+    sharing = single_path(2, sampler="feasible")
+    tuner = tuner_in(tmp_path, build, oracle=oracle, sharing=sharing)
+    tuner.search(X, Y, **FIT)
+    means = [
+        np.array(weight)
+        for weight in tuner.supernet.network.weights
+        if weight.name == "moving_mean"  # of the two "dense"
+    ]
+    assert len(means) == 2
+    assert not np.any(means)
 
 
 @pytest.mark.slow
