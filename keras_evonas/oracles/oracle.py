@@ -184,8 +184,6 @@ class EvoOracle(ResumableOracle):
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Proposes the values of the next trial; see `keras_tuner.Oracle`."""
         individual = None
-        if self.ended_by is not None:
-            return {"status": Status.STOPPED}
         try:
             self.stop_reason = self._limit_reached()
             if self.stop_reason is None:
@@ -212,6 +210,8 @@ class EvoOracle(ResumableOracle):
         return {"status": Status.STOPPED}
 
     def _limit_reached(self) -> str | None:
+        if self.ended_by is not None:
+            return str(self.ended_by)
         pending = self.engine.history.pending.values()
         return stops.limit_reached(
             self._history,
