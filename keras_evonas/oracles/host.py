@@ -121,7 +121,8 @@ class MendedOracle(keras_tuner.Oracle):
             if is_retry:
                 _forget_run(trial)
             if trial.status == Status.STOPPED:
-                self._snapshot()
+                if self.ended_by is None:  # The disk may be full.
+                    self._snapshot()
                 self._watch = devices.DistributionWatch()
             return trial
 

@@ -82,6 +82,22 @@ def _goes_on(oracle: EvoOracle, trial_id: str) -> None:
     assert done == [f"{int(trial_id) + 1:02d}"]
 
 
+def test_a_chief_whose_disk_is_full_tells_its_workers_to_stop(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+    oracle = oracle_in(tmp_path / "search")
+    trial = oracle.create_trial("worker-lane0")
+    monkeypatch.setattr(os, "write", full)
+    _end(oracle, trial)  # A worker in which it raised would not ask again.
+    assert oracle.create_trial("worker-lane0").status == "STOPPED"
+    assert isinstance(oracle.ended_by, WriteError)
+
+
 @pytest.mark.parametrize("event", ["birth", "end"])
 def test_a_full_disk_names_the_trial_that_was_not_saved(
     event: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
