@@ -93,6 +93,7 @@ def test_a_chief_whose_disk_is_full_tells_its_workers_to_stop(
     oracle = oracle_in(tmp_path / "search")
     trial = oracle.create_trial("worker-lane0")
     monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(os, "replace", full)
     _end(oracle, trial)  # A worker in which it raised would not ask again.
     assert oracle.create_trial("worker-lane0").status == "STOPPED"
     assert isinstance(oracle.ended_by, WriteError)
