@@ -156,7 +156,7 @@ class SearchFolder:
             # wait; see `MendedOracle._write_trial`.
             self._unusable.append(path)
             warnings.warn(
-                f"{error} The trial is restored without its metrics.",
+                f"{error} The trial is restored from the record.",
                 stacklevel=2,
             )
             return None

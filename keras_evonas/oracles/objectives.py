@@ -269,6 +269,25 @@ def value_at(metrics: Metrics, name: str, step: int | None) -> float:
     return float((here or history)[-1].mean())
 
 
+def values_at(metrics: Metrics, step: int | None) -> dict[str, float]:
+    """Returns all metrics as `value_at` does, but for those not finite."""
+    values = {name: value_at(metrics, name, step) for name in metrics.metrics}
+    return {n: value for n, value in values.items() if math.isfinite(value)}
+
+
+def restore_values(
+    objective: keras_tuner.Objective,
+    metrics: Metrics,
+    values: Mapping[str, float],
+    step: int | None,
+) -> None:
+    """Adds what `values_at` returned to metrics without observations."""
+    directions = {part.name: part.direction for part in parts_of(objective)}
+    for name, value in values.items():
+        metrics.register(name, directions.get(name))
+        metrics.update(name, value, step=step or 0)
+
+
 def losses_at(
     objective: keras_tuner.Objective, metrics: Metrics, step: int | None
 ) -> tuple[float, ...] | None:

@@ -211,6 +211,7 @@ class ResumableOracle(MendedOracle):
                 worker=self.holder_of(trial.trial_id),
                 epochs=fidelity.epochs_of(trial, self._folder.path),
                 ended_early=trial.metrics.exists(ENDED_EARLY),
+                metrics=objectives.values_at(trial.metrics, trial.best_step),
                 **self._definitions.news(),
             )
         )
@@ -355,9 +356,10 @@ class ResumableOracle(MendedOracle):
 
     def _replay(self, events: list[Event]) -> None:
         self._forget_trials()
+        ends = {x.trial_id: x for x in events if isinstance(x, End)}
         for event in events:
             try:
-                self._restore(event)
+                self._restore(event, ends)
                 self._history.replay(event)
             except Exception as error:
                 raise self._folder.unfit(event, error) from error
@@ -373,7 +375,8 @@ class ResumableOracle(MendedOracle):
         self.cut_cohort = frozenset(handed_out if was_ending else ())
         self._folder.note_strangers(ended)
 
-    def _restore(self, event: Event) -> None:
+    def _restore(self, event: Event, ends: Mapping[str, End]) -> None:
+        """Restores what an event has done; `ends` are the last of trials."""
         if isinstance(event, End):
             self._restore_end(event)
             return
@@ -383,6 +386,12 @@ class ResumableOracle(MendedOracle):
             values = self._values_of(individual)
             hp = hp_lib.with_values(self.hyperparameters, values)
             trial = Trial(hyperparameters=hp, trial_id=trial_id)
+        end = ends.get(trial_id)
+        if end and end.metrics and trial.status != end.status:
+            # It was cut after this line and before its file.
+            trial.metrics = type(trial.metrics)()
+            known = trial.metrics, end.metrics, end.best_step
+            objectives.restore_values(self.objective, *known)
         self.trials[trial_id] = trial
         self.start_order.append(trial_id)
 

@@ -77,6 +77,9 @@ class End:
     worker: str | None = None  # The tuner or worker that ran it, if known.
     epochs: int | None = None  # How many its networks trained, if known.
     ended_early: bool = False  # Whether its training was stopped as hopeless.
+    # All metrics at the epoch of the score: the file of the trial, which has
+    # more of them, is written after this line, and a kill may come between.
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     # Names of hyperparameters whose definitions depend on others, as this run
     # was the first to show.
     varying: list[str] = dataclasses.field(default_factory=list)
@@ -85,6 +88,8 @@ class End:
     unexplained: list[str] = dataclasses.field(default_factory=list)
 
 
+# The fields of an end that earlier versions lack; they may be empty.
+_LATER = "epochs", "ended_early", "metrics", "varying", "unexplained"
 # A birth is a trial and its individual.
 Event: TypeAlias = tuple[str, Individual] | End
 
@@ -118,8 +123,8 @@ class SearchRecord(Journal):
     def end(self, end: End) -> None:
         """Writes the end of a run."""
         fields = dataclasses.asdict(end)
-        for name in ("epochs", "ended_early", "varying", "unexplained"):
-            if not fields[name]:  # Earlier versions lack it.
+        for name in _LATER:
+            if not fields[name]:
                 del fields[name]
         self.append("end", fields)
 
@@ -282,6 +287,7 @@ _END: Mapping[str, _Check] = {
     "worker": _or_none(_text),
     "epochs": _or_none(_natural),
     "ended_early": _is(bool),
+    "metrics": _dict_of(int, float),
     "varying": _list_of(_text),
     "unexplained": _list_of(_text),
 }

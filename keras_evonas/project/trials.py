@@ -129,6 +129,8 @@ def make(
     state = recorded.end or ({"status": "RUNNING"} if born else file)
     status, best_step = state.get("status") or "RUNNING", state.get("best_step")
     metrics, kept = _metrics(file, best_step)
+    if recorded.end.get("metrics") and file.get("status") != status:
+        metrics = dict(recorded.end["metrics"])  # It was cut before its file.
     found = _curves(curves) or kept
     found.pop(curves_lib.ENDED_EARLY, None)
     early = metrics.pop(curves_lib.ENDED_EARLY, None) is not None

@@ -508,12 +508,37 @@ def test_a_damaged_trial_file_is_restored_and_kept(
         oracle.reload()
     restored, before = oracle.trials["3"], search.oracle.trials["3"]
     assert restored.score == before.score
+    assert restored.metrics.get_config() == before.metrics.get_config()
     assert restored.hyperparameters.values == before.hyperparameters.values
     assert path.read_bytes() == content  # Somebody else may be searching.
     with pytest.warns(UserWarning, match=r"kept as 'trial\.json\.damaged-1'"):
         assert oracle.create_trial("tuner0").status == "STOPPED"
     assert not path.exists()
     assert path.with_name("trial.json.damaged-1").read_bytes() == content
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "INVALID"])
+def test_a_trial_cut_between_its_record_and_its_file_keeps_its_metrics(
+    status: str, tmp_path: pathlib.Path
+) -> None:
+    search = Search(tmp_path / "search", max_trials=6).finish()
+    before = search.oracle.trials["3"].metrics.get_config()
+    metrics = load(tmp_path / "search").trial("3").metrics
+    path = tmp_path / "search" / "trial_3" / "trial.json"
+    state = json.loads(path.read_text())
+    # It is written after the line of the record; that of a run that was sent
+    # to be tried again has the metrics of another network.
+    state.update(status=status, score=None)
+    state["metrics"]["metrics"]["loss"] = {
+        "direction": "min",
+        "observations": [{"value": [9.0], "step": 0}],
+    }
+    path.write_text(json.dumps(state))
+    oracle = search.cut().oracle
+    oracle.reload()
+    assert oracle.trials["3"].metrics.get_config() == before
+    found = load(tmp_path / "search").trial("3").metrics
+    assert found == metrics
 
 
 def test_the_record_is_plain_json(tmp_path: pathlib.Path) -> None:
