@@ -129,11 +129,13 @@ def planned_epochs(values: Mapping[str, Any]) -> int | None:
 def epochs_of(trial: trial_lib.Trial, folder: pathlib.Path) -> int | None:
     """Returns how many epochs a trial was trained, `None` if unknown.
 
-    That is what its learning curves in the project folder tell, or else what
-    its values ask for.
+    That is what its learning curves in the project folder tell, or else, if it
+    has completed, what its values ask for.
     """
     found = epochs_in(trial_folder(folder, trial.trial_id))
-    return found or planned_epochs(trial.hyperparameters.values)
+    if found or trial.status != trial_lib.TrialStatus.COMPLETED:
+        return found
+    return planned_epochs(trial.hyperparameters.values)
 
 
 def check_epochs(values: Mapping[str, Any], step: int | None) -> None:

@@ -99,7 +99,8 @@ def write_bytes(
 ) -> None:
     """Writes a file completely or not at all; see `write_json`."""
     path = pathlib.Path(path)
-    temporary = path.with_name(path.name + ".tmp")
+    # Workers that share a folder may write one file at the same time.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     with writing(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -72,6 +72,12 @@ def load(
     }
     space = _space(oracle, files, notes)
     order = _order(record, oracle, files)
+    if strangers := sorted(files.keys() - order):
+        notes.append(
+            f"{JOURNAL_NAME} does not know of these trials, which were left "
+            f"out: {', '.join(strangers[:5])}. It is shorter than it was, or "
+            "they are of another search."
+        )
     terms = record.terms
     objectives = _objectives(terms, files, notes)
     trials: list[trial_lib.Trial] = []

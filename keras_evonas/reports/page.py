@@ -71,7 +71,7 @@ def render_to(
             f"'{path}', which is {kind}."
         )
     content = render(search)
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     temporary.write_text(content, encoding="utf-8")
     os.replace(temporary, path)  # a page that is open never sees half of it
     return path

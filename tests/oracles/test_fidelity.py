@@ -80,6 +80,20 @@ def test_a_limit_on_epochs_counts_what_rungs_ask_for(
     assert {one.epochs for one in networks} <= {1, 3, 9}
 
 
+def test_epochs_that_a_failed_trial_did_not_report_are_not_counted(
+    tmp_path: pathlib.Path,
+) -> None:
+    # They end after 30 trials or 12 epochs, whatever comes first.
+    terms = {"strategy": RUNGS, "max_trials": 30, "max_total_epochs": 12}
+    search = Search(tmp_path / "search", failing=True, **terms)
+    births = search.finish().oracle.engine.history.ended
+    completed = [one for one in births if one.losses is not None]
+    assert len(completed) < len(births)
+    lengths = [(1, 2, 6)[one.rung] for one in completed]
+    assert sum(lengths[:-1]) < 12 <= sum(lengths)
+    assert load(tmp_path / "search").epochs == sum(lengths)
+
+
 def test_how_to_train_is_no_gene(tmp_path: pathlib.Path) -> None:
     search = Search(tmp_path / "search", strategy=RUNGS).finish()
     oracle = search.oracle

@@ -134,6 +134,18 @@ def test_damaged_lines_and_files_are_named_and_left_out(new_project):
     assert search.space is not None  # from the trials
 
 
+def test_trials_that_the_record_does_not_know_are_named(new_project):
+    folder = new_project().run(5)
+    path = folder / "evolution.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:7]))  # restored from an older copy
+    search = reports.load(folder)
+    assert [t.trial_id for t in search.trials] == ["00", "01", "02"]
+    (note,) = search.notes
+    assert "does not know of these trials" in note
+    assert "left out: 03, 04." in note
+
+
 @pytest.mark.parametrize(
     ("name", "field", "value"),
     [
@@ -154,7 +166,8 @@ def test_values_of_other_types_are_noted(new_project, name, field, value):
     (folder / name).write_text("\n".join([*lines, ""]))
     search = reports.load(folder)
     assert search.summary()
-    assert len(search.notes) == 1
+    # Whose birth is lost is named, too.
+    assert len(search.notes) == 1 + (field == "rung")
     # A line of the record that is lost takes its trial.
     assert len(search.completed) == 3 - name.endswith("jsonl")
 
