@@ -15,6 +15,7 @@ from typing import Protocol
 from typing import TypeAlias
 
 import keras_tuner
+import numpy as np
 from keras_tuner.engine import hyperparameters as hp_types
 
 from keras_evonas.evolution.genes import Domain
@@ -185,6 +186,8 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
         """Returns what `keras_tuner.HyperParameters.from_config` takes."""
         size, text = self._space_json
         if size != len(self.space):
+            for hp in self.space:
+                definition(hp)  # It checks that a file can hold it.
             text = json.dumps(super().get_config()["space"])
             self._space_json = (len(self.space), text)
         # Parsed anew because `from_config` changes what it is given.
@@ -323,8 +326,20 @@ def identity(hp: HyperParameter) -> str:
 
 
 def definition(hp: HyperParameter) -> str:
-    """Describes a hyperparameter, the same before and after JSON or gRPC."""
+    """Describes a hyperparameter, the same before and after JSON or gRPC.
+
+    Raises:
+        TypeError: If a number of it is not one of Python's own.
+    """
     config = {**hp.get_config(), "default": hp.default}
+    for key, value in config.items():
+        # NumPy's float64 and its strings are Python's, too.
+        if isinstance(value, np.generic) and not isinstance(value, float | str):
+            raise TypeError(
+                f"Hyperparameter '{hp.name}' must be made of Python's own "
+                f"numbers, which files can hold. Received: {key}={value!r}. "
+                f"Write `{key}={value.item()!r}`, or `.item()` behind it."
+            )
     if isinstance(hp, hp_types.Int | hp_types.Float):
         # Numbers may come back as the other type, and 0 for no step.
         for key in ("min_value", "max_value", "step", "default"):

@@ -193,6 +193,21 @@ def test_an_unknown_type_is_refused() -> None:
         hp_lib.to_space(hp)
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda hp: hp.Int("size", 4, 16, default=np.int64(8)),
+        lambda hp: hp.Float("size", 0.1, 0.5, step=np.float32(0.1)),
+        lambda hp: hp.Boolean("size", default=np.bool_(True)),
+    ],
+)
+def test_numbers_of_numpy_are_refused_by_name(ask: Any) -> None:
+    hp = hp_lib.SharedHyperParameters(keras_tuner.HyperParameters())
+    ask(hp)
+    with pytest.raises(TypeError, match=r"'size'.*Received: .*np\..*item"):
+        hp.get_config()
+
+
 def test_one_name_is_active_under_one_condition_at_a_time() -> None:
     # keras-tuner drops "rate" because it is silent under the other one.
     hp = hp_lib.SharedHyperParameters(keras_tuner.HyperParameters())
