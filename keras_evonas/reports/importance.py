@@ -22,9 +22,11 @@ The *total* effect of a gene (Sobol', 2001) is computed too, because a gene may
 matter only together with another.
 """
 
+import collections
 import dataclasses
 import itertools
 import math
+import operator
 from collections.abc import Mapping
 
 import numpy as np
@@ -95,6 +97,9 @@ class Importance:
 def gene_importance(search: Search, objective: int = 0) -> Importance | None:
     """Returns how much each gene mattered for an objective.
 
+    Where trainings stop on rungs, a network counts with what its loss would be
+    on the highest one, if it gained there what others did in the median.
+
     Losses far worse than most (more than one and a half times the spread
     between the quartiles beyond the worse one) count as no worse than that,
     so that diverged networks do not decide.
@@ -113,11 +118,31 @@ def gene_importance(search: Search, objective: int = 0) -> Importance | None:
     genomes = [trial.genes for trial in completed]
     features = features_lib.features(search.space, genomes)
     losses = np.array([search.losses(one)[objective] for one in completed])
+    losses -= _still_to_gain(search, objective)
     if not features or np.ptp(losses) == 0:
         return None
     space = features_lib.covering(search.space, genomes)
     trials = trial_model.trials_of(space, genomes, losses)
     return _importance(space, features, trials)
+
+
+def _still_to_gain(search: Search, objective: int) -> np.ndarray:
+    """Returns what each completed network would gain on the rungs above it.
+
+    Otherwise the differences between rungs would hide those between genes.
+    """
+    gains: dict[int, list[float]] = collections.defaultdict(list)
+    trials = {one.trial_id: one for one in search.recorded if one.completed}
+    for trial in trials.values():
+        before = trials.get(trial.continues or "")
+        if before is not None:
+            pair = (search.losses(one)[objective] for one in (before, trial))
+            gains[before.rung].append(operator.sub(*pair))
+    rungs = np.array([trial.rung for trial in search.completed])
+    total = np.zeros(len(rungs))
+    for rung, known in gains.items():
+        total[rungs <= rung] += np.median(known)
+    return total
 
 
 def _importance(

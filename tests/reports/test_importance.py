@@ -1,5 +1,6 @@
 """Gene importance, on functions whose answer is known."""
 
+import dataclasses
 import itertools
 import pathlib
 
@@ -15,6 +16,7 @@ from keras_evonas.evolution import Grid
 from keras_evonas.evolution import Interval
 from keras_evonas.evolution import SearchSpace
 from keras_evonas.evolution import genetic_algorithm
+from keras_evonas.project.networks import networks_of
 from keras_evonas.reports import features as features_lib
 from keras_evonas.reports import importance as importance_lib
 from keras_evonas.reports import shares
@@ -310,6 +312,33 @@ def test_genes_that_matter_are_named_after_evolution(seed):
         engine.tell(one.birth, (found[-1][1],))
     result = reports.gene_importance(search_of(MIXED, found))
     assert set(result.sure) == {"rate", "norm"}
+
+
+def test_a_network_counts_with_what_its_whole_training_would_reach():
+    """With gains that are all the same, rungs change nothing."""
+    rng = np.random.default_rng(0)
+    genomes = [SearchSpace(MIXED).sample(rng) for _ in range(40)]
+    found = [(genome, digits(genome, rng)) for genome in genomes]
+    whole = search_of(MIXED, found)
+    trials = []
+    for number, (_, loss) in enumerate(found):
+        for rung in range(1 + (number % 3 == 0) + (number % 9 == 0)):
+            one = dataclasses.replace(
+                whole.trials[number],
+                trial_id=f"{number}.{rung}",
+                scores=(loss + (0.5, 0.2, 0.0)[rung],),
+                rung=rung,
+                continues=f"{number}.{rung - 1}" if rung else None,
+            )
+            trials.append(one)
+    rungs = dataclasses.replace(
+        whole, trials=networks_of(trials), recorded=tuple(trials)
+    )
+    assert len(rungs.trials) == 40
+    expected = reports.gene_importance(whole)
+    result = reports.gene_importance(rungs)
+    assert result.sure == expected.sure == ("rate", "norm")
+    assert dict(result.total) == pytest.approx(dict(expected.total), rel=1e-3)
 
 
 @pytest.mark.slow
