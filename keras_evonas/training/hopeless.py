@@ -49,6 +49,8 @@ class StopHopeless(keras.callbacks.Callback):
         self._losses += [math.nan] * (epoch - len(self._losses))
         self._losses.append(math.nan if loss is None else loss)
         epochs = self.params.get("epochs") or 0
-        if epoch + 1 < epochs and self._judge(self._losses, epochs):
+        # What stops it now, such as `EarlyStopping`, would do so in any case.
+        is_over = epoch + 1 >= epochs or self.model.stop_training
+        if not is_over and self._judge(self._losses, epochs):
             self.model.stop_training = True
             logs[ENDED_EARLY] = 1.0

@@ -15,6 +15,7 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.project.curves import ENDED_EARLY
 from keras_evonas.project.files import write_json
 from keras_evonas.project.files import writing
 
@@ -86,12 +87,22 @@ class TrialFiles:
         ]
 
     def bar(self, oracle: keras_tuner.Oracle) -> float | None:
-        """The loss below which a trial's weights are worth writing."""
+        """The loss below which a trial's weights are worth writing.
+
+        It is `None` where others may be kept, too: as long as the last one of
+        those that are kept violates a limit or was stopped as hopeless, another
+        ranks before it whatever its loss.
+        """
         if not self._limit:
             return None
         best = completed(oracle.get_best_trials(self._limit))
-        if len(best) < self._limit:
+        if len(best) < self._limit or best[-1].metrics.exists(ENDED_EARLY):
             return None
+        if isinstance(oracle, EvoOracle):
+            if oracle.violation_after(best[-1]):
+                return None
+        elif not isinstance(oracle, keras_tuner.Oracle):
+            return None  # A worker, which does not know the limits.
         losses = objectives.losses_of(oracle.objective, best[-1].score)
         return None if losses is None or len(losses) != 1 else losses[0]
 

@@ -2,6 +2,7 @@
 
 import pathlib
 from typing import Any
+from typing import Literal
 
 import keras
 import keras_tuner
@@ -11,9 +12,12 @@ import pytest
 from keras_evonas import EvolutionarySearch
 from keras_evonas import EvoOracle
 from keras_evonas import EvoTuner
+from keras_evonas import at_most
 from keras_evonas import reports
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import successive_halving
+from keras_evonas.project.curves import ENDED_EARLY
+from keras_evonas.training.hopeless import StopHopeless
 from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
@@ -183,6 +187,70 @@ def test_callbacks_that_stop_by_themselves_are_no_early_end(
         callbacks=[stop],
     )
     assert {t.epochs for t in search.trials if not t.ended_early} == {3}
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_who_stops_in_the_epoch_that_is_judged_ends_the_training(
+    stops: bool,
+) -> None:
+    model = build(keras_tuner.HyperParameters())
+    judge = StopHopeless(lambda losses, _: len(losses) == 2, [("loss", "min")])
+    stop = keras.callbacks.EarlyStopping("loss", min_delta=1e9, patience=1)
+    callbacks = [stop, judge] if stops else [judge]
+    found = model.fit(X, Y, epochs=9, verbose=0, callbacks=callbacks)
+    assert len(found.history["loss"]) == 2
+    assert (ENDED_EARLY in found.history) != stops
+
+
+class _Units(keras.metrics.Metric):
+    """A metric that says how many units a network has."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__(name="units")
+        self._units = float(units)
+
+    def update_state(self, *args: object, **kwargs: object) -> None:
+        """Takes no notice."""
+
+    def result(self) -> Any:
+        """Returns the number."""
+        return keras.ops.convert_to_tensor(self._units)
+
+
+def _sized(hp: keras_tuner.HyperParameters) -> keras.Model:
+    """The less a network has learnt, the more units it has."""
+    learns = hp.Int("learns", 0, 9)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    rate = 1e-3 * learns
+    model.compile(keras.optimizers.SGD(rate), "mse", metrics=[_Units(learns)])
+    return model
+
+
+@pytest.mark.parametrize("policy", ["best", "top_k"])
+def test_the_best_within_limits_keep_their_weights(
+    tmp_path: pathlib.Path, policy: Literal["best", "top_k"]
+) -> None:
+    """A limit that only training tells, which better networks break."""
+    tuner = _tuner(
+        tmp_path / "search",
+        hypermodel=_sized,
+        stop_hopeless=None,
+        keep_checkpoints=policy,
+        top_k=3,
+        constraints=[at_most("units", 4)],
+        # The first are the best ones, and outside of the limit.
+        initial_population=[{"learns": n} for n in (9, 8, 7, 4, 2, 1)],
+        max_trials=6,
+        max_consecutive_failed_trials=7,
+    )
+    ranking = _search(tuner, epochs=2).ranking
+    assert [t.values["learns"] for t in ranking] == [4, 2, 1, 7, 8, 9]
+    kept = 1 if policy == "best" else 3
+    for place, trial in enumerate(ranking):
+        folder = tmp_path / "search" / f"trial_{trial.trial_id}"
+        has_weights = (folder / "checkpoint.weights.h5").exists()
+        assert has_weights == (place < kept)
+    assert len(tuner.get_best_models(kept)) == kept
 
 
 @pytest.mark.parametrize(
