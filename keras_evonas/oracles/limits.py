@@ -6,6 +6,7 @@ and remembered, and need not be stored to resume a search.
 
 import dataclasses
 import math
+import numbers
 import time
 import warnings
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from keras_evonas.evolution.genes import Genome
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.constraints import at_most
+from keras_evonas.project.objectives import COSTS
 from keras_evonas.project.objectives import STATIC_COSTS
 
 # Computes the costs of a network: a mapping of names to numbers, or
@@ -89,14 +91,22 @@ class Limits:
         made_of = (self.costs, bound)
         if self._made_of != made_of:
             self._made_of = made_of
+            default = hp_lib.to_space(self._space()).default
             self._feasibility = Feasibility(
                 self.costs,
                 self.constraints,
                 None if bound is None else at_most("training_bytes", bound),
+                self._goals,
                 lambda genome: hp_lib.with_values(self._space(), genome),
             )
-            self._feasibility.disarm(hp_lib.to_space(self._space()).default)
+            self._feasibility.learn_names(default)
+            self._feasibility.disarm(default)
         return self._feasibility
+
+    def is_told_before(self, name: str) -> bool:
+        """Returns whether a metric is a cost that is known before training."""
+        judge = self.feasibility
+        return name in (STATIC_COSTS if judge is None else judge.names)
 
     def violation_before(self, genome: Genome) -> float:
         """Returns how far a network is beyond the limits on its costs."""
@@ -123,7 +133,7 @@ class Limits:
         limited = [one.name for one in self.constraints]
         wanted = {"objective": self._goals, "constraints": limited}
         for argument, names in wanted.items():
-            trained = [name for name in names if name not in STATIC_COSTS]
+            trained = [x for x in names if not self.is_told_before(x)]
             objectives.check_reported(trained, metrics, argument)
 
     def violation_after(
@@ -133,7 +143,7 @@ class Limits:
         return sum(
             one.violation(objectives.value_at(metrics, one.name, step))
             for one in self.constraints
-            if one.name not in STATIC_COSTS
+            if not self.is_told_before(one.name)
         )
 
 
@@ -145,7 +155,11 @@ class Feasibility:
             error, the network cannot be built and is not feasible.
         constraints: The constraints that the user asked for.
         guard: The constraint that holds beside them, or `None`.
+        goals: Names of the objectives.
         hyperparameters_of: Makes hyperparameters of a genome.
+
+    Attributes:
+        names: Names of the costs that are known before training.
     """
 
     def __init__(
@@ -153,15 +167,41 @@ class Feasibility:
         costs: CostFunction,
         constraints: tuple[Constraint, ...],
         guard: Constraint | None,
+        goals: Sequence[str],
         hyperparameters_of: Callable[[Genome], keras_tuner.HyperParameters],
     ) -> None:
         self._costs = costs
-        self._constraints = [x for x in constraints if x.name in STATIC_COSTS]
+        self.names = frozenset(STATIC_COSTS)
+        self._all_constraints = constraints
         self._guard = guard
+        self._goals = goals
         self._hyperparameters_of = hyperparameters_of
         self._known: dict[Hashable, dict[str, float]] = {}
         self._in_vain_since: float | None = None
         self._errors: dict[Hashable, Exception] = {}
+
+    def learn_names(self, default: Genome) -> None:
+        """Learns the names of costs that are the user's own.
+
+        Raises a `keras_tuner.errors.FatalValueError` if an objective is one:
+        they have no place among the metrics of an epoch.
+        """
+        limited = [one.name for one in self._all_constraints]
+        if all(name in COSTS for name in (*limited, *self._goals)):
+            return
+        self.names |= self.costs_of(default).keys()
+        own = [x for x in self._goals if x in self.names.difference(COSTS)]
+        if own:
+            raise keras_tuner.errors.FatalValueError(
+                "`objective` may name what training reports, or costs among "
+                f"{', '.join(STATIC_COSTS)}. Received: {own[0]!r}, which "
+                "`costs` returns. Let it return one of these names, or limit "
+                "it by `constraints`."
+            )
+
+    @property
+    def _constraints(self) -> list[Constraint]:
+        return [x for x in self._all_constraints if x.name in self.names]
 
     def disarm(self, default: Genome) -> None:
         """Gives the guard up if it cannot judge this hypermodel at all.
@@ -206,16 +246,18 @@ class Feasibility:
             # `explain` reports it if no network can be built.
             self._errors[_key(genome)] = error
             return {}
-        numbers = _numbers(costs)
-        if self._guard is not None and self._guard.name not in numbers:
+        found = _numbers(costs)
+        if self._guard is not None and self._guard.name not in found:
             self._guard = None  # the user's own costs lack memory
-        missing = {one.name for one in self._constraints} - set(numbers)
-        if missing:
+        goals = self.names.intersection(self._goals)
+        wanted = goals.union(one.name for one in self._constraints)
+        if missing := wanted.difference(found):
             raise keras_tuner.errors.FatalValueError(
-                f"`costs` must return what `constraints` name. Received: "
-                f"{sorted(numbers)}, without {sorted(missing)}."
+                "`costs` must return a number for what `constraints` and "
+                f"`objective` name. Received: {str(costs)[:200]}, without one "
+                f"for {sorted(missing)}."
             )
-        return numbers
+        return found
 
     def violation_of(self, genome: Genome) -> float:
         """Returns how far a candidate is outside, 0 if it may be trained."""
@@ -278,7 +320,7 @@ def _numbers(costs: object) -> dict[str, float]:
             f"{costs!r}."
         )
     return {
-        name: value
+        name: value if isinstance(value, int | float) else float(value)
         for name, value in costs.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(value, numbers.Real) and not isinstance(value, bool)
     }

@@ -6,6 +6,7 @@ import math
 import warnings
 
 import keras_tuner
+import numpy as np
 import pytest
 
 from keras_evonas import at_least
@@ -185,6 +186,57 @@ def test_costs_that_lack_what_is_constrained(tmp_path):
         oracle.create_trial("tuner0")
     with pytest.raises(ValueError, match="`costs` must return"):
         oracle.create_trial("tuner1")  # no lock was left held
+
+
+@pytest.mark.parametrize("number", [np.int64, np.float32, float])
+def test_numbers_of_numpy_and_own_names_are_costs(tmp_path, number):
+    def costs(hp):
+        params = params_of(hp.values)
+        return {"params": number(params), "energy": number(params / 1000)}
+
+    oracle = oracle_in(
+        tmp_path / "s",
+        **settings(
+            objective=[keras_tuner.Objective("score", "max"), "params"],
+            strategy=nsga2(),
+            costs=costs,
+            constraints=[at_most("energy", 50)],
+        ),
+    )
+    proposed = search(oracle, lambda values: {"score": accuracy_of(values)})
+    assert len(proposed) == 30
+    assert max(map(params_of, proposed)) < 51_000
+    trials = oracle.get_best_trials(30)
+    for trial in trials:
+        params = params_of(trial.hyperparameters.values)
+        found = trial.metrics.get_last_value("params")
+        assert found == pytest.approx(params, rel=1e-6)
+
+
+def test_an_own_name_of_a_cost_is_no_objective(tmp_path):
+    goals = [keras_tuner.Objective(name, "min") for name in ("score", "energy")]
+    oracle = oracle_in(
+        tmp_path / "s",
+        **settings(objective=goals, strategy=nsga2(), costs=Costs(energy=1.0)),
+    )
+    with pytest.raises(ValueError, match=r"costs among params.*: 'energy'"):
+        oracle.create_trial("tuner0")
+    assert not oracle.trials
+
+
+def test_an_objective_that_costs_do_not_tell_costs_no_trial(tmp_path):
+    goals = [keras_tuner.Objective("score", "max"), "params"]
+    oracle = oracle_in(
+        tmp_path / "s",
+        **settings(
+            objective=goals,
+            strategy=nsga2(),
+            costs=lambda hp: {"params": None},
+        ),
+    )
+    with pytest.raises(ValueError, match=r"'params': None.*\['params'\]"):
+        oracle.create_trial("tuner0")
+    assert not oracle.trials
 
 
 def test_costs_that_return_nonsense(tmp_path):
