@@ -20,6 +20,7 @@ from keras_evonas.evolution.genes import Value
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.history import checked_draft
 from keras_evonas.evolution.mutation import Step
 from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.randomness import check_seed
@@ -206,9 +207,10 @@ class Engine:
         for attempt in range(_MUTATIONS + _RANDOM_DRAWS):
             rng = rng_at(self.seed, address, attempt)
             if attempt == 0 or violation > 0:
-                draft = self._propose(rng)
+                draft = checked_draft(self._propose(rng), "strategy.propose")
             elif attempt < _MUTATIONS:
-                draft = self.strategy.vary(draft, self.space, rng)
+                varied = self.strategy.vary(draft, self.space, rng)
+                draft = checked_draft(varied, "strategy.vary")
             else:
                 draft = Draft()
             genome = self.space.express(draft.genome, rng)

@@ -46,6 +46,33 @@ class Draft:
     rung: int = 0
 
 
+def checked_draft(draft: object, source: str) -> Draft:
+    """Returns what a part of a strategy made, its numbers as files hold them.
+
+    Raises:
+        TypeError: If `source`, the name of the part, made something else.
+    """
+    if not isinstance(draft, Draft):
+        forgotten = " Did it forget to return it?" if draft is None else ""
+        raise TypeError(
+            f"`{source}` must return a `Draft`. Received: {draft!r}.{forgotten}"
+        )
+    try:
+        parents = tuple(map(operator.index, draft.parents))
+        traits = {name: _plain(one) for name, one in draft.traits.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise TypeError(
+            f"`{source}` must return a `Draft` whose `parents` are integers "
+            "and whose `traits` have numbers as values. Received: "
+            f"{draft}, which gives {error!r}."
+        ) from error
+    return dataclasses.replace(draft, parents=parents, traits=traits)
+
+
+def _plain(number: float) -> float:
+    return number if type(number) in (int, float) else float(number)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Individual:
     """A draft that was born and, once its trial has ended, has losses.

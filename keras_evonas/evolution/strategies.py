@@ -22,6 +22,7 @@ from keras_evonas.evolution.crossover import Crossover
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
+from keras_evonas.evolution.history import checked_draft
 from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.selection import Selection
 from keras_evonas.evolution.selection import Tournament
@@ -207,10 +208,17 @@ class Evolution:
         self, population: replacement.Population, space: SearchSpace, rng: Rng
     ) -> Draft:
         """Makes one child: selects parents, crosses them and mutates."""
-        first, second = self.select(population, 2, rng)
+        parents = self.select(population, 2, rng)
+        if len(parents) != 2:
+            raise ValueError(
+                "`select` must return as many individuals as it is asked for. "
+                f"Received: {len(parents)} instead of 2."
+            )
+        first, second = parents
         crossed = rng.random() < self.crossover_rate
         if self.crossover is not None and crossed and first is not second:
-            draft = self.crossover(first, second, space, rng)
+            made = self.crossover(first, second, space, rng)
+            draft = checked_draft(made, "crossover")
         else:
             draft = Draft(
                 genome=first.genome,
@@ -223,7 +231,7 @@ class Evolution:
 
     def vary(self, draft: Draft, space: SearchSpace, rng: Rng) -> Draft:
         """Mutates a draft; see `Strategy`."""
-        return self.mutate(draft, space, rng)
+        return checked_draft(self.mutate(draft, space, rng), "mutate")
 
 
 class GuidedEvolution:

@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import types
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from typing import Generic
 from typing import Protocol
@@ -149,6 +150,35 @@ def check_number(
         raise ValueError(
             f"`{name}` must be {'an integer' if whole else 'a number'} of at "
             f"least {least}. Received: {name}={value!r}."
+        )
+
+
+def check_crew(crew: Crew[JobT, ResultT]) -> None:
+    """Checks that a crew can do anything, raising a `ValueError`."""
+    slots: object = crew.slots
+    if type(slots) is not int or slots < 1:
+        raise ValueError(
+            "`executor` must have a crew with at least one slot, an integer. "
+            f"Received: {crew!r} with slots={slots!r}. Are its workers there?"
+        )
+
+
+def check_ended(ended: object, slots: Collection[int]) -> None:
+    """Checks what `Crew.wait` returned, raising a `TypeError`.
+
+    Args:
+        ended: What it returned.
+        slots: The slots with a job.
+    """
+    if not isinstance(ended, Ended) or ended.slot not in slots:
+        raise TypeError(
+            "`Crew.wait` must return an `Ended` for a slot with a job, one of "
+            f"{sorted(slots)}. Received: {ended!r}."
+        )
+    if ended.result is None and ended.death is None:
+        raise TypeError(
+            "`Crew.wait` must return the result of a job, or say in `death` "
+            f"how its worker died. Received: {ended!r}."
         )
 
 

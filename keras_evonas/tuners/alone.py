@@ -7,10 +7,12 @@ import math
 import numbers
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 from typing import Literal
 from typing import TypeAlias
 
@@ -310,7 +312,9 @@ def results_of(
         return [returned]
     if isinstance(returned, Mapping):
         objectives.check_reported([objective.name], returned)
-        return [returned]
+        if _is_number(returned[objective.name]):
+            return [_numbers(returned, method)]
+        returned = returned[objective.name]
     if not isinstance(returned, numbers.Real) or isinstance(returned, bool):
         raise keras_tuner.errors.FatalTypeError(
             f"`{method}` must return a `History`, a dictionary of metrics, a "
@@ -319,6 +323,26 @@ def results_of(
             f"{_FORGOTTEN if returned is None else ''}"
         )
     return [{objective.name: float(returned)}]
+
+
+def _numbers(metrics: Mapping[str, Any], method: str) -> dict[str, float]:
+    """Returns the metrics that are numbers, and warns of the others."""
+    for name, value in metrics.items():
+        if not _is_number(value):
+            warnings.warn(
+                f"`{method}` must return numbers as metrics. Received: "
+                f"'{name}' of type {type(value).__name__}, which is left out.",
+                stacklevel=3,
+            )
+    return {n: float(one) for n, one in metrics.items() if _is_number(one)}
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _metrics(result: Result) -> Mapping[str, float]:

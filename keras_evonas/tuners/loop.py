@@ -15,6 +15,8 @@ from keras_evonas import devices
 from keras_evonas.execution.crew import Crew
 from keras_evonas.execution.crew import Executor
 from keras_evonas.execution.crew import InProcess
+from keras_evonas.execution.crew import check_crew
+from keras_evonas.execution.crew import check_ended
 from keras_evonas.garbage import old_objects_spared
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.files import write_bytes
@@ -92,6 +94,7 @@ class SearchLoop:
         if not isinstance(self.executor, InProcess):
             devices.warn_of_other_processes()
         with spared(), self.executor.crew(worker) as crew, self.heartbeat:
+            check_crew(crew)
             name, slots = self.tuner.tuner_id, range(crew.slots)
             names = [f"{name}-worker{slot}" for slot in slots]
             runs = self.recipe.executions_per_trial * max(1, self.folds)
@@ -139,6 +142,7 @@ class SearchLoop:
     def _take(self, crew: _Crew) -> None:
         """Waits for a slot, and reports its cohort if it is done."""
         ended = crew.wait()
+        check_ended(ended, self._cohorts)
         cohort = self._cohorts[ended.slot]
         executions, has_killed = cohort.waiting.pop(0)
         if ended.result is not None:

@@ -1,9 +1,13 @@
 """Strategies: their composition, their arguments and their populations."""
 
+import dataclasses
+import json
 import math
 
+import numpy as np
 import pytest
 
+from keras_evonas.evolution import Draft
 from keras_evonas.evolution import Engine
 from keras_evonas.evolution import Evolution
 from keras_evonas.evolution import Generational
@@ -53,6 +57,58 @@ from keras_evonas.testing import example_spaces
 def test_settings_that_make_no_sense_are_refused(make, arguments, message):
     with pytest.raises(ValueError, match=message):
         make(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("part", "own", "message"),
+    [
+        ("mutate", lambda draft, *_: None, "`mutate` must return.*forget"),
+        ("mutate", lambda draft, *_: draft.genome, "`mutate` must return a"),
+        ("crossover", lambda *_: None, "`crossover` must return.*forget"),
+        ("select", lambda people, *_: people[:1], "1 instead of 2"),
+        (
+            "mutate",
+            lambda draft, *_: Draft(parents=("first",)),
+            "`parents` are integers.*'first'",
+        ),
+        (
+            "mutate",
+            lambda draft, *_: Draft(traits={"rate": [1]}),
+            "`traits` have numbers.*list",
+        ),
+    ],
+)
+def test_a_part_that_returns_something_else_is_named(part, own, message):
+    evolution = genetic_algorithm(population_size=4, crossover_rate=1.0)
+    evolution = dataclasses.replace(evolution, **{part: own})
+    engine = Engine(conditional_trap().space, evolution, seed=0)
+    for number in range(4):
+        engine.tell(engine.ask().birth, (float(number),))
+    with pytest.raises((TypeError, ValueError), match=message):
+        engine.ask()
+
+
+def test_numbers_of_numpy_in_a_draft_become_numbers_that_files_hold():
+    def mutate(draft, space, rng):
+        parents = tuple(np.array(draft.parents, int))
+        return Draft(
+            genome=space.sample(rng),
+            parents=parents,
+            operator="own",
+            traits={"rate": np.float32(0.5)},
+        )
+
+    evolution = genetic_algorithm(population_size=4)
+    evolution = dataclasses.replace(evolution, mutate=mutate)
+    engine = Engine(conditional_trap().space, evolution, seed=0)
+    for number in range(4):
+        engine.tell(engine.ask().birth, (float(number),))
+    child = engine.ask()
+    assert child.parents
+    assert json.loads(json.dumps([child.parents, child.traits])) == [
+        list(child.parents),
+        {"rate": 0.5},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import io
 
 import keras
 import keras_tuner
+import numpy as np
 import pytest
 
 from keras_evonas import EvoOracle
@@ -158,6 +159,22 @@ def test_fit_is_given_what_the_user_has_passed(tmp_path, fit):
     assert ("Epoch" in printed.getvalue()) == (fit.__name__ == "loud")
 
 
+def test_metrics_that_are_no_numbers_are_left_out_by_name(tmp_path):
+    def fit(self, *args, **kwargs):
+        return {"val_loss": 0.5, "confusion": np.eye(2), "note": "good"}
+
+    hypermodel = type("Own", (OwnFit,), {"fit": fit})()
+    tuner = tuner_in(tmp_path / "p", cls=EvoTuner, hypermodel=hypermodel)
+    with (
+        pytest.warns(UserWarning, match="'confusion' of type ndarray"),
+        pytest.warns(UserWarning, match="'note' of type str"),
+    ):
+        tuner.search(X, Y)
+    for trial in tuner.oracle.trials.values():
+        assert trial.score == 0.5
+        assert not trial.metrics.exists("note")
+
+
 @pytest.mark.parametrize(
     ("result", "words"),
     [
@@ -166,6 +183,7 @@ def test_fit_is_given_what_the_user_has_passed(tmp_path, fit):
         ({"loss": 1.0}, "training reported \\['loss'\\]"),
         ([], "must return a `History`"),
         (True, "Received: True of type bool"),
+        ({"val_loss": "good"}, "Received: 'good' of type str"),
     ],
 )
 @pytest.mark.parametrize("method", ["HyperModel.fit", "Tuner.run_trial"])
