@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import Literal
+from typing import SupportsFloat
 from typing import TypeAlias
 
 import keras
@@ -337,12 +338,12 @@ def _numbers(metrics: Mapping[str, Any], method: str) -> dict[str, float]:
     return {n: float(one) for n, one in metrics.items() if _is_number(one)}
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: SupportsFloat | str) -> bool:
     try:
         float(value)
     except (TypeError, ValueError):
         return False
-    return True
+    return not isinstance(value, str)
 
 
 def _metrics(result: Result) -> Mapping[str, float]:

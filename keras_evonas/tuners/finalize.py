@@ -333,8 +333,12 @@ class Finalizing:
     def _violation(self, network: Network) -> float:
         oracle = self.search.evo_oracle
         limits = () if oracle is None else oracle.constraints
+        values = [(one, self._value(one.name, network)) for one in limits]
+        # A network that was no trial has no spread over folds, for example.
         return sum(
-            one.violation(self._value(one.name, network)) for one in limits
+            one.violation(value)
+            for one, value in values
+            if not math.isnan(value)
         )
 
     def _value(self, name: str, network: Network) -> float:
@@ -349,6 +353,11 @@ class Finalizing:
         trial = self.trial_of.get(network.name)
         if trial is not None and trial.metrics.exists(name):
             return objectives.value_at(trial.metrics, name, trial.best_step)
+        oracle = self.search.evo_oracle
+        if oracle is not None and oracle.feasibility is not None:
+            known = oracle.feasibility.costs_of(network.values)
+            if name in known:
+                return known[name]
         if name not in STATIC_COSTS:
             return math.nan
         costs = HypermodelCosts(

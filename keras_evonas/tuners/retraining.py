@@ -15,8 +15,10 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.hyperparameters import to_space
+from keras_evonas.models.costs import ModelCosts
 from keras_evonas.oracles.fidelity import EPOCHS
 from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.project.objectives import LATENCY
 from keras_evonas.project.retrained import Repeat
 from keras_evonas.project.retrained import Score
 from keras_evonas.training import Execution
@@ -178,11 +180,16 @@ class Retraining:
         """
         by_name = {repeat.name: repeat for repeat in repeats}
         given = self.arguments
+        costs = ModelCosts(
+            latency=self._recipe.latency, input_shapes=sizing.shapes_of(given.x)
+        )
         batch_size = given.validation_batch_size or given.batch_size
 
         def judge(execution: Execution, model: keras.Model) -> dict[str, float]:
             repeat = by_name[execution.name]
             results = unseen_lib.measured(model, self.unseen, batch_size)
+            if self._recipe.latency:
+                results[LATENCY] = costs(model).get(LATENCY, math.nan)
             score = self._score(repeat, results)
             if score.score is not None:
                 if on_trained is not None:

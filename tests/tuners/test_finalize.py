@@ -365,6 +365,31 @@ def test_what_breaks_a_measured_limit_wins_only_over_worse(tmp_path, limit):
         assert found == min(widths)
 
 
+@pytest.mark.parametrize(
+    ("limit", "settings"),
+    [(at_most("latency_ms", 1e6), {}), (at_most("val_loss_std", 9), {"cv": 2})],
+    ids=["latency", "folds"],
+)
+def test_the_default_may_win_where_limits_are_measured(
+    tmp_path, limit, settings
+):
+    tuner = tuner_in(
+        tmp_path,
+        "val_loss",
+        hypermodel=build_wide,
+        max_trials=2,
+        initial_population=[{"units": 4}, {"units": 8}],
+        constraints=[limit],
+        **settings,
+    )
+    data = {} if settings else {"validation_data": VALIDATION}
+    tuner.search(X, Y, epochs=1, **data)
+    finals = finalize(tuner, repeats=1, epochs=5)
+    assert finals.winner.name == "the default"
+    run = next(one for one in entries(tmp_path) if one["chosen"])["runs"][0]
+    assert ("latency_ms" in run["metrics"]) == (not settings)
+
+
 def test_costs_are_told_of_models_that_learn_their_shape(tmp_path):
     tuner = tuner_in(
         tmp_path,
