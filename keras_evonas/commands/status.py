@@ -43,6 +43,8 @@ def _state(search: Search, holder: Holder | None, folder: str) -> str:
         if weights.ended:
             return "Finished."
         return "Running, or interrupted: call `search` again to go on."
+    if search.stopped is not None:
+        return f"Finished: {search.stopped}."
     ended = sum(t.completed or t.failed for t in search.recorded)
     if search.max_trials is not None and ended >= search.max_trials:
         return "Finished."

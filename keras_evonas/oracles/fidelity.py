@@ -26,6 +26,7 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.project.curves import Curves
 from keras_evonas.project.curves import epochs_in
 from keras_evonas.project.files import trial_folder
 from keras_evonas.project.spaces import PREFIX
@@ -44,7 +45,7 @@ def begins_with(hp: keras_tuner.HyperParameters) -> list[str]:
     return [trial_id for trial_id in named if trial_id]
 
 
-def epochs_of_rungs(strategy: Strategy) -> tuple[int, ...]:
+def epochs_of_rungs(strategy: Strategy | None) -> tuple[int, ...]:
     """Returns a strategy's rungs, none if all its trials are alike."""
     return tuple(getattr(strategy, "epochs", ()))
 
@@ -149,6 +150,21 @@ def check_epochs(values: Mapping[str, Any], step: int | None) -> None:
             "`strategy` gives a trial a number of epochs, and the tuner must "
             f"keep to it. Received: a result of epoch {step + 1} of a trial "
             f"with {epochs}. Search with `MultiFidelityTuner` or `EvoTuner`: "
-            "`keras_tuner.Tuner` trains all trials alike.",
+            "`keras_tuner.Tuner` trains all trials alike. A `fit` of your own "
+            "must pass `epochs` and `initial_epoch` on.",
+            stacklevel=3,
+        )
+
+
+def check_trained(values: Mapping[str, Any], curves: Sequence[Curves]) -> None:
+    """Warns of trainings that had more epochs than a trial's values say."""
+    planned = planned_epochs(values)
+    epochs = [{e for curve in one.values() for e, _ in curve} for one in curves]
+    trained = max(map(len, epochs), default=0)
+    if planned is not None and trained > planned:
+        warnings.warn(
+            "A `fit` of your own must pass `epochs` and `initial_epoch` on, as "
+            "`strategy` says how long a trial is trained. Received: "
+            f"{trained} epochs of a trial with {planned}.",
             stacklevel=3,
         )

@@ -141,6 +141,7 @@ class MendedOracle(keras_tuner.Oracle):
                 raise _not_running("update_trial", trial_id)
             self._check_objective_found(metrics)
             found = objectives.numbers_in(metrics, trial_id)
+            objectives.register(self.objective, trial.metrics, found)
             return super().update_trial(trial_id, found, step)
 
     def end_trial(self, trial: Trial) -> None:

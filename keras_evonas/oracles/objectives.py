@@ -2,6 +2,7 @@
 
 import difflib
 import math
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -123,6 +124,15 @@ def prepared(objective: Goal) -> Goal:
         direction = "min" if objective in COSTS else _direction_of(objective)
         if direction is not None:
             return keras_tuner.Objective(objective, direction)
+        try:
+            metrics_tracking.infer_metric_direction(objective)
+        except TypeError:  # As below; the host would raise it, too.
+            raise ValueError(
+                "`objective` must have a known direction. Received: "
+                f"objective={objective!r}, a metric that needs arguments. Pass "
+                f"`keras_tuner.Objective({objective!r}, direction='max')` or "
+                "'min'."
+            ) from None
     return objective
 
 
@@ -282,10 +292,27 @@ def restore_values(
     step: int | None,
 ) -> None:
     """Adds what `values_at` returned to metrics without observations."""
-    directions = {part.name: part.direction for part in parts_of(objective)}
+    register(objective, metrics, values)
     for name, value in values.items():
-        metrics.register(name, directions.get(name))
         metrics.update(name, value, step=step or 0)
+
+
+def register(
+    objective: keras_tuner.Objective, metrics: Metrics, names: Iterable[str]
+) -> None:
+    """Makes room for metrics that were not reported before.
+
+    The host infers their directions. It makes the metric for that, which may
+    need arguments; then its direction is `"min"`, as of all that is unknown.
+    """
+    directions = {part.name: part.direction for part in parts_of(objective)}
+    for name in names:
+        if metrics.exists(name):
+            continue
+        try:
+            metrics.register(name, directions.get(name))
+        except (TypeError, ValueError):
+            metrics.register(name, "min")
 
 
 def losses_at(

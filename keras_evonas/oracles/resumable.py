@@ -39,6 +39,7 @@ from keras_evonas.oracles.host import Trial
 from keras_evonas.oracles.leases import Leases
 from keras_evonas.oracles.limits import CostFunction
 from keras_evonas.oracles.limits import Limits
+from keras_evonas.project import stopped
 from keras_evonas.project.curves import ENDED_EARLY
 from keras_evonas.project.files import check_local
 from keras_evonas.project.record import End
@@ -176,8 +177,6 @@ class ResumableOracle(MendedOracle):
 
     def _stop(self, tuner_id: str, trial: Trial) -> None:
         """Ends the search for a tuner, if no trial can come back."""
-        if not self.ongoing_trials:
-            self.release_folder()
         if len(self._leases):
             # A worker may die, and its trial be left.
             trial.status = Status.IDLE
@@ -186,6 +185,11 @@ class ResumableOracle(MendedOracle):
             remaining = self.remaining_trials()
             if remaining is not None and remaining <= 0:
                 self.stop_reason = f"max_trials={self.max_trials} reached"
+        if not self.ongoing_trials:
+            if self.stop_reason is not None and self.ended_by is None:
+                begun = len(self.start_order)
+                stopped.write(self._folder.path, self.stop_reason, begun)
+            self.release_folder()
 
     def _on_birth(self, trial: Trial) -> None:
         self._history.born(trial.trial_id)

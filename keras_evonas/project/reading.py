@@ -21,6 +21,7 @@ from keras_evonas.project import option_weights
 from keras_evonas.project import retrained
 from keras_evonas.project import shared_weights
 from keras_evonas.project import spaces as space_lib
+from keras_evonas.project import stopped
 from keras_evonas.project import trials as trial_lib
 from keras_evonas.project.ablation import ABLATION_NAME
 from keras_evonas.project.ablation import ablation_of
@@ -131,6 +132,9 @@ def load(
             folder / option_weights.FILE_NAME,
             option_weights.option_weights_of,
             notes,
+        ),
+        stopped=stopped.reason_of(
+            _json(folder / stopped.FILE_NAME, notes), len(record.births)
         ),
         notes=tuple(notes),
     )

@@ -91,6 +91,8 @@ class Search:
         ablation: What the genes of a network are worth, if it was measured.
         option_weights: The weights of options of a search by gradients, if
             the folder holds one.
+        stopped: Why the search has ended, `None` if it has not, or if that is
+            not known.
         notes: Remarks about data that is missing or damaged.
         recorded: All trials as they were recorded: a training that went on is
             another one. Defaults to `trials`.
@@ -108,6 +110,7 @@ class Search:
     finalists: tuple[Finalist, ...] = ()
     ablation: AblationResult | None = None
     option_weights: OptionWeights | None = None
+    stopped: str | None = None
     notes: tuple[str, ...] = ()
     recorded: tuple[Trial, ...] = ()
 

@@ -68,7 +68,19 @@ def placed(
                 os.makedirs(os.path.join(parent, folder), exist_ok=True)
                 path = os.path.join(parent, folder, name)
             setattr(callback, attribute, path)
+            if isinstance(callback, keras.callbacks.BackupAndRestore):
+                _move_backups(callback, path)
     return callbacks
+
+
+def _move_backups(
+    callback: keras.callbacks.BackupAndRestore, folder: str
+) -> None:
+    """Moves the paths of files, which Keras 3 computes when it is made."""
+    for name, value in vars(callback).items():
+        if name.startswith("_") and name.endswith("_path"):
+            path = os.path.join(folder, os.path.basename(value))
+            setattr(callback, name, path)
 
 
 def needs_steps(callbacks: Iterable[keras.callbacks.Callback]) -> bool:

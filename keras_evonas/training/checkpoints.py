@@ -58,8 +58,10 @@ class BestWeights(keras.callbacks.Callback):
         del epoch
         best = self._last
         loss = loss_of(self._objective, logs or {})
-        is_better = not best.is_scored if loss is None else loss < best.loss
-        best.is_scored |= loss is not None
+        is_better = not best.is_scored
+        if loss is not None:
+            is_better = math.isfinite(loss) and loss < best.loss
+            best.is_scored = True
         if not is_better:
             return
         best.loss = math.inf if loss is None else loss

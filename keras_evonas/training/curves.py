@@ -60,7 +60,7 @@ def loss_of(objective: Objective, logs: Mapping[str, object]) -> float | None:
 class Best:
     """The best epoch of an execution, and its logs that are numbers.
 
-    Epochs count from 0, as in `fit`; the loss is finite or `-inf`.
+    Epochs count from 0, as in `fit`; the loss is finite.
     """
 
     epoch: int
@@ -76,7 +76,7 @@ def best_of(objective: Objective, curves: Curves) -> Best | None:
     best, least = None, math.inf
     for epoch, logs in _epochs(curves).items():
         loss = loss_of(objective, logs)
-        if loss is not None and loss < least:
+        if loss is not None and math.isfinite(loss) and loss < least:
             best, least = Best(epoch, loss, logs), loss
     return best
 

@@ -87,11 +87,8 @@ class OracleElsewhere:
     ) -> trial_lib.Trial:
         """Keeps metrics of the running trial; see `keras_tuner.Oracle`."""
         trial = self.get_trial(trial_id)
+        objectives.register(self.objective, trial.metrics, metrics)
         for name, value in metrics.items():
-            if not trial.metrics.exists(name):
-                is_objective = name == self.objective.name
-                direction = self.objective.direction if is_objective else None
-                trial.metrics.register(name, direction=direction)
             trial.metrics.update(name, value, step=step)
         return trial
 

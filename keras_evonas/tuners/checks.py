@@ -1,6 +1,8 @@
 """Arguments of tuners: what they may be, and what does not go together."""
 
+import itertools
 from collections.abc import Collection
+from collections.abc import Sequence
 from typing import get_args
 
 import keras
@@ -158,6 +160,31 @@ def checked_folds(recipe: Recipe) -> int:
         raise no_hyperparameters([])
     _check_default(recipe, arguments)
     return folds
+
+
+def check_validations(recipe: Recipe, rungs: Sequence[int]) -> None:
+    """Checks that each training has an epoch with what is compared.
+
+    `rungs` are the epochs after which trainings may stop, none if all are
+    alike.
+    """
+    arguments, frequency = recipe.arguments, recipe.arguments.validation_freq
+    parts = objectives.parts_of(recipe.objective)
+    needed = any(one.name.startswith("val_") for one in parts)
+    if not needed or (recipe.fit_arguments is not None and not rungs):
+        return
+    bounds = [0, *(rungs or [arguments.epochs])]
+    for first, last in itertools.pairwise(bounds):
+        if not any(map(arguments.validates_after, range(first, last))):
+            way_out = "train for longer"
+            if rungs:
+                way_out = "pass a larger `min_epochs` to the strategy"
+            raise ValueError(
+                "`validation_freq` must leave each training an epoch with a "
+                f"validation, as the objective is '{recipe.objective.name}'. "
+                f"Received: validation_freq={frequency!r}, and trainings from "
+                f"epoch {first + 1} to {last}. Leave it out, or {way_out}."
+            )
 
 
 def _check_default(recipe: Recipe, arguments: FitArguments) -> None:

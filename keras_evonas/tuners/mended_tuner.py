@@ -19,6 +19,7 @@ from typing import TypedDict
 
 import keras
 import keras_tuner
+import numpy as np
 from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas import devices
@@ -28,10 +29,15 @@ from keras_evonas.models.explanation import explored
 from keras_evonas.oracles import fidelity
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project import lock
+from keras_evonas.project.curves import Curves
 from keras_evonas.project.curves import Value
+from keras_evonas.project.curves import curves_of
 from keras_evonas.project.curves import read_histories
+from keras_evonas.project.curves import write_curves
+from keras_evonas.project.files import WriteError
 from keras_evonas.project.files import check_local
 from keras_evonas.project.files import read_json
+from keras_evonas.project.files import trial_folder
 from keras_evonas.project.files import write_json
 from keras_evonas.project.overwriting import check_folder
 from keras_evonas.project.overwriting import check_path
@@ -305,6 +311,14 @@ class MendedTuner(keras_tuner.Tuner):
         return read_histories(self._files.folder_of(trial_id))
 
 
+def _curves(history: keras.callbacks.History) -> Curves:
+    values = {
+        name: np.asarray(logs, float).tolist()
+        for name, logs in history.history.items()
+    }
+    return curves_of(values, initial_epoch=next(iter(history.epoch), 0))
+
+
 class MultiFidelityTuner(keras_tuner.Hyperband):
     """keras-tuner's Tuner, for an oracle that says how long to train.
 
@@ -347,6 +361,23 @@ class MultiFidelityTuner(keras_tuner.Hyperband):
         keras_tuner.Tuner.__init__(
             self, oracle=oracle, hypermodel=hypermodel, **kwargs
         )
+
+    def run_trial(
+        self, trial: Trial, *fit_args: object, **fit_kwargs: object
+    ) -> object:
+        """Trains a trial; its learning curves tell how many epochs it had."""
+        results = super().run_trial(trial, *fit_args, **fit_kwargs)
+        kind = keras.callbacks.History
+        if all(isinstance(one, kind) for one in results):
+            folder = trial_folder(self.project_dir, trial.trial_id)
+            try:
+                write_curves(folder, [_curves(one) for one in results])
+            except WriteError as error:
+                # Any other error would fail the trial, and the next ones.
+                raise keras_tuner.errors.FatalRuntimeError(
+                    str(error)
+                ) from error
+        return results
 
     def _try_build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         self._distribution = keras.distribution.distribution()

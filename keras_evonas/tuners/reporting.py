@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas.oracles import fidelity
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.fidelity import EPOCHS
 from keras_evonas.oracles.fidelity import MESSAGE
@@ -125,6 +126,7 @@ class Reporter:
         curves = [o.curves for o in outcomes if o.curves]
         if curves:
             write_curves(self.files.folder_of(trial.trial_id), curves)
+            fidelity.check_trained(trial.hyperparameters.values, curves)
         elif not any(o.metrics for o in outcomes):
             return None  # The tuner's own `run_trial` has reported them.
         bests: list[Best] = []

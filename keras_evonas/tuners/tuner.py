@@ -14,6 +14,7 @@ from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.checks import check_size
 from keras_evonas.execution import Executor
 from keras_evonas.models.checks import check_hypermodel
+from keras_evonas.oracles.fidelity import epochs_of_rungs
 from keras_evonas.oracles.fidelity import gives_epochs
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.oracles.host import is_chief
@@ -306,6 +307,8 @@ class EvoTuner(AfterSearch):
             recipe = dataclasses.replace(recipe, alone=own_fit)
         folds = checks.checked_folds(recipe)
         if recipe.alone is None:
+            strategy = getattr(self._local_oracle, "strategy", None)
+            checks.check_validations(recipe, epochs_of_rungs(strategy))
             self._tell_shapes(recipe.arguments.x)
         else:
             progress.say(self._told(recipe.alone))

@@ -17,6 +17,8 @@ from keras_evonas.evolution import successive_halving
 from keras_evonas.hyperparameters import to_space
 from keras_evonas.oracles import fidelity
 from keras_evonas.project.reading import load
+from keras_evonas.project.record import End
+from keras_evonas.project.record import SearchRecord
 from tests.searches import Search
 from tests.searches import oracle_in
 from tests.searches import space
@@ -268,6 +270,31 @@ def _data() -> dict[str, Any]:
         "verbose": 0,
         "shuffle": False,
     }
+
+
+def test_epochs_of_all_executions_are_counted_as_they_were_trained(
+    tmp_path: pathlib.Path,
+) -> None:
+    strategy = successive_halving(random_search(), max_epochs=9, factor=3)
+    oracle = EvoOracle(
+        "val_loss", max_total_epochs=24, strategy=strategy, seed=0
+    )
+    tuner = Watched(
+        oracle,
+        _build,
+        executions_per_trial=2,
+        directory=tmp_path,
+        project_name="search",
+    )
+    stop = keras.callbacks.EarlyStopping("val_loss", min_delta=1e9, patience=1)
+    tuner.search(**_data(), callbacks=[stop])
+    # The second execution of a trial has the epochs of the first one.
+    trained = {name: 2 * len(epochs) for name, epochs in tuner.after.items()}
+    events = SearchRecord(tmp_path / "search").read().events
+    ends = [one for one in events if isinstance(one, End)]
+    assert {one.trial_id: one.epochs for one in ends} == trained
+    assert max(trained.values()) == 4  # They are stopped after two.
+    assert 24 <= sum(trained.values()) < 24 + 4
 
 
 @pytest.mark.slow

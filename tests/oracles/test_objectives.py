@@ -1,6 +1,7 @@
 """Scores and losses, and objectives that are not met."""
 
 import math
+import pathlib
 
 import keras_tuner
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from keras_evonas import EvoOracle
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.host import Trial
+from tests.searches import oracle_in
 
 pytestmark = pytest.mark.keras
 
@@ -101,6 +103,23 @@ def test_the_direction_of_an_outputs_metric_is_known(
     name = f"{before}{output}_{metric}"
     objective = EvoOracle(name, max_trials=1).objective
     assert (objective.name, objective.direction) == (name, direction)
+
+
+_NEED_ARGUMENTS = ["mean_io_u", "precision_at_recall", "mean_metric_wrapper"]
+
+
+@pytest.mark.parametrize("name", [f"val_{one}" for one in _NEED_ARGUMENTS])
+def test_a_metric_that_needs_arguments_is_like_any_other(
+    name: str, tmp_path: pathlib.Path
+) -> None:
+    if "recall" not in name:  # Which could be an output's recall.
+        with pytest.raises(ValueError, match=rf"Objective\('{name}', dire"):
+            EvoOracle(name, max_trials=1)
+    oracle = oracle_in(tmp_path / "search")
+    trial = oracle.create_trial("tuner")
+    oracle.update_trial(trial.trial_id, {"score": 2.0, name: 0.5})
+    metrics = oracle.trials[trial.trial_id].metrics
+    assert metrics.get_last_value(name) == 0.5
 
 
 @pytest.mark.parametrize("metric", ["f1_score", "r2_score", "sum", "goodness"])

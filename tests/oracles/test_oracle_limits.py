@@ -11,6 +11,7 @@ import keras_tuner
 import pytest
 
 from keras_evonas import EvoOracle
+from keras_evonas.commands.status import status_of
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import random_search
 from keras_evonas.project.curves import curves_of
@@ -539,6 +540,33 @@ def test_a_trial_cut_between_its_record_and_its_file_keeps_its_metrics(
     assert oracle.trials["3"].metrics.get_config() == before
     found = load(tmp_path / "search").trial("3").metrics
     assert found == metrics
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ({"max_trials": 5}, "max_trials=5 reached"),
+        (
+            {"max_trials": 50, "patience": 3},
+            "no better trial in the last patience=3",
+        ),
+    ],
+)
+def test_status_says_why_a_search_has_ended(
+    limit: dict[str, int], reason: str, tmp_path: pathlib.Path
+) -> None:
+    folder = tmp_path / "search"
+    search = Search(folder, **limit)
+    search.step()
+    assert "Finished" not in status_of(str(folder))
+    search.finish()
+    assert status_of(str(folder)).startswith(f"Finished: {reason}.")
+    # A longer search goes on, and has not ended.
+    more = Search(folder, max_trials=60)
+    more.oracle.reload()
+    more.step()
+    more.oracle.release_folder()
+    assert load(folder).stopped is None
 
 
 def test_the_record_is_plain_json(tmp_path: pathlib.Path) -> None:

@@ -209,6 +209,32 @@ def test_epochs_that_the_oracle_gives_instead_may_change(tmp_path):
     assert len(tuner.oracle.trials) == 3
 
 
+@pytest.mark.parametrize(
+    ("settings", "call", "words"),
+    [
+        ({}, {"epochs": 3, "validation_freq": 4}, "epoch 1 to 3.*longer"),
+        (
+            {"strategy": successive_halving(max_epochs=9)},
+            {"validation_freq": 2},
+            "epoch 1 to 1.*`min_epochs`",
+        ),
+        (
+            {"strategy": successive_halving(max_epochs=4, factor=2)},
+            {"validation_freq": [1, 2]},
+            "epoch 3 to 4.*`min_epochs`",
+        ),
+    ],
+)
+def test_trainings_without_a_validation_cost_no_trial(
+    settings, call, words, tmp_path
+):
+    oracle = EvoOracle("val_loss", max_trials=2, seed=0, **settings)
+    tuner = EvoTuner(oracle, drawn, directory=tmp_path, verbose=0)
+    with pytest.raises(ValueError, match=f"`validation_freq` .*{words}"):
+        tuner.search(calls.X, calls.Y, **HELD_OUT, **call)
+    assert not oracle.trials
+
+
 REPORTED = {
     "split": ("val_loss", calls.regression, {"validation_split": 0.5}),
     "validation": ("val_loss", calls.regression, HELD_OUT),

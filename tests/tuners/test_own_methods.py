@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import warnings
 
 import keras
 import keras_tuner
@@ -11,6 +12,8 @@ import pytest
 from keras_evonas import EvoOracle
 from keras_evonas import EvoTuner
 from keras_evonas import at_most
+from keras_evonas.evolution import random_search
+from keras_evonas.evolution import successive_halving
 from keras_evonas.execution import Processes
 from tests.execution.networks import record_of
 from tests.marks import everyday
@@ -157,6 +160,29 @@ def test_fit_is_given_what_the_user_has_passed(tmp_path, fit):
     assert statuses == ["COMPLETED"] * 2
     # Keras prints only if the user's own code asks it to.
     assert ("Epoch" in printed.getvalue()) == (fit.__name__ == "loud")
+
+
+@pytest.mark.parametrize("forgotten", ["epochs", "initial_epoch"])
+def test_a_fit_that_keeps_to_no_epochs_is_told(tmp_path, forgotten):
+    class Forgets(OwnFit):
+        def fit(self, hp, model, x, y, **kwargs):
+            given = {**kwargs, forgotten: {"epochs": 4}.get(forgotten, 0)}
+            return model.fit(x, y, **given)
+
+    oracle = EvoOracle(
+        "val_loss",
+        max_trials=6,
+        strategy=successive_halving(random_search(), max_epochs=2, factor=2),
+        seed=0,
+    )
+    tuner = EvoTuner(
+        oracle, Forgets(), directory=tmp_path, project_name="p", verbose=0
+    )
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        tuner.search(X, Y, **FIT)
+    words = "must pass `epochs` and `initial_epoch` on"
+    assert any(words in str(one.message) for one in said)
 
 
 def test_metrics_that_are_no_numbers_are_left_out_by_name(tmp_path):

@@ -422,6 +422,20 @@ def test_callbacks_write_into_folders_of_their_trials(tmp_path):
         assert (folder / "last.keras").exists()
 
 
+def test_no_trial_goes_on_from_the_backup_of_another(tmp_path):
+    backup = tmp_path / "backup"
+    callback = keras.callbacks.BackupAndRestore(str(backup))
+    tuner = search(
+        tmp_path,
+        EvoOracle("val_loss", max_trials=3, seed=0),
+        cohort_size=2,
+        fit={"callbacks": [callback]},
+    )
+    for trial_id, trial in tuner.oracle.trials.items():
+        assert tuner.learning_curves(trial_id) == [alone(trial.hyperparameters)]
+    assert not [path for path in backup.rglob("*") if path.is_file()]
+
+
 @pytest.mark.slow
 def test_tensorboard_and_nan_callbacks(tmp_path):
     tuner = search(
