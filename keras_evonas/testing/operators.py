@@ -102,6 +102,7 @@ class CrossoverConformance(_OperatorConformance):
                     second.genome.get(name),
                 )
             assert set(draft.parents) == {first.birth, second.birth}
+            assert draft.rung == 0
             assert space.contains(space.express(draft.genome, rng_at(seed)))
 
     def test_equal_parents_have_an_equal_child(
@@ -152,6 +153,7 @@ class MutationConformance(_OperatorConformance):
             changed = operator(draft, space, rng_at(seed))
             assert changed.parents == draft.parents
             assert changed.operator.startswith(draft.operator)
+            assert changed.rung == draft.rung
             assert all(map(math.isfinite, changed.traits.values()))
 
     def test_can_be_applied_again_and_again(self, operator: Mutation) -> None:
@@ -194,6 +196,7 @@ class ReplacementConformance(_OperatorConformance):
             with global_generators_untouched():
                 survivors = operator(parents, children, size)
             assert (parents, children) == before
+            assert operator(parents, children, size) == survivors
             births = [one.birth for one in survivors]
             assert len(births) == size
             assert births == sorted(set(births))  # As they ended, each once.
