@@ -1,5 +1,7 @@
 """The best network of a search, trained again on all data."""
 
+import functools
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -10,6 +12,7 @@ from keras_evonas.training import Data
 from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import Task
+from keras_evonas.training import callbacks
 from keras_evonas.training import evaluate
 from keras_evonas.training.folds import folds_of
 from keras_evonas.training.values import Values
@@ -22,7 +25,7 @@ def refitted(
     seeds: Sequence[int],
     cv: Values,
 ) -> list[keras.Model]:
-    """Trains a network with each of some seeds, in one cohort.
+    """Trains a network with each of some seeds, on TensorFlow in one cohort.
 
     It is trained on all data; or, with a `cv` of as many parts as there are
     seeds, without one of them, by which the training stops early.
@@ -37,6 +40,13 @@ def refitted(
         return {}
 
     folds = [] if cv is None else folds_of(arguments, cv, seed=seeds[0])
+    if keras.config.backend() != "tensorflow":
+        build = functools.partial(hypermodel.build, hyperparameters)
+        parts = folds or [arguments] * len(seeds)
+        return [
+            _fitted(build, part, seed)
+            for part, seed in zip(parts, seeds, strict=True)
+        ]
     executions = [
         Execution(
             name=f"refit/execution{number}",
@@ -55,12 +65,30 @@ def refitted(
     outcomes = evaluate(executions, task)
     failed = next((o for o in outcomes if o.name not in models), None)
     if failed is not None:
-        raise RuntimeError(
-            "The best network could not be trained again on all data: "
-            f"{failed.message} Pass `refit=False` to predict with the network "
-            "of the search."
-        )
+        raise _not_refitted(failed.message)
     return [models[e.name] for e in executions]
+
+
+def _fitted(
+    build: Callable[[], keras.Model], arguments: FitArguments, seed: int
+) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    given, named = arguments.given()
+    named["callbacks"] = callbacks.copied(arguments.callbacks)
+    named["validation_data"] = arguments.validation_data  # That of a fold.
+    try:
+        model = build()
+        model.fit(*given, **named)
+    except Exception as error:
+        raise _not_refitted(repr(error)) from error
+    return model
+
+
+def _not_refitted(reason: str | None) -> RuntimeError:
+    return RuntimeError(
+        f"The best network could not be trained again on all data: {reason} "
+        "Pass `refit=False` to predict with the network of the search."
+    )
 
 
 def average(

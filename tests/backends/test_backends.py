@@ -20,6 +20,7 @@ from keras_evonas.models import evolvable
 from keras_evonas.models.costs import ModelCosts
 from keras_evonas.models.costs import costs_of
 from keras_evonas.models.costs import costs_of_build
+from keras_evonas.sklearn import EvoClassifier
 from tests.backends import spaces
 
 pytestmark = [
@@ -195,6 +196,16 @@ def test_resumed_finalized_and_explained(tmp_path):
     )
     assert "4 trials, 4 completed" in ended.stdout
     assert (pathlib.Path(tuner.project_dir) / "report.html").stat().st_size
+
+
+@pytest.mark.parametrize("refit", [True, False, 1, 2])
+def test_estimators_fit_and_predict(refit):
+    classifier = EvoClassifier(
+        max_trials=2, epochs=2, random_state=0, refit=refit
+    )
+    probabilities = classifier.fit(X, Y).predict_proba(X)
+    assert probabilities.shape == (len(X), 2)
+    assert np.isfinite(probabilities).all()
 
 
 def test_halving_inherits_weights(tmp_path):
