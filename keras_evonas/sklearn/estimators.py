@@ -158,6 +158,9 @@ def _check_labels(labels: np.ndarray) -> None:
         for label in labels
         if not isinstance(label, str | Number | np.bool_)
     }
+    # A number that is not equal to itself is NaN.
+    if not kinds and any(label != label for label in labels):
+        kinds = {"NaN"}
     if kinds:
         raise ValueError(
             "`y` must have a label, text or a number, for each example. "

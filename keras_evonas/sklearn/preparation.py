@@ -138,8 +138,9 @@ def _kind_of(column: Any) -> str:  # noqa: ANN401 (a Series)
                 f"`X` must hold numbers, categories and dates. Received: the "
                 f"column '{column.name}' with {distinct} different values in "
                 f"{len(known)} rows, which is text or a name. Drop it, encode "
-                "it first (for example by `TfidfVectorizer` in a `Pipeline`), "
-                "or say that it is a category: `X[name].astype('category')`."
+                "it first (for example by `TfidfVectorizer` and `TruncatedSVD` "
+                "in a `Pipeline`), or say that it is a category: "
+                "`X[name].astype('category')`."
             )
         return "category"
     raise ValueError(

@@ -135,9 +135,18 @@ def targets_for(
         )
     loss = getattr(model, "loss", None)
     name = getattr(loss, "name", None) or getattr(loss, "__name__", loss)
-    if str(name).lower().replace("_", "") == "categoricalcrossentropy":
+    plain = str(name).lower().replace("_", "")
+    if isinstance(loss, _ONE_HOT) or plain == "categoricalcrossentropy":
         return np.asarray(keras.utils.to_categorical(targets, wanted))
     return targets
+
+
+# Losses that take one-hot labels, whatever their names.
+_ONE_HOT = (
+    keras.losses.CategoricalCrossentropy,
+    keras.losses.CategoricalFocalCrossentropy,
+    keras.losses.CategoricalHinge,
+)
 
 
 def is_trained_by_fit(space: object) -> bool:

@@ -219,6 +219,20 @@ def test_logits_of_a_space_of_the_user_become_probabilities(outputs, refit):
     assert classifier.predict(X).tolist() == (odds > 0).tolist()
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        keras.losses.CategoricalCrossentropy(name="own"),
+        keras.losses.CategoricalFocalCrossentropy(),
+    ],
+)
+def test_losses_that_take_one_hot_labels_get_them(loss):
+    model = one_hot_model(2)
+    model.compile("adam", loss, metrics=["accuracy"])
+    classifier = EvoClassifier(model, **SMALL).fit(X, Y)
+    assert set(classifier.predict(X)) <= {0, 1}
+
+
 @pytest.mark.slow
 def test_constant_columns_and_rare_classes_do_no_harm():
     constant = np.zeros((20, 2))
@@ -244,6 +258,13 @@ def test_constant_columns_and_rare_classes_do_no_harm():
         ({"space": keras.Model}, X, Y, TypeError, "`space`.*class Model"),
         ({"space": lambda hp: None}, X, Y, TypeError, "`space`.*None"),
         ({}, FRAME, np.array(["a", None] * 30), ValueError, "`y`.*NoneType"),
+        (
+            {},
+            FRAME,
+            np.array(["a", np.nan] * 30, object),
+            ValueError,
+            "of.*NaN",
+        ),
         ({}, FRAME.assign(a=[1, "b"] * 30), Y, ValueError, "'a'.*int, str"),
         ({"space": one_hot_model(3)}, X, Y, ValueError, "2 outputs.*with 3"),
     ],
