@@ -147,7 +147,7 @@ def _opened(storage: str | BaseStorage) -> BaseStorage:
         raise ValueError(
             "`storage` must be the URL of a storage of Optuna, such as "
             f"'sqlite:///search.db'. Received: {storage!r}, which gives: "
-            f"{gist(str(error))}"
+            f"{gist(str(getattr(error, 'orig', None) or error))}"
         ) from error
 
 

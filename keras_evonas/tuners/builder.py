@@ -126,6 +126,13 @@ class NetworkBuilder:
         model = self.build(hp)
         if not model.built:
             build_again(model, self.files.build_config_of(trial_id))
+        if not model.built:
+            raise ValueError(
+                "`hypermodel` must build models whose weights are made by "
+                f"then, or when they are called. Received: {model.name!r}, "
+                "which makes them when it is trained. Build its parts in "
+                f"`build`, or make them and call `load_weights('{path}')`."
+            )
         read_weights(model, path)
         return model
 
