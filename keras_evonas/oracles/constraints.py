@@ -57,7 +57,8 @@ def at_most(name: str, bound: float) -> Constraint:
     Args:
         name: String. Known before training: `"params"`, `"trainable_params"`,
             `"multiply_adds"`, `"flops"`, `"weight_bytes"`,
-            `"training_bytes"`, `"depth"`. Measured after it: `"latency_ms"`,
+            `"training_bytes"`, `"depth"`, and what the `costs` of `EvoOracle`
+            return by names of their own. Measured after it: `"latency_ms"`,
             `"train_seconds"` and every metric that training reports.
         bound: Finite number, the largest value allowed.
 

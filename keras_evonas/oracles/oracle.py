@@ -68,11 +68,12 @@ class EvoOracle(ResumableOracle):
             Defaults to none.
         costs: Tells the costs of a network before it is trained:
             `HypermodelCosts(build_model)`, or a function from
-            `HyperParameters` to a mapping of names to numbers. With costs no
-            network is tried whose training would take more than a share of
-            this device's memory (a quarter of a GPU, a sixteenth of the
-            host), unless `constraints` limit `"training_bytes"`. Defaults to
-            `None`; `EvoTuner` fills it in where the search needs costs, and
+            `HyperParameters` to a mapping of names to numbers. Names of your
+            own may be limited by `constraints`, but are no objectives. With
+            costs no network is tried whose training would take more than a
+            share of this device's memory (a quarter of a GPU, a sixteenth of
+            the host), unless `constraints` limit `"training_bytes"`. Defaults
+            to `None`; `EvoTuner` fills it in where the search needs costs, and
             where the largest network might not fit into that share.
         initial_population: Networks to try first: a list of dictionaries of
             values, of `HyperParameters`, or of the word `"default"` for the
