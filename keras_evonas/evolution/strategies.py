@@ -208,7 +208,7 @@ class Evolution:
         self, population: replacement.Population, space: SearchSpace, rng: Rng
     ) -> Draft:
         """Makes one child: selects parents, crosses them and mutates."""
-        parents = self.select(population, 2, rng)
+        parents = tuple(self.select(population, 2, rng))
         if len(parents) != 2:
             raise ValueError(
                 "`select` must return as many individuals as it is asked for. "

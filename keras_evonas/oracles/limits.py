@@ -20,6 +20,8 @@ import keras_tuner
 
 from keras_evonas import hyperparameters as hp_lib
 from keras_evonas.evolution.genes import Genome
+from keras_evonas.evolution.randomness import rng_at
+from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.constraints import Constraint
 from keras_evonas.oracles.constraints import at_most
@@ -32,6 +34,8 @@ CostFunction: TypeAlias = Callable[[keras_tuner.HyperParameters], Any]
 
 # Seconds without a feasible network after which the user is told.
 _LONG = 15
+# Networks that are asked for their costs if the default network has none.
+_SAMPLES = 8
 
 
 class Limits:
@@ -90,17 +94,18 @@ class Limits:
         bound = self.guard_bytes
         made_of = (self.costs, bound)
         if self._made_of != made_of:
-            self._made_of = made_of
-            default = hp_lib.to_space(self._space()).default
-            self._feasibility = Feasibility(
+            space = hp_lib.to_space(self._space())
+            judge = Feasibility(
                 self.costs,
                 self.constraints,
                 None if bound is None else at_most("training_bytes", bound),
                 self._goals,
                 lambda genome: hp_lib.with_values(self._space(), genome),
             )
-            self._feasibility.learn_names(default)
-            self._feasibility.disarm(default)
+            judge.learn_names(space)
+            judge.disarm(space.default)
+            # Only now: one of these may have raised.
+            self._feasibility, self._made_of = judge, made_of
         return self._feasibility
 
     def is_told_before(self, name: str) -> bool:
@@ -132,9 +137,21 @@ class Limits:
         """
         limited = [one.name for one in self.constraints]
         wanted = {"objective": self._goals, "constraints": limited}
+        judge = self.feasibility
         for argument, names in wanted.items():
             trained = [x for x in names if not self.is_told_before(x)]
-            objectives.check_reported(trained, metrics, argument)
+            if argument == "objective" and judge is not None and judge.told:
+                trained = [x for x in names if x not in judge.told]
+            try:
+                objectives.check_reported(trained, metrics, argument)
+            except keras_tuner.errors.FatalValueError as error:
+                reason = None if judge is None else judge.default_error
+                if reason is None:
+                    raise
+                raise keras_tuner.errors.FatalValueError(
+                    f"{error} Or is it a cost? `costs` could not tell the "
+                    f"costs of the default network: {reason!r}."
+                ) from error
 
     def violation_after(
         self, metrics: objectives.Metrics, step: int | None
@@ -160,6 +177,8 @@ class Feasibility:
 
     Attributes:
         names: Names of the costs that are known before training.
+        told: Those that `costs` has returned so far.
+        default_error: What `costs` raised for the default network, or `None`.
     """
 
     def __init__(
@@ -172,6 +191,8 @@ class Feasibility:
     ) -> None:
         self._costs = costs
         self.names = frozenset(STATIC_COSTS)
+        self.told: frozenset[str] = frozenset()
+        self.default_error: Exception | None = None
         self._all_constraints = constraints
         self._guard = guard
         self._goals = goals
@@ -180,8 +201,11 @@ class Feasibility:
         self._in_vain_since: float | None = None
         self._errors: dict[Hashable, Exception] = {}
 
-    def learn_names(self, default: Genome) -> None:
+    def learn_names(self, space: SearchSpace) -> None:
         """Learns the names of costs that are the user's own.
+
+        They are those of the default network, or of another one if that has
+        none, such as one that is too large for the device.
 
         Raises a `keras_tuner.errors.FatalValueError` if an objective is one:
         they have no place among the metrics of an epoch.
@@ -189,7 +213,16 @@ class Feasibility:
         limited = [one.name for one in self._all_constraints]
         if all(name in COSTS for name in (*limited, *self._goals)):
             return
-        self.names |= self.costs_of(default).keys()
+        self.costs_of(space.default)
+        self.default_error = self._errors.get(_key(space.default))
+        rng = rng_at(0)
+        is_unknown = self.default_error is not None and not (
+            self.names.issuperset(limited)
+        )
+        for _ in range(_SAMPLES if is_unknown else 0):
+            if self.told:
+                break
+            self.costs_of(space.sample(rng))
         own = [x for x in self._goals if x in self.names.difference(COSTS)]
         if own:
             raise keras_tuner.errors.FatalValueError(
@@ -247,10 +280,13 @@ class Feasibility:
             self._errors[_key(genome)] = error
             return {}
         found = _numbers(costs)
+        self.told |= found.keys()
+        self.names |= found.keys()
         if self._guard is not None and self._guard.name not in found:
             self._guard = None  # the user's own costs lack memory
-        goals = self.names.intersection(self._goals)
-        wanted = goals.union(one.name for one in self._constraints)
+        # What training may report instead is not named at all.
+        named = set(_items(costs)).intersection(self._goals)
+        wanted = named.union(one.name for one in self._constraints)
         if missing := wanted.difference(found):
             raise keras_tuner.errors.FatalValueError(
                 "`costs` must return a number for what `constraints` and "
@@ -266,7 +302,9 @@ class Feasibility:
         costs = self.costs_of(genome)
         violation = math.inf
         if _key(genome) not in self._errors:
-            violation = sum(x.violation(costs[x.name]) for x in self._limits)
+            violation = sum(
+                x.violation(costs.get(x.name, math.nan)) for x in self._limits
+            )
         self._tell_if_in_vain(violation)
         return violation
 
@@ -292,7 +330,9 @@ class Feasibility:
         if error is not None:
             return f"{dict(genome)} cannot be built: {error!r}"
         costs = self.costs_of(genome)
-        worst = max(self._limits, key=lambda x: x.violation(costs[x.name]))
+        worst = max(
+            self._limits, key=lambda x: x.violation(costs.get(x.name, math.nan))
+        )
         return (
             f"the tightest constraint is {worst}, and the closest candidate "
             f"{dict(genome)} has {worst.name}={costs[worst.name]:g}"
@@ -311,16 +351,20 @@ def _key(genome: Genome) -> Hashable:
     return tuple(sorted(genome.items()))
 
 
-def _numbers(costs: object) -> dict[str, float]:
+def _items(costs: object) -> Mapping[str, object]:
     if dataclasses.is_dataclass(costs) and not isinstance(costs, type):
-        costs = dataclasses.asdict(costs)
+        return dataclasses.asdict(costs)
     if not isinstance(costs, Mapping):
         raise keras_tuner.errors.FatalTypeError(
             "`costs` must return a mapping of names to numbers. Received: "
             f"{costs!r}."
         )
+    return costs
+
+
+def _numbers(costs: object) -> dict[str, float]:
     return {
         name: value if isinstance(value, int | float) else float(value)
-        for name, value in costs.items()
+        for name, value in _items(costs).items()
         if isinstance(value, numbers.Real) and not isinstance(value, bool)
     }

@@ -185,10 +185,13 @@ class ResumableOracle(MendedOracle):
             remaining = self.remaining_trials()
             if remaining is not None and remaining <= 0:
                 self.stop_reason = f"max_trials={self.max_trials} reached"
-        if not self.ongoing_trials:
+        if self.ongoing_trials:
+            return
+        try:
             if self.stop_reason is not None and self.ended_by is None:
                 begun = len(self.start_order)
                 stopped.write(self._folder.path, self.stop_reason, begun)
+        finally:
             self.release_folder()
 
     def _on_birth(self, trial: Trial) -> None:

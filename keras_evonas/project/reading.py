@@ -64,11 +64,14 @@ def load(
     folder = pathlib.Path(folder).resolve()
     _check(folder)
     notes: list[str] = []
+    # Before the record, which knows of a trial before it has a file: the search
+    # may be running.
+    paths = dict(trial_files(folder))
     record = _record(folder, notes)
     oracle = _object(folder / STATE_NAME, notes)
     files = {
         name: _object(path, notes)
-        for name, path in trial_files(folder)
+        for name, path in paths.items()
         if only is None or name in only
     }
     space = _space(oracle, files, notes)

@@ -67,9 +67,9 @@ def placed(
                 parent, name = os.path.split(path)
                 os.makedirs(os.path.join(parent, folder), exist_ok=True)
                 path = os.path.join(parent, folder, name)
-            setattr(callback, attribute, path)
             if isinstance(callback, keras.callbacks.BackupAndRestore):
                 _move_backups(callback, path)
+            setattr(callback, attribute, path)
     return callbacks
 
 
@@ -77,8 +77,10 @@ def _move_backups(
     callback: keras.callbacks.BackupAndRestore, folder: str
 ) -> None:
     """Moves the paths of files, which Keras 3 computes when it is made."""
+    before = os.path.normpath(callback.backup_dir)
     for name, value in vars(callback).items():
-        if name.startswith("_") and name.endswith("_path"):
+        is_path = name.startswith("_") and isinstance(value, str)
+        if is_path and os.path.normpath(os.path.dirname(value)) == before:
             path = os.path.join(folder, os.path.basename(value))
             setattr(callback, name, path)
 

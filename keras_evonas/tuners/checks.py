@@ -166,14 +166,15 @@ def check_validations(recipe: Recipe, rungs: Sequence[int]) -> None:
     """Checks that each training has an epoch with what is compared.
 
     `rungs` are the epochs after which trainings may stop, none if all are
-    alike.
+    trained alike, by the arguments of `fit`.
     """
     arguments, frequency = recipe.arguments, recipe.arguments.validation_freq
     parts = objectives.parts_of(recipe.objective)
     needed = any(one.name.startswith("val_") for one in parts)
     if not needed or (recipe.fit_arguments is not None and not rungs):
         return
-    bounds = [0, *(rungs or [arguments.epochs])]
+    first = 0 if rungs else arguments.initial_epoch
+    bounds = [first, *(rungs or [arguments.epochs])]
     for first, last in itertools.pairwise(bounds):
         if not any(map(arguments.validates_after, range(first, last))):
             way_out = "train for longer"

@@ -319,8 +319,10 @@ class Finalizing:
             return min(sound, key=self._loss)
         losses = [
             [
-                objectives.SIGN[part.direction] * self._value(part.name, one)
+                objectives.SIGN[part.direction]
+                * (math.nan if value is None else value)
                 for part in self._parts
+                for value in [self._value(part.name, one)]
             ]
             for one in sound
         ]
@@ -336,13 +338,14 @@ class Finalizing:
         values = [(one, self._value(one.name, network)) for one in limits]
         # A network that was no trial has no spread over folds, for example.
         return sum(
-            one.violation(value)
-            for one, value in values
-            if not math.isnan(value)
+            one.violation(value) for one, value in values if value is not None
         )
 
-    def _value(self, name: str, network: Network) -> float:
-        """A metric or cost: measured now, or by the search, or computed."""
+    def _value(self, name: str, network: Network) -> float | None:
+        """A metric or cost: measured now, or by the search, or computed.
+
+        It is `None` if it is not known, and NaN if that is what was measured.
+        """
         scores = self._board.scores(network)
         metric = unseen.metric_of(name)
         measured = [s.metrics[metric] for s in scores if metric in s.metrics]
@@ -358,8 +361,11 @@ class Finalizing:
             known = oracle.feasibility.costs_of(network.values)
             if name in known:
                 return known[name]
+        others = (s for one in self.networks for s in self._board.scores(one))
+        if any(metric in score.metrics for score in others):
+            return math.nan  # A board keeps finite numbers only.
         if name not in STATIC_COSTS:
-            return math.nan
+            return None
         costs = HypermodelCosts(
             self.builder.hypermodel,
             input_shapes=sizing.shapes_of(self.training.arguments.x),

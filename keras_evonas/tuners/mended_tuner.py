@@ -7,6 +7,7 @@ cannot be copied, no tensorboard unless it is used, checkpoints that do not
 fill the disk, and best models that are trained ones.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -312,11 +313,13 @@ class MendedTuner(keras_tuner.Tuner):
 
 
 def _curves(history: keras.callbacks.History) -> Curves:
-    values = {
-        name: np.asarray(logs, float).tolist()
-        for name, logs in history.history.items()
-    }
-    return curves_of(values, initial_epoch=next(iter(history.epoch), 0))
+    values: dict[str, list[Value]] = {}
+    for name, logs in history.history.items():
+        with contextlib.suppress(TypeError, ValueError):  # They are no numbers.
+            values[name] = np.asarray(logs, float).tolist()
+    # A `History` that the user has made may lack what `fit` gives it.
+    first = next(iter(getattr(history, "epoch", ())), 0)
+    return curves_of(values, initial_epoch=first)
 
 
 class MultiFidelityTuner(keras_tuner.Hyperband):

@@ -308,7 +308,9 @@ class EvoTuner(AfterSearch):
         folds = checks.checked_folds(recipe)
         if recipe.alone is None:
             strategy = getattr(self._local_oracle, "strategy", None)
-            checks.check_validations(recipe, epochs_of_rungs(strategy))
+            rungs = epochs_of_rungs(strategy)
+            if rungs or not gives_epochs(self._local_oracle):
+                checks.check_validations(recipe, rungs)
             self._tell_shapes(recipe.arguments.x)
         else:
             progress.say(self._told(recipe.alone))

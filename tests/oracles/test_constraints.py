@@ -219,9 +219,30 @@ def test_an_own_name_of_a_cost_is_no_objective(tmp_path):
         tmp_path / "s",
         **settings(objective=goals, strategy=nsga2(), costs=Costs(energy=1.0)),
     )
-    with pytest.raises(ValueError, match=r"costs among params.*: 'energy'"):
-        oracle.create_trial("tuner0")
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"costs among params.*: 'energy'"):
+            oracle.create_trial("tuner0")
     assert not oracle.trials
+
+
+def test_own_names_are_learnt_though_the_default_network_has_no_costs(tmp_path):
+    def costs(hp):
+        params = params_of(hp.values)
+        if params > 10**9:
+            raise ValueError("too large for the chip")
+        return {"energy": params / 1000}
+
+    oracle = oracle_in(
+        tmp_path / "s",
+        **settings(
+            strategy=random_search(),
+            costs=costs,
+            constraints=[at_most("energy", 50)],
+        ),
+    )
+    proposed = search(oracle)
+    assert len(proposed) == 30
+    assert max(map(params_of, proposed)) <= 50_000
 
 
 def test_an_objective_that_costs_do_not_tell_costs_no_trial(tmp_path):

@@ -297,6 +297,36 @@ def test_epochs_of_all_executions_are_counted_as_they_were_trained(
     assert 24 <= sum(trained.values()) < 24 + 4
 
 
+class _OwnHistory(keras_tuner.HyperModel):
+    """Its `fit` returns a history that Keras has not made."""
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        return _build(hp)
+
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        *args: Any,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        found = keras.callbacks.History()
+        found.history = model.fit(*args, **kwargs).history
+        return found
+
+
+def test_a_history_of_ones_own_has_its_epochs(tmp_path: pathlib.Path) -> None:
+    strategy = successive_halving(random_search(), max_epochs=2, factor=2)
+    oracle = EvoOracle("val_loss", max_trials=3, strategy=strategy, seed=0)
+    tuner = MultiFidelityTuner(
+        oracle, _OwnHistory(), directory=tmp_path, project_name="search"
+    )
+    tuner.search(**_data())
+    found = load(tmp_path / "search")
+    assert [one.epochs for one in found.recorded] == [1, 1, 1]
+    assert all(one.completed for one in found.recorded)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "strategy",

@@ -200,6 +200,15 @@ def test_a_search_that_goes_on_otherwise_says_so(tmp_path):
         search(4, epochs=2)
 
 
+def test_hyperband_may_validate_less_often(tmp_path):
+    oracle = keras_tuner.oracles.HyperbandOracle(
+        "val_loss", max_epochs=6, factor=3, hyperband_iterations=1, seed=0
+    )  # Its trainings have 2 or 6 epochs.
+    tuner = EvoTuner(oracle, drawn, directory=tmp_path, verbose=0)
+    tuner.search(calls.X, calls.Y, **HELD_OUT, validation_freq=2)
+    assert {x.status for x in oracle.trials.values()} == {"COMPLETED"}
+
+
 def test_epochs_that_the_oracle_gives_instead_may_change(tmp_path):
     rungs = successive_halving(min_epochs=1, max_epochs=2)
     for trials, epochs in ((2, 1), (3, 5)):
