@@ -187,7 +187,7 @@ class SharedHyperParameters(keras_tuner.HyperParameters):
         size, text = self._space_json
         if size != len(self.space):
             for hp in self.space:
-                definition(hp)  # It checks that a file can hold it.
+                _check_numbers(hp)
             text = json.dumps(super().get_config()["space"])
             self._space_json = (len(self.space), text)
         # Parsed anew because `from_config` changes what it is given.
@@ -326,13 +326,19 @@ def identity(hp: HyperParameter) -> str:
 
 
 def definition(hp: HyperParameter) -> str:
-    """Describes a hyperparameter, the same before and after JSON or gRPC.
-
-    Raises:
-        TypeError: If a number of it is not one of Python's own.
-    """
+    """Describes a hyperparameter, the same before and after JSON or gRPC."""
+    _check_numbers(hp)
     config = {**hp.get_config(), "default": hp.default}
-    for key, value in config.items():
+    if isinstance(hp, hp_types.Int | hp_types.Float):
+        # Numbers may come back as the other type, and 0 for no step.
+        for key in ("min_value", "max_value", "step", "default"):
+            config[key] = config[key] and float(config[key])
+    return json.dumps([type(hp).__name__, config], sort_keys=True)
+
+
+def _check_numbers(hp: HyperParameter) -> None:
+    """Raises a `TypeError` unless files can hold the numbers of `hp`."""
+    for key, value in {**hp.get_config(), "default": hp.default}.items():
         # NumPy's float64 and its strings are Python's, too.
         if isinstance(value, np.generic) and not isinstance(value, float | str):
             raise TypeError(
@@ -340,11 +346,6 @@ def definition(hp: HyperParameter) -> str:
                 f"numbers, which files can hold. Received: {key}={value!r}. "
                 f"Write `{key}={value.item()!r}`, or `.item()` behind it."
             )
-    if isinstance(hp, hp_types.Int | hp_types.Float):
-        # Numbers may come back as the other type, and 0 for no step.
-        for key in ("min_value", "max_value", "step", "default"):
-            config[key] = config[key] and float(config[key])
-    return json.dumps([type(hp).__name__, config], sort_keys=True)
 
 
 def describe_change(known: HyperParameter, requested: HyperParameter) -> str:

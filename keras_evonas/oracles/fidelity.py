@@ -26,8 +26,7 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
-from keras_evonas.project.curves import Curves
-from keras_evonas.project.curves import epochs_in
+from keras_evonas.project import curves as curves_lib
 from keras_evonas.project.files import trial_folder
 from keras_evonas.project.spaces import PREFIX
 
@@ -133,7 +132,7 @@ def epochs_of(trial: trial_lib.Trial, folder: pathlib.Path) -> int | None:
     That is what its learning curves in the project folder tell, or else, if it
     has completed, what its values ask for.
     """
-    found = epochs_in(trial_folder(folder, trial.trial_id))
+    found = curves_lib.epochs_in(trial_folder(folder, trial.trial_id))
     if found or trial.status != trial_lib.TrialStatus.COMPLETED:
         return found
     return planned_epochs(trial.hyperparameters.values)
@@ -156,11 +155,12 @@ def check_epochs(values: Mapping[str, Any], step: int | None) -> None:
         )
 
 
-def check_trained(values: Mapping[str, Any], curves: Sequence[Curves]) -> None:
+def check_trained(
+    values: Mapping[str, Any], curves: Sequence[curves_lib.Curves]
+) -> None:
     """Warns of trainings that had more epochs than a trial's values say."""
     planned = planned_epochs(values)
-    epochs = [{e for curve in one.values() for e, _ in curve} for one in curves]
-    trained = max(map(len, epochs), default=0)
+    trained = max((len(curves_lib.epochs_of(one)) for one in curves), default=0)
     if planned is not None and trained > planned:
         warnings.warn(
             "A `fit` of your own must pass `epochs` and `initial_epoch` on, as "

@@ -111,7 +111,7 @@ class Limits:
     def is_told_before(self, name: str) -> bool:
         """Returns whether a metric is a cost that is known before training."""
         judge = self.feasibility
-        return name in (STATIC_COSTS if judge is None else judge.names)
+        return name in ((judge and judge.told) or STATIC_COSTS)
 
     def violation_before(self, genome: Genome) -> float:
         """Returns how far a network is beyond the limits on its costs."""
@@ -140,8 +140,6 @@ class Limits:
         judge = self.feasibility
         for argument, names in wanted.items():
             trained = [x for x in names if not self.is_told_before(x)]
-            if argument == "objective" and judge is not None and judge.told:
-                trained = [x for x in names if x not in judge.told]
             try:
                 objectives.check_reported(trained, metrics, argument)
             except keras_tuner.errors.FatalValueError as error:
@@ -176,8 +174,7 @@ class Feasibility:
         hyperparameters_of: Makes hyperparameters of a genome.
 
     Attributes:
-        names: Names of the costs that are known before training.
-        told: Those that `costs` has returned so far.
+        told: Names of the costs that `costs` has returned so far.
         default_error: What `costs` raised for the default network, or `None`.
     """
 
@@ -190,7 +187,6 @@ class Feasibility:
         hyperparameters_of: Callable[[Genome], keras_tuner.HyperParameters],
     ) -> None:
         self._costs = costs
-        self.names = frozenset(STATIC_COSTS)
         self.told: frozenset[str] = frozenset()
         self.default_error: Exception | None = None
         self._all_constraints = constraints
@@ -211,19 +207,14 @@ class Feasibility:
         they have no place among the metrics of an epoch.
         """
         limited = [one.name for one in self._all_constraints]
-        if all(name in COSTS for name in (*limited, *self._goals)):
-            return
         self.costs_of(space.default)
         self.default_error = self._errors.get(_key(space.default))
-        rng = rng_at(0)
-        is_unknown = self.default_error is not None and not (
-            self.names.issuperset(limited)
-        )
-        for _ in range(_SAMPLES if is_unknown else 0):
-            if self.told:
+        rng, are_known = rng_at(0), set(COSTS).issuperset(limited)
+        for _ in range(_SAMPLES):
+            if self.told or are_known:
                 break
             self.costs_of(space.sample(rng))
-        own = [x for x in self._goals if x in self.names.difference(COSTS)]
+        own = [x for x in self._goals if x in self.told.difference(COSTS)]
         if own:
             raise keras_tuner.errors.FatalValueError(
                 "`objective` may name what training reports, or costs among "
@@ -234,7 +225,8 @@ class Feasibility:
 
     @property
     def _constraints(self) -> list[Constraint]:
-        return [x for x in self._all_constraints if x.name in self.names]
+        known = self.told.union(STATIC_COSTS)
+        return [x for x in self._all_constraints if x.name in known]
 
     def disarm(self, default: Genome) -> None:
         """Gives the guard up if it cannot judge this hypermodel at all.
@@ -281,7 +273,6 @@ class Feasibility:
             return {}
         found = _numbers(costs)
         self.told |= found.keys()
-        self.names |= found.keys()
         if self._guard is not None and self._guard.name not in found:
             self._guard = None  # the user's own costs lack memory
         # What training may report instead is not named at all.
@@ -335,7 +326,8 @@ class Feasibility:
         )
         return (
             f"the tightest constraint is {worst}, and the closest candidate "
-            f"{dict(genome)} has {worst.name}={costs[worst.name]:g}"
+            f"{dict(genome)} has {worst.name}="
+            f"{costs.get(worst.name, math.nan):g}"
         )
 
 

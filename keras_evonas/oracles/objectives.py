@@ -311,7 +311,7 @@ def register(
             continue
         try:
             metrics.register(name, directions.get(name))
-        except (TypeError, ValueError):
+        except TypeError:
             metrics.register(name, "min")
 
 

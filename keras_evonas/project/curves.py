@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias
+from typing import TypeVar
 
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
@@ -22,6 +23,7 @@ ENDED_EARLY = "ended_early"
 Value: TypeAlias = float | Sequence["Value"]
 Curve: TypeAlias = Sequence[tuple[int, Value]]
 Curves: TypeAlias = Mapping[str, Curve]
+_Epoch = TypeVar("_Epoch", int, float)
 
 
 def history_of(curves: Curves) -> dict[str, list[Value]]:
@@ -74,11 +76,17 @@ def read_curves(folder: str | pathlib.Path) -> list[dict[str, Curve]]:
     return parse(read_json(path), str(path)) if path.exists() else []
 
 
+def epochs_of(
+    curves: Mapping[str, Sequence[tuple[_Epoch, object]]],
+) -> set[_Epoch]:
+    """Returns the epochs that have any log."""
+    return {epoch for curve in curves.values() for epoch, _ in curve}
+
+
 def ended_early(curves: Curves) -> bool:
     """Returns whether a training was stopped as hopeless."""
     marks = {epoch for epoch, _ in curves.get(ENDED_EARLY, ())}
-    epochs = {epoch for curve in curves.values() for epoch, _ in curve}
-    return bool(marks) and max(marks) == max(epochs)
+    return bool(marks) and max(marks) == max(epochs_of(curves))
 
 
 def epochs_in(folder: str | pathlib.Path) -> int | None:
@@ -87,10 +95,7 @@ def epochs_in(folder: str | pathlib.Path) -> int | None:
         executions = read_curves(folder)
     except ValueError:  # `load` notes that it is damaged.
         return None
-    epochs = [
-        {e for curve in one.values() for e, _ in curve} for one in executions
-    ]
-    return sum(map(len, epochs)) or None
+    return sum(len(epochs_of(one)) for one in executions) or None
 
 
 def read_histories(folder: str | pathlib.Path) -> list[dict[str, list[Value]]]:

@@ -150,8 +150,7 @@ def make(
         costs=costs,
         violation=_number(state.get("violation")),
         best_epoch=best_step + 1 if isinstance(best_step, int) else None,
-        epochs=len({e for curve in found.values() for e, _ in curve})
-        or recorded.end.get("epochs"),
+        epochs=len(curves_lib.epochs_of(found)) or recorded.end.get("epochs"),
         seconds=seconds,
         ended=_number(state.get("elapsed")),
         message=state.get("message"),

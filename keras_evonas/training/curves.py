@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TypeAlias
 
+import keras
 import numpy as np
 
 from keras_evonas.project.curves import Curves
@@ -40,6 +41,23 @@ def kept(value: object) -> Value | None:
     except Exception:  # The value may be of any class.
         return None
     return numbers
+
+
+def curves_of_history(history: keras.callbacks.History) -> Curves:
+    """Numbers the values of a `History` as if each epoch had each log.
+
+    What cannot be recorded is left out.
+    """
+    # A `History` that the user has made may lack what `fit` gives it.
+    first = next(iter(getattr(history, "epoch", ())), 0)
+    return {
+        name: tuple(
+            (epoch, value)
+            for epoch, value in enumerate(map(kept, values), start=first)
+            if value is not None
+        )
+        for name, values in history.history.items()
+    }
 
 
 def loss_of(objective: Objective, logs: Mapping[str, object]) -> float | None:

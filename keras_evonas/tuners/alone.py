@@ -25,8 +25,6 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas import devices
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.oracles import objectives
-from keras_evonas.project.curves import Curves
-from keras_evonas.project.curves import curves_of
 from keras_evonas.project.files import WriteError
 from keras_evonas.training import Execution
 from keras_evonas.training import Outcome
@@ -35,6 +33,7 @@ from keras_evonas.training.arguments import takes
 from keras_evonas.training.bookkeeping import Trained
 from keras_evonas.training.bookkeeping import completed
 from keras_evonas.training.checkpoints import BestWeights
+from keras_evonas.training.curves import curves_of_history
 from keras_evonas.training.eligibility import has_own
 from keras_evonas.training.own_fit import Fitted
 from keras_evonas.training.own_fit import fitted
@@ -285,7 +284,7 @@ def _run_trial(
         Outcome(
             name=execution.name,
             status="completed",
-            curves=_curves_alone(one),
+            curves={} if isinstance(one, Mapping) else curves_of_history(one),
             metrics=_metrics(one),
         )
         for one in results
@@ -345,16 +344,6 @@ def _is_number(value: SupportsFloat | str) -> bool:
 
 def _metrics(result: Result) -> Mapping[str, float]:
     return result if isinstance(result, Mapping) else {}
-
-
-def _curves_alone(result: Result) -> Curves:
-    """Numbers the values of a `History` as if each epoch had each log."""
-    if isinstance(result, Mapping):
-        return {}
-    found = {name: list(values) for name, values in result.history.items()}
-    # A `History` that the user has made may lack what `fit` gives it.
-    first = next(iter(getattr(result, "epoch", ())), 0)
-    return curves_of(found, initial_epoch=first)
 
 
 def _failed(name: str, error: Exception) -> Outcome:

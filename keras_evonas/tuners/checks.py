@@ -173,8 +173,9 @@ def check_validations(recipe: Recipe, rungs: Sequence[int]) -> None:
     needed = any(one.name.startswith("val_") for one in parts)
     if not needed or (recipe.fit_arguments is not None and not rungs):
         return
-    first = 0 if rungs else arguments.initial_epoch
-    bounds = [first, *(rungs or [arguments.epochs])]
+    bounds = [arguments.initial_epoch, arguments.epochs]
+    if rungs:
+        bounds = [0, *rungs]
     for first, last in itertools.pairwise(bounds):
         if not any(map(arguments.validates_after, range(first, last))):
             way_out = "train for longer"

@@ -317,16 +317,15 @@ class Finalizing:
         sound = [one for one in sound if violations[one.name] == least]
         if len(self._parts) == 1:
             return min(sound, key=self._loss)
-        losses = [
-            [
-                objectives.SIGN[part.direction]
-                * (math.nan if value is None else value)
-                for part in self._parts
-                for value in [self._value(part.name, one)]
-            ]
-            for one in sound
-        ]
-        return sound[pareto.knee_point(losses)]
+        return sound[pareto.knee_point(list(map(self._losses, sound)))]
+
+    def _losses(self, network: Network) -> list[float]:
+        losses = []
+        for part in self._parts:
+            value = self._value(part.name, network)
+            sign = objectives.SIGN[part.direction]
+            losses.append(math.nan if value is None else sign * value)
+        return losses
 
     def _loss(self, network: Network) -> float:
         losses = [loss for loss, _ in self._repeats(network)]

@@ -57,6 +57,8 @@ class SearchLoop:
 
     Args:
         tuner: The tuner whose oracle is asked, and whose hooks are called.
+        evo_oracle: The `EvoOracle` of this process, `None` if it has another
+            oracle. In a worker the tuner's is a client of the chief's.
         recipe: How networks are built and trained.
         executor: Where they are trained.
         folds: Integer, how many folds each trial is trained on, or 0.
@@ -67,6 +69,7 @@ class SearchLoop:
     """
 
     tuner: keras_tuner.Tuner
+    evo_oracle: EvoOracle | None
     recipe: Recipe
     executor: Executor
     folds: int
@@ -124,7 +127,9 @@ class SearchLoop:
             executions = self.recipe.executions(
                 trials,
                 folds=self.folds,
-                bar=self.recipe.builder.files.bar(self.tuner.oracle),
+                bar=self.recipe.builder.files.bar(
+                    self.tuner.oracle, self.evo_oracle
+                ),
                 get_trial=self.tuner.oracle.get_trial,
                 judge_of=self.judge_of,
             )

@@ -7,7 +7,6 @@ cannot be copied, no tensorboard unless it is used, checkpoints that do not
 fill the disk, and best models that are trained ones.
 """
 
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -20,7 +19,6 @@ from typing import TypedDict
 
 import keras
 import keras_tuner
-import numpy as np
 from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas import devices
@@ -30,9 +28,7 @@ from keras_evonas.models.explanation import explored
 from keras_evonas.oracles import fidelity
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project import lock
-from keras_evonas.project.curves import Curves
 from keras_evonas.project.curves import Value
-from keras_evonas.project.curves import curves_of
 from keras_evonas.project.curves import read_histories
 from keras_evonas.project.curves import write_curves
 from keras_evonas.project.files import WriteError
@@ -45,6 +41,7 @@ from keras_evonas.project.overwriting import check_path
 from keras_evonas.training import Execution
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.checkpoints import build_again
+from keras_evonas.training.curves import curves_of_history
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners.builder import NetworkBuilder
 from keras_evonas.tuners.recipe import FitArgumentsOf
@@ -312,16 +309,6 @@ class MendedTuner(keras_tuner.Tuner):
         return read_histories(self._files.folder_of(trial_id))
 
 
-def _curves(history: keras.callbacks.History) -> Curves:
-    values: dict[str, list[Value]] = {}
-    for name, logs in history.history.items():
-        with contextlib.suppress(TypeError, ValueError):  # They are no numbers.
-            values[name] = np.asarray(logs, float).tolist()
-    # A `History` that the user has made may lack what `fit` gives it.
-    first = next(iter(getattr(history, "epoch", ())), 0)
-    return curves_of(values, initial_epoch=first)
-
-
 class MultiFidelityTuner(keras_tuner.Hyperband):
     """keras-tuner's Tuner, for an oracle that says how long to train.
 
@@ -374,7 +361,7 @@ class MultiFidelityTuner(keras_tuner.Hyperband):
         if all(isinstance(one, kind) for one in results):
             folder = trial_folder(self.project_dir, trial.trial_id)
             try:
-                write_curves(folder, [_curves(one) for one in results])
+                write_curves(folder, [*map(curves_of_history, results)])
             except WriteError as error:
                 # Any other error would fail the trial, and the next ones.
                 raise keras_tuner.errors.FatalRuntimeError(

@@ -86,23 +86,23 @@ class TrialFiles:
             self.folder_of(trial_id) / _BUILD_CONFIG,
         ]
 
-    def bar(self, oracle: keras_tuner.Oracle) -> float | None:
+    def bar(
+        self, oracle: keras_tuner.Oracle, evo_oracle: EvoOracle | None
+    ) -> float | None:
         """The loss below which a trial's weights are worth writing.
 
         It is `None` where others may be kept, too: as long as the last one of
         those that are kept violates a limit or was stopped as hopeless, another
-        ranks before it whatever its loss.
+        ranks before it whatever its loss. `evo_oracle` knows the limits, in a
+        worker, too, whose `oracle` is keras-tuner's client of the chief's.
         """
         if not self._limit:
             return None
         best = completed(oracle.get_best_trials(self._limit))
         if len(best) < self._limit or best[-1].metrics.exists(ENDED_EARLY):
             return None
-        if isinstance(oracle, EvoOracle):
-            if oracle.violation_after(best[-1]):
-                return None
-        elif not isinstance(oracle, keras_tuner.Oracle):
-            return None  # A worker, which does not know the limits.
+        if evo_oracle is not None and evo_oracle.violation_after(best[-1]):
+            return None
         losses = objectives.losses_of(oracle.objective, best[-1].score)
         return None if losses is None or len(losses) != 1 else losses[0]
 

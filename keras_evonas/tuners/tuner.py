@@ -322,6 +322,7 @@ class EvoTuner(AfterSearch):
         is_needed = self._is_worker() and self._evo_oracle is not None
         loop.SearchLoop(
             tuner=self,
+            evo_oracle=self._evo_oracle,
             recipe=recipe,
             executor=self.executor,
             folds=folds,

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import math
 import pathlib
 
 import keras
@@ -388,6 +389,31 @@ def test_the_default_may_win_where_limits_are_measured(
     assert finals.winner.name == "the default"
     run = next(one for one in entries(tmp_path) if one["chosen"])["runs"][0]
     assert ("latency_ms" in run["metrics"]) == (not settings)
+
+
+def build_unmeasured(hp):
+    """As `build_wide`, but of the default the width cannot be measured."""
+    model = build_wide(hp)
+    units = hp.values["units"]
+    width = Width(math.nan if units == 64 else float(units))
+    model.compile(model.optimizer, model.loss, metrics=[width])
+    return model
+
+
+def test_a_limited_metric_that_is_nan_keeps_no_limit(tmp_path):
+    tuner = tuner_in(
+        tmp_path,
+        "val_loss",
+        hypermodel=build_unmeasured,
+        max_trials=2,
+        initial_population=[{"units": 4}, {"units": 8}],
+        constraints=[at_most("val_width", 100)],
+    )
+    tuner.search(X, Y, epochs=1, validation_data=VALIDATION)
+    finals = finalize(tuner, repeats=1, epochs=5)
+    means = {one.name: one.mean for one in finals.finalists}
+    assert min(means, key=means.get) == "the default"
+    assert finals.winner.name != "the default"
 
 
 def test_costs_are_told_of_models_that_learn_their_shape(tmp_path):

@@ -422,6 +422,33 @@ def test_callbacks_write_into_folders_of_their_trials(tmp_path):
         assert (folder / "last.keras").exists()
 
 
+class NeverBuilt(keras.Model):
+    """Makes its weights when it is trained, and has no `call`."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.part = keras.layers.Dense(units)
+
+    def train_step(self, data):
+        return {"loss": keras.ops.mean(self.part(data[0]))}
+
+    def test_step(self, data):
+        return self.train_step(data)
+
+
+# Keras and the costs warn of such a model.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_weights_that_cannot_be_loaded_say_why(tmp_path):
+    def build_never(hp):
+        model = NeverBuilt(hp.Int("units", 2, 9))
+        model.compile("sgd")
+        return model
+
+    tuner = search(tmp_path, hypermodel=build_never)
+    with pytest.raises(ValueError, match="which makes them when it is trained"):
+        tuner.get_best_models()
+
+
 def test_no_trial_goes_on_from_the_backup_of_another(tmp_path):
     backup = tmp_path / "backup"
     callback = keras.callbacks.BackupAndRestore(str(backup))
