@@ -182,6 +182,11 @@ class Report:
             content.append(plots)
         if not content:
             return None
+        if any(trial.rung for trial in self.search.completed):
+            leads.append(
+                "Networks that were trained for less count with what they "
+                "would have reached if they had gained as others did."
+            )
         lead = html.join(leads)
         return Section("genes", "Which genes mattered", lead, content)
 

@@ -21,6 +21,7 @@ from keras_evonas.reports import features as features_lib
 from keras_evonas.reports import importance as importance_lib
 from keras_evonas.reports import shares
 from keras_evonas.reports import trial_model
+from keras_evonas.reports.page import render
 
 UNIT = Interval(0.0, 1.0)
 
@@ -339,6 +340,9 @@ def test_a_network_counts_with_what_its_whole_training_would_reach():
     result = reports.gene_importance(rungs)
     assert result.sure == expected.sure == ("rate", "norm")
     assert dict(result.total) == pytest.approx(dict(expected.total), rel=1e-3)
+    said = "if they had gained as others did"  # The page says what it shows.
+    assert said in render(rungs)
+    assert said not in render(whole)
 
 
 @pytest.mark.slow
