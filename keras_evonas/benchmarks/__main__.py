@@ -11,6 +11,7 @@ _MODULE_OF = {
     "curves": "curves",
     "estimators": "estimators",
     "growth": "memory_growth",
+    "hopeless": "hopeless",
     "inheritance": "weight_inheritance",
     "limits": "two_limits",
     "live": "live",

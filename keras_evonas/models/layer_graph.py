@@ -61,6 +61,7 @@ class Graph:
         outputs: Structure of `Ref`s, as the model returns its outputs.
         nodes: The calls.
         specs: The symbolic tensors, by number.
+        optional: Numbers of the inputs that may be `None`.
         name: String, the name of the model.
     """
 
@@ -68,6 +69,7 @@ class Graph:
     outputs: Structure
     nodes: tuple[Node, ...]
     specs: tuple[keras.KerasTensor, ...]
+    optional: frozenset[int]
     name: str
 
     @functools.cached_property
@@ -129,7 +131,10 @@ class Graph:
     def fresh_inputs(self) -> Structure:
         """Returns new inputs in the structure that the model takes."""
         return keras.tree.map_structure(
-            lambda ref: _input_like(self.specs[ref.number]), self.inputs
+            lambda ref: _input_like(
+                self.specs[ref.number], optional=ref.number in self.optional
+            ),
+            self.inputs,
         )
 
 
@@ -171,16 +176,34 @@ def graph_of(model: keras.Model, argument: str = "model") -> Graph:
         outputs=keras.tree.map_structure(reader.ref, walked.output),
         nodes=tuple(reader.nodes),
         specs=tuple(reader.specs),
+        optional=_optional(bare),
         name=model.name,
     )
 
 
-def _input_like(tensor: keras.KerasTensor) -> keras.KerasTensor:
+def _input_like(
+    tensor: keras.KerasTensor, *, optional: bool = False
+) -> keras.KerasTensor:
     return keras.Input(
         batch_shape=tensor.shape,
         dtype=tensor.dtype,
         sparse=tensor.sparse,
         name=tensor.name,
+        optional=optional,
+    )
+
+
+def _optional(model: keras.Model) -> frozenset[int]:
+    """Returns the positions of the inputs that may be `None`."""
+    may_lack = {
+        id(layer.output)
+        for layer in model.layers
+        if isinstance(layer, keras.layers.InputLayer) and layer.optional
+    }
+    return frozenset(
+        position
+        for position, tensor in enumerate(model.inputs)
+        if id(tensor) in may_lack
     )
 
 

@@ -64,7 +64,8 @@ class OneShotTuner(EvoTuner):
     `finalize(top_k=12)` trains a shortlist from scratch.
 
     The supernet is written to the project folder after each epoch. A search
-    that was killed goes on from there.
+    that was killed goes on from there. `max_seconds` of the oracle counts the
+    scoring alone: the supernet is trained before.
 
     Args:
         oracle: Instance of a `keras_tuner.Oracle`, such as `EvoOracle`.

@@ -1,6 +1,5 @@
 """Searches that pay for epochs, on small tables with curves."""
 
-import json
 import subprocess
 import sys
 
@@ -15,33 +14,12 @@ from keras_evonas.benchmarks.curve_tables import read_curve_table
 from keras_evonas.benchmarks.curves import run_curves
 from keras_evonas.benchmarks.curves import tabulated
 from keras_evonas.benchmarks.runs import Curve
-
-
-def _write(path, **changes):
-    """Writes 25 networks of two genes whose accuracy rises for 9 epochs."""
-    genomes = np.array([(x, y) for x in range(5) for y in range(5)])
-    height = 0.9 - 0.02 * ((genomes - (3, 1)) ** 2).sum(1)
-    curves = height[:, None] * (1 - 0.5 ** np.arange(1, 10))
-    content = {
-        "genomes": genomes,
-        "sizes": np.array([5, 5]),
-        "ordinal": np.array([True, True]),
-        "names": np.array(["x", "y"]),
-        "values_json": json.dumps([[1, 2, 3, 4, 5]] * 2),
-        "observed": curves[:, -1:],
-        "true": height,
-        "direction": "max",
-        "curves": curves.astype(np.float32),
-    }
-    content.update(changes)
-    kept = {key: value for key, value in content.items() if value is not None}
-    np.savez(path, **kept)
-    return str(path)
+from tests.benchmarks.curve_tables import write
 
 
 @pytest.fixture
 def table(tmp_path):
-    return _write(tmp_path / "small.npz")
+    return write(tmp_path / "small.npz")
 
 
 def test_a_trainer_counts_epochs_and_keeps_the_best_epoch(table):
@@ -62,9 +40,9 @@ def test_a_trainer_counts_epochs_and_keeps_the_best_epoch(table):
 
 def test_a_network_that_the_table_lacks_costs_nothing(tmp_path):
     keep = np.arange(24)
-    whole = read_curve_table(_write(tmp_path / "whole.npz"))
+    whole = read_curve_table(write(tmp_path / "whole.npz"))
     genomes = np.array(list(whole.table.rows))[keep]
-    path = _write(
+    path = write(
         tmp_path / "part.npz",
         genomes=genomes,
         observed=-whole.losses[keep, -1:],
@@ -109,7 +87,7 @@ def test_freeze_thaw_needs_fewer_epochs_than_random_search(table):
 )
 def test_tables_that_must_be_mended(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
-        read_curve_table(_write(tmp_path / "bad.npz", **changes))
+        read_curve_table(write(tmp_path / "bad.npz", **changes))
 
 
 def test_unknown_methods_are_refused():

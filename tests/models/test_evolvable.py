@@ -237,6 +237,35 @@ def test_a_frozen_backbone_stays_and_stays_frozen():
         np.testing.assert_array_equal(weight, other)
 
 
+class _SumOfWhatIsThere(keras.layers.Layer):
+    def call(self, first, second=None):
+        return first if second is None else first + second
+
+    def compute_output_shape(self, first_shape, second_shape=None):
+        return first_shape
+
+
+def test_inputs_that_may_lack_may_lack_in_children():
+    first = keras.Input((4,), name="first")
+    # Its number is not that of its place in the dictionary.
+    second = keras.Input((4,), name="a_second", optional=True)
+    x = _SumOfWhatIsThere()(first, second)
+    x = keras.layers.Dense(16, activation="relu")(x)
+    model = keras.Model(
+        {"first": first, "a_second": second}, keras.layers.Dense(2)(x)
+    )
+    hypermodel = evolvable(shaken(model))
+    hp, space = space_of(hypermodel)
+    for seed in range(3):
+        hp.values = space.sample(np.random.default_rng(seed))
+        child = hypermodel.build(hp)
+        given = {"first": np.ones((2, 4)), "a_second": None}
+        assert child.predict(given, verbose=0).shape == (2, 2)
+        inputs = {x.name: x for x in child.layers if not x.weights}
+        assert inputs["a_second"].optional
+        assert not inputs["first"].optional
+
+
 def test_children_are_compiled_as_the_model_is():
     model = ARCHITECTURES["mlp"]()
     model.compile(keras.optimizers.SGD(0.25), "mse", metrics=["mae"])

@@ -25,7 +25,13 @@ def without_allocation(
     """
 
     def run() -> Result:
-        with (graph or tf.Graph()).as_default(), weights_left_out():
+        # In a scope of its own a layer's name may begin with an underscore, as
+        # Keras names those of a class that does.
+        with (
+            (graph or tf.Graph()).as_default(),
+            tf.name_scope("network"),
+            weights_left_out(),
+        ):
             return task()
 
     return isolated(run)
