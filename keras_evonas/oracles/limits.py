@@ -310,8 +310,8 @@ class Feasibility:
             self._in_vain_since = math.inf
             warnings.warn(
                 f"For {_LONG} seconds no network was found that keeps to "
-                f"{', '.join(map(str, self._limits))}. Some hundred more are "
-                "built before the search is given up.",
+                f"{', '.join(map(self._told, self._limits))}. Some hundred "
+                "more are built before the search is given up.",
                 stacklevel=2,
             )
 
@@ -325,9 +325,17 @@ class Feasibility:
             self._limits, key=lambda x: x.violation(costs.get(x.name, math.nan))
         )
         return (
-            f"the tightest constraint is {worst}, and the closest candidate "
-            f"{dict(genome)} has {worst.name}="
+            f"the tightest constraint is {self._told(worst)}, and the closest "
+            f"candidate {dict(genome)} has {worst.name}="
             f"{costs.get(worst.name, math.nan):g}"
+        )
+
+    def _told(self, limit: Constraint) -> str:
+        if limit is not self._guard:
+            return str(limit)
+        return (
+            f"{limit}, a share of this device's memory (pass "
+            "`constraints=[at_most('training_bytes', n)]` to set another limit)"
         )
 
 

@@ -235,7 +235,9 @@ class EvoOracle(ResumableOracle):
                 f"feasible; {explanation}. Loosen the constraint, or let the "
                 "hypermodel build such networks."
             )
-        return f"nothing feasible found beyond {distinct} networks"
+        return (
+            f"nothing feasible found beyond {distinct} networks; {explanation}"
+        )
 
     # The search.
 

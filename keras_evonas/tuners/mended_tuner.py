@@ -7,11 +7,14 @@ cannot be copied, no tensorboard unless it is used, checkpoints that do not
 fill the disk, and best models that are trained ones.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
 import warnings
 from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import TypeAlias
@@ -39,7 +42,9 @@ from keras_evonas.project.files import write_json
 from keras_evonas.project.overwriting import check_folder
 from keras_evonas.project.overwriting import check_path
 from keras_evonas.training import Execution
+from keras_evonas.training import FitArguments
 from keras_evonas.training import callbacks as callback_lib
+from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
 from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.curves import curves_of_history
 from keras_evonas.tuners import sizing
@@ -89,6 +94,7 @@ class MendedTuner(keras_tuner.Tuner):
         self._local_oracle = oracle
         self._execution = 0
         self._is_made = False
+        self._has_own_costs = False
         for name in ("directory", "project_name"):
             check_path(name, host[name])
         check_local(host["directory"])
@@ -125,16 +131,12 @@ class MendedTuner(keras_tuner.Tuner):
     def _provide_costs(self, oracle: EvoOracle) -> None:
         """Lets an oracle judge networks before they are trained.
 
-        It costs a build for each candidate, so only where the search needs
-        it, or where the largest network might not fit into the memory.
+        It costs a build for each candidate, so only where the search needs it;
+        see `_tell_training`, too.
         """
-        if oracle.costs is not None:
-            return
-        build, space = self._builder.build, oracle.hyperparameters
-        if oracle.needed_costs or (
-            not oracle.trials and sizing.may_exceed_memory(build, space)
-        ):
+        if oracle.costs is None and oracle.needed_costs:
             oracle.costs = HypermodelCosts(self.hypermodel)
+            self._has_own_costs = True
 
     def _check_space(self, oracle: EvoOracle) -> None:
         """Refuses the folder of a search that another hypermodel began."""
@@ -155,6 +157,43 @@ class MendedTuner(keras_tuner.Tuner):
         if self.fit_arguments is not None:
             self.fit_arguments(asked)
         oracle.check_space(asked)
+
+    def _tell_training(
+        self,
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+        say: Callable[[str], object],
+    ) -> None:
+        """Lets networks be judged by the batches of their training.
+
+        New searches leave out what might not fit into the memory, if the
+        largest network might not. Costs that the user gave stay as they are.
+        """
+        oracle, shapes, size = self._evo_oracle, None, DEFAULT_BATCH_SIZE
+        if oracle is None or self.hypermodel is None:
+            return
+        # A `fit` of the hypermodel may take other arguments.
+        with contextlib.suppress(TypeError):
+            arguments = FitArguments.of(*args, **kwargs)
+            shapes = sizing.shapes_of(arguments.x)
+            size = sizing.batch_size_of(arguments) or size
+        build, space = self._builder.build, oracle.hyperparameters
+        if oracle.costs is None:
+            if oracle.trials or not sizing.may_exceed_memory(
+                build, space, size, shapes
+            ):
+                return
+            oracle.costs = HypermodelCosts(self.hypermodel)
+            self._has_own_costs = True
+            say(
+                "Networks that might not fit into the memory are left out: "
+                f"at most {sizing.told_limit()} for a training with batches "
+                f"of {size}. `constraints=[at_most('training_bytes', n)]` "
+                "sets another limit."
+            )
+        costs = oracle.costs
+        if self._has_own_costs and isinstance(costs, HypermodelCosts):
+            oracle.judge_by(dataclasses.replace(costs, batch_size=size))
 
     def _tell_shapes(self, x: object) -> None:
         """Lets networks be judged that learn their shapes from the data."""

@@ -261,6 +261,7 @@ class EvoTuner(AfterSearch):
                 strategy is open.
         """
         if is_chief():
+            self._tell_training(fit_args, fit_kwargs, print)
             lanes.warn_of_open_port()
             super().search(*fit_args, **fit_kwargs)
             ended_by = getattr(self._local_oracle, "ended_by", None)
@@ -306,6 +307,7 @@ class EvoTuner(AfterSearch):
             own_fit = alone.why_own_fit(recipe)
             recipe = dataclasses.replace(recipe, alone=own_fit)
         folds = checks.checked_folds(recipe)
+        self._tell_training(recipe.args, recipe.kwargs, progress.say)
         if recipe.alone is None:
             strategy = getattr(self._local_oracle, "strategy", None)
             rungs = epochs_of_rungs(strategy)
