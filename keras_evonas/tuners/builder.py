@@ -52,7 +52,7 @@ class NetworkBuilder:
                 raise keras_tuner.errors.FatalTypeError(
                     "`hypermodel` must return a compiled `keras.Model`. "
                     f"Received: {model!r} of type {type(model).__name__}, for "
-                    f"the values {hp.values}."
+                    f"the values {hp.values}.{_way_out(model)}"
                 )
             self._compile(model)
         _warn_of_shared_weights(model)
@@ -135,6 +135,15 @@ class NetworkBuilder:
             )
         read_weights(model, path)
         return model
+
+
+def _way_out(model: object) -> str:
+    if not hasattr(model, "fit") or not hasattr(model, "get_params"):
+        return ""
+    return (
+        " For scikit-learn's models take "
+        "`keras_tuner.SklearnTuner(oracle=EvoOracle(...), hypermodel=...)`."
+    )
 
 
 def _warn_of_shared_weights(model: keras.Model) -> None:

@@ -61,9 +61,12 @@ class EvoTuner(AfterSearch):
     `fit`. On a CPU each epoch's loss and metrics are bit for bit the same in a
     cohort of any size; on a GPU all numbers differ as two runs there do. One
     thing is not as in `fit`: all networks read a shuffled `PyDataset` in one
-    order, that of a `fit` right after `set_random_seed`. A `tf.data.Dataset`
-    that shuffles anew whenever it is read goes on from network to network, and
-    from the beginning after a resume: with `reshuffle_each_iteration=False` all
+    order, that of a `fit` right after `set_random_seed`.
+
+    Data that change as they are read go on from network to network, and from
+    their beginning after a resume: a `tf.data.Dataset` that shuffles anew, a
+    `PyDataset` that shuffles in `on_epoch_end`, an endless generator. With
+    `reshuffle_each_iteration=False` and without such an `on_epoch_end` all
     networks, and a search that goes on, get the same batches.
 
     Networks are trained one after another if Keras does not run on
