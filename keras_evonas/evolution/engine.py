@@ -112,6 +112,7 @@ class Engine:
         ]
         self._initial = list({space.key(one): one for one in adopted}.values())
         self._unseen: Iterator[dict[str, Value]] | None = None
+        self._last_unseen: tuple[dict[str, Value], ...] = ()
 
     def ask(self) -> Individual | None:
         """Makes the next individual, and records it as pending.
@@ -294,14 +295,16 @@ class Engine:
         considers a few genomes only, so that it finds the same after a resume.
         """
         if self._unseen is None or self._violation_of is not None:
-            self._unseen = self.space.enumerate()
+            self._unseen, self._last_unseen = self.space.enumerate(), ()
         unseen = (
             genome
-            for genome in self._unseen
+            # The last one that was found may not have been born.
+            for genome in itertools.chain(self._last_unseen, self._unseen)
             if not self.history.seen(self.space.key(genome))
         )
         for genome in itertools.islice(unseen, _ENUMERATED):
             if self._violation(genome) == 0:
+                self._last_unseen = (genome,)
                 return Draft(genome=genome, operator=_ENUMERATION)
         return None
 

@@ -155,6 +155,7 @@ class Grid(Categorical):
             return value
         index = self._index[value]
         move = max(1, round(abs(rng.normal(0.0, scale)) * last))
+        move = min(move, last)  # So that it is within, up or down.
         if rng.random() < 0.5:
             move = -move
         if not 0 <= index + move <= last:
@@ -258,7 +259,7 @@ class Interval:
         if self.scale == "log":
             return math.log(place / low) / math.log(top / low)
         if self.scale == "reverse_log":
-            return 1 - math.log((top + low - place) / low) / math.log(top / low)
+            return 1 - math.log((top - place + low) / low) / math.log(top / low)
         return (place - low) / (top - low)
 
     def at(self, position: float) -> Value:
@@ -358,13 +359,15 @@ class Gene:
     default: Value | None = None
 
     def __post_init__(self) -> None:
-        if self.default is None:
-            object.__setattr__(self, "default", next(iter(self.domain)))
-        if not self.domain.contains(self.default):
+        default = self.default
+        if default is None:
+            default = next(iter(self.domain))
+        if not self.domain.contains(default):
             raise ValueError(
                 f"`default` of gene '{self.name}' must be in its domain "
-                f"{self.domain}. Received: default={self.default!r}."
+                f"{self.domain}. Received: default={default!r}."
             )
+        object.__setattr__(self, "default", self.domain.own(default))
 
     def is_active(self, genome: Genome) -> bool:
         """Returns whether it is active in a genome, by its conditions."""

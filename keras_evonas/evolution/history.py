@@ -283,6 +283,8 @@ class History:
                 self._arrays.clear()
             born = dataclasses.replace(born, genome=dict(genome))
             self._note(born, space)
+        if math.isnan(violation):  # What is not known is not kept to.
+            violation = math.inf
         ended = dataclasses.replace(born, losses=checked, violation=violation)
         self._individuals[birth] = ended
         self.ended.append(ended)

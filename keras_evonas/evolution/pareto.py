@@ -167,7 +167,8 @@ def _volume(points: Losses, corner: Losses) -> float:
     depths = np.diff(np.append(points[:, -1], corner[-1]))
     if len(corner) == 2:
         widths = corner[0] - np.minimum.accumulate(points[:, 0])
-        return float(np.dot(widths, depths))
+        # A width may be infinite.
+        return float(np.dot(widths[depths > 0], depths[depths > 0]))
     slabs = [
         depth * _volume(points[: index + 1, :-1], corner[:-1])
         for index, depth in enumerate(depths)

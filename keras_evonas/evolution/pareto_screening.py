@@ -44,6 +44,13 @@ _TINY = 1e-300
 # nothing is expected to improve on it.
 _FAR_BELOW = -1e6
 
+# The number of boxes grows fast with that of points and objectives. With more
+# objectives than `_MANY`, points are left out where there would be more than
+# `_MOST_BOXES`.
+_MANY = 3
+_MOST_BOXES = 1000
+_FEW_POINTS = 8
+
 Box = tuple[tuple[float, float], ...]
 
 
@@ -59,6 +66,10 @@ def boxes(losses: np.ndarray, reference: Sequence[float]) -> list[Box]:
     if len(corner) == 1:
         best = float(points.min()) if len(points) else corner[0]
         return [((-np.inf, best),)]
+    if len(corner) == 2:
+        return _steps(points, corner)
+    # Points that another one dominates would only cut boxes smaller.
+    points = points[pareto.ranks(points) == 0]
     # Slabs between successive values of the last objective, as in
     # `pareto.hypervolume`: in each only the points below it dominate.
     points = points[np.argsort(points[:, -1], kind="stable")]
@@ -69,6 +80,20 @@ def boxes(losses: np.ndarray, reference: Sequence[float]) -> list[Box]:
             rest = boxes(points[:index, :-1], corner[:-1])
             found += [(*box, (low, high)) for box in rest]
     return found
+
+
+def _steps(points: np.ndarray, corner: Sequence[float]) -> list[Box]:
+    """Returns the boxes of two objectives, whose front is a flight of steps."""
+    points = points[np.lexsort(points.T)]
+    least = np.minimum.accumulate(points[:, 0])
+    points = points[np.diff(least, prepend=np.inf) < 0]
+    rights = [corner[0], *points[:, 0].tolist()]
+    cuts = [-np.inf, *points[:, 1].tolist(), corner[1]]
+    between = itertools.pairwise(cuts)
+    return [
+        ((-np.inf, right), cut)
+        for right, cut in zip(rights, between, strict=True)
+    ]
 
 
 def log_expected_hypervolume_improvement(
@@ -89,10 +114,12 @@ def log_expected_hypervolume_improvement(
     for objective in range(means.shape[1]):
         mean = means[:, objective, None]
         deviation = np.sqrt(variances[:, objective, None])
-        low, high = edges[:, objective, 0], edges[:, objective, 1]
-        gain = _expected_improvement(mean, deviation, high)
-        gain -= _expected_improvement(mean, deviation, low)
-        volume *= np.maximum(gain, 0.0)  # Rounding may make it negative.
+        # Many boxes share an edge.
+        distinct, places = np.unique(edges[:, objective], return_inverse=True)
+        low, high = places.reshape(-1, 2).T
+        below = _expected_improvement(mean, deviation, distinct)
+        # Rounding may make a gain negative.
+        volume *= np.maximum(below[:, high] - below[:, low], 0.0)
     return np.asarray(np.log(np.maximum(volume.sum(axis=1), _TINY)))
 
 
@@ -180,7 +207,35 @@ def _undominated(losses: np.ndarray, limit: float) -> list[Box]:
     span = high - losses.min(axis=0)
     reference = high + np.where(span > 0, _MARGIN * span, 1.0)
     reference[0] = min(reference[0], limit)
-    return boxes(losses[pareto.ranks(losses) == 0], reference)
+    front = losses[pareto.ranks(losses) == 0]
+    if losses.shape[1] <= _MANY:
+        return boxes(front, reference)
+    # As many points as give few enough boxes, far from each other.
+    front = front[_spread_first(front / np.where(span > 0, span, 1.0))]
+    count = _FEW_POINTS
+    found = boxes(front[:count], reference)
+    while count < len(front):
+        count += count // 2
+        more = boxes(front[:count], reference)
+        if len(more) > _MOST_BOXES:
+            break
+        found = more
+    return found
+
+
+def _spread_first(points: np.ndarray) -> np.ndarray:
+    """Returns an order of points in which each is far from all before it.
+
+    The point of least sum is first.
+    """
+    order = [int(points.sum(axis=1).argmin())]
+    gaps = np.full(len(points), np.inf)
+    while len(order) < len(points):
+        apart = ((points - points[order[-1]]) ** 2).sum(axis=1)
+        gaps = np.minimum(gaps, apart)
+        gaps[order[-1]] = -1.0
+        order.append(int(gaps.argmax()))
+    return np.array(order)
 
 
 # For each history a history of each objective. They follow from the history

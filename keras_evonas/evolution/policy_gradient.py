@@ -1,6 +1,7 @@
 """Policy gradient: a distribution of genomes that learns from rewards."""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -25,6 +26,9 @@ _POLICY = labels.define("policy", "drawn from the learnt policy")
 # Advantages are measured in standard deviations of the losses and cut off here:
 # one loss that diverged would else settle the policy for good.
 _LARGEST = 3.0
+# Losses are cut off at so many times the distance from the best to the median,
+# beyond the median: the deviation would be theirs alone.
+_FARTHEST = 10.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,7 +126,14 @@ class PolicyGradient(Strategy):
         """Returns how far each loss is below the baseline, in deviations."""
         baseline, variance, number = 0.0, 0.0, 0
         advantages = []
-        for one, loss in zip(state, single_losses(state), strict=True):
+        losses = single_losses(state)
+        seen = losses[[one.losses is not None for one in state]]
+        if len(seen):
+            # What diverged would hide all differences between the others.
+            middle = float(np.median(seen))
+            spread = middle - float(seen.min()) or math.inf
+            losses = np.minimum(losses, middle + _FARTHEST * spread)
+        for one, loss in zip(state, losses, strict=True):
             if one.losses is None:
                 advantages.append(-1.0)
                 continue

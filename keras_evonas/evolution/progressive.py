@@ -100,7 +100,7 @@ class ProgressiveSearch(GuidedEvolution):
     ) -> Draft:
         """Proposes the best candidate of the open space; see `Strategy`."""
         level = self.level(history.births)
-        viable = len(state.population)
+        viable = sum(one.viable for one in history.ended)
         if history.births < self.initial_size or viable < LEAST_DATA:
             part = opened(space, level, self.levels)
             return Draft(genome=_unseen(part, space, history, rng))

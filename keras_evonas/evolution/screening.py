@@ -147,11 +147,13 @@ class ScreenedEvolution(GuidedEvolution):
         """Proposes the best of many candidates; see `Strategy`."""
         initial_size = checks.resolved("initial_size", self.initial_size)
         births, population = history.births, state.population
+        viable = sum(one.viable for one in history.ended)
 
         def breed() -> Draft:
             return self.evolution.breed(population, space, rng)
 
-        if births < initial_size or len(population) < LEAST_DATA:
+        # A small population forgets most of them.
+        if births < initial_size or viable < LEAST_DATA or not population:
             return self.initial(space, history, rng)
         if self._is_unscreened(history):
             return breed()

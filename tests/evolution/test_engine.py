@@ -24,6 +24,7 @@ from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import local_search
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import regularized_evolution
+from keras_evonas.evolution.history import best_first
 from keras_evonas.testing import conditional_trap
 from keras_evonas.testing import mixed_space
 
@@ -335,6 +336,25 @@ for make in (
 
 
 @pytest.mark.thorough
+def test_the_last_genome_is_proposed_again_until_it_is_born():
+    space = SearchSpace([Gene("a", Grid(tuple(range(2000))))])
+    engine = Engine(space, random_search(), seed=0)
+    for _ in range(1999):
+        engine.ask()
+    addresses = (1999, 1999, 5000)
+    found = [engine.propose(at).genome for at in addresses]
+    assert found[0] == found[1] == found[2] == engine.ask().genome
+    assert engine.ask() is None
+
+
+def test_a_violation_that_is_not_known_is_the_worst():
+    engine = Engine(mixed_space(), random_search(), seed=0)
+    for violation in (math.nan, 7.0, 0.0):
+        engine.tell(engine.ask().birth, (1.0,), violation=violation)
+    unknown, far, kept = engine.history.ended
+    assert best_first([unknown, far, kept]) == [kept, far, unknown]
+
+
 def test_the_seed_of_pythons_hashes_does_not_matter():
     outputs = {
         subprocess.run(

@@ -29,6 +29,33 @@ EQUAL_VALUES = [
 
 
 @pytest.mark.parametrize(("domain", "value", "own"), EQUAL_VALUES)
+def test_a_default_is_a_value_of_the_domain(domain, value, own):
+    default = Gene("gene", domain, default=value).default
+    assert default == own
+    assert type(default) is type(own)
+
+
+@pytest.mark.parametrize("low", [1e-12, 1e-8, 1.0])
+@pytest.mark.parametrize("ratio", [1.0, 10.0, 1e16, 1e24])
+@pytest.mark.parametrize("scale", ["log", "reverse_log"])
+def test_bounds_far_apart_have_places(low, ratio, scale):
+    domain = Interval(low, low * ratio, scale)
+    for value in (low, low * ratio, *(domain.at(x / 8) for x in range(9))):
+        assert 0 <= domain.position(value) <= 1
+        assert domain.contains(value)
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+@pytest.mark.parametrize("scale", [0.15, 1.0, 5.0])
+def test_a_step_on_a_grid_is_always_one(size, scale):
+    grid, rng = Grid(tuple(range(size))), np.random.default_rng(size)
+    for value in grid:
+        steps = {grid.step(value, rng, scale) for _ in range(300)}
+        assert value not in steps
+        assert steps <= set(grid)
+
+
+@pytest.mark.parametrize(("domain", "value", "own"), EQUAL_VALUES)
 def test_a_genome_holds_the_values_of_the_domain(domain, value, own):
     space = SearchSpace([Gene("gene", domain)])
     genome = space.complete({"gene": value})

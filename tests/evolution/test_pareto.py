@@ -305,6 +305,11 @@ def test_hypervolume_by_hand(points, reference, expected):
     assert pareto.hypervolume(points, reference) == expected
 
 
+def test_an_infinitely_good_point_has_an_infinite_volume():
+    points = [[-np.inf, 1.0], [0.0, 1.0]]
+    assert pareto.hypervolume(points, [2.0, 2.0]) == np.inf
+
+
 def test_hypervolume_of_zdt1_nears_its_integral():
     first = np.linspace(0, 1, 20_001)
     losses = np.column_stack([first, 1 - np.sqrt(first)])

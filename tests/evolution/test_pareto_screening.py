@@ -1,5 +1,6 @@
 """Expected hypervolume improvement, and the search that follows it."""
 
+import itertools
 import math
 
 import numpy as np
@@ -120,6 +121,24 @@ def test_a_sure_candidate_adds_what_it_adds():
 
 
 # The strategy.
+
+
+@pytest.mark.parametrize("objectives", [4, 5])
+def test_many_objectives_leave_few_boxes(objectives):
+    centres = np.random.default_rng(1).random((objectives, 5))
+    engine = Engine(SPACE, nsga2().configure(80), seed=0)
+    for _ in range(80):
+        one = engine.ask()
+        place = np.array([one.genome[f"x{i}"] for i in range(5)]) / 10
+        engine.tell(one.birth, tuple(((place - centres) ** 2).sum(axis=1)))
+    surrogate = front_surrogate_of(SPACE, engine.history)
+    codes = surrogate.encoding.sample(50, np.random.default_rng(0))
+    assert np.isfinite(surrogate.worth(codes)).all()
+    for cut in surrogate.cuts:
+        assert 8 < len(cut) <= 1000
+        for (low, high), (start, end) in itertools.pairwise(cut[0]):
+            assert low < high
+            assert start < end
 
 
 def test_a_surrogate_depends_on_the_history_only():

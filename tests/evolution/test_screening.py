@@ -194,6 +194,16 @@ def test_failures_keep_it_away():
     assert np.mean(failed) < 0.25
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_small_population_forgets_nothing_that_the_surrogate_knows(size):
+    evolution = genetic_algorithm(population_size=size, tournament_size=1)
+    strategy = screened_evolution(evolution=evolution)
+    space = SearchSpace([Gene(f"x{i}", Interval(0.0, 1.0)) for i in range(3)])
+    engine = search(strategy, space, lambda g: sum(g.values()), trials=16)
+    operators = {one.operator for one in engine.history.ended[8:]}
+    assert not operators & {"space_filling", "random"}
+
+
 def test_exhausts_a_space_of_one_gene():
     space = SearchSpace([Gene("x", Grid(tuple(range(12))))])
     engine = search(screened_evolution(), space, lambda g: g["x"], 20)
