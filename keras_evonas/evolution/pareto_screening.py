@@ -272,7 +272,9 @@ class ScreenedParetoEvolution(ScreenedEvolution):
 
     It differs from `ScreenedEvolution` in the gain that is predicted, which is
     hypervolume of the front. As long as no individual is feasible, it is a
-    smaller violation of the constraints.
+    smaller violation of the constraints. With more than three objectives the
+    hypervolume is that above a part of the front, whose points are far from
+    each other, where the whole of it would take seconds.
 
     Args:
         evolution: The evolution that makes children. Defaults to `nsga2()`.
