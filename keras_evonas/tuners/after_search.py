@@ -13,6 +13,7 @@ from keras_evonas.project.notebook import Page
 from keras_evonas.reports.page import render_to
 from keras_evonas.tuners import ablation
 from keras_evonas.tuners import finalize
+from keras_evonas.tuners import sizing
 from keras_evonas.tuners.finalize import Finals
 from keras_evonas.tuners.mended_tuner import MendedTuner
 from keras_evonas.tuners.recipe import Recipe
@@ -48,7 +49,7 @@ class AfterSearch(MendedTuner):
         training = Retraining(
             recipe, x, y, unseen, fit, seen=seen, verbose=verbose
         )
-        self._tell_shapes(x)
+        self._tell_shapes(sizing.shapes_of(x))
         return training
 
     def finalize(

@@ -7,7 +7,6 @@ cannot be copied, no tensorboard unless it is used, checkpoints that do not
 fill the disk, and best models that are trained ones.
 """
 
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -27,6 +26,7 @@ from keras_tuner.engine import trial as trial_lib
 from keras_evonas import devices
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.models.costs import HypermodelCosts
+from keras_evonas.models.costs.inputs import InputShapes
 from keras_evonas.models.explanation import explored
 from keras_evonas.oracles import fidelity
 from keras_evonas.oracles.oracle import EvoOracle
@@ -48,6 +48,7 @@ from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
 from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.curves import curves_of_history
 from keras_evonas.tuners import sizing
+from keras_evonas.tuners import training_costs
 from keras_evonas.tuners.builder import NetworkBuilder
 from keras_evonas.tuners.recipe import FitArgumentsOf
 from keras_evonas.tuners.recipe import changes_of
@@ -94,7 +95,6 @@ class MendedTuner(keras_tuner.Tuner):
         self._local_oracle = oracle
         self._execution = 0
         self._is_made = False
-        self._has_own_costs = False
         for name in ("directory", "project_name"):
             check_path(name, host[name])
         check_local(host["directory"])
@@ -135,8 +135,16 @@ class MendedTuner(keras_tuner.Tuner):
         see `_tell_training`, too.
         """
         if oracle.costs is None and oracle.needed_costs:
-            oracle.costs = HypermodelCosts(self.hypermodel)
-            self._has_own_costs = True
+            oracle.costs = self._own_costs(DEFAULT_BATCH_SIZE)
+
+    def _own_costs(self, batch_size: int) -> training_costs.TrainingCosts:
+        """Makes what tells the costs of networks as this tuner trains them."""
+        replaces = self.optimizer is not None
+        return training_costs.TrainingCosts(
+            self._builder.build if replaces else self.hypermodel,
+            batch_size,
+            fit_arguments=self.fit_arguments,
+        )
 
     def _check_space(self, oracle: EvoOracle) -> None:
         """Refuses the folder of a search that another hypermodel began."""
@@ -164,49 +172,61 @@ class MendedTuner(keras_tuner.Tuner):
         kwargs: Mapping[str, object],
         say: Callable[[str], object],
     ) -> None:
-        """Lets networks be judged by the batches of their training.
+        """Lets networks be judged by the data and batches of their training.
 
         New searches leave out what might not fit into the memory, if the
-        largest network might not. Costs that the user gave stay as they are.
+        largest network might not. Costs that the user gave stay as they are,
+        but for shapes that networks learn from the data.
         """
-        oracle, shapes, size = self._evo_oracle, None, DEFAULT_BATCH_SIZE
+        oracle = self._evo_oracle
         if oracle is None or self.hypermodel is None:
             return
-        # A `fit` of the hypermodel may take other arguments.
-        with contextlib.suppress(TypeError):
+        try:
             arguments = FitArguments.of(*args, **kwargs)
-            shapes = sizing.shapes_of(arguments.x)
-            size = sizing.batch_size_of(arguments) or size
-        build, space = self._builder.build, oracle.hyperparameters
+        except TypeError:  # A `fit` of the hypermodel may take others.
+            size = kwargs.get("batch_size")
+            arguments = FitArguments(
+                x=kwargs.get("x", args[0] if args else None),
+                batch_size=size if isinstance(size, int) else None,
+            )
+        shapes, space = sizing.shapes_of(arguments.x), oracle.hyperparameters
+        size = training_costs.batch_size_of(arguments)
         if oracle.costs is None:
-            if oracle.trials or not sizing.may_exceed_memory(
-                build, space, size, shapes
+            largest = self._own_costs(size or training_costs.LARGE_BATCH)
+            if oracle.trials or not training_costs.guard(
+                largest, space, shapes
             ):
                 return
-            oracle.costs = HypermodelCosts(self.hypermodel)
-            self._has_own_costs = True
-            say(
-                "Networks that might not fit into the memory are left out: "
-                f"at most {sizing.told_limit()} for a training with batches "
-                f"of {size}. `constraints=[at_most('training_bytes', n)]` "
-                "sets another limit."
-            )
-        costs = oracle.costs
-        if self._has_own_costs and isinstance(costs, HypermodelCosts):
-            oracle.judge_by(dataclasses.replace(costs, batch_size=size))
+        elif not isinstance(oracle.costs, training_costs.TrainingCosts):
+            self._tell_shapes(shapes)
+            return
+        if size is None and (
+            oracle.costs is None or "training_bytes" in oracle.needed_costs
+        ):
+            size = training_costs.batch_size_read(arguments)
+        costs = self._own_costs(size or DEFAULT_BATCH_SIZE)
+        if oracle.costs is None:
+            guard = training_costs.guard(costs, space, shapes)
+            if guard is None:
+                return
+            say(training_costs.told_limit(guard.batch_size))
+            costs = guard
+        oracle.judge_by(costs)
+        self._tell_shapes(shapes)
 
-    def _tell_shapes(self, x: object) -> None:
+    def _tell_shapes(self, shapes: InputShapes | None) -> None:
         """Lets networks be judged that learn their shapes from the data."""
         oracle = self._evo_oracle
-        if oracle is None:
-            return
-        costs = oracle.costs
-        if not isinstance(costs, HypermodelCosts) or costs.input_shapes:
+        costs = None if oracle is None else oracle.costs
+        if (
+            oracle is None
+            or not isinstance(costs, HypermodelCosts)
+            or costs.input_shapes
+        ):
             return
         try:
             costs(oracle.get_space())
         except ValueError:  # It is raised again where nothing can be built.
-            shapes = sizing.shapes_of(x)
             oracle.judge_by(dataclasses.replace(costs, input_shapes=shapes))
 
     @property

@@ -6,6 +6,7 @@ import os
 import pathlib
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -19,7 +20,6 @@ from keras_evonas import devices
 from keras_evonas import hyperparameters as hp_lib
 from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.checks import check_positive_integer
-from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.objectives import STATIC_COSTS
@@ -37,6 +37,7 @@ from keras_evonas.supernets.single_path import train
 from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.supernets.transfer import FrozenPath
 from keras_evonas.training import FitArguments
+from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.tuners import alone
 from keras_evonas.tuners import checks
@@ -45,6 +46,7 @@ from keras_evonas.tuners.hooks import TrialHook
 from keras_evonas.tuners.hooks import overridden
 from keras_evonas.tuners.rank_check import RankCheck
 from keras_evonas.tuners.recipe import Recipe
+from keras_evonas.tuners.training_costs import batch_size_of
 from keras_evonas.tuners.tuner import EvoTuner
 
 
@@ -130,6 +132,7 @@ class OneShotTuner(EvoTuner):
         self._frozen = frozen
         if verbose != 0:
             print("Building the network a few times to see what it can share.")
+        self._has_own_costs = False
         self._plan: Plan = plan(hypermodel, held, elastic=True)
         self.supernet: Supernet | None = None
         self._scorer: Scorer | None = None
@@ -165,9 +168,27 @@ class OneShotTuner(EvoTuner):
 
     def _provide_costs(self, oracle: EvoOracle) -> None:
         if oracle.costs is None and oracle.needed_costs:
-            costs = HypermodelCosts(self.hypermodel)
-            names = oracle.needed_costs
-            oracle.costs = SupernetCosts(costs, self._plan, names)
+            self._has_own_costs = True
+            oracle.costs = self._summed(oracle, DEFAULT_BATCH_SIZE)
+
+    def _summed(self, oracle: EvoOracle, batch_size: int) -> SupernetCosts:
+        costs = self._own_costs(batch_size)
+        return SupernetCosts(costs, self._plan, oracle.needed_costs)
+
+    def _tell_training(
+        self,
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+        say: Callable[[str], object],
+    ) -> None:
+        """Does nothing: what is not trained needs no memory for training."""
+
+    def _tell_batches(self, arguments: FitArguments) -> None:
+        """Lets limits hold for the batches in which `finalize` trains."""
+        oracle = self._evo_oracle
+        if oracle is not None and self._has_own_costs:
+            size = batch_size_of(arguments) or DEFAULT_BATCH_SIZE
+            oracle.judge_by(self._summed(oracle, size))
 
     # Searching.
 
@@ -187,6 +208,7 @@ class OneShotTuner(EvoTuner):
                 "The supernet is trained by Keras; only `finalize` calls the "
                 "`fit` of the hypermodel."
             )
+        self._tell_batches(arguments)
         self._check_constraints()
         self._prepare(arguments, progress.say)
         recipe = dataclasses.replace(

@@ -16,9 +16,7 @@ from keras_evonas.models.costs.inputs import InputShapes
 from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
-from keras_evonas.training.parts import parts_of
 from keras_evonas.training.values import Values
-from keras_evonas.training.values import leaves_of
 
 # Evolution learns from every result, so a cohort is a small part of a search.
 _LARGEST = 8
@@ -87,33 +85,6 @@ def _memory_of_device() -> int | None:
     return device.usable_bytes() if kinds == {"CPU"} else None
 
 
-def may_exceed_memory(
-    build: Build,
-    space: keras_tuner.HyperParameters,
-    batch_size: int,
-    input_shapes: InputShapes | None,
-) -> bool:
-    """Returns whether the largest network is too large for the device."""
-    limit = device.memory_for_training()
-    most = training_bytes_of(build, largest(space), batch_size, input_shapes)
-    return limit is not None and most is not None and most > limit
-
-
-def told_limit() -> str:
-    """Says how much memory the training of one network may take."""
-    limit = device.memory_for_training() or math.nan
-    return f"{limit / 1e9:.1f} GB, a share of this device's memory,"
-
-
-def batch_size_of(arguments: FitArguments) -> int | None:
-    """Returns how many examples a batch has, `None` if that is not known."""
-    if arguments.batch_size is not None:
-        return arguments.batch_size
-    spec = parts_of(arguments)[0].batch_spec()
-    shapes = [x.shape for x in leaves_of(spec) if len(x.shape or ())]
-    return next((shape[0] for shape in shapes if shape[0]), None)
-
-
 def training_bytes_of(
     build: Build,
     hp: keras_tuner.HyperParameters,
@@ -154,6 +125,8 @@ def shapes_of(x: Values) -> Values:
     if isinstance(x, tf.data.Dataset):
         x = x.element_spec
         x = x[0] if isinstance(x, tuple) else x
+    elif isinstance(x, keras.utils.PyDataset):
+        x, *_ = x[0]
     leaves = keras.tree.flatten(x)
     if not leaves or not all(hasattr(leaf, "shape") for leaf in leaves):
         return None

@@ -316,7 +316,6 @@ class EvoTuner(AfterSearch):
             rungs = epochs_of_rungs(strategy)
             if rungs or not gives_epochs(self._local_oracle):
                 checks.check_validations(recipe, rungs)
-            self._tell_shapes(recipe.arguments.x)
         else:
             progress.say(self._told(recipe.alone))
         training = self._conditions(recipe, folds)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_evonas import EvolutionarySearch
 from keras_evonas import HypermodelCosts
 from keras_evonas import at_most
+from keras_evonas.evolution import random_search
 
 pytestmark = pytest.mark.keras
 
@@ -34,7 +35,13 @@ def build(hp):
     return model
 
 
-def bytes_at(hp, batch_size):
+def built_with_adam(hp):
+    model = build(hp)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def bytes_at(hp, batch_size, build=build):
     return HypermodelCosts(build, batch_size=batch_size)(hp).training_bytes
 
 
@@ -68,10 +75,7 @@ class Batches(keras.utils.PyDataset):
 
 ONE_BY_ONE = {
     "arrays": ((X, Y), 1),
-    "data set": (
-        (tf.data.Dataset.from_tensor_slices((X, Y)).batch(1, True),),
-        None,
-    ),
+    "data set": ((tf.data.Dataset.from_tensor_slices((X, Y)).batch(1),), None),
     "PyDataset": ((Batches(),), None),
 }
 
@@ -113,3 +117,66 @@ def test_the_memory_limits_what_is_searched(
     if count < 3:
         assert "batches of 8" in printed
         assert "share of this device's memory" in tuner.oracle.stop_reason
+
+
+def test_a_network_may_have_batches_of_its_own(tmp_path):
+    tuner = searched(
+        tmp_path,
+        (X, Y),
+        None,
+        fit_arguments=lambda hp: {"batch_size": hp.Choice("batch", [1, 8])},
+        constraints=[at_most("training_bytes", 1e9)],
+        strategy=random_search(),
+    )
+    trials = tuner.oracle.trials.values()
+    assert {one.hyperparameters["batch"] for one in trials} == {1, 8}
+    for trial in trials:
+        hp = trial.hyperparameters
+        known = trial.metrics.get_last_value("training_bytes")
+        assert known == bytes_at(hp, hp["batch"])
+
+
+def test_an_optimizer_of_the_tuner_counts(tmp_path):
+    tuner = searched(
+        tmp_path,
+        (X, Y),
+        8,
+        optimizer="adam",
+        constraints=[at_most("training_bytes", 1e9)],
+    )
+    for trial in tuner.oracle.trials.values():
+        hp = trial.hyperparameters
+        known = trial.metrics.get_last_value("training_bytes")
+        assert known == bytes_at(hp, 8, built_with_adam) > bytes_at(hp, 8)
+
+
+class OwnFit(keras_tuner.HyperModel):
+    """Learns the shape from the data, and takes an argument of its own."""
+
+    def build(self, hp):
+        model = keras.Sequential(
+            [
+                keras.layers.Conv2D(hp.Choice("filters", WIDTHS), 3),
+                keras.layers.GlobalMaxPooling2D(),
+                keras.layers.Dense(2, activation="softmax"),
+            ]
+        )
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    def fit(self, hp, model, *args, own, **kwargs):
+        assert own
+        return model.fit(*args, **kwargs)
+
+
+def test_an_own_fit_is_judged_by_its_data_and_batches(tmp_path):
+    limit = at_most("training_bytes", 1e9)
+    tuner = EvolutionarySearch(
+        OwnFit(), "loss", max_trials=2, constraints=[limit], directory=tmp_path
+    )
+    tuner.search(X, Y, batch_size=1, epochs=1, own=True, verbose=0)
+    trials = tuner.oracle.trials.values()
+    assert len(trials) == 2
+    for trial in trials:
+        known = trial.metrics.get_last_value("training_bytes")
+        assert known == bytes_at(trial.hyperparameters, 1)
