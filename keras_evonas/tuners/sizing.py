@@ -126,7 +126,8 @@ def shapes_of(x: Values) -> Values:
         x = x.element_spec
         x = x[0] if isinstance(x, tuple) else x
     elif isinstance(x, keras.utils.PyDataset):
-        x, *_ = x[0]
+        batch = x[0]
+        x = batch[0] if isinstance(batch, tuple) else batch
     leaves = keras.tree.flatten(x)
     if not leaves or not all(hasattr(leaf, "shape") for leaf in leaves):
         return None

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import keras_tuner
+import tensorflow as tf
 
 from keras_evonas.models.costs import Costs
 from keras_evonas.models.costs import HypermodelCosts
@@ -78,7 +79,9 @@ def batch_size_of(arguments: FitArguments) -> int | None:
 
 
 def batch_size_read(arguments: FitArguments) -> int | None:
-    """Reads a batch of a data set to know its size; see `batch_size_of`."""
+    """Reads a batch of a `tf.data.Dataset` to know its size, no other data."""
+    if not isinstance(arguments.x, tf.data.Dataset):
+        return None
     return _rows_of(parts_of(arguments)[0].batch())
 
 

@@ -13,6 +13,7 @@ from keras_evonas import EvolutionarySearch
 from keras_evonas import HypermodelCosts
 from keras_evonas import at_most
 from keras_evonas.evolution import random_search
+from keras_evonas.tuners.sizing import shapes_of
 
 pytestmark = pytest.mark.keras
 
@@ -71,6 +72,16 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         return X[:1], Y[:1]
+
+
+class Inputs(Batches):
+    def __getitem__(self, index):
+        return X[:1]
+
+
+def test_shapes_of_data_that_come_in_batches():
+    for data in (Batches(), Inputs(), ONE_BY_ONE["data set"][0][0]):
+        assert shapes_of(data) == (16, 16, 1)
 
 
 ONE_BY_ONE = {
