@@ -1,4 +1,4 @@
-"""What networks cost as a tuner trains them: in its batches, on its data."""
+"""Tells what networks cost as a tuner trains them: in its batches."""
 
 import dataclasses
 import math

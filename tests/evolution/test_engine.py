@@ -335,7 +335,6 @@ for make in (
 """
 
 
-@pytest.mark.thorough
 def test_the_last_genome_is_proposed_again_until_it_is_born():
     space = SearchSpace([Gene("a", Grid(tuple(range(2000))))])
     engine = Engine(space, random_search(), seed=0)
@@ -355,6 +354,7 @@ def test_a_violation_that_is_not_known_is_the_worst():
     assert best_first([unknown, far, kept]) == [kept, far, unknown]
 
 
+@pytest.mark.thorough
 def test_the_seed_of_pythons_hashes_does_not_matter():
     outputs = {
         subprocess.run(
