@@ -12,8 +12,6 @@ import os
 import pathlib
 import warnings
 from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import TypeAlias
@@ -167,10 +165,7 @@ class MendedTuner(keras_tuner.Tuner):
         oracle.check_space(asked)
 
     def _tell_training(
-        self,
-        args: Sequence[object],
-        kwargs: Mapping[str, object],
-        say: Callable[[str], object],
+        self, arguments: FitArguments, say: Callable[[str], object]
     ) -> None:
         """Lets networks be judged by the data and batches of their training.
 
@@ -181,14 +176,6 @@ class MendedTuner(keras_tuner.Tuner):
         oracle = self._evo_oracle
         if oracle is None or self.hypermodel is None:
             return
-        try:
-            arguments = FitArguments.of(*args, **kwargs)
-        except TypeError:  # A `fit` of the hypermodel may take others.
-            size = kwargs.get("batch_size")
-            arguments = FitArguments(
-                x=kwargs.get("x", args[0] if args else None),
-                batch_size=size if isinstance(size, int) else None,
-            )
         shapes, space = sizing.shapes_of(arguments.x), oracle.hyperparameters
         size = training_costs.batch_size_of(arguments)
         if oracle.costs is None:

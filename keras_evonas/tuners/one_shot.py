@@ -6,7 +6,6 @@ import os
 import pathlib
 from collections.abc import Callable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -176,10 +175,7 @@ class OneShotTuner(EvoTuner):
         return SupernetCosts(costs, self._plan, oracle.needed_costs)
 
     def _tell_training(
-        self,
-        args: Sequence[object],
-        kwargs: Mapping[str, object],
-        say: Callable[[str], object],
+        self, arguments: FitArguments, say: Callable[[str], object]
     ) -> None:
         """Does nothing: what is not trained needs no memory for training."""
 

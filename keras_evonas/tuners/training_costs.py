@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from collections.abc import Sequence
 
 import keras_tuner
 import tensorflow as tf
@@ -20,6 +22,23 @@ from keras_evonas.tuners.sizing import largest
 
 # Data sets whose batches are not larger need not be read to know their size.
 LARGE_BATCH = 1024
+
+
+def arguments_of(
+    args: Sequence[object], kwargs: Mapping[str, object]
+) -> FitArguments:
+    """Returns what is known of the arguments of `search`.
+
+    A `fit` of the hypermodel may take others than `keras.Model.fit`.
+    """
+    try:
+        return FitArguments.of(*args, **kwargs)
+    except TypeError:
+        size = kwargs.get("batch_size")
+        return FitArguments(
+            x=kwargs.get("x", args[0] if args else None),
+            batch_size=size if isinstance(size, int) else None,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

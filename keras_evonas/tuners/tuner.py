@@ -37,6 +37,7 @@ from keras_evonas.tuners.progress import Progress
 from keras_evonas.tuners.recipe import FitArgumentsOf
 from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.sizing import CohortSize
+from keras_evonas.tuners.training_costs import arguments_of
 from keras_evonas.tuners.trial_files import Policy
 from keras_evonas.tuners.trial_files import TrialFiles
 from keras_evonas.tuners.trial_files import completed
@@ -264,7 +265,7 @@ class EvoTuner(AfterSearch):
                 strategy is open.
         """
         if is_chief():
-            self._tell_training(fit_args, fit_kwargs, print)
+            self._tell_training(arguments_of(fit_args, fit_kwargs), print)
             lanes.warn_of_open_port()
             super().search(*fit_args, **fit_kwargs)
             ended_by = getattr(self._local_oracle, "ended_by", None)
@@ -310,7 +311,8 @@ class EvoTuner(AfterSearch):
             own_fit = alone.why_own_fit(recipe)
             recipe = dataclasses.replace(recipe, alone=own_fit)
         folds = checks.checked_folds(recipe)
-        self._tell_training(recipe.args, recipe.kwargs, progress.say)
+        arguments = arguments_of(recipe.args, recipe.kwargs)
+        self._tell_training(arguments, progress.say)
         if recipe.alone is None:
             strategy = getattr(self._local_oracle, "strategy", None)
             rungs = epochs_of_rungs(strategy)
