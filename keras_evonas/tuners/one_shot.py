@@ -46,6 +46,7 @@ from keras_evonas.tuners.hooks import overridden
 from keras_evonas.tuners.rank_check import RankCheck
 from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.training_costs import batch_size_of
+from keras_evonas.tuners.training_costs import batch_size_read
 from keras_evonas.tuners.tuner import EvoTuner
 
 
@@ -183,8 +184,10 @@ class OneShotTuner(EvoTuner):
         """Lets limits hold for the batches in which `finalize` trains."""
         oracle = self._evo_oracle
         if oracle is not None and self._has_own_costs:
-            size = batch_size_of(arguments) or DEFAULT_BATCH_SIZE
-            oracle.judge_by(self._summed(oracle, size))
+            size = batch_size_of(arguments)
+            if size is None and "training_bytes" in oracle.needed_costs:
+                size = batch_size_read(arguments)
+            oracle.judge_by(self._summed(oracle, size or DEFAULT_BATCH_SIZE))
 
     # Searching.
 

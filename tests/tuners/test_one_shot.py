@@ -9,6 +9,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras_tuner.engine import trial as trial_lib
 from scipy import stats
 
@@ -305,6 +306,18 @@ def test_limits_that_no_network_keeps_cost_no_training(tmp_path):
         else:  # Loosened, in the same folder.
             tuner.search(X, Y, **FIT)
     assert len(tuner.oracle.trials) == 2
+
+
+def test_memory_is_judged_by_the_batches_of_a_data_set(tmp_path):
+    hp = keras_tuner.HyperParameters()
+    hp.values = {"layer_0": "skip", "layer_1": "skip"}
+    small = HypermodelCosts(rated, batch_size=32)(hp).training_bytes
+    limit = at_most("training_bytes", small)
+    oracle = EvoOracle("val_accuracy", 2, seed=0, constraints=[limit])
+    tuner = tuner_in(tmp_path, oracle=oracle, sharing=single_path(1))
+    batches = tf.data.Dataset.from_tensor_slices((X, Y)).batch(64)
+    with pytest.raises(ValueError, match=r"nothing to search.*training_bytes"):
+        tuner.search(batches, validation_data=(X_VAL, Y_VAL), verbose=0)
 
 
 def test_networks_that_may_not_be_proposed_are_not_trained(tmp_path):
