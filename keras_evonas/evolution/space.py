@@ -51,7 +51,7 @@ class SearchSpace:
     """An ordered collection of genes, parents before children.
 
     Several genes may have the same name if their conditions differ; the first
-    active one owns the name.
+    active one owns the name. Conditions see the owners that stand before.
 
     Args:
         genes: The genes. A gene's conditions may name only genes before it.
@@ -156,7 +156,9 @@ class SearchSpace:
         """Yields active genes; `genome` may get their values meanwhile."""
         names: set[str] = set()
         for genes in self._blocks:
-            if genes[0].is_active(genome):
+            # A gene after the block may own the name of a parent.
+            known = all(one.parent in names for one in genes[0].conditions)
+            if known and genes[0].is_active(genome):
                 for gene in genes:
                     if gene.name not in names:
                         names.add(gene.name)

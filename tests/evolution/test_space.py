@@ -144,6 +144,23 @@ def test_the_first_active_gene_owns_a_shared_name():
     assert owner.domain.high == 1e-2
 
 
+def test_conditions_see_the_owners_of_a_name_that_stand_before():
+    bits = Categorical((0, 1))
+    genes = [
+        Gene("which", bits),
+        Gene("shared", bits, (Condition("which", (0,)),)),
+        Gene("child", bits, (Condition("shared", (1,)),)),
+        Gene("shared", bits, (Condition("which", (1,)),)),
+    ]
+    space, rng = SearchSpace(genes), np.random.default_rng(0)
+    first = {"which": 0, "shared": 1, "child": 0}
+    second = {"which": 1, "shared": 1}
+    assert space.complete(first) == first
+    assert space.complete({**first, "which": 1}) == second
+    for draft in space.neighbours(second):
+        assert space.contains(space.express(draft, rng))
+
+
 def test_contains_requires_all_active_genes_and_no_others():
     assert SMALL.contains({"kind": "conv", "kernel": 3})
     assert not SMALL.contains({"kind": "conv"})
