@@ -117,8 +117,7 @@ def gene_importance(search: Search, objective: int = 0) -> Importance | None:
         return None
     genomes = [trial.genes for trial in completed]
     features = features_lib.features(search.space, genomes)
-    losses = np.array([search.losses(one)[objective] for one in completed])
-    losses -= _still_to_gain(search, objective)
+    losses = losses_on_the_highest_rung(search, objective)
     if not features or np.ptp(losses) == 0:
         return None
     space = features_lib.covering(search.space, genomes)
@@ -126,10 +125,13 @@ def gene_importance(search: Search, objective: int = 0) -> Importance | None:
     return _importance(space, features, trials)
 
 
-def _still_to_gain(search: Search, objective: int) -> np.ndarray:
-    """Returns what each completed network would gain on the rungs above it.
+def losses_on_the_highest_rung(
+    search: Search, objective: int = 0
+) -> np.ndarray:
+    """Returns losses of the completed networks as if all had got there.
 
-    Otherwise the differences between rungs would hide those between genes.
+    Each gains on the rungs above it what others did in the median. Otherwise
+    the differences between rungs would hide those between genes.
     """
     gains: dict[int, list[float]] = collections.defaultdict(list)
     trials = {one.trial_id: one for one in search.recorded if one.completed}
@@ -138,11 +140,12 @@ def _still_to_gain(search: Search, objective: int) -> np.ndarray:
         if before is not None:
             pair = (search.losses(one)[objective] for one in (before, trial))
             gains[before.rung].append(operator.sub(*pair))
-    rungs = np.array([trial.rung for trial in search.completed])
-    total = np.zeros(len(rungs))
+    completed = search.completed
+    rungs = np.array([trial.rung for trial in completed])
+    losses = np.array([search.losses(one)[objective] for one in completed])
     for rung, known in gains.items():
-        total[rungs <= rung] += np.median(known)
-    return total
+        losses[rungs <= rung] -= np.median(known)
+    return losses
 
 
 def _importance(

@@ -182,11 +182,7 @@ class Report:
             content.append(plots)
         if not content:
             return None
-        if any(trial.rung for trial in self.search.completed):
-            leads.append(
-                "Networks that were trained for less count with what they "
-                "would have reached if they had gained as others did."
-            )
+        leads += self._told_of_rungs()
         lead = html.join(leads)
         return Section("genes", "Which genes mattered", lead, content)
 
@@ -198,15 +194,24 @@ class Report:
             genes.values(self.search, result, self._features[name])
             for name in result.sure[:_SHOWN_GENES]
         ]
-        return Section(
-            "values",
-            "Which values did well",
+        leads = [
             "The genes that surely mattered, the first one first. Blue: the "
             f"{self.search.objectives[0].name} of the networks that were "
             "tried. Orange: the score that is expected with this value, "
-            "averaged over all that the other genes may be.",
-            [plots],
-        )
+            "averaged over all that the other genes may be. ",
+            *self._told_of_rungs(),
+        ]
+        lead = html.join(leads)
+        return Section("values", "Which values did well", lead, [plots])
+
+    def _told_of_rungs(self) -> list[str]:
+        """Says what trainings of different length count with."""
+        if not any(trial.rung for trial in self.search.completed):
+            return []
+        return [
+            "Networks that were trained for less count with what they would "
+            "have reached if they had gained as others did."
+        ]
 
     def _family(self) -> Section | None:
         search, best = self.search, self.winner

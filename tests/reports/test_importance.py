@@ -21,6 +21,7 @@ from keras_evonas.reports import features as features_lib
 from keras_evonas.reports import importance as importance_lib
 from keras_evonas.reports import shares
 from keras_evonas.reports import trial_model
+from keras_evonas.reports.figures import genes as genes_lib
 from keras_evonas.reports.page import render
 
 UNIT = Interval(0.0, 1.0)
@@ -340,9 +341,21 @@ def test_a_network_counts_with_what_its_whole_training_would_reach():
     result = reports.gene_importance(rungs)
     assert result.sure == expected.sure == ("rate", "norm")
     assert dict(result.total) == pytest.approx(dict(expected.total), rel=1e-3)
+    for name in result.sure:  # So do the points behind what is expected.
+        drawn = [_drawn(search, name) for search in (whole, rungs)]
+        assert drawn[1] == pytest.approx(drawn[0], abs=1e-5)
     said = "if they had gained as others did"  # The page says what it shows.
     assert said in render(rungs)
     assert said not in render(whole)
+
+
+def _drawn(search, name):
+    result = reports.gene_importance(search)
+    genomes = [trial.genes for trial in search.completed]
+    features = features_lib.features(search.space, genomes)
+    feature = next(one for one in features if one.name == name)
+    figure = genes_lib.values(search, result, feature)
+    return sorted(figure.data[0]["y"])
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """Plots of genes: their importance and their values; and learning curves."""
 
 import collections
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from keras_evonas.evolution.genes import Interval
@@ -13,6 +15,7 @@ from keras_evonas.reports.figures import base
 from keras_evonas.reports.figures.base import Figure
 from keras_evonas.reports.importance import METHOD
 from keras_evonas.reports.importance import Importance
+from keras_evonas.reports.importance import losses_on_the_highest_rung
 from keras_evonas.reports.shares import Effect
 
 _MOST_GENES = 12
@@ -89,7 +92,7 @@ def interactions(result: Importance, index: int) -> Figure | None:
 
 def values(search: Search, result: Importance, feature: Feature) -> Figure:
     """Draws the scores of the networks with each value of a gene."""
-    trials = base.thinned(search.completed, ())
+    trials = base.thinned(_as_if_trained_alike(search), ())
     effect = result.effects[feature.name]
     domain = feature.domain
     if isinstance(domain, Interval) and len(feature.places) > _MOST_BOXES:
@@ -213,6 +216,18 @@ def _bars(
         "marker": {"color": base.theme(color)},
         "hovertemplate": "%{y}: %{x:.1%} " + name + "<extra></extra>",
     }
+
+
+def _as_if_trained_alike(search: Search) -> Sequence[Trial]:
+    """Returns the completed trials with scores as on the highest rung."""
+    if not any(trial.rung for trial in search.completed):
+        return search.completed
+    losses = losses_on_the_highest_rung(search).tolist()
+    score = search.objectives[0].loss  # The sign, forth and back.
+    return [
+        dataclasses.replace(trial, scores=(score(loss),))
+        for trial, loss in zip(search.completed, losses, strict=True)
+    ]
 
 
 def _scattered(feature: Feature, trials: list[Trial]) -> dict[str, Any]:
