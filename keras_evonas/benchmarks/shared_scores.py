@@ -5,12 +5,21 @@ import pathlib
 import tempfile
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import logging
 from numpy.typing import NDArray
 
 from keras_evonas.benchmarks.datasets import Parts
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_evonas.supernets import SinglePath
+    from keras_evonas.supernets import Supernet
+    from keras_evonas.training.arguments import FitArguments
 
 # Batches of the validation hold so many images.
 _SCORED_TOGETHER = 500
@@ -39,10 +48,7 @@ def train_supernet(
     from keras_evonas.supernets import Supernet
     from keras_evonas.supernets import single_path
     from keras_evonas.supernets.data import scoring_data
-    from keras_evonas.supernets.single_path import train
-    from keras_evonas.training.arguments import FitArguments
 
-    x, y = parts.training
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     supernet = Supernet(hypermodel)
@@ -54,15 +60,43 @@ def train_supernet(
 
         known = dataclasses.replace(sharing.sampler, keeps=keeps)
         sharing = dataclasses.replace(sharing, sampler=known)
-    arguments = FitArguments(
+    arguments = arguments_of(parts, batch_size)
+    train(supernet, sharing, arguments, seed=seed)
+    scorer = Scorer(supernet, *scoring_data(arguments, sharing.calibration))
+    return lambda values: -scorer.score(supernet.path_of(values))["loss"]
+
+
+def arguments_of(
+    parts: Parts,
+    batch_size: int,
+    callbacks: Sequence["keras.callbacks.Callback"] = (),
+) -> "FitArguments":
+    """Returns the arguments of `fit` for images."""
+    from keras_evonas.training.arguments import FitArguments
+
+    x, y = parts.training
+    return FitArguments(
         x=x,
         y=y,
         batch_size=batch_size,
+        callbacks=list(callbacks),
         validation_data=parts.validation,
         validation_batch_size=_SCORED_TOGETHER,
     )
+
+
+def train(
+    supernet: "Supernet",
+    sharing: "SinglePath",
+    arguments: "FitArguments",
+    *,
+    seed: int,
+) -> None:
+    """Trains a supernet that is not kept."""
+    from keras_evonas import supernets
+
     with tempfile.TemporaryDirectory() as folder:
-        train(
+        supernets.train(
             supernet,
             sharing,
             arguments,
@@ -70,5 +104,3 @@ def train_supernet(
             folder=pathlib.Path(folder),
             say=logging.info,
         )
-    scorer = Scorer(supernet, *scoring_data(arguments, sharing.calibration))
-    return lambda values: -scorer.score(supernet.path_of(values))["loss"]

@@ -9,7 +9,6 @@ python -m keras_evonas.benchmarks shared_times --images=fashion_mnist.npz
 ```
 """
 
-import pathlib
 import statistics
 import tempfile
 import time
@@ -19,13 +18,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import TypeVar
 
-from absl import logging
-
 from keras_evonas.benchmarks import command
 from keras_evonas.benchmarks import shared_ranks
 from keras_evonas.benchmarks.datasets import Parts
 from keras_evonas.benchmarks.datasets import images
 from keras_evonas.benchmarks.datasets import name_of
+from keras_evonas.benchmarks.shared_scores import arguments_of
+from keras_evonas.benchmarks.shared_scores import train
 from keras_evonas.benchmarks.summaries import table
 
 if TYPE_CHECKING:
@@ -77,8 +76,6 @@ def _single_path(parts: Parts) -> list[tuple[str, str]]:
     from keras_evonas.supernets import Supernet
     from keras_evonas.supernets import single_path
     from keras_evonas.supernets.data import scoring_data
-    from keras_evonas.supernets.single_path import train
-    from keras_evonas.training.arguments import FitArguments
 
     epochs: list[float] = []
     begun = [0.0]
@@ -86,26 +83,10 @@ def _single_path(parts: Parts) -> list[tuple[str, str]]:
         on_epoch_begin=lambda *_: begun.append(time.perf_counter()),
         on_epoch_end=lambda *_: epochs.append(time.perf_counter() - begun[-1]),
     )
-    x, y = parts.training
-    arguments = FitArguments(
-        x=x,
-        y=y,
-        batch_size=_BATCH,
-        callbacks=[clock],
-        validation_data=parts.validation,
-        validation_batch_size=_SCORED_TOGETHER,
-    )
+    arguments = arguments_of(parts, _BATCH, [clock])
     supernet = Supernet(shared_ranks.hypermodel(parts, _EPOCHS))
     sharing = single_path(_EPOCHS)
-    with tempfile.TemporaryDirectory() as folder:
-        train(
-            supernet,
-            sharing,
-            arguments,
-            seed=0,
-            folder=pathlib.Path(folder),
-            say=logging.info,
-        )
+    train(supernet, sharing, arguments, seed=0)
     networks = shared_ranks.drawn(0, max(_ALONE.value, _SCORED.value))
     values = [shared_ranks.values_of(network) for network in networks]
     alone = [

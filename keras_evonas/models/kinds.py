@@ -83,8 +83,9 @@ def keeps_sign(layer: keras.Layer) -> bool:
 
 
 def parts_of(layer: keras.Layer) -> list[keras.Layer]:
-    """Returns a layer and all layers inside of it."""
-    return list(layer._flatten_layers())  # noqa: SLF001 (no other)
+    """Returns a layer and all inside of it, outer ones before inner ones."""
+    # Keras (3.10 to 3.15) has no public way to those that are attributes.
+    return list(layer._flatten_layers())  # noqa: SLF001
 
 
 def finalize(layer: keras.Layer) -> None:

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any
 from typing import Literal
 from typing import TypeAlias
 
 import keras_tuner
 
+from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.oracles.host import Status
@@ -31,12 +31,7 @@ def check_failures(
     check_positive_integer(
         "max_consecutive_failed_trials", max_consecutive_failed_trials
     )
-    is_whole = isinstance(max_retries_per_trial, Integral)
-    if not is_whole or max_retries_per_trial < 0:
-        raise ValueError(
-            "`max_retries_per_trial` must be an integer of at least 0. "
-            f"Received: max_retries_per_trial={max_retries_per_trial!r}."
-        )
+    check_integer("max_retries_per_trial", max_retries_per_trial, lowest=0)
 
 
 def check_hyperparameters(hyperparameters: object) -> None:

@@ -403,10 +403,6 @@ class EvoOracle(ResumableOracle):
     def costs(self, costs: CostFunction | None) -> None:
         self._limits.costs = costs
 
-    def judge_by(self, costs: CostFunction) -> None:
-        """Judges networks by other costs from now on."""
-        self._limits.costs = costs
-
     @property
     def needed_costs(self) -> list[str]:
         """The costs before training that the search cannot do without."""

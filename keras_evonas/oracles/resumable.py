@@ -36,6 +36,7 @@ from keras_evonas.oracles.host import HostArguments
 from keras_evonas.oracles.host import MendedOracle
 from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
+from keras_evonas.oracles.host import is_chief
 from keras_evonas.oracles.leases import Leases
 from keras_evonas.oracles.limits import CostFunction
 from keras_evonas.oracles.limits import Limits
@@ -152,6 +153,12 @@ class ResumableOracle(MendedOracle):
             # Calls `_on_end`.
             super().end_trial(trial)
             self._leases.end(trial.trial_id)
+
+    def save(self) -> None:
+        """Saves the state. A chief does so before it listens to workers."""
+        if is_chief():  # A worker's error would not end it.
+            self._limits.check_costs()
+        super().save()
 
     def _prepare(self) -> None:
         """Makes sure that the search has begun and has its folder."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.evolution.checks import check_range
 from keras_evonas.oracles.events import Events
 from keras_evonas.oracles.fidelity import planned_epochs
 
@@ -23,14 +24,11 @@ def check_stops(
         check_positive_integer("patience", patience)
     if max_total_epochs is not None:
         check_positive_integer("max_total_epochs", max_total_epochs)
-    if max_seconds is not None and not (
-        type(max_seconds) is not bool
-        and isinstance(max_seconds, int | float)
-        and 0 < max_seconds < math.inf
-    ):
-        raise ValueError(
-            "`max_seconds` must be a positive finite number or None. "
-            f"Received: max_seconds={max_seconds!r}."
+    if max_seconds is not None:
+        check_range(
+            *("max_seconds", max_seconds, 0, math.inf),
+            low_open=True,
+            high_open=True,
         )
     limits = (max_trials, max_seconds, patience, max_total_epochs)
     if all(limit is None for limit in limits):

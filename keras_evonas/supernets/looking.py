@@ -17,7 +17,6 @@ from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets.mixed import Branch
 from keras_evonas.supernets.mixed import MixedLayer
-from keras_evonas.supernets.mixed import layers_inside
 from keras_evonas.supernets.sharing import SharingHyperParameters
 
 Part: TypeAlias = frozenset[tuple[str, frozenset[int]]]
@@ -141,14 +140,14 @@ def _check_compiled(network: keras.Model) -> None:
 def leaves_of(network: keras.Model) -> list[keras.layers.Layer]:
     """Returns the layers of a supernet that hold no others."""
     holders = (MixedLayer, keras.Model, keras.layers.InputLayer)
-    return [x for x in layers_inside(network) if not isinstance(x, holders)]
+    return [x for x in kinds.parts_of(network) if not isinstance(x, holders)]
 
 
 def parts_of_layers(network: keras.Model) -> dict[int, Part]:
     """Returns when layers in options are called, by their identity."""
     found: dict[int, Part] = {}
     # An outer layer comes before those in its options.
-    for layer in layers_inside(network):
+    for layer in kinds.parts_of(network):
         if not isinstance(layer, MixedLayer):
             continue
         outer = found.get(id(layer), frozenset())
@@ -156,7 +155,7 @@ def parts_of_layers(network: keras.Model) -> dict[int, Part]:
         for branch, option in enumerate(layer.options):
             places = frozenset(value for value, own in values if own == branch)
             part = outer | {(layer.choice, places)}
-            found.update({id(x): part for x in layers_inside(option)})
+            found.update({id(x): part for x in kinds.parts_of(option)})
     return found
 
 

@@ -152,12 +152,6 @@ def _widest(shapes: Sequence[Structure]) -> list[Structure]:
     return [max(shapes, key=lambda shape: shape[-1])] * len(shapes)
 
 
-def layers_inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """Returns a layer and all inside of it, outer ones before inner ones."""
-    # Keras (3.10 to 3.15) has no public way to those that are attributes.
-    return list(layer._flatten_layers())  # noqa: SLF001
-
-
 def _check_option(choice: str, name: str, layer: object) -> None:
     if not isinstance(layer, keras.layers.Layer):
         raise ValueError(

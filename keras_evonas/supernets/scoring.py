@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_evonas.models import kinds
 from keras_evonas.models.costs.inputs import Structure
-from keras_evonas.supernets.mixed import layers_inside
 from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.programs import prepare
@@ -91,7 +91,7 @@ def normalizations_of(
 ) -> list[keras.layers.BatchNormalization]:
     """Returns the layers of batch normalization, wherever they are inside."""
     kind = keras.layers.BatchNormalization
-    return [one for one in layers_inside(model) if isinstance(one, kind)]
+    return [one for one in kinds.parts_of(model) if isinstance(one, kind)]
 
 
 @contextlib.contextmanager

@@ -10,12 +10,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_evonas.models import kinds
 from keras_evonas.supernets.masks import Axes
 from keras_evonas.supernets.masks import Variables
 from keras_evonas.supernets.masks import broadcast
 from keras_evonas.supernets.mixed import Gate
 from keras_evonas.supernets.mixed import MixedLayer
-from keras_evonas.supernets.mixed import layers_inside
 
 Tensors = Sequence[Any]
 
@@ -226,7 +226,7 @@ def _conditions_of(
             for weight in option.trainable_weights:
                 outer, other = option_of.get(id(weight), (None, ""))
                 if outer is not None and not any(
-                    inner is layer for inner in layers_inside(outer)
+                    inner is layer for inner in kinds.parts_of(outer)
                 ):
                     raise ValueError(
                         "Each option must make layers of its own to share a "

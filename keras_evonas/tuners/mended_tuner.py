@@ -198,7 +198,7 @@ class MendedTuner(keras_tuner.Tuner):
                 return
             say(training_costs.told_limit(guard.batch_size))
             costs = guard
-        oracle.judge_by(costs)
+        oracle.costs = costs
         self._tell_shapes(shapes)
 
     def _tell_shapes(self, shapes: InputShapes | None) -> None:
@@ -214,7 +214,7 @@ class MendedTuner(keras_tuner.Tuner):
         try:
             costs(oracle.get_space())
         except ValueError:  # It is raised again where nothing can be built.
-            oracle.judge_by(dataclasses.replace(costs, input_shapes=shapes))
+            oracle.costs = dataclasses.replace(costs, input_shapes=shapes)
 
     @property
     def _training_seed(self) -> int:

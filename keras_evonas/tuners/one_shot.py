@@ -187,7 +187,7 @@ class OneShotTuner(EvoTuner):
             size = batch_size_of(arguments)
             if size is None and "training_bytes" in oracle.needed_costs:
                 size = batch_size_read(arguments)
-            oracle.judge_by(self._summed(oracle, size or DEFAULT_BATCH_SIZE))
+            oracle.costs = self._summed(oracle, size or DEFAULT_BATCH_SIZE)
 
     # Searching.
 

@@ -9,6 +9,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from keras_evonas import EvoOracle
 from keras_evonas import at_least
 from keras_evonas import at_most
 from keras_evonas.evolution import genetic_algorithm
@@ -94,6 +95,18 @@ def test_names_of_costs_are_the_fields_of_costs():
 
     fields = {field.name for field in dataclasses.fields(ModelCosts)}
     assert set(STATIC_COSTS) == fields - {"unknown"}
+
+
+def test_a_chief_that_cannot_judge_networks_waits_for_no_workers(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "0")
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+    oracle = EvoOracle("loss", 4, constraints=[at_most("params", 10)])
+    tuner = keras_tuner.Tuner(oracle, lambda hp: None, directory=tmp_path)
+    with pytest.raises(ValueError, match="`costs` must tell"):
+        tuner.search()
 
 
 @pytest.mark.parametrize(
