@@ -5,6 +5,8 @@ The Gaussian process of `keras_evonas.evolution.surrogate` weighs each score
 against those of similar networks instead.
 """
 
+import dataclasses
+import operator
 from collections.abc import Sequence
 
 from keras_evonas.evolution.history import History
@@ -35,11 +37,32 @@ def recommended(
         20 are sorted by their losses.
     """
     viable = [one for one in ended if one.viable]
+    if viable and not any(one.feasible for one in viable):
+        return _least_violating_first(space, viable)
     if len(viable) < _FEWEST:
+        feasible = [one for one in viable if one.feasible]
         # Sorting is stable: in a tie the first to end is first.
-        viable.sort(key=lambda one: (one.violation, one.losses))
-        return [one for one in viable if one.feasible] or viable
+        return sorted(feasible, key=_losses_of)
     history = History()
     history.ended = list(ended)
     surrogate = surrogate_of(space, history)
     return [surrogate.individuals[i] for i in surrogate.elites(len(ended))]
+
+
+def _least_violating_first(
+    space: SearchSpace, viable: Sequence[Individual]
+) -> list[Individual]:
+    """Sorts individuals of which none is feasible.
+
+    Losses decide among those that violate the least, and among those that
+    violate equally.
+    """
+    least = min(one.violation for one in viable)
+    nearest = {one.birth: one for one in viable if one.violation == least}
+    alike = [dataclasses.replace(x, violation=0.0) for x in nearest.values()]
+    others = [one for one in viable if one.birth not in nearest]
+    others.sort(key=lambda one: (one.violation, one.losses))
+    return [*(nearest[x.birth] for x in recommended(space, alike)), *others]
+
+
+_losses_of = operator.attrgetter("losses")

@@ -88,7 +88,7 @@ class SuccessiveHalving:
         object.__setattr__(self, "epochs", _checked_epochs(self.epochs))
         checks.check_integer("factor", self.factor, lowest=2)
         checks.check_size("parents", self.parents)
-        if isinstance(self.strategy, SuccessiveHalving):
+        if getattr(self.strategy, "epochs", ()):
             raise ValueError(
                 "`strategy` must be a strategy without rungs. Received: "
                 f"strategy={self.strategy!r}. Pass the strategy inside of it."

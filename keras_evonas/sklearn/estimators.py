@@ -61,8 +61,10 @@ class EvoClassifier(sklearn.base.ClassifierMixin, SearchingEstimator):
         directory: Where the search is kept, in a project folder of its own
             for each set of data and arguments, so that `fit` goes on after an
             interruption (if `random_state` is an integer) and
-            `keras_evonas.reports` can read it. Defaults to `None`, a temporary
-            folder.
+            `keras_evonas.reports` can read it. `max_trials` and `max_seconds`
+            may be raised: they do not tell searches apart, so that a smaller
+            number finds all trials of the larger search. Defaults to `None`,
+            a temporary folder.
         random_state: Integer, `RandomState` or `None`.
         verbose: Integer, 1 for a line a trial. Defaults to 0.
 

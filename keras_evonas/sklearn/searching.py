@@ -273,7 +273,8 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
         targets: np.ndarray,
         seed: int,
     ) -> list[keras.Model]:
-        count = _NETWORKS if self.refit is True else int(self.refit)
+        is_flag = isinstance(self.refit, bool | np.bool_)
+        count = _NETWORKS if is_flag else int(self.refit)
         count = min(count, len(inputs))
         training = self._training(len(inputs), restore=True)
         cv = None

@@ -15,18 +15,32 @@ from keras_evonas.evolution.space import SearchSpace
 
 
 def make_population(
-    space: SearchSpace, size: int, seed: int = 0, *, first_birth: int = 0
+    space: SearchSpace,
+    size: int,
+    seed: int = 0,
+    *,
+    first_birth: int = 0,
+    violations: bool = False,
 ) -> list[Individual]:
-    """Makes individuals with random genomes and losses, some of them tied."""
+    """Makes individuals with random genomes and losses, some of them tied.
+
+    With `violations` every second one violates a constraint, and has a lower
+    loss than all that do not.
+    """
     rng = rng_at(seed, size, first_birth)
-    return [
-        Individual(
-            birth=first_birth + place,
-            genome=space.sample(rng),
-            losses=(float(rng.integers(2 * size)),),
+    population = []
+    for place in range(size):
+        genome, loss = space.sample(rng), float(rng.integers(2 * size))
+        violation = float(place % 2) if violations else 0.0
+        population.append(
+            Individual(
+                birth=first_birth + place,
+                genome=genome,
+                losses=(loss - 2 * size * violation,),
+                violation=violation,
+            )
         )
-        for place in range(size)
-    ]
+    return population
 
 
 @contextlib.contextmanager
@@ -47,6 +61,8 @@ def check_is_value(piece: object) -> None:
     """
     assert dataclasses.is_dataclass(piece), f"{piece} must be a dataclass"
     for field in dataclasses.fields(piece):
+        assert field.repr, f"{piece} must show {field.name} in its repr"
+        assert field.compare, f"{piece} must differ by {field.name}"
         value = getattr(piece, field.name)
         try:
             setattr(piece, field.name, value)

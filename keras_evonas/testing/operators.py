@@ -67,12 +67,17 @@ class SelectionConformance(_OperatorConformance):
             first = operator(population, 50, rng_at(0))
         assert operator(population, 50, rng_at(0)) == first
 
-    def test_does_not_prefer_the_worse(self, operator: Selection) -> None:
-        population = make_population(_SPACES["one gene"], 10)
-        ranked = best_first(population)
-        draws = 2000
-        chosen = operator(population, draws, rng_at(0))
-        better = sum(one in ranked[:5] for one in chosen)
+    @pytest.mark.parametrize("violations", [False, True])
+    def test_does_not_prefer_the_worse(
+        self, operator: Selection, violations: bool
+    ) -> None:
+        space, draws, better = _SPACES["one gene"], 100, 0
+        for seed in range(20):
+            population = make_population(space, 10, seed, violations=violations)
+            ranked = best_first(population)
+            chosen = operator(population, draws, rng_at(seed))
+            better += sum(one in ranked[:5] for one in chosen)
+        draws *= 20
         # A fair coin's count has the standard deviation sqrt(draws) / 2.
         assert better >= draws / 2 - 5 * math.sqrt(draws) / 2
 
@@ -93,6 +98,8 @@ class CrossoverConformance(_OperatorConformance):
     def test_values_come_from_the_parents(self, operator: Crossover) -> None:
         for space, seed in _CASES:
             first, second = make_population(space, 2, seed)
+            first = dataclasses.replace(first, traits={"rate": 0.5})
+            second = dataclasses.replace(second, traits={"rate": 0.25})
             before = copy.deepcopy((first, second))
             draft = operator(first, second, space, rng_at(seed))
             assert (first, second) == before
@@ -103,6 +110,7 @@ class CrossoverConformance(_OperatorConformance):
                 )
             assert set(draft.parents) == {first.birth, second.birth}
             assert draft.rung == 0
+            assert draft.traits == first.traits
             assert space.contains(space.express(draft.genome, rng_at(seed)))
 
     def test_equal_parents_have_an_equal_child(
@@ -154,6 +162,7 @@ class MutationConformance(_OperatorConformance):
             assert changed.parents == draft.parents
             assert changed.operator.startswith(draft.operator)
             assert changed.rung == draft.rung
+            assert changed.traits["of another"] == 0.5
             assert all(map(math.isfinite, changed.traits.values()))
 
     def test_can_be_applied_again_and_again(self, operator: Mutation) -> None:
@@ -190,8 +199,11 @@ class ReplacementConformance(_OperatorConformance):
     def test_survivors(self, operator: Replacement, brood: int) -> None:
         space = _SPACES["one gene"]
         for size, seed in itertools.product(self.sizes, range(5)):
-            parents = make_population(space, size, seed)
-            children = make_population(space, brood, seed, first_birth=size)
+            violations = bool(seed % 2)
+            parents = make_population(space, size, seed, violations=violations)
+            children = make_population(
+                space, brood, seed, first_birth=size, violations=violations
+            )
             before = copy.deepcopy((parents, children))
             with global_generators_untouched():
                 survivors = operator(parents, children, size)
@@ -213,4 +225,10 @@ def _stretched(one: Individual) -> Individual:
 
 def _draft(space: SearchSpace, seed: int) -> Draft:
     genome = space.sample(rng_at(seed))
-    return Draft(genome=genome, parents=(3, 5), operator="clone")
+    return Draft(
+        genome=genome,
+        parents=(3, 5),
+        operator="clone",
+        rung=1,
+        traits={"of another": 0.5},
+    )

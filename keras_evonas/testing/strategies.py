@@ -275,8 +275,9 @@ class StrategyConformance:
         assert _exceed(learnt, drawn), f"{drawn=} {learnt=}"
 
     @pytest.mark.parametrize("objectives", [1, 2])
-    def test_goes_on_while_nothing_is_feasible(
-        self, strategy: Strategy, objectives: int
+    @pytest.mark.parametrize("feasible", [False, True])
+    def test_goes_on_whether_anything_is_feasible_or_not(
+        self, strategy: Strategy, objectives: int, feasible: bool
     ) -> None:
         engine = Engine(_LATTICE, strategy.configure(_TRIALS), seed=0)
         for _ in range(_TRIALS):
@@ -284,7 +285,8 @@ class StrategyConformance:
             assert one is not None
             steps = sum(map(float, one.genome.values()))
             losses = (steps, float(one.genome["x0"]))[:objectives]
-            engine.tell(one.birth, losses, violation=1.0 + steps)
+            violation = 0.0 if feasible else 1.0 + steps
+            engine.tell(one.birth, losses, violation=violation)
 
 
 def _exceed(more: Sequence[float], less: Sequence[float]) -> bool:

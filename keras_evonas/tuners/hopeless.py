@@ -58,7 +58,10 @@ def judges(
         )
 
     def judge_of(trial_id: str) -> Judge:
-        known = map(training, oracle.completed_before(trial_id))
+        before = oracle.completed_before(trial_id)
+        # Those that violate a constraint are no bar to others.
+        kept = (one for one in before if oracle.individual(one).feasible)
+        known = map(training, kept)
         outlook = Outlook(
             space=oracle.engine.space,
             genome=oracle.individual(trial_id).genome,

@@ -68,6 +68,19 @@ def test_only_feasible_ones_if_there_are_any(feasible):
     assert {one.birth for one in recommended(PLANE, found[7:9])} == {7}
 
 
+@pytest.mark.parametrize("least", [1.0, np.inf])
+@pytest.mark.parametrize("count", [12, 24])
+def test_losses_decide_among_those_that_violate_equally(least, count):
+    found = ended(0, count, violation=lambda _: least)
+    best = min(found, key=lambda one: one.losses)
+    assert recommended(PLANE, found)[0] is best
+    worse = ended(0, count, violation=lambda birth: 1.0 + birth // 20)
+    named = recommended(PLANE, worse)
+    assert [one.birth // 20 for one in named] == sorted(
+        one.birth // 20 for one in worse
+    )
+
+
 def test_failures_have_no_place():
     engine = Engine(PLANE, random_search(), seed=0)
     for birth in range(50):

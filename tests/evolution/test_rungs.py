@@ -14,6 +14,7 @@ from keras_evonas.evolution import Individual
 from keras_evonas.evolution import Interval
 from keras_evonas.evolution import SearchSpace
 from keras_evonas.evolution import SuccessiveHalving
+from keras_evonas.evolution import freeze_thaw
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import local_search
 from keras_evonas.evolution import random_search
@@ -243,6 +244,10 @@ def test_epochs_of_rungs(arguments, epochs):
         ),
         (
             {"epochs": (1,), "strategy": SuccessiveHalving(epochs=(2,))},
+            "`strategy` must be a strategy without rungs",
+        ),
+        (
+            {"epochs": (1,), "strategy": freeze_thaw(max_epochs=9)},
             "`strategy` must be a strategy without rungs",
         ),
     ],

@@ -253,6 +253,23 @@ def test_the_best_within_limits_keep_their_weights(
     assert len(tuner.get_best_models(kept)) == kept
 
 
+def test_networks_beyond_a_limit_are_no_bar_to_those_within(
+    tmp_path: pathlib.Path,
+) -> None:
+    tuner = _tuner(
+        tmp_path / "search",
+        hypermodel=_sized,
+        constraints=[at_most("units", 4)],
+        # The first are better than all that keep the limit.
+        initial_population=[{"learns": n} for n in range(9, -1, -1)],
+        max_trials=10,
+        max_consecutive_failed_trials=11,
+    )
+    found = _search(tuner).trials
+    assert [t.violation > 0 for t in found] == [True] * 5 + [False] * 5
+    assert not any(t.ended_early for t in found)
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
