@@ -90,8 +90,8 @@ def _size(data: Values) -> int:
         found = type(bad[0]).__name__ if bad else "no `x` or no `y`"
         raise ValueError(
             "`x` and `y` must be arrays for `cv` to split them. Received: "
-            f"{found}. Turn a data set into arrays, or leave `cv` out and "
-            "pass `validation_data`."
+            f"{found}. Turn a data set into arrays, and a sparse matrix by "
+            "its `toarray()`, or leave `cv` out and pass `validation_data`."
         )
     names = ("x", "y", "sample_weight")
     sizes = {
