@@ -183,7 +183,8 @@ class Interval:
 
     Raises:
         ValueError: If the bounds are not finite, not in order, or not whole
-            for whole numbers, or if a logarithmic scale starts at zero or
+            for whole numbers, if their difference (or ratio, on logarithmic
+            scales) is not finite, or if a logarithmic scale starts at zero or
             below.
     """
 
@@ -205,9 +206,20 @@ class Interval:
         elif scale != "linear" and low <= 0:
             wanted = f"`low` must be positive for scale={scale!r}."
             received += " Raise `low` or use scale='linear'."
+        elif not self._is_measurable():
+            wanted = "`low` and `high` must be less far apart."
         else:
             return
         raise ValueError(f"{wanted} {received}")
+
+    def _is_measurable(self) -> bool:
+        """Returns whether floating point can tell how wide it is."""
+        try:
+            if self.scale == "linear":
+                return math.isfinite(float(self.high) - float(self.low))
+            return math.isfinite(float(self.high) / float(self.low))
+        except OverflowError:
+            return False
 
     @property
     def size(self) -> float:

@@ -88,6 +88,7 @@ class AfterSearch(MendedTuner):
             validation_data: Data to judge by, `(x, y)` or whatever `evaluate`
                 takes, which the search must not have seen. No training sees
                 them here, either: to stop early, pass `validation_split`, too.
+                A `fit` of the hypermodel's own is called without them.
             top_k: Integer, how many networks of the search. Defaults to 5.
             repeats: Integer, how often each is trained. Defaults to 3.
             include_default: Boolean, whether the network of all defaults is

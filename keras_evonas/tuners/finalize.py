@@ -179,6 +179,8 @@ def _best_trials(search: EndedSearch, top_k: int) -> list[trial_lib.Trial]:
     if oracle is None or not is_several:
         return search.best(top_k)
     front, knee = oracle.get_pareto_trials(), oracle.get_knee_trial()
+    if not front:  # No trial keeps the constraints.
+        return search.best(top_k)
     if len(front) <= top_k or knee is None:
         return front
     rest = [trial for trial in front if trial.trial_id != knee.trial_id]

@@ -367,6 +367,7 @@ class OneShotTuner(EvoTuner):
         Raises:
             ValueError: As for `finalize`; or if `search` was not called in
                 this process.
+            RuntimeError: If fewer than two networks could be trained.
         """
         check_positive_integer("repeats", repeats)
         check_integer("networks", networks, lowest=2)

@@ -103,15 +103,21 @@ def run(
         networks: The networks.
         repeats: Integer, how often each is trained.
         shared_metrics: Returns what a trial of some values reports.
+
+    Raises:
+        RuntimeError: If fewer than two networks could be trained.
     """
     objective = search.oracle.objective
     name = objectives.parts_of(objective)[0].name
     shared = {one.name: shared_metrics(one.values) for one in networks}
     scores: dict[str, dict[int, float]] = {one.name: {} for one in networks}
+    messages: list[str | None] = []
 
     def keep(repeat: Repeat, score: Score) -> None:
         if score.score is not None:
             scores[repeat.network.name][repeat.seed] = score.score
+        else:
+            messages.append(score.message)
 
     trainings = [
         Repeat(network=one, folder=_FOLDER, seed=seed)
@@ -130,6 +136,12 @@ def run(
         for one in networks
         if scores[one.name]
     )
+    if len(checked) < 2:
+        raise RuntimeError(
+            f"Of {len(networks)} networks {len(checked)} could be trained "
+            "alone, too few to compare ranks. The first that failed did so "
+            f"with:\n{messages[0]}"
+        )
     alone = [one.alone for one in checked]
     result = RankCheck(
         networks=checked,

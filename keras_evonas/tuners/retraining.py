@@ -1,6 +1,7 @@
 """Networks of an ended search, trained again and judged on unseen data."""
 
 import dataclasses
+import inspect
 import math
 import pathlib
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.checks import check_fit
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners import unseen as unseen_lib
+from keras_evonas.tuners.hooks import overridden
 from keras_evonas.tuners.progress import Progress
 from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.recipe import changes_of
@@ -126,6 +128,7 @@ class Retraining:
         callback_lib.copied(self.arguments.callbacks)
         if recipe.alone is None:
             check_fit(self.arguments.with_changes(validation_data=unseen))
+        _check_own_fit(recipe.builder.hypermodel, self._given, self._fit)
 
     @property
     def settings(self) -> str:
@@ -263,3 +266,22 @@ class Retraining:
         hp = self._recipe.space.copy()
         hp.values = dict(values)
         return hp
+
+
+def _check_own_fit(
+    hypermodel: object, args: Sequence[object], fit: Mapping[str, Any]
+) -> None:
+    """Checks that a `fit` of the user's can do without the unseen data."""
+    own = overridden(type(hypermodel), ("fit",), keras_tuner.HyperModel)
+    if not isinstance(hypermodel, keras_tuner.HyperModel) or not own:
+        return
+    try:
+        inspect.signature(hypermodel.fit).bind(None, None, *args, **fit)
+    except TypeError as error:
+        raise ValueError(
+            "The `fit` of the hypermodel must work without `validation_data`: "
+            "here they are unseen data, which no training may see. Received: "
+            f"{type(hypermodel).__name__}.fit, called with the other arguments "
+            f"of this call, has a {error}. Give it a default, such as "
+            "`validation_data=None`."
+        ) from error

@@ -181,6 +181,8 @@ def test_resample_is_uniform_among_the_others(domain):
     [
         ({"low": 2, "high": 1}, "in order"),
         ({"low": 0, "high": float("inf")}, "finite"),
+        ({"low": -1e308, "high": 1e308}, "less far apart"),
+        ({"low": 1e-300, "high": 1e300, "scale": "log"}, "less far apart"),
         ({"low": float("nan"), "high": 1}, "finite"),
         ({"low": 0.5, "high": 3, "integer": True}, "whole numbers"),
         ({"low": 0, "high": 1, "scale": "log"}, "positive"),

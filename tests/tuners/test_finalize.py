@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_evonas import EvolutionarySearch
+from keras_evonas import at_least
 from keras_evonas import at_most
 from keras_evonas import reports
 from keras_evonas.fresh_thread import with_fresh_keras
@@ -255,6 +256,19 @@ def test_several_objectives_choose_from_the_front(tmp_path):
         assert other == chosen or not np.all(np.array(other) <= chosen)
 
 
+def test_where_nothing_keeps_a_limit_the_best_are_finalists(tmp_path):
+    tuner = searched(
+        tmp_path,
+        objective=["val_accuracy", "params"],
+        constraints=[at_least("val_accuracy", 2)],
+        max_trials=3,
+    )
+    best = tuner.oracle.get_best_trials(2)
+    networks, _ = finalists_of(tuner._ended_search, 2, False)
+    ids = [one.notes["trial_id"] for one in networks]
+    assert ids == [trial.trial_id for trial in best]
+
+
 @pytest.mark.slow
 def test_a_loss_that_keras_cannot_find_is_left_out_of_the_model(tmp_path):
     def loss(y_true, y_pred):
@@ -451,6 +465,19 @@ def test_failures_are_told_and_never_win(folder):
     assert "then failed" in repr(finals)
     finalize(tuner_in(folder), repeats=1)  # Failed runs are tried again.
     assert all(entry["honest_scores"] for entry in entries(folder))
+
+
+def test_an_own_fit_that_needs_validation_data_is_told_before(folder):
+    class Needs(keras_tuner.HyperModel):
+        def build(self, hp):
+            return build(hp)
+
+        def fit(self, hp, model, x, y, validation_data, **kwargs):
+            raise AssertionError("Nothing is trained.")
+
+    tuner = tuner_in(folder, hypermodel=Needs())
+    with pytest.raises(ValueError, match="must work without `validation_data`"):
+        finalize(tuner)
 
 
 @pytest.mark.slow

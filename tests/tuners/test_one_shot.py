@@ -153,6 +153,24 @@ def test_a_rank_check_compares_with_trainings_alone(searched):
         tuner.rank_check(X, Y, validation_data=unseen, networks=1, **fit)
 
 
+def test_a_rank_check_says_why_too_few_were_trained(searched):
+    def fail(epoch, logs=None):
+        raise RuntimeError("no more disk")
+
+    callback = keras.callbacks.LambdaCallback(on_epoch_begin=fail)
+    _, tuner, _ = searched
+    with pytest.raises(RuntimeError, match=r"(?s)2 networks 0.*no more disk"):
+        tuner.rank_check(
+            X,
+            Y,
+            validation_data=(X_VAL + 1, Y_VAL),
+            networks=2,
+            epochs=1,
+            verbose=0,
+            callbacks=[callback],
+        )
+
+
 def _cut(tuner, hp):
     return tuner.load_model(trial_lib.Trial(hyperparameters=hp))
 
