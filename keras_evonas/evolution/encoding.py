@@ -221,18 +221,41 @@ class Encoding:
         self._unlisted = np.flatnonzero(~self._listed)
         self._firsts = firsts[self._unlisted]
         self._conditions = [
-            [self._compiled(condition) for condition in gene.conditions]
-            for gene in self._genes
+            [self._compiled(condition, index) for condition in gene.conditions]
+            for index, gene in enumerate(self._genes)
         ]
         # For each gene the first one that has the same conditions, often the
         # first gene of its layer, so that each condition is checked once.
-        conditions = [gene.conditions for gene in self._genes]
-        self._alike = [conditions.index(own) for own in conditions]
+        first: dict[tuple[object, ...], int] = {}
+        keys = [
+            tuple(
+                (condition, tuple(owner for owner, _ in owners))
+                for condition, owners in zip(
+                    gene.conditions, compiled, strict=True
+                )
+            )
+            for gene, compiled in zip(
+                self._genes, self._conditions, strict=True
+            )
+        ]
+        for index, key in enumerate(keys):
+            first.setdefault(key, index)
+        self._alike = [first[key] for key in keys]
+        # The one that has all conditions but the last, as in scopes within
+        # scopes, or -1.
+        self._outer = [first.get(key[:-1], -1) for key in keys]
 
-    def _compiled(self, condition: Condition) -> list[tuple[int, _Allowed]]:
-        """Lists the genes of a condition's name and the codes it allows."""
+    def _compiled(
+        self, condition: Condition, end: int
+    ) -> list[tuple[int, _Allowed]]:
+        """Lists the genes of a condition's name and the codes it allows.
+
+        They stand before the gene `end`, whose condition it is.
+        """
         compiled: list[tuple[int, _Allowed]] = []
         for index in self._of_name[condition.parent]:
+            if index >= end:
+                break
             listed, allowed = self.columns[index].values, condition.values
             mask = np.array([value in allowed for value in listed])
             compiled.append((index, mask if listed else allowed))
@@ -285,7 +308,7 @@ class Encoding:
                 continue
             alike = self._alike[index]
             if alike not in known:
-                known[alike] = self._holds(alike, codes, whole, active)
+                known[alike] = self._holds(alike, known, codes, whole, active)
             active[:, index] = known[alike]
             # Of several active genes of a name only the first counts.
             for earlier in self._of_name[self._genes[index].name]:
@@ -296,13 +319,17 @@ class Encoding:
     def _holds(
         self,
         index: int,
+        known: dict[int, np.ndarray],
         codes: np.ndarray,
         whole: np.ndarray,
         active: np.ndarray,
     ) -> np.ndarray:
         """Returns the `(n,)` mask of rows in which a gene's conditions hold."""
         all_hold = np.ones(len(codes), dtype=bool)
-        for owners in self._conditions[index]:
+        conditions, outer = self._conditions[index], self._outer[index]
+        if outer in known:
+            all_hold, conditions = known[outer].copy(), conditions[-1:]
+        for owners in conditions:
             holds = np.zeros(len(codes), dtype=bool)
             for owner, allowed in owners:
                 if isinstance(allowed, np.ndarray):

@@ -36,14 +36,15 @@ from keras_evonas.evolution.strategies import Strategy
 _MUTATIONS = 20
 _RANDOM_DRAWS = 50
 # Infeasible children until the least infeasible one is repaired, steps of the
-# repair, and genomes enumerated after it. To check a genome may take a build of
-# its network, so these numbers bound the time of a proposal. A repair is given
-# up after so many steps to networks as far outside as others before them, and
-# at least so many for each gene: a gene is changed once in as many steps as
-# there are genes, so that one change for the better among five is missed with a
-# chance of e**-8.
+# repair, and at least so many for each gene, and genomes enumerated after it.
+# To check a genome may take a build of its network, so these numbers bound the
+# time of a proposal. A repair is given up after so many steps to networks as
+# far outside as others before them, and at least so many for each gene: a gene
+# is changed once in as many steps as there are genes, so that one change for
+# the better among five is missed with a chance of e**-8.
 _INFEASIBLE = 10
 _REPAIRS = 500
+_REPAIRS_EACH = 10
 _IN_VAIN = 100
 _IN_VAIN_EACH = 40
 _ENUMERATED = 500
@@ -242,7 +243,8 @@ class Engine:
         step, crowded, in_vain = Step(), None, 0
         met = {violation}
         start = _MUTATIONS + _RANDOM_DRAWS
-        for attempt in range(start, start + _REPAIRS):
+        steps = max(_REPAIRS, _REPAIRS_EACH * len(self.space.genes))
+        for attempt in range(start, start + steps):
             rng = rng_at(self.seed, address, attempt)
             changed = step(draft, self.space, rng)
             genome = self.space.express(changed.genome, rng)

@@ -1,5 +1,6 @@
 """Individuals with their parents and losses, and the history of a search."""
 
+import bisect
 import copy
 import dataclasses
 import functools
@@ -129,6 +130,17 @@ def best_first(individuals: Sequence[Individual]) -> list[Individual]:
     losses = [one.losses for one in viable if one.losses is not None]
     violations = [one.violation for one in viable]
     return [viable[index] for index in pareto.order(losses, violations)]
+
+
+def inserted(
+    ranked: Sequence[Individual], individual: Individual
+) -> list[Individual]:
+    """Returns `best_first` of individuals sorted by it and of another one."""
+    if individual.viable and len(individual.losses or ()) == 1:
+        result = list(ranked)
+        bisect.insort(result, individual, key=_by_one_loss)
+        return result
+    return best_first([*ranked, individual])
 
 
 _by_birth = operator.attrgetter("birth")

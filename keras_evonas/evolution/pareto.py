@@ -51,11 +51,11 @@ def ranks(
             fronts,
             True,
             key=lambda front, point=point: (  # type: ignore[misc]
-                not front.dominates(point, constrained)
+                not front.dominates(point)
             ),
         )
         if place == len(fronts):
-            fronts.append(_Front(points.shape[1]))
+            fronts.append(_Front(points.shape[1], constrained))
         fronts[place].add(point)
         found[index] = place
     return found
@@ -64,21 +64,29 @@ def ranks(
 class _Front:
     """The points of a front, in an array that grows by doubling."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, constrained: int) -> None:
         self._rows = np.empty((8, width))
         self._count = 0
+        self._constrained = constrained
+        # Of two objectives, the least last one, and the first one beside it.
+        self._two = width - constrained == 2
+        self._lowest = (np.inf, np.inf)
 
     def add(self, point: Losses) -> None:
+        if self._two:
+            self._lowest = min(self._lowest, (point[-1], point[-2]))
         if self._count == len(self._rows):
             self._rows = np.concatenate([self._rows, self._rows])
         self._rows[self._count] = point
         self._count += 1
 
-    def dominates(self, point: Losses, constrained: int) -> bool:
+    def dominates(self, point: Losses) -> bool:
         """Returns whether a point dominates one that comes after all."""
         rows = self._rows[: self._count]
-        if constrained and rows[-1, 0] < point[0]:
+        if self._constrained and rows[-1, 0] < point[0]:
             return True
+        if self._two:  # No first objective here is larger than the point's.
+            return bool(self._lowest < (point[-1], point[-2]))
         better = (rows <= point).all(axis=1) & (rows < point).any(axis=1)
         return bool(better.any())
 

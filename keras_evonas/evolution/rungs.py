@@ -16,7 +16,7 @@ from keras_evonas.evolution.genes import Genome
 from keras_evonas.evolution.history import Draft
 from keras_evonas.evolution.history import History
 from keras_evonas.evolution.history import Individual
-from keras_evonas.evolution.history import best_first
+from keras_evonas.evolution.history import inserted
 from keras_evonas.evolution.randomness import Rng
 from keras_evonas.evolution.replacement import Population
 from keras_evonas.evolution.space import SearchSpace
@@ -111,7 +111,7 @@ class SuccessiveHalving:
         """Puts an individual on its rung; see `Strategy`."""
         rung = state[individual.rung]
         changed = Rung(
-            tuple(best_first([*rung.individuals, individual])),
+            tuple(inserted(rung.individuals, individual)),
             self.strategy.absorb(rung.inner, individual),
         )
         below, above = state[: individual.rung], state[individual.rung + 1 :]

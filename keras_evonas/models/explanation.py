@@ -1,6 +1,8 @@
 """`explain_space`: the hyperparameters of a hypermodel, and wasted ones."""
 
 import dataclasses
+import decimal
+import math
 from collections.abc import Iterable
 from typing import Any
 from typing import TypeAlias
@@ -17,6 +19,8 @@ from keras_evonas.models.costs.isolation import without_allocation
 # Keras-tuner explores without a bound, and for ever where a scope cannot be
 # opened, such as one for a value that a choice does not have.
 _EXPLORATIONS = 1000
+# A float can count so many networks.
+_MOST_COUNTED = 1e300
 
 # A gene of `keras_evonas.evolution`, on which models do not depend.
 _Gene: TypeAlias = Any
@@ -66,7 +70,10 @@ class SpaceExplanation:
     samples: int
 
     def __str__(self) -> str:
-        size = f"{self.size:.3g}" if self.size > 1e6 else f"{self.size:g}"
+        count: float | decimal.Decimal = self.size
+        if _MOST_COUNTED < count < math.inf:
+            count = decimal.Decimal(count)
+        size = f"{count:.3g}" if count > 1e6 else f"{count:g}"
         lines = [
             f"{len(self.genes)} hyperparameters, {size} networks",
             *(f"  {gene}" for gene in self.genes),
@@ -148,17 +155,17 @@ def explored(hypermodel: Hypermodel) -> keras_tuner.HyperParameters:
         ValueError: If the model opens new scopes without end.
     """
     hp = SharedHyperParameters(keras_tuner.HyperParameters())
-    opened: list[str] = []
+    opened: set[str] = set()
     for _ in range(_EXPLORATIONS):
         _build(hypermodel, hp)
-        opened += map(_identity, hp.active_scopes)
+        opened.update(map(_identity, hp.active_scopes))
         closed = [s for s in hp.inactive_scopes if _identity(s) not in opened]
         hp = SharedHyperParameters(hp)
         hp.inactive_scopes = closed
         if not closed:
             return hp
         # A scope that stays closed with these values is not tried again.
-        opened.append(_identity(closed[0]))
+        opened.add(_identity(closed[0]))
         for condition in closed[0]:
             hp.values[condition.name] = condition.values[0]
         hp.ensure_active_values()

@@ -153,6 +153,7 @@ class _Record:
         self._end_numbers: dict[str, int] = {}
         self._seconds: dict[str, float] = {}
         self._trial_of: dict[int, str] = {}
+        running: set[str] = set()
         alone: tuple[str, float] | None = None
         elapsed = 0.0
         for entry in entries:
@@ -162,10 +163,12 @@ class _Record:
             elif kind == "birth":
                 self.births[trial_id] = entry
                 self._trial_of[entry.get("birth", -1)] = trial_id
-                running = self.births.keys() - self._ends.keys()
+                if trial_id not in self._ends:
+                    running.add(trial_id)
                 alone = (trial_id, elapsed) if len(running) == 1 else None
             elif kind == "end":
                 self._ends[trial_id] = entry
+                running.discard(trial_id)
                 if entry.get("status") != "INVALID":  # It is tried again.
                     self._end_numbers[trial_id] = len(self._end_numbers)
                 began = elapsed

@@ -60,9 +60,11 @@ class EvoTuner(AfterSearch):
     `keras_tuner.Tuner` is. Execution `e` of every trial is the training that
     follows `keras.utils.set_random_seed(seed + e)`: build the model, call its
     `fit`. On a CPU each epoch's loss and metrics are bit for bit the same in a
-    cohort of any size; on a GPU all numbers differ as two runs there do. One
-    thing is not as in `fit`: all networks read a shuffled `PyDataset` in one
-    order, that of a `fit` right after `set_random_seed`.
+    cohort of any size; on a GPU all numbers differ as two runs there do. Two
+    things are not as in `fit`: all networks read a shuffled `PyDataset` in one
+    order, that of a `fit` right after `set_random_seed`, and a sum of losses
+    that a `train_step` of the model's own reports may differ in its last bit,
+    as TensorFlow may add it up in another order.
 
     Data that change as they are read go on from network to network, and from
     their beginning after a resume: a `tf.data.Dataset` that shuffles anew, a

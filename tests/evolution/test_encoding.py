@@ -24,6 +24,29 @@ SPACES = {
             Gene("seed", Interval(0, 10**9, integer=True)),
         ]
     ),
+    "nested": SearchSpace(
+        [
+            Gene("which", Grid((0, 1, 2))),
+            Gene("shared", Grid((0, 1)), (Condition("which", (0,)),)),
+            Gene("child", Grid((0, 1)), (Condition("shared", (1,)),)),
+            Gene("shared", Grid((1, 2)), (Condition("which", (1, 2)),)),
+            Gene("late", Grid((0, 1)), (Condition("shared", (1,)),)),
+            Gene(
+                "inner",
+                Grid((0, 1, 2)),
+                (Condition("shared", (1,)), Condition("late", (1,))),
+            ),
+            Gene(
+                "innermost",
+                Grid((0, 1)),
+                (
+                    Condition("shared", (1,)),
+                    Condition("late", (1,)),
+                    Condition("inner", (0, 2)),
+                ),
+            ),
+        ]
+    ),
 }
 spaces = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 

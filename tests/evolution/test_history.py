@@ -9,6 +9,7 @@ from keras_evonas.evolution import History
 from keras_evonas.evolution import Individual
 from keras_evonas.evolution import SearchSpace
 from keras_evonas.evolution.history import best_first
+from keras_evonas.evolution.history import inserted
 
 SPACE = SearchSpace([Gene("a", Grid((0, 1, 2, 3)))])
 
@@ -146,3 +147,23 @@ def test_best_first_by_hand():
     for some in (individuals, pairs):
         assert best_first(some[::-1]) == best_first(some)
     assert best_first([]) == []
+
+
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_one_by_one_is_as_all_at_once(objectives):
+    rng = np.random.default_rng(objectives)
+    ranked = []
+    individuals = [
+        Individual(
+            birth=int(birth),
+            genome={},
+            losses=tuple(rng.integers(5, size=objectives).astype(float))
+            if rng.random() < 0.9
+            else None,
+            violation=float(rng.integers(3)),
+        )
+        for birth in rng.permutation(60)
+    ]
+    for number, one in enumerate(individuals, start=1):
+        ranked = inserted(ranked, one)
+        assert ranked == best_first(individuals[:number])

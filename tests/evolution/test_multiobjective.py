@@ -9,6 +9,7 @@ from keras_evonas.evolution import Engine
 from keras_evonas.evolution import Gene
 from keras_evonas.evolution import Grid
 from keras_evonas.evolution import Individual
+from keras_evonas.evolution import Interval
 from keras_evonas.evolution import SearchSpace
 from keras_evonas.evolution import WorstDies
 from keras_evonas.evolution import genetic_algorithm
@@ -170,6 +171,22 @@ def test_a_space_without_a_feasible_genome_names_the_closest():
     assert violation == hopeless(genome)
     assert violation == 1.0  # repair went all the way down
     assert engine.history.births == 0
+
+
+def test_the_repair_of_many_genes_has_as_many_more_steps():
+    genes = [Gene(f"x{n}", Grid(tuple(range(8)))) for n in range(200)]
+    genes.append(Gene("y", Interval(0.0, 1.0)))  # There is no enumeration.
+
+    def heavy(genome):
+        return max(0.0, sum(genome.values()) - 230)  # 700 on average
+
+    engine = Engine(
+        SearchSpace(genes),
+        nsga2().configure(40),
+        seed=0,
+        violation_of=heavy,
+    )
+    assert heavy(engine.ask().genome) == 0
 
 
 def test_nothing_feasible_is_left():

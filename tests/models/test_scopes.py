@@ -1,5 +1,6 @@
 """Helpers that write conditional scopes, and the check for who does not."""
 
+import dataclasses
 import itertools
 
 import keras
@@ -61,6 +62,8 @@ def test_the_helpers_ask_for_exactly_what_is_there():
     found = explain_space(scoped, verbose=False)
     assert found.unscoped == ()
     assert found.wasted == 0
+    huge = dataclasses.replace(found, size=8**500)  # No float is so large.
+    assert "3.51e+451 networks" in str(huge)
     assert space.default == {"hidden": 1, "hidden/0/units": 2} | {
         "mixer": "scale",
         "mixer/scale/by": 2,
