@@ -338,7 +338,7 @@ def test_half_ranked_keeps_the_order(seed):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_losses_beyond_what_can_be_squared_end_no_search():
-    rate = Gene("rate", Interval(1e-200, 1e200, "log"))
+    rate = Gene("rate", Interval(1e-100, 1e200, "log"))
     space = SearchSpace([rate, *PLANE.genes[:1]])
     for seed in range(4):
         engine = search(
