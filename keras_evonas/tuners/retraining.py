@@ -272,8 +272,10 @@ def _check_own_fit(
     hypermodel: object, args: Sequence[object], fit: Mapping[str, Any]
 ) -> None:
     """Checks that a `fit` of the user's can do without the unseen data."""
-    own = overridden(type(hypermodel), ("fit",), keras_tuner.HyperModel)
-    if not isinstance(hypermodel, keras_tuner.HyperModel) or not own:
+    host = keras_tuner.HyperModel
+    if not isinstance(hypermodel, host) or not overridden(
+        type(hypermodel), ("fit",), host
+    ):
         return
     try:
         inspect.signature(hypermodel.fit).bind(None, None, *args, **fit)
