@@ -243,8 +243,7 @@ class Engine:
         step, crowded, in_vain = Step(), None, 0
         met = {violation}
         start = _MUTATIONS + _RANDOM_DRAWS
-        steps = max(_REPAIRS, _REPAIRS_EACH * len(self.space.genes))
-        for attempt in range(start, start + steps):
+        for attempt in range(start, start + self._repairs):
             rng = rng_at(self.seed, address, attempt)
             changed = step(draft, self.space, rng)
             genome = self.space.express(changed.genome, rng)
@@ -266,12 +265,17 @@ class Engine:
         return crowded
 
     @property
+    def _repairs(self) -> int:
+        return max(_REPAIRS, _REPAIRS_EACH * len(self.space.genes))
+
+    @property
     def _in_vain(self) -> int:
         return max(_IN_VAIN, _IN_VAIN_EACH * len(self.space.genes))
 
     def _farthest(self, address: int) -> Draft | None:
         """Draws genomes and takes the feasible one farthest from all others."""
-        rng = rng_at(self.seed, address, _MUTATIONS + _RANDOM_DRAWS + _REPAIRS)
+        attempts = _MUTATIONS + _RANDOM_DRAWS + self._repairs
+        rng = rng_at(self.seed, address, attempts)
         drawn = [self.space.sample(rng) for _ in range(_ENUMERATED)]
         far = [self.history.distance(self.space.key(one)) for one in drawn]
         in_vain, met = 0, set()

@@ -162,7 +162,7 @@ class MutationConformance(_OperatorConformance):
             assert changed.parents == draft.parents
             assert changed.operator.startswith(draft.operator)
             assert changed.rung == draft.rung
-            assert changed.traits["of another"] == 0.5
+            assert changed.traits.get("of another") == 0.5
             assert all(map(math.isfinite, changed.traits.values()))
 
     def test_can_be_applied_again_and_again(self, operator: Mutation) -> None:

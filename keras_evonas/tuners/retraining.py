@@ -128,7 +128,7 @@ class Retraining:
         callback_lib.copied(self.arguments.callbacks)
         if recipe.alone is None:
             check_fit(self.arguments.with_changes(validation_data=unseen))
-        _check_own_fit(recipe.builder.hypermodel, self._given, self._fit)
+        _check_own_fit(recipe.builder.hypermodel)
 
     @property
     def settings(self) -> str:
@@ -268,22 +268,19 @@ class Retraining:
         return hp
 
 
-def _check_own_fit(
-    hypermodel: object, args: Sequence[object], fit: Mapping[str, Any]
-) -> None:
+def _check_own_fit(hypermodel: object) -> None:
     """Checks that a `fit` of the user's can do without the unseen data."""
     host = keras_tuner.HyperModel
     if not isinstance(hypermodel, host) or not overridden(
         type(hypermodel), ("fit",), host
     ):
         return
-    try:
-        inspect.signature(hypermodel.fit).bind(None, None, *args, **fit)
-    except TypeError as error:
+    parameters = inspect.signature(hypermodel.fit).parameters
+    needed = parameters.get("validation_data")
+    if needed is not None and needed.default is inspect.Parameter.empty:
         raise ValueError(
             "The `fit` of the hypermodel must work without `validation_data`: "
             "here they are unseen data, which no training may see. Received: "
-            f"{type(hypermodel).__name__}.fit, called with the other arguments "
-            f"of this call, has a {error}. Give it a default, such as "
-            "`validation_data=None`."
-        ) from error
+            f"{type(hypermodel).__name__}.fit, which has no default for it. "
+            "Give it one, such as `validation_data=None`."
+        )

@@ -70,6 +70,16 @@ def test_a_classifier_learns_names_and_predicts_the_same_after_pickling():
 
 
 @pytest.mark.slow
+def test_a_boolean_of_numpy_refits_as_one_of_python():
+    x, y = load_iris(return_X_y=True)
+    classifier = EvoClassifier(**{**SMALL, "refit": np.True_}).fit(x, y)
+    members = [
+        m for m in classifier.model_.layers if isinstance(m, keras.Model)
+    ]
+    assert len(members) == 5
+
+
+@pytest.mark.slow
 def test_a_regressor_predicts_in_the_scale_of_its_targets():
     x, y = make_regression(120, 3, noise=1.0, random_state=0)
     y = np.stack([y, -1000 * y + 500], axis=1)
