@@ -69,12 +69,14 @@ def load(
     paths = dict(trial_files(folder))
     record = _record(folder, notes)
     oracle = _object(folder / STATE_NAME, notes)
-    files = {
-        name: _object(path, notes)
-        for name, path in paths.items()
-        if only is None or name in only
-    }
-    space = _space(oracle, files, notes)
+    files: dict[str, dict[str, Any]] = {}
+    largest = _taken_space(oracle)
+    for name, path in paths.items():
+        if only is None or name in only:
+            files[name] = _object(path, notes)
+            # Each trial has a copy of the space, larger than all the rest.
+            largest = max(largest, _taken_space(files[name]), key=len)
+    space = _space(largest, notes)
     order = _order(record, oracle, files)
     if strangers := sorted(files.keys() - order):
         notes.append(
@@ -278,21 +280,16 @@ def _order(
     return list(dict.fromkeys([*(n for n in began if n in files), *files]))
 
 
-def _space(
-    oracle: Mapping[str, Any], files: Mapping[str, Any], notes: list[str]
-) -> SearchSpace | None:
-    """Returns the saved space; of trials, the one that has grown most."""
-    configs = [oracle.get("hyperparameters")]
-    configs += [file.get("hyperparameters") for file in files.values()]
-    spaces: list[list[Any]]
-    spaces = [
-        c["space"] for c in configs if isinstance(c, dict) and c.get("space")
-    ]
-    if not spaces:
-        return None
+def _taken_space(file: dict[str, Any]) -> list[Any]:
+    """Takes the saved space out of a file, empty if it has none."""
+    saved = file.get("hyperparameters")
+    space = saved.pop("space", None) if isinstance(saved, dict) else None
+    return space if isinstance(space, list) else []
+
+
+def _space(saved: list[Any], notes: list[str]) -> SearchSpace | None:
     try:
-        spaces.sort(key=len, reverse=True)
-        return space_lib.from_config(spaces[0])
+        return space_lib.from_config(saved) if saved else None
     except _MISUNDERSTOOD as error:
         notes.append(f"The search space could not be understood: {error!r}")
         return None
