@@ -53,7 +53,8 @@ ARROWS = {
     "project": {"evolution", "installation"},
     "reports": {"__init__", "evolution", "project"},
     "sklearn": {
-        *("evolution", "execution", "models", "oracles", "training", "tuners"),
+        *("evolution", "execution", "models", "oracles", "project"),
+        *("training", "tuners"),
     },
     "supernets": {
         *("devices", "evolution", "garbage", "models", "project", "training"),

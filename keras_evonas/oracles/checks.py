@@ -1,6 +1,5 @@
 """Checks arguments of the oracle; errors say how to mend them."""
 
-import re
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,6 @@ import keras_tuner
 
 from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.checks import check_positive_integer
-from keras_evonas.evolution.strategies import Strategy
 from keras_evonas.oracles.host import Status
 from keras_evonas.oracles.host import Trial
 from keras_evonas.project import spaces
@@ -59,13 +57,6 @@ def no_hyperparameters(trials: Iterable[Trial]) -> ValueError:
         "asks for none, neither when it is built nor in a trial. Use `hp.Int`, "
         f"`hp.Choice` and the like in `build(hp)`.{''.join(failed[:1])}"
     )
-
-
-def describe_strategy(strategy: Strategy) -> str:
-    """Returns what a strategy is known by when a search is resumed."""
-    # The default representation of an object ends with its address, which is
-    # another one in every process.
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(strategy))
 
 
 def checked_initial_population(

@@ -41,6 +41,7 @@ from keras_evonas.oracles.leases import Leases
 from keras_evonas.oracles.limits import CostFunction
 from keras_evonas.oracles.limits import Limits
 from keras_evonas.project import stopped
+from keras_evonas.project import wording
 from keras_evonas.project.curves import ENDED_EARLY
 from keras_evonas.project.files import check_local
 from keras_evonas.project.record import End
@@ -320,7 +321,7 @@ class ResumableOracle(MendedOracle):
         return Terms(
             seed=self.seed,
             objective=objectives.describe(self.objective),
-            strategy=checks.describe_strategy(self._strategy),
+            strategy=wording.settings(self._strategy),
             initial_population=self._initial_population,
             max_trials=self.max_trials,
             constraints=[str(one) for one in self._limits.constraints],

@@ -128,6 +128,8 @@ def make(
     # A birth without an end is running, whatever an older file says.
     state = recorded.end or ({"status": "RUNNING"} if born else file)
     status, best_step = state.get("status") or "RUNNING", state.get("best_step")
+    if status != "COMPLETED":
+        best_step = None  # keras-tuner gives a failed trial 0.
     metrics, kept = _metrics(file, best_step)
     if recorded.end.get("metrics") and file.get("status") != status:
         metrics = dict(recorded.end["metrics"])  # It was cut before its file.

@@ -20,7 +20,15 @@ _PLACE = re.compile(r"\s|Detected at node|<stack traces|Stack trace|Arguments ")
 
 def escape(text: object) -> str:
     """Makes text safe inside HTML, and inside plotly's labels."""
-    return html.escape(str(text), quote=True)
+    # Of a quotation mark plotly knows the number alone.
+    return html.escape(str(text), quote=True).replace("&quot;", "&#34;")
+
+
+def settings(value: object) -> str:
+    """Returns what a value is known by when a search is resumed."""
+    # The default representation of an object ends with its address, which is
+    # another one in every process.
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def shorten(text: object, width: int) -> str:

@@ -53,9 +53,10 @@ def encoder_of(x: Any) -> Any:  # noqa: ANN401 (scikit-learn has no types)
             f"{x.columns.nlevels} levels. Join them: "
             "`X.columns = X.columns.map('_'.join)`."
         )
-    kinds: dict[str, list[Any]] = {"number": [], "date": [], "category": []}
-    for name in x.columns:
-        kinds[_kind_of(x[name])].append(name)
+    # By their places: names may be numbers, and a name may stand twice.
+    kinds: dict[str, list[int]] = {"number": [], "date": [], "category": []}
+    for place in range(x.shape[1]):
+        kinds[_kind_of(x.iloc[:, place])].append(place)
     numbers = sklearn.pipeline.make_pipeline(
         sklearn.impute.SimpleImputer(
             strategy="median",
@@ -93,14 +94,15 @@ def without_pandas_missing(frame: Any) -> Any:  # noqa: ANN401 (a DataFrame)
 def parts_of_dates(frame: Any) -> np.ndarray:  # noqa: ANN401 (a DataFrame)
     """Returns the day, the month and the weekday of each column of dates."""
     columns = []
-    for name in frame.columns:
-        if frame[name].dtype.kind != "M":
+    for place in range(frame.shape[1]):
+        column = frame.iloc[:, place]
+        if column.dtype.kind != "M":
             raise ValueError(
                 "`X` must have dates where it had them in `fit`. Received: "
-                f"the column '{name}' of type {frame[name].dtype}. Convert "
+                f"the column '{column.name}' of type {column.dtype}. Convert "
                 "it: `pd.to_datetime(X[name])`."
             )
-        dates = frame[name].dt.tz_localize(None)  # as a clock there shows
+        dates = column.dt.tz_localize(None)  # as a clock there shows
         days = (dates - np.datetime64("1970-01-01")) / np.timedelta64(1, "D")
         columns += [days, dates.dt.month, dates.dt.day_of_week]
     return np.stack([np.asarray(c, float) for c in columns], axis=1)

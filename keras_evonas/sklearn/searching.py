@@ -26,10 +26,13 @@ from keras_evonas.models.heads import Classification
 from keras_evonas.models.heads import Regression
 from keras_evonas.oracles.checks import without_training_values
 from keras_evonas.oracles.constraints import Constraint
+from keras_evonas.project.wording import settings
 from keras_evonas.sklearn import preparation
 from keras_evonas.sklearn import refitting
 from keras_evonas.sklearn import spaces
 from keras_evonas.training import FitArguments
+from keras_evonas.training.folds import check_cv
+from keras_evonas.training.folds import splits_of
 from keras_evonas.training.values import Values
 from keras_evonas.tuners.shorthand import EvolutionarySearch
 from keras_evonas.tuners.unseen import digest
@@ -152,6 +155,9 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
     def _tuner(
         self, space: spaces.SearchedSpace, data: dict[str, Values], seed: int
     ) -> EvolutionarySearch:
+        # Both may be generators, which are read once.
+        cv = check_cv(self.cv)
+        constraints = None if self.constraints is None else [*self.constraints]
         directory = self.directory
         if directory is None:
             directory = tempfile.mkdtemp(prefix="keras_evonas_")
@@ -162,38 +168,45 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
             self.max_trials,
             max_seconds=self.max_seconds,
             strategy=self.strategy,
-            constraints=self.constraints,
+            constraints=constraints,
             executor=self.executor,
-            cv=self.cv,
+            cv=cv,
             # Children of the user's own model go on from its weights.
-            inherit_weights=is_model and self.cv is None,
+            inherit_weights=is_model and cv is None,
             initial_population=spaces.first_trials(space),
             seed=seed,
             verbose=self.verbose,
             directory=directory,
-            project_name=self._project(space, data, seed),
+            project_name=self._project(space, data, cv, constraints, seed),
         )
         if self.directory is None:
             weakref.finalize(tuner, shutil.rmtree, directory, True)
         return tuner
 
     def _project(
-        self, space: spaces.SearchedSpace, data: dict[str, Values], seed: int
+        self,
+        space: spaces.SearchedSpace,
+        data: dict[str, Values],
+        cv: Values,
+        constraints: list[Constraint] | None,
+        seed: int,
     ) -> str:
         """Returns a name for the folder of a search.
 
         A search goes on only with the data and arguments that it began with:
         the folds of `GridSearchCV`, for one, share their directory.
         """
-        settings = (
+        chosen = (
             spaces.identity_of(space),
-            *(data["epochs"], self.batch_size, repr(self.cv), seed),
-            *(repr(self.strategy), repr(self.constraints)),
+            *(data["epochs"], self.batch_size, seed, constraints),
+            settings(self.strategy),
         )
         arrays = [data["x"], data["y"], *data.get("validation_data", ())]
+        if cv is not None:
+            arrays += splits_of((data["x"], data["y"], None), cv, seed=seed)
         if isinstance(self.space, keras.Model):
             arrays += self.space.get_weights()
-        return digest(repr(settings), arrays)
+        return digest(repr(chosen), arrays)
 
     def _data(
         self, inputs: np.ndarray, targets: np.ndarray, seed: int

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Protocol
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
@@ -11,6 +12,7 @@ from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.costs.inputs import is_stateful
 
 Branch = Callable[[], tf.Tensor]
+Mask: TypeAlias = tf.Tensor | keras.KerasTensor | None
 
 
 class Gate(Protocol):
@@ -68,7 +70,8 @@ class MixedLayer(keras.layers.Layer):
     Raises:
         ValueError: If an option is no layer, keeps a state between batches or
             has an activity regularizer; when it is called first, if the shapes
-            of the outputs differ.
+            of the outputs differ, or if some of them pass a mask on and
+            others do not.
     """
 
     def __init__(
@@ -81,6 +84,9 @@ class MixedLayer(keras.layers.Layer):
         self.option_names = tuple(options)
         self.options = list(options.values())
         self.gate = gate
+        # Options read a mask of their inputs.
+        self.supports_masking = True
+        self._passes_mask = False
         for layer in self._flatten_layers(include_self=False):
             if is_stateful(layer):
                 raise ValueError(
@@ -130,7 +136,37 @@ class MixedLayer(keras.layers.Layer):
                 "return the same number of channels, for instance by a "
                 "convolution with `kernel_size=1` behind."
             )
+        masks = [getattr(spec, "_keras_mask", None) for spec in specs]
+        given = getattr(inputs, "_keras_mask", None)
+        if given is not None or any(mask is not None for mask in masks):
+            self._passes_mask = self._checked_masks(given, masks)
         return keras.KerasTensor(shapes[0], specs[0].dtype)
+
+    def _checked_masks(self, given: object, masks: list[object]) -> bool:
+        """Returns whether all options pass the mask on; or none may have one.
+
+        Raises:
+            ValueError: If some do.
+        """
+        if given is not None and all(mask is given for mask in masks):
+            return True
+        if all(mask is None for mask in masks):
+            return False
+        found = ", ".join(
+            f"'{name}' {'without' if mask is None else 'with a mask'}"
+            for name, mask in zip(self.option_names, masks, strict=True)
+        )
+        raise ValueError(
+            f"The options of '{self.choice}' must all pass on the mask of "
+            "their inputs, or none, to share a supernet. Received: outputs "
+            f"of {found}. Use the mask before the choice, or leave "
+            "`mask_zero=True` and `Masking` out."
+        )
+
+    def compute_mask(self, inputs: Structure, previous_mask: Mask) -> Mask:
+        """Returns the mask of the outputs: that of the inputs, or none."""
+        del inputs
+        return previous_mask if self._passes_mask else None
 
     def call(
         self,

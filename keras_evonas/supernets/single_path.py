@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.checks import check_range
 from keras_evonas.garbage import collected_at_the_end
+from keras_evonas.project.wording import settings
 from keras_evonas.supernets.data import scoring_data
 from keras_evonas.supernets.learners import Learner
 from keras_evonas.supernets.learners import PolicyPaths
@@ -166,7 +167,7 @@ def train(
     optimizer = supernet.network.optimizer
     identity = {
         "fingerprint": supernet.fingerprint,
-        "sampler": repr(sharing.sampler),
+        "sampler": settings(sharing.sampler),
         "seed": seed,
         "distillation": sharing.distillation or None,
         "optimizer": type(optimizer).__name__,

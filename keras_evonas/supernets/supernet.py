@@ -221,7 +221,23 @@ class Supernet(keras.Model):
             paths: `(steps, passes, genes)` array of integers. A step takes
                 each of its passes on the same batch, then updates the weights
                 once; after the last step the first one comes again.
+
+        Raises:
+            ValueError: If these are not paths of this supernet.
         """
+        paths = np.asarray(paths)
+        size, sizes = len(self.genes), np.array(self.sizes)
+        if paths.ndim != 3 or not paths.size or paths.shape[-1] != size:
+            raise ValueError(
+                "`paths` must be an array of shape `(steps, passes, genes)`, "
+                f"with {size} genes. Received: shape {paths.shape}."
+            )
+        if ((paths < 0) | (paths >= sizes)).any():
+            raise ValueError(
+                "`paths` must hold places of values, from 0 to "
+                f"{(sizes - 1).tolist()}. Received: places from "
+                f"{paths.min((0, 1)).tolist()} to {paths.max((0, 1)).tolist()}."
+            )
         paths = self.called(paths)
         if paths.shape[1] != self._passes:
             self._passes = paths.shape[1]

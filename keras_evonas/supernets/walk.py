@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import graph_of
+from keras_evonas.models.layer_graph import has_weights
 from keras_evonas.supernets.masks import Axes
 from keras_evonas.supernets.masks import indexes_of
 from keras_evonas.supernets.masks import shape_on
@@ -114,7 +115,7 @@ def _ordered(
             return
         for before in node.inputs:
             visit(before)
-        if node.layer.weights:
+        if has_weights(node.layer):
             found.setdefault(id(node.layer), node.layer)
 
     for number in sorted(graph.output_numbers):

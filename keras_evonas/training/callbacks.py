@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import keras
+import tensorflow as tf
 
 Callbacks: TypeAlias = (
     keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None
@@ -54,7 +55,9 @@ def placed(
     """Lets callbacks write into a folder of their member, and returns them.
 
     A path `logs/run.csv` becomes `logs/FOLDER/run.csv`, and a folder `logs`
-    becomes `logs/FOLDER`, as keras-tuner does for `TensorBoard`.
+    becomes `logs/FOLDER`, as keras-tuner does for `TensorBoard`. A member
+    trains from the beginning: what `BackupAndRestore` left there of a training
+    that was cut is removed.
     """
     for callback in callbacks:
         for kind, attribute in _PATH_OF.items():
@@ -69,6 +72,8 @@ def placed(
                 path = os.path.join(parent, folder, name)
             if isinstance(callback, keras.callbacks.BackupAndRestore):
                 _move_backups(callback, path)
+                if tf.io.gfile.exists(path):
+                    tf.io.gfile.rmtree(path)
             setattr(callback, attribute, path)
     return callbacks
 
@@ -97,4 +102,13 @@ def _listens_to_steps(callback: keras.callbacks.Callback) -> bool:
         getattr(getattr(callback, name), "__func__", None)
         is not getattr(keras.callbacks.Callback, name)
         for name in _STEP_HOOKS
+    )
+
+
+def profiles(callbacks: Iterable[keras.callbacks.Callback]) -> bool:
+    """Returns whether one of the callbacks profiles batches."""
+    return any(
+        isinstance(callback, keras.callbacks.TensorBoard)
+        and getattr(callback, "_stop_batch", 0)
+        for callback in callbacks
     )

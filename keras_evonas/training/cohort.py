@@ -11,9 +11,20 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import keras
+
+from keras_evonas.training.eligibility import NotInCohortError
 from keras_evonas.training.member import Member
 from keras_evonas.training.shared_programs import Program
 from keras_evonas.training.threads import worker_pool
+
+# What attributes of layers may hold that becomes a constant when it is traced,
+# and attributes that a training sets without a change of what is traced.
+_SETTING = (bool, int, float, str, tuple, type(None))
+_OF_TRAINING = (
+    *("stop_training", "stop_evaluating", "_initial_epoch"),
+    *("train_function", "test_function", "predict_function"),
+)
 
 
 class ArrayCohort:
@@ -41,8 +52,23 @@ class ArrayCohort:
         self._pool.shutdown(cancel_futures=True)
 
     def add(self, member: Member, program: Program) -> None:
-        """Begins to train a member, and returns at once."""
-        _attempt(member, lambda: member.begin(program.steps))
+        """Begins to train a member, and returns at once.
+
+        Its program is traced, which `fit` does after the first hooks: what
+        these change of the network would be ignored.
+        """
+
+        def begin() -> None:
+            before = _traced(member.model) if member.network.own else None
+            member.begin(program.steps)
+            _begin_epoch(member)
+            if before is not None and _traced(member.model) != before:
+                raise NotInCohortError(
+                    "a callback changes a setting of the network before its "
+                    "first batch"
+                )
+
+        _attempt(member, begin)
         self._go_on(member, program)
 
     def advance(self) -> None:
@@ -60,16 +86,13 @@ class ArrayCohort:
                 self._take(future)
 
     def _go_on(self, member: Member, program: Program) -> None:
-        """Begins a member's next epoch, or ends its training."""
+        """Runs a member's next epoch, or ends its training."""
 
         def run_all() -> None:
             while not member.is_done and not self._is_interrupted:
                 member.begin_epoch()
                 member.end_epoch(*program.run(member.epoch))
 
-        has_callbacks = bool(member.network.own)
-        if not member.is_done and has_callbacks:
-            _attempt(member, member.begin_epoch)
         if member.is_done:
             if member.error is None:
                 _attempt(member, program.end)
@@ -77,7 +100,7 @@ class ArrayCohort:
             self._on_end(member)
             return
         task: Callable[[], Any] = run_all  # No callback needs this thread.
-        if has_callbacks:
+        if member.network.own:
             task = functools.partial(program.run, member.epoch)
         self._running[self._pool.submit(task)] = member, program
 
@@ -88,14 +111,39 @@ class ArrayCohort:
             logs = future.result()
             if logs is not None:
                 member.end_epoch(*logs)
+                _begin_epoch(member)
 
         _attempt(member, end_epoch)
         self._go_on(member, program)
 
 
+def _begin_epoch(member: Member) -> None:
+    """Begins an epoch here, if callbacks are to be called in this thread."""
+    if member.network.own and not member.is_done:
+        member.begin_epoch()
+
+
+def _traced(model: keras.Model) -> list[tuple[bool, dict[str, str]]]:
+    """Returns the settings of a network that are constants of its program."""
+    layers = model._flatten_layers()  # noqa: SLF001
+    return [
+        (
+            getattr(part, "trainable", True),
+            {
+                name: repr(value)
+                for name, value in vars(part).items()
+                if isinstance(value, _SETTING) and name not in _OF_TRAINING
+            },
+        )
+        for part in [*layers, model.optimizer]
+        if part is not None
+    ]
+
+
 def _attempt(member: Member, action: Callable[[], Any]) -> None:
     """Runs a member's action; an error ends this member alone."""
     try:
-        action()
+        with member.as_if_alone():
+            action()
     except Exception as error:
         member.error = error

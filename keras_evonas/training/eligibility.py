@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from keras_evonas.training.callbacks import needs_steps
+from keras_evonas.training.callbacks import profiles
 
 # What a cohort calls as `fit` does, asks as `fit` does, or what `fit` does not
 # call at all, of all that Keras's trainers (3.15) define. A model may override
@@ -74,6 +75,8 @@ def why_not_in_cohort(
         return "the model runs eagerly"
     if _is_distributed(model):
         return "the model was built in the scope of a distribution strategy"
+    if profiles(callbacks):
+        return "a `TensorBoard` profiles it, and a process has one profiler"
     if needs_steps(callbacks) and getattr(model, "steps_per_execution", 1) != 1:
         return "the callbacks listen to batches, and several batches are one"
     return why_no_cohorts()

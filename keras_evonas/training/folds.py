@@ -60,17 +60,8 @@ def folds_of(
             "data as `x` and `y`, or leave `cv` out."
         )
     data = (arguments.x, arguments.y, arguments.sample_weight)
-    size = _size(data)
-    splits = _splits(cv, size, arguments.y, seed)
-    if not _are_equal(splits, _splits(cv, size, arguments.y, seed)):
-        raise ValueError(
-            "`cv` must split the same data in the same way each time, or "
-            "networks would not be compared on equal terms. Received: "
-            f"cv={cv!r}. Pass a splitter with a `random_state`."
-        )
-    _check(splits, size)
     folds = []
-    for train, test in splits:
+    for train, test in splits_of(data, cv, seed=seed):
         x, y, weight = _take(data, train)
         held_out = _take(data, test)
         folds.append(
@@ -82,6 +73,29 @@ def folds_of(
             )
         )
     return folds
+
+
+def splits_of(data: Values, cv: Values, *, seed: int) -> list[Split]:
+    """Returns the indices to train and to validate on, for each fold.
+
+    Args:
+        data: Inputs, targets and sample weights, as in `folds_of`.
+        cv: As in `folds_of`.
+        seed: As in `folds_of`.
+
+    Raises:
+        ValueError: If the data cannot be split, or if the splits are none.
+    """
+    size = _size(data)
+    splits = _splits(cv, size, data[1], seed)
+    if not _are_equal(splits, _splits(cv, size, data[1], seed)):
+        raise ValueError(
+            "`cv` must split the same data in the same way each time, or "
+            "networks would not be compared on equal terms. Received: "
+            f"cv={cv!r}. Pass a splitter with a `random_state`."
+        )
+    _check(splits, size)
+    return splits
 
 
 def _size(data: Values) -> int:

@@ -1,14 +1,22 @@
 """One network of a cohort, and how far its training is."""
 
+import contextlib
+import random
+from collections.abc import Iterator
 from collections.abc import Mapping
+from typing import Any
 from typing import NoReturn
+from typing import TypeAlias
 
 import keras
+import numpy as np
 
 from keras_evonas.training.bookkeeping import Network
 from keras_evonas.training.eligibility import NotInCohortError
 
 Logs = Mapping[str, object]
+# Of Python's generator and of NumPy's.
+_States: TypeAlias = tuple[Any, Any]
 
 
 def _in_cohort(*_: object) -> NoReturn:
@@ -41,6 +49,21 @@ class Member:
         self.epoch = network.arguments.initial_epoch
         self.error: BaseException | None = None
         self._logs: dict[str, object] = {}
+        self._random = _random_states()
+
+    @contextlib.contextmanager
+    def as_if_alone(self) -> Iterator[None]:
+        """Lets callbacks draw random numbers as if no other member did."""
+        if not self.network.own:
+            yield
+            return
+        outside = _random_states()
+        _set_random_states(self._random)
+        try:
+            yield
+        finally:
+            self._random = _random_states()
+            _set_random_states(outside)
 
     @property
     def is_done(self) -> bool:
@@ -93,3 +116,12 @@ class Member:
         if optimizer is not None and self.epochs > 0:
             optimizer.finalize_variable_values(self.model.trainable_weights)
         self.callbacks.on_train_end(self._logs)
+
+
+def _random_states() -> _States:
+    return random.getstate(), np.random.get_state()  # noqa: NPY002
+
+
+def _set_random_states(states: _States) -> None:
+    random.setstate(states[0])
+    np.random.set_state(states[1])  # noqa: NPY002

@@ -57,6 +57,7 @@ class _Follower:
         self.member = member
         self.is_present = False  # takes part in the current epoch
         self.is_training = False  # and has not stopped in its middle
+        self.is_evaluating = False  # nor in the middle of its validation
         self.is_over = False
         self.logs: Logs = {}
         self._steps: dict[bool, Step] = {}  # traced, to train or not
@@ -74,7 +75,8 @@ class _Follower:
         """Ends the member with an error, unless it has ended before."""
         if not self.is_over:
             self.member.error = error
-        self.is_over, self.is_present, self.is_training = True, False, False
+        self.is_over = True
+        self.is_present = self.is_training = self.is_evaluating = False
 
     def begin(self, steps: int | None) -> None:
         self.member.begin(steps)
@@ -115,8 +117,14 @@ class _Follower:
     def begin_test(self) -> None:
         self._training_logs = self._results()
         self.logs = {}
+        self.is_evaluating = True
+        self.member.model.stop_evaluating = False
         self.member.callbacks.on_test_begin()
         self.member.model.reset_metrics()
+
+    def end_test_batch(self, number: int) -> None:
+        self.member.callbacks.on_test_batch_end(number, self.logs)
+        self.is_evaluating = not self.member.model.stop_evaluating
 
     def end_test(self) -> None:
         self._validation_logs = self._results()
@@ -178,7 +186,7 @@ class _Conductor(keras.Model):
         return self._run(followers, data, training=True)
 
     def test_step(self, data: Batch) -> dict[str, tf.Tensor]:
-        followers = [one for one in self._followers_of() if one.is_present]
+        followers = [one for one in self._followers_of() if one.is_evaluating]
         return self._run(followers, data, training=False)
 
     def _noting(self, function: Step) -> Step:
@@ -255,13 +263,12 @@ class _Relay(keras.callbacks.Callback):
         def begin(one: _Follower) -> None:
             one.member.callbacks.on_test_batch_begin(batch)
 
-        self._each("is_present", begin)
+        self._each("is_evaluating", begin)
 
     def on_test_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002
-        def end(one: _Follower) -> None:
-            one.member.callbacks.on_test_batch_end(batch, one.logs)
-
-        self._each("is_present", end)
+        self._each("is_evaluating", lambda one: one.end_test_batch(batch))
+        if not any(follower.is_evaluating for follower in self._followers):
+            self.model.stop_evaluating = True
 
     def on_test_end(self, logs: object = None) -> None:  # noqa: ARG002
         self._each("is_present", _Follower.end_test)
@@ -283,7 +290,8 @@ class _Relay(keras.callbacks.Callback):
         """Runs an action of all followers, or of those of whom it holds."""
         for follower in self._followers:
             if who is None or getattr(follower, who):
-                follower.attempt(action)
+                with follower.member.as_if_alone():
+                    follower.attempt(action)
 
     def _stop_if_over(self) -> None:
         if all(follower.is_over for follower in self._followers):

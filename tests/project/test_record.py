@@ -59,6 +59,16 @@ def _written(folder: pathlib.Path) -> SearchRecord:
     return record
 
 
+def test_a_run_trial_may_keep_what_it_likes(tmp_path: pathlib.Path) -> None:
+    record = SearchRecord(tmp_path)
+    record.begin(_terms())
+    record.birth("0", _individual(0))
+    end = _end("0", values={"a": True, "note": [1, {"b": None}]})
+    record.end(end)
+    assert record.read().events[-1] == end
+    assert record.salvage()[1] == 0
+
+
 def test_round_trip(tmp_path: pathlib.Path) -> None:
     entries = _written(tmp_path).read()
     assert entries.terms == _terms()

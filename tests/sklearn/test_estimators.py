@@ -18,6 +18,7 @@ from keras_evonas.models import DenseNetwork
 from keras_evonas.models import Regression
 from keras_evonas.sklearn import EvoClassifier
 from keras_evonas.sklearn import EvoRegressor
+from keras_evonas.sklearn.preparation import encoder_of
 
 pytestmark = pytest.mark.keras
 
@@ -132,6 +133,27 @@ def test_frames_with_categories_dates_and_gaps_are_encoded():
         )
 
 
+@pytest.mark.parametrize(
+    "names", [[1, 0, 7], [0.5, 2.5, -1.5], [True, False, 2]]
+)
+def test_columns_are_told_by_their_places(names):
+    rng = np.random.default_rng(0)
+    columns = (
+        pd.Series(rng.normal(size=60)),
+        pd.Series(rng.choice(["red", "blue", "green"], 60), dtype="category"),
+        pd.Series(pd.date_range("2020", periods=60)),
+    )
+    frame, plain = (
+        pd.concat(columns, axis=1, keys=range(3)).set_axis(list(n), axis=1)
+        for n in (names, "xyz")
+    )
+    expected = encoder_of(plain).fit_transform(plain)
+    assert expected.shape == (60, 1 + 3 + 3)
+    np.testing.assert_array_equal(
+        encoder_of(frame).fit_transform(frame), expected
+    )
+
+
 @pytest.mark.slow
 def test_images_of_four_dimensions_take_convolutions():
     images = np.random.default_rng(0).random((24, 8, 8, 1))
@@ -170,6 +192,29 @@ def test_it_works_in_pipelines_and_grids_that_share_a_directory(tmp_path):
     trained = sorted(tmp_path.rglob("trial.json"))
     grid.best_estimator_.fit(X, Y)  # Goes on behind its last trial.
     assert sorted(tmp_path.rglob("trial.json")) == trained
+
+
+class Halves:
+    """A splitter without a name of its own, as its address is another."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    def split(self, x, y=None, groups=None):
+        for part in (0, 1):
+            yield tuple(
+                np.flatnonzero((self.parts == part) ^ i) for i in (1, 0)
+            )
+
+
+def test_splits_that_differ_do_not_share_a_search(tmp_path):
+    first = np.arange(60) % 2
+    second = np.repeat([0, 1], 30)
+    splitters = [Halves(first), Halves(second), Halves(first)]
+    lists = [[*Halves(first).split(X)], Halves(second).split(X)]
+    for cv in (*splitters, *lists):
+        EvoClassifier(**SMALL, cv=cv, directory=tmp_path).fit(X, Y)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_spaces_of_one_name_do_not_share_a_search(tmp_path):

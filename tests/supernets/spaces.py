@@ -87,7 +87,22 @@ def convolutional(hp):
     return compiled(inputs, L.GlobalAveragePooling2D()(tensor))
 
 
+def added(hp):
+    """Tensors that are added by an operator, and not by a layer."""
+    inputs = keras.Input((6,))
+    tensor = L.Dense(4)(inputs)
+    for number in range(2):
+        layer = layer_choice(
+            hp,
+            f"layer_{number}",
+            {"dense": lambda: L.Dense(4, "relu"), "skip": L.Identity},
+        )
+        tensor = 0.5 * (tensor + layer(tensor))
+    return compiled(inputs, tensor)
+
+
 SPACES = {
+    "added": (added, (6,)),
     "chain": (chain, (6,)),
     "branched": (branched, (6,)),
     "convolutional": (convolutional, (8, 8, 1)),

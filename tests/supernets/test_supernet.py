@@ -51,6 +51,73 @@ def test_a_network_cut_out_predicts_what_the_supernet_predicts(supernet):
     assert predict.experimental_get_tracing_count() == 1
 
 
+def words(hp, **options):
+    """Sequences of several lengths, of which a mask tells the end."""
+    inputs = keras.Input((None,), dtype="int32")
+    tensor = L.Embedding(9, 4, mask_zero=True)(inputs)
+    options = options or {
+        "dense": lambda: L.Dense(4, "relu"),
+        "gated": lambda: L.GRU(4, return_sequences=True),
+        "skip": L.Identity,
+    }
+    tensor = layer_choice(hp, "layer", options)(tensor)
+    if len(tensor.shape) == 3:
+        tensor = L.GlobalAveragePooling1D()(tensor)
+    return compiled(inputs, tensor)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {
+            "gated": lambda: L.GRU(4),
+            "mean": lambda: L.GlobalAveragePooling1D(),
+        },
+    ],
+    ids=["passed on", "used"],
+)
+def test_a_mask_reaches_what_is_behind_a_choice(options):
+    supernet = Supernet(lambda hp: words(hp, **options))
+    x = np.arange(35).reshape(5, 7) % 8 + 1
+    x[np.arange(7) > np.arange(2, 7)[:, None]] = 0
+    unmasked = {
+        name: supernet.subnet({"layer": name}).predict(x[:, :3], verbose=0)
+        for name in supernet.genes[0].values
+    }
+    for index, name in enumerate(supernet.genes[0].values):
+        supernet.take([index])
+        expected = supernet.subnet({"layer": name}).predict(x, verbose=0)
+        shared = supernet.predict(x, verbose=0)
+        np.testing.assert_allclose(shared, expected, rtol=1e-5, atol=1e-6)
+        # The first has three words.
+        np.testing.assert_allclose(shared[0], unmasked[name][0], rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras warns as well.
+def test_options_of_which_some_lose_a_mask_are_refused():
+    options = {
+        "dense": lambda: L.Dense(4),
+        "wide": lambda: L.Conv1D(4, 3, padding="same"),
+    }
+    with pytest.raises(ValueError, match="'dense' with a mask, 'wide' without"):
+        Supernet(lambda hp: words(hp, **options))
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (np.zeros((2, 2)), r"shape \(2, 2\)"),
+        (np.zeros((2, 1, 3), int), "2 genes"),
+        (np.full((2, 1, 2), 3), r"to \[2, 2\]. Received: places from \[3, 3\]"),
+        (np.full((2, 1, 2), -1), "Received: places from"),
+    ],
+)
+def test_paths_of_another_space_are_refused(paths, message):
+    with pytest.raises(ValueError, match=message):
+        Supernet(chain).set_paths(paths)
+
+
 def test_values_and_paths_are_the_same_thing(supernet):
     for path in paths_of(supernet, 20):
         values = supernet.values_of(path)

@@ -1,5 +1,6 @@
 """Models that change what `fit` does are trained by their own `fit`."""
 
+import random
 import types
 import warnings
 
@@ -508,6 +509,93 @@ class Unfreeze(keras.callbacks.Callback):
 def test_callbacks_that_compile_the_model_are_seen(fit):
     reason = same_as_alone(network, lambda: [Unfreeze()], **fit)
     assert "`train_function`" in reason
+
+
+class Freeze(keras.callbacks.Callback):
+    """Freezes the hidden layer before the first batch."""
+
+    def __init__(self, hook):
+        super().__init__()
+        setattr(self, hook, self.freeze)
+
+    def freeze(self, *_, **__):
+        self.model.layers[1].trainable = False
+
+
+class Momentum(keras.callbacks.Callback):
+    """Changes a number that is a constant of the traced step."""
+
+    def on_train_begin(self, logs=None):
+        self.model.optimizer.beta_1 = 0.1
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        lambda: Freeze("on_train_begin"),
+        lambda: Freeze("on_epoch_begin"),
+        lambda: Momentum(),
+    ],
+    ids=["train", "epoch", "optimizer"],
+)
+def test_callbacks_that_change_the_network_before_its_first_batch(callback):
+    reason = same_as_alone(network, lambda: [callback()], **FIT)
+    assert "before its first batch" in reason
+    assert same_as_alone(network, lambda: [callback()], **STREAM) is None
+
+
+class StopValidation(keras.callbacks.Callback):
+    def on_test_batch_end(self, batch, logs=None):
+        self.model.stop_evaluating = batch >= 0
+
+
+def test_callbacks_may_stop_a_validation():
+    fit = {**VALIDATED, "validation_batch_size": 8}
+    assert same_as_alone(network, lambda: [StopValidation()], **fit) is None
+
+
+class Draws(keras.callbacks.Callback):
+    """Draws from the generators of NumPy and of Python."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["drawn"] = np.random.random() + random.random()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("fit", [FIT, STREAM], ids=["arrays", "stream"])
+def test_callbacks_that_draw_random_numbers(fit):
+    assert same_as_alone(network, lambda: [Draws()], **fit) is None
+
+
+def test_a_profiler_is_for_one_network_at_a_time(tmp_path):
+    def board():
+        return keras.callbacks.TensorBoard(tmp_path, profile_batch=2)
+
+    reason = same_as_alone(network, lambda: [board()], **FIT)
+    assert "one profiler" in reason
+
+
+def test_what_a_cut_training_backed_up_is_removed(tmp_path):
+    def callbacks():
+        return [keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))]
+
+    expected = outcomes_of(network, callbacks=callbacks(), **FIT)
+    for stop in (0, 1):  # The last backup is that of the end.
+        cut = [*callbacks(), Fails(stop)]
+        assert outcomes_of(network, callbacks=cut, **FIT)[0].message
+        assert [*tmp_path.rglob("*.h5")]
+        outcomes = outcomes_of(network, callbacks=callbacks(), **FIT)
+        assert [o.curves for o in outcomes] == [o.curves for o in expected]
+        assert [o.alone_because for o in outcomes] == [None, None]
+
+
+class Fails(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise RuntimeError("cut")
 
 
 def test_a_training_that_is_restored_goes_on(tmp_path):
