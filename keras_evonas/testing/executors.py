@@ -5,6 +5,7 @@ process, connects to a port of the test and takes its order from there, so that
 no test depends on how fast a machine is.
 """
 
+import collections
 import contextlib
 import dataclasses
 import os
@@ -49,6 +50,7 @@ class Answer:
     value: Any  # Of the job.
     process: int  # The id of the process that did it.
     begun: int  # How often `begin` was called there.
+    jobs: int  # How many jobs were done there, this one included.
 
 
 class CallingWorker:
@@ -59,7 +61,7 @@ class CallingWorker:
         parts: Mapping[str, object] | None = None,
         beginning: str | None = None,
     ) -> None:
-        self.begun = 0
+        self.begun = self.jobs = 0
         self._parts = parts or {}
         self._beginning = beginning
 
@@ -75,6 +77,7 @@ class CallingWorker:
 
     def run(self, job: Job) -> Answer:
         """Does a job; see `Worker`."""
+        self.jobs += 1
         value = job.value
         if job.kind == "fail":
             raise LookupError(value)
@@ -85,7 +88,12 @@ class CallingWorker:
                 value = line.recv(1)
             if value == b"!":
                 os.kill(os.getpid(), _KILL)
-        return Answer(value=value, process=os.getpid(), begun=self.begun)
+        return Answer(
+            value=value,
+            process=os.getpid(),
+            begun=self.begun,
+            jobs=self.jobs,
+        )
 
 
 def _port(server: socket.socket) -> int:
@@ -158,6 +166,14 @@ class ExecutorConformance:
             assert answer.value == number
             assert answer.begun == 1
 
+    def test_a_job_is_done_once(self, crew: _Crew) -> None:
+        # An equal job is another one.
+        answers = [_done(crew, 0, Job()) for _ in range(3)]
+        counts = collections.Counter(one.process for one in answers)
+        for process, count in counts.items():
+            done = [one.jobs for one in answers if one.process == process]
+            assert done == [*range(1, count + 1)]
+
     def test_all_slots_end_once(self, crew: _Crew) -> None:
         for slot in range(crew.slots):
             crew.start(slot, Job(value=slot))
@@ -166,9 +182,16 @@ class ExecutorConformance:
         for end in ends:
             assert _answer(end, end.slot).value == end.slot
 
-    def test_large_results_arrive_as_they_are(self, crew: _Crew) -> None:
-        value = bytes(range(256)) * 4096
-        assert _done(crew, 0, Job(value=value)).value == value
+    @pytest.mark.parametrize(
+        "value",
+        [bytes(range(256)) * 4096, {1: (True, None), "a": [0.1 / 3]}],
+        ids=["large", "nested"],
+    )
+    def test_results_arrive_as_they_are(
+        self, crew: _Crew, value: object
+    ) -> None:
+        answer = _done(crew, 0, Job(value=value))
+        assert repr(answer.value) == repr(value)
 
     def test_workers_begin_where_they_work(self, executor: Executor) -> None:
         worker = CallingWorker()
@@ -210,8 +233,10 @@ class ExecutorConformance:
         crew.start(0, Job(kind="fail", value="no such job"))
         with pytest.raises(LookupError, match="no such job"):
             crew.wait()
-        # The worker has not died of it.
-        assert _done(crew, 0, Job(value=1)).begun == 1
+        # The worker has not died of it, and has not tried again.
+        answer = _done(crew, 0, Job(value=1))
+        assert answer.begun == 1
+        assert answer.jobs <= 2
 
     def test_an_error_of_one_job_leaves_the_others(self, crew: _Crew) -> None:
         if crew.slots < 2:
@@ -230,11 +255,12 @@ class ExecutorConformance:
         with pytest.raises(LookupError, match="cannot begin"):
             _run_one(executor, CallingWorker(beginning="cannot begin"))
 
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, LookupError])
     def test_a_crew_is_closed_whatever_happens(
-        self, executor: Executor
+        self, executor: Executor, error: type[BaseException]
     ) -> None:
-        with pytest.raises(KeyboardInterrupt), executor.crew(CallingWorker()):
-            raise KeyboardInterrupt
+        with pytest.raises(error), executor.crew(CallingWorker()):
+            raise error
         # And the executor makes another one.
         assert _run_one(executor, CallingWorker()).value == 1
 
@@ -282,6 +308,15 @@ class ExecutorConformance:
         for line in lines:
             with line, contextlib.suppress(ConnectionResetError):
                 assert line.recv(1) == b""  # The process is gone.
+
+    def test_close_leaves_out_jobs_that_wait(self, executor: Executor) -> None:
+        _need(executor, elsewhere=False)
+        worker = CallingWorker()
+        crew = executor.crew(worker)
+        for slot in range(crew.slots):
+            crew.start(slot, Job())
+        crew.close()
+        assert worker.jobs == 0
 
     def test_parts_that_cannot_be_sent_are_named(
         self, executor: Executor

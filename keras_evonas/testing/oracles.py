@@ -47,6 +47,7 @@ class Driver:
         self.oracle = oracle
         self.proposed: dict[str, _Values] = {}
         self.ended: dict[str, str] = {}
+        self.scores: dict[str, float] = {}
         self.events = 0
         self.stopped = False
         self.running: dict[str, trial_lib.Trial] = {}  # By worker.
@@ -89,6 +90,7 @@ class Driver:
         fate = fortune.random()
         if fate >= 0.15:
             score = math.nan if fate < 0.3 else fate
+            self.scores[trial.trial_id] = score
             self.oracle.update_trial(trial.trial_id, {"score": score})
         trial.status = _COMPLETED if fate >= 0.15 else _FAILED
         self.oracle.end_trial(trial)
@@ -97,6 +99,7 @@ class Driver:
     def _take_over(self, before: "Driver") -> None:
         """Starts the trials again that ran at the interruption."""
         self.proposed, self.ended = dict(before.proposed), dict(before.ended)
+        self.scores = dict(before.scores)
         self.events, self.stopped = before.events, before.stopped
         interrupted = {
             trial.trial_id: worker for worker, trial in before.running.items()
@@ -192,6 +195,21 @@ class OracleConformance:
         assert len(search.proposed) == _TRIALS
         assert len(_distinct(search.proposed.values())) == _TRIALS
 
+    def test_proposes_networks_of_the_space(self, drive: _Drive) -> None:
+        search = drive().run()
+        for trial_id, values in search.proposed.items():
+            depth = values["depth"]
+            assert depth in (1, 2, 3)
+            assert 1e-4 <= float(str(values["learning_rate"])) <= 1e-1
+            layers = [name for name in values if name.startswith("layer_")]
+            assert len(layers) == 2 * int(str(depth))
+            for layer in range(int(str(depth))):
+                assert values[f"layer_{layer}/units"] in (16, 32, 64, 128)
+                assert values[f"layer_{layer}/dropout"] in (False, True)
+            # What was trained is what is kept.
+            kept = search.oracle.trials[trial_id].hyperparameters.values
+            assert kept == values
+
     def test_failures_have_no_children(self, drive: _Drive) -> None:
         search = drive().run()
         ids = {int(trial_id): trial_id for trial_id in search.proposed}
@@ -203,6 +221,11 @@ class OracleConformance:
     def test_the_best_trials_are_completed_ones(self, drive: _Drive) -> None:
         search = drive().run()
         best = search.oracle.get_best_trials(_TRIALS)
+        for count in (1, 2):
+            ids = [t.trial_id for t in search.oracle.get_best_trials(count)]
+            assert ids == [trial.trial_id for trial in best[:count]]
+        for trial in best:
+            assert trial.score == search.scores[trial.trial_id]
         individuals = [search.oracle.individual(t.trial_id) for t in best]
         places = [
             (-one.rung, trial.score)
