@@ -62,11 +62,13 @@ class FitArguments:
         unknown = sorted(set(kwargs) - set(NAMES))
         twice = sorted(set(kwargs) & set(NAMES[: len(args)]))
         if unknown or twice or len(args) > len(NAMES):
+            wrong = [f"`{name}`, which `fit` does not have" for name in unknown]
+            wrong += [f"`{name}` twice" for name in twice]
             raise TypeError(
                 "The arguments must be those of `keras.Model.fit`. Received: "
-                f"{len(args)} positional ones, and by name {sorted(kwargs)}; "
-                f"unknown: {unknown}, given twice: {twice}. `fit` takes "
-                f"{NAMES}."
+                f"{', '.join(wrong) or f'{len(args)} by their places'}. Pass "
+                "arguments of the search to the tuner, and to `fit` one or "
+                f"more of {', '.join(NAMES)}."
             )
         arguments = cls(*args, **kwargs)
         data = {name: as_arrays(getattr(arguments, name)) for name in _DATA}
