@@ -198,6 +198,9 @@ def _changes(changed: Mapping[str, int], base: Look, other: Look) -> _Changes:
     ):
         why = f"{changed} changes which layers the network has"
         raise _refused(changed, why)
+    if other.calls != base.calls:
+        why = f"{changed} changes what layers or operations are called with"
+        raise _refused(changed, why)
     found = {}
     pairs = zip(base.leaves, other.leaves, strict=True)
     for place, (leaf, now) in enumerate(pairs):

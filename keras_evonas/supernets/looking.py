@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 from typing import TypeAlias
@@ -14,6 +15,7 @@ from keras_evonas.models.costs.estimates import Hypermodel
 from keras_evonas.models.costs.estimates import builder_of
 from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.costs.isolation import without_allocation
+from keras_evonas.models.layer_graph import Node
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets.mixed import Branch
 from keras_evonas.supernets.mixed import MixedLayer
@@ -53,6 +55,7 @@ class Look:
     Args:
         hp: What it asked for.
         structure: The kinds of its layers, and how they are connected.
+        calls: What layers and operations are called with beside tensors.
         parts: The options of all mixed layers, each by when it is called.
         leaves: The layers in them, in an order that is the same wherever the
             structure is.
@@ -63,6 +66,7 @@ class Look:
 
     hp: SharingHyperParameters
     structure: Structure
+    calls: tuple[str, ...]
     parts: tuple[Part, ...]
     leaves: tuple[Leaf, ...]
     state_bytes: int
@@ -100,8 +104,9 @@ def look(
         return Look(
             hp=hp,
             structure=[(_kind(node.layer), node.inputs) for node in nodes],
+            calls=tuple(map(_call, _calls_inside(network))),
             parts=tuple(parts),
-            leaves=tuple(_leaf(one) for one in leaves_of(network)),
+            leaves=_leaves(network),
             state_bytes=_state_bytes(network),
             network=network,
             graph=graph,
@@ -166,6 +171,44 @@ def _kind(layer: keras.Operation) -> Structure:
     elif isinstance(layer, keras.Model):
         inner = layer.layers
     return (type(layer).__name__, [_kind(one) for one in inner])
+
+
+def _calls_inside(network: keras.Model) -> Iterator[Node]:
+    """Yields the calls of a network, and those of models in its options."""
+    for one in kinds.parts_of(network):
+        is_graph = isinstance(one, keras.Model) and one.inputs
+        if is_graph and not isinstance(one, keras.Sequential):
+            yield from graph_of(one, "hypermodel").nodes
+
+
+def _call(node: Node) -> str:
+    """Returns what a call takes beside tensors.
+
+    What functions of `keras.ops` take is mostly kept by their operations.
+    """
+    settings = {}
+    if not isinstance(node.layer, keras.Layer):
+        settings = vars(node.layer)
+    own = {n: x for n, x in settings.items() if n[0] != "_" and n != "name"}
+    return repr((node.args, node.kwargs, own))
+
+
+def _leaves(network: keras.Model) -> tuple[Leaf, ...]:
+    leaves = leaves_of(network)
+    for layer in leaves:
+        for part in vars(layer).values():
+            if isinstance(part, keras.Regularizer):
+                _make_plain(part)
+    return tuple(map(_leaf, leaves))
+
+
+def _make_plain(regularizer: keras.Regularizer) -> None:
+    """Replaces constants, which have no value inside of a graph."""
+    for name, value in list(vars(regularizer).items()):
+        if tf.is_tensor(value):
+            constant = tf.get_static_value(value)
+            if constant is not None:
+                setattr(regularizer, name, constant.tolist())
 
 
 def _leaf(layer: keras.layers.Layer) -> Leaf:

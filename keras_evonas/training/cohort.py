@@ -11,20 +11,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import keras
-
 from keras_evonas.training.eligibility import NotInCohortError
 from keras_evonas.training.member import Member
 from keras_evonas.training.shared_programs import Program
+from keras_evonas.training.structure import settings_key
 from keras_evonas.training.threads import worker_pool
-
-# What attributes of layers may hold that becomes a constant when it is traced,
-# and attributes that a training sets without a change of what is traced.
-_SETTING = (bool, int, float, str, tuple, type(None))
-_OF_TRAINING = (
-    *("stop_training", "stop_evaluating", "_initial_epoch"),
-    *("train_function", "test_function", "predict_function"),
-)
 
 
 class ArrayCohort:
@@ -59,10 +50,10 @@ class ArrayCohort:
         """
 
         def begin() -> None:
-            before = _traced(member.model) if member.network.own else None
+            before = settings_key(member.model) if member.network.own else None
             member.begin(program.steps)
             _begin_epoch(member)
-            if before is not None and _traced(member.model) != before:
+            if before is not None and settings_key(member.model) != before:
                 raise NotInCohortError(
                     "a callback changes a setting of the network before its "
                     "first batch"
@@ -121,23 +112,6 @@ def _begin_epoch(member: Member) -> None:
     """Begins an epoch here, if callbacks are to be called in this thread."""
     if member.network.own and not member.is_done:
         member.begin_epoch()
-
-
-def _traced(model: keras.Model) -> list[tuple[bool, dict[str, str]]]:
-    """Returns the settings of a network that are constants of its program."""
-    layers = model._flatten_layers()  # noqa: SLF001
-    return [
-        (
-            getattr(part, "trainable", True),
-            {
-                name: repr(value)
-                for name, value in vars(part).items()
-                if isinstance(value, _SETTING) and name not in _OF_TRAINING
-            },
-        )
-        for part in [*layers, model.optimizer]
-        if part is not None
-    ]
 
 
 def _attempt(member: Member, action: Callable[[], Any]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_evonas.training.bookkeeping import Network
 from keras_evonas.training.eligibility import NotInCohortError
+from keras_evonas.training.values import flat
 
 Logs = Mapping[str, object]
 # Of Python's generator and of NumPy's.
@@ -92,6 +93,7 @@ class Member:
             raise NotInCohortError(
                 "a callback goes on with a training that it has restored"
             )
+        self._check_not_stopped()
 
     def begin_epoch(self) -> None:
         """Calls the hooks for the beginning of an epoch."""
@@ -101,10 +103,18 @@ class Member:
                 "a callback changes the model's `train_function`, as "
                 "`compile` does"
             )
+        self._check_not_stopped()
+
+    def _check_not_stopped(self) -> None:
+        if self.model.stop_training:  # `fit` trains another batch.
+            raise NotInCohortError(
+                "a callback stops the training before an epoch's first batch"
+            )
 
     def end_epoch(self, logs: Logs, validation: Logs | None) -> None:
         """Calls the hooks for the end of an epoch."""
-        held_out = {f"val_{name}": x for name, x in (validation or {}).items()}
+        # What a metric returns as a dictionary stands among the others.
+        held_out = {f"val_{n}": x for n, x in flat(validation or {}).items()}
         self._logs = {**logs, **held_out}
         self.callbacks.on_epoch_end(self.epoch, self._logs)
         self.epoch += 1

@@ -22,6 +22,7 @@ from keras_evonas.training.parts import Batch
 from keras_evonas.training.parts import Part
 from keras_evonas.training.parts import parts_of
 from keras_evonas.training.values import Values
+from keras_evonas.training.values import flat
 
 Build: TypeAlias = Callable[[], keras.Model]
 Step: TypeAlias = Callable[[Values, Values, Values], None]
@@ -196,7 +197,7 @@ class _Rehearsal:
             if last == "metrics":
                 logs = model.compute_metrics(**data)
                 if not has_own(model, *_METRICS):
-                    self.logs = list(logs)
+                    self.logs = list(flat(logs))
 
         try:
             run(step)

@@ -56,12 +56,14 @@ _OPTIMIZERS = {
 }
 Activation: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 
-# Functions of each element of a tensor, between which a program can choose.
+# Functions of each element of a tensor, between which a program can choose. Not
+# the sigmoid: a cross-entropy is computed from what went into it, which would
+# be lost.
 _ACTIVATIONS: Mapping[str, Activation] = {
     name: getattr(keras.activations, name)
     for name in (
         *("celu", "elu", "gelu", "hard_sigmoid", "hard_silu", "hard_swish"),
-        *("leaky_relu", "mish", "relu", "relu6", "selu", "sigmoid", "silu"),
+        *("leaky_relu", "mish", "relu", "relu6", "selu", "silu"),
         *("softplus", "softsign", "swish", "tanh"),
     )
 }

@@ -233,6 +233,7 @@ class _Relay(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._followers = followers
+        # A later epoch may be shorter, as in `fit`.
         self._steps_wanted = arguments.steps_per_epoch or 1
         self._steps_seen = 0
 
@@ -281,6 +282,7 @@ class _Relay(keras.callbacks.Callback):
                 "Lower `steps_per_epoch`, or let the data repeat."
             )
             self._each("is_training", lambda one: one.fail(error))
+        self._steps_wanted = 1
         self._each("is_present", _Follower.end_epoch)
         self._stop_if_over()
 

@@ -9,6 +9,7 @@ of all variables. A model that holds any object other than plain values and
 objects of Keras has no known structure.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import sys
@@ -34,6 +35,18 @@ _IGNORED = {
 _IGNORED_PREFIX = "_self_"
 # Keras wraps these methods anew for each layer; they are not called in a step.
 _WRAPPED = {"build", "quantize"}
+
+
+# Objects whose attributes an operation may take, and attributes of a model that
+# a training sets.
+_WITH_SETTINGS = (
+    *(keras.Operation, keras.Loss, keras.Metric, keras.Regularizer),
+    *(keras.constraints.Constraint, keras.optimizers.Optimizer),
+)
+_OF_TRAINING = {
+    *("stop_training", "stop_evaluating", "history", "_initial_epoch"),
+    *("train_function", "test_function", "predict_function"),
+}
 
 
 class UnknownError(Exception):
@@ -103,6 +116,33 @@ def structure_of(
                 variables.append(one)
         digest.update(f"{header};".encode())
     return Structure(digest.hexdigest(), tuple(variables))
+
+
+def settings_key(model: keras.Model) -> str:
+    """Returns what changes with each setting that tracing may look at.
+
+    Unlike a structure it is there for models with objects of the user's own,
+    whose attributes are compared within this process alone.
+    """
+
+    def read(one: object) -> tuple[str, list[object]]:
+        with contextlib.suppress(UnknownError):
+            if one is not model:
+                return parts_of(one)
+        kind = f"{type(one).__qualname__}:"
+        if isinstance(one, np.ndarray) and one.dtype.kind != "O":
+            return f"{kind}{one.dtype}{one.shape}{one.tobytes()!r}", []
+        if not isinstance(one, _WITH_SETTINGS):
+            return f"{kind}{id(one)}", []
+        names = {
+            name: value
+            for name, value in attributes_of(one)
+            if one is not model or name not in _OF_TRAINING
+        }
+        return f"{kind}{list(names)}", list(names.values())
+
+    structure = structure_of(model, read)
+    return structure.key if structure else ""
 
 
 def parts_of(one: object) -> tuple[str, list[object]]:

@@ -1,6 +1,7 @@
 """The data that `keras.Model.fit` takes, and their leaves."""
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 from typing import TypeAlias
 
@@ -21,3 +22,11 @@ def map_leaves(function: Callable[..., Values], structure: Values) -> Values:
 def leaves_of(structure: Values) -> list[Values]:
     """Returns the leaves of a structure that are not `None`."""
     return [x for x in keras.tree.flatten(structure) if x is not None]
+
+
+def flat(logs: Mapping[str, object]) -> dict[str, object]:
+    """Returns logs with the entries of dictionaries among the others."""
+    found: dict[str, object] = {}
+    for name, value in logs.items():
+        found |= flat(value) if isinstance(value, Mapping) else {name: value}
+    return found

@@ -320,6 +320,20 @@ def _inverse(hp):
     return compiled(inputs, L.Dense(12 // hp.Choice("units", [2, 4]))(inputs))
 
 
+def _scaled(hp):
+    inputs = keras.Input((6,))
+    units = hp.Choice("units", [2, 4])
+    tensor = L.Dense(3)(L.Dense(units)(inputs))
+    return compiled(inputs, tensor * (1 / units))
+
+
+def _clipped(hp):
+    inputs = keras.Input((6,))
+    units = hp.Choice("units", [2, 4])
+    tensor = L.Dense(3)(L.Dense(units)(inputs))
+    return compiled(inputs, keras.ops.clip(tensor, 0, units))
+
+
 def _valid(hp):
     inputs = keras.Input((6, 6, 1))
     layer = L.Conv2D(2, hp.Choice("kernel", [1, 3]))
@@ -359,6 +373,8 @@ REFUSED = {
     ),
     "two genes": (_pair, {"b": "'a' changes the layer 'dense', too"}),
     "inverse": (_inverse, {"units": "is not the largest at the largest value"}),
+    "scaled": (_scaled, {"units": "what layers or operations are called with"}),
+    "clipped": (_clipped, {"units": "what layers or operations are called"}),
     "valid padding": (_valid, {"kernel": 'without `padding="same"`'}),
     "shifted": (_shifted, {"kernel": "is no part of the largest one"}),
     "output": (_output, {"units": "must keep its shape"}),

@@ -118,6 +118,25 @@ def test_paths_of_another_space_are_refused(paths, message):
         Supernet(chain).set_paths(paths)
 
 
+@pytest.mark.parametrize("regularizer", ["l1", "l2", "orthogonal"])
+def test_options_may_regularize_their_weights(regularizer):
+    if regularizer == "orthogonal":
+        regularizer = keras.regularizers.OrthogonalRegularizer(0.1)
+
+    def build(hp):
+        options = {
+            "dense": lambda: L.Dense(4, kernel_regularizer=regularizer),
+            "skip": L.Identity,
+        }
+        inputs = keras.Input((4,))
+        return compiled(inputs, layer_choice(hp, "layer", options)(inputs))
+
+    supernet = Supernet(build)
+    supernet.set_paths(np.zeros((1, 1, 1), int))
+    history = supernet.fit(X[:, :4], Y, epochs=1, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
 def test_values_and_paths_are_the_same_thing(supernet):
     for path in paths_of(supernet, 20):
         values = supernet.values_of(path)

@@ -511,37 +511,131 @@ def test_callbacks_that_compile_the_model_are_seen(fit):
     assert "`train_function`" in reason
 
 
-class Freeze(keras.callbacks.Callback):
-    """Freezes the hidden layer before the first batch."""
+class Rescaled(keras.layers.Layer):
+    """A layer of the user's own, with settings of many kinds."""
 
-    def __init__(self, hook):
+    def __init__(self):
         super().__init__()
-        setattr(self, hook, self.freeze)
+        self.scale = np.float32(1)
+        self.scales = [1.0]
+        self.table = {"a": np.ones(1, "float32")}
 
-    def freeze(self, *_, **__):
-        self.model.layers[1].trainable = False
+    def call(self, x):
+        return x * self.scale * self.scales[0] * self.table["a"]
 
 
-class Momentum(keras.callbacks.Callback):
-    """Changes a number that is a constant of the traced step."""
+class Weighted(keras.losses.Loss):
+    weight = 1.0
+
+    def call(self, y_true, y_pred):
+        return self.weight * keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+
+def scaled():
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(5, "tanh", kernel_regularizer="l2")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1)(Rescaled()(hidden)))
+    model.compile(keras.optimizers.Adam(0.05), Weighted(), metrics=["mae"])
+    return model
+
+
+class Changes(keras.callbacks.Callback):
+    """Changes something of the network before its first batch."""
+
+    def __init__(self, change, hook="on_train_begin"):
+        super().__init__()
+        self.change, self.hook = change, hook
 
     def on_train_begin(self, logs=None):
-        self.model.optimizer.beta_1 = 0.1
+        if self.hook == "on_train_begin":
+            self.change(self.model)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.hook == "on_epoch_begin":
+            self.change(self.model)
 
 
-@pytest.mark.parametrize(
-    "callback",
-    [
-        lambda: Freeze("on_train_begin"),
-        lambda: Freeze("on_epoch_begin"),
-        lambda: Momentum(),
-    ],
-    ids=["train", "epoch", "optimizer"],
-)
-def test_callbacks_that_change_the_network_before_its_first_batch(callback):
-    reason = same_as_alone(network, lambda: [callback()], **FIT)
+def frozen(model):
+    model.layers[1].trainable = False
+
+
+CHANGES = {
+    "trainable": frozen,
+    "optimizer": lambda model: setattr(model.optimizer, "beta_1", 0.1),
+    "attribute": lambda model: setattr(model.layers[2], "scale", np.float32(3)),
+    "list": lambda model: model.layers[2].scales.__setitem__(0, 3.0),
+    "array": lambda model: model.layers[2].table["a"].fill(3),
+    "loss": lambda model: setattr(model.loss, "weight", 5.0),
+    "regularizer": lambda model: setattr(
+        model.layers[1].kernel_regularizer, "l2", 1.0
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_callback_changes_before_the_first_batch_counts(change):
+    def callbacks():
+        return [Changes(CHANGES[change])]
+
+    reason = same_as_alone(scaled, callbacks, **FIT)
     assert "before its first batch" in reason
-    assert same_as_alone(network, lambda: [callback()], **STREAM) is None
+    assert (
+        same_as_alone(scaled, lambda: [Changes(lambda model: None)], **FIT)
+        is None
+    )
+
+
+def test_what_a_callback_changes_as_an_epoch_begins_counts():
+    def callbacks():
+        return [Changes(frozen, "on_epoch_begin")]
+
+    assert "before its first batch" in same_as_alone(scaled, callbacks, **FIT)
+    assert same_as_alone(scaled, callbacks, **STREAM) is None
+
+
+def stop(model):
+    model.stop_training = True
+
+
+@pytest.mark.parametrize("fit", [FIT, STREAM], ids=["arrays", "stream"])
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin"])
+def test_a_callback_that_stops_before_a_batch(hook, fit):
+    reason = same_as_alone(network, lambda: [Changes(stop, hook)], **fit)
+    assert "stops the training before" in reason
+
+
+class Extremes(keras.metrics.Metric):
+    """A metric of two numbers."""
+
+    def __init__(self):
+        super().__init__(name="extremes")
+        self.most = self.add_weight(initializer="zeros", name="most")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.most.assign(keras.ops.max(y_pred))
+
+    def result(self):
+        return {"most": self.most + 0, "least": -self.most}
+
+
+@pytest.mark.parametrize("callback", [[], [Batches]], ids=["arrays", "stream"])
+def test_a_metric_of_several_numbers(callback):
+    def build():
+        model = network()
+        model.compile("sgd", "mse", metrics=[Extremes()])
+        return model
+
+    def callbacks():
+        return [one() for one in callback]
+
+    assert same_as_alone(build, callbacks, **VALIDATED) is None
+
+
+def test_the_last_epoch_may_be_shorter():
+    fit = {**FIT, "epochs": 2, "batch_size": 8, "steps_per_epoch": 5}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras tells it.
+        assert same_as_alone(network, **fit) is None
 
 
 class StopValidation(keras.callbacks.Callback):

@@ -1,5 +1,6 @@
 """Networks that share a program by pattern, against those with their own."""
 
+import dataclasses
 import functools
 
 import keras
@@ -29,7 +30,7 @@ ARGUMENTS = FitArguments(
 )
 ACTIVATIONS = (
     *("celu", "elu", "gelu", "hard_sigmoid", "hard_silu", "leaky_relu", "mish"),
-    *("relu", "relu6", "selu", "sigmoid", "silu", "softplus", "softsign"),
+    *("relu", "relu6", "selu", "silu", "softplus", "softsign"),
     "tanh",
 )
 OPTIMIZERS = (
@@ -211,6 +212,29 @@ def test_each_activation_is_chosen_from_several(name):
             np.testing.assert_allclose(one.history[metric], values, rtol=1e-5)
     for one, another in zip(weights["1"], expected["1"], strict=True):
         np.testing.assert_allclose(one, another, rtol=1e-3, atol=1e-5)
+
+
+def test_a_cross_entropy_is_that_of_what_goes_into_a_sigmoid():
+    def build(width, activation):
+        made = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten()])
+        made.add(layers.Dense(width, activation))
+        start = keras.initializers.RandomNormal(stddev=30.0)  # Saturated.
+        made.add(layers.Dense(1, "sigmoid", kernel_initializer=start))
+        made.compile("sgd", "binary_crossentropy")
+        return made
+
+    arguments = dataclasses.replace(
+        ARGUMENTS, y=Y % 2, validation_data=(X[:30], Y[:30] % 2)
+    )
+    names = ["relu", "sigmoid", "tanh"]
+    data = Data(arguments, by_pattern=True, activations=names)
+    builds = [functools.partial(build, 4 + n, names[n]) for n in (0, 2, 1)]
+    found, _ = trained(builds, data)
+    assert (data.programs.num_traced, data.programs.num_shared) == (2, 1)
+    own, _ = trained(builds, Data(arguments))
+    for one, another in zip(found, own, strict=True):
+        for metric, values in another.history.items():
+            np.testing.assert_allclose(one.history[metric], values, rtol=1e-5)
 
 
 def test_sequential_networks_share():
