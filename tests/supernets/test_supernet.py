@@ -161,7 +161,6 @@ OPTIMIZERS = {
     "decayed": lambda: keras.optimizers.SGD(
         0.1, momentum=0.9, weight_decay=0.1, clipnorm=1.0
     ),
-    "averaged": lambda: keras.optimizers.Adam(0.01, use_ema=True),
     "rmsprop": lambda: keras.optimizers.RMSprop(0.01, centered=True),
 }
 
