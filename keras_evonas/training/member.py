@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_evonas.training.bookkeeping import Network
+from keras_evonas.training.callbacks import needs_steps
 from keras_evonas.training.eligibility import NotInCohortError
 from keras_evonas.training.values import flat
 
@@ -51,11 +52,16 @@ class Member:
         self.error: BaseException | None = None
         self._logs: dict[str, object] = {}
         self._random = _random_states()
+        self._listens = needs_steps(network.own)
 
     @contextlib.contextmanager
-    def as_if_alone(self) -> Iterator[None]:
-        """Lets callbacks draw random numbers as if no other member did."""
-        if not self.network.own:
+    def as_if_alone(self, *, in_epoch: bool = False) -> Iterator[None]:
+        """Lets callbacks draw random numbers as if no other member did.
+
+        Inside of an epoch, where it would take time at every batch, only if
+        they listen there.
+        """
+        if not (self._listens if in_epoch else self.network.own):
             yield
             return
         outside = _random_states()

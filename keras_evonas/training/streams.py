@@ -233,7 +233,6 @@ class _Relay(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._followers = followers
-        # A later epoch may be shorter, as in `fit`.
         self._steps_wanted = arguments.steps_per_epoch or 1
         self._steps_seen = 0
 
@@ -282,7 +281,7 @@ class _Relay(keras.callbacks.Callback):
                 "Lower `steps_per_epoch`, or let the data repeat."
             )
             self._each("is_training", lambda one: one.fail(error))
-        self._steps_wanted = 1
+        self._steps_wanted = 1  # A later epoch may be shorter, as in `fit`.
         self._each("is_present", _Follower.end_epoch)
         self._stop_if_over()
 
@@ -292,7 +291,8 @@ class _Relay(keras.callbacks.Callback):
         """Runs an action of all followers, or of those of whom it holds."""
         for follower in self._followers:
             if who is None or getattr(follower, who):
-                with follower.member.as_if_alone():
+                in_epoch = who in ("is_training", "is_evaluating")
+                with follower.member.as_if_alone(in_epoch=in_epoch):
                     follower.attempt(action)
 
     def _stop_if_over(self) -> None:

@@ -143,7 +143,9 @@ def settings_key(model: keras.Model) -> str:
         return f"{kind}{list(names)}", list(names.values())
 
     structure = structure_of(model, read)
-    return structure.key if structure else ""
+    if structure is None:
+        raise UnknownError  # `read` knows what to make of any object.
+    return structure.key
 
 
 def parts_of(one: object) -> tuple[str, list[object]]:

@@ -70,7 +70,8 @@ class EvoTuner(AfterSearch):
     their beginning after a resume: a `tf.data.Dataset` that shuffles anew, a
     `PyDataset` that shuffles in `on_epoch_end`, an endless generator. With
     `reshuffle_each_iteration=False` and without such an `on_epoch_end` all
-    networks, and a search that goes on, get the same batches.
+    networks, and a search that goes on, get the same batches. A trial that was
+    cut begins anew, whatever `BackupAndRestore` has kept of it.
 
     Networks are trained one after another if Keras does not run on
     TensorFlow, if the hypermodel has its own `fit`, or with a distribution
