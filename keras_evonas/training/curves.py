@@ -101,6 +101,8 @@ def best_of(objective: Objective, curves: Curves) -> Best | None:
 
 def why_unscored(objective: Objective, curves: Curves) -> str:
     """Returns why `best_of` is `None`, as a sentence."""
+    if not curves:
+        return "Training reported no epoch."
     for name, _ in objective:
         if name not in curves:
             return (

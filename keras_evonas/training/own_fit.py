@@ -158,6 +158,8 @@ def _is_of(
 
 
 def _unrecorded(logs: Mapping[str, Sequence[Value]]) -> Fitted:
+    if not any(logs.values()):
+        return Fitted(curves={})  # No epoch was trained.
     last = max(map(len, logs.values()), default=1) - 1
     # A log that is there once is that of the end.
     single = {

@@ -128,7 +128,10 @@ class Reporter:
             write_curves(self.files.folder_of(trial.trial_id), curves)
             fidelity.check_trained(trial.hyperparameters.values, curves)
         elif not any(o.metrics for o in outcomes):
-            return None  # The tuner's own `run_trial` has reported them.
+            known = self.oracle.get_trial(trial.trial_id).metrics
+            if known.exists(objective.name):
+                return None  # The tuner's own `run_trial` has reported them.
+            return why_unscored(objectives.lead_of(objective), {})
         bests: list[Best] = []
         for outcome in outcomes:
             best = _best_of(outcome, objective)

@@ -185,6 +185,29 @@ def test_a_fit_that_keeps_to_no_epochs_is_told(tmp_path, forgotten):
     assert any(words in str(one.message) for one in said)
 
 
+@pytest.mark.parametrize(
+    "kind", [EvoOracle, keras_tuner.oracles.RandomSearchOracle]
+)
+def test_a_training_without_an_epoch_is_a_failed_trial(tmp_path, kind):
+    def fit(self, hp, model, *args, **kwargs):
+        is_wide = hp.get("units") > 15
+        return model.fit(*args, **{**kwargs, "epochs": 0 if is_wide else 1})
+
+    hypermodel = type("Own", (OwnFit,), {"fit": fit})()
+    oracle = kind("val_loss", 6, seed=1)  # keras-tuner takes 0 for none
+    oracle.max_consecutive_failed_trials = 6
+    tuner = EvoTuner(oracle, hypermodel, directory=tmp_path)
+    tuner.search(X, Y, validation_data=(X, Y), epochs=1, verbose=0)
+    statuses = set()
+    for trial in oracle.trials.values():
+        is_wide = trial.hyperparameters.get("units") > 15
+        assert trial.status == ("FAILED" if is_wide else "COMPLETED")
+        assert is_wide == ("no epoch" in (trial.message or ""))
+        statuses.add(trial.status)
+    assert len(oracle.trials) == 6
+    assert len(statuses) == 2
+
+
 def test_metrics_that_are_no_numbers_are_left_out_by_name(tmp_path):
     def fit(self, *args, **kwargs):
         return {"val_loss": 0.5, "confusion": np.eye(2), "note": "good"}
