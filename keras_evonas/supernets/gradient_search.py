@@ -173,7 +173,7 @@ class DifferentiableSearch:
                 "held": repr(self._plan.held),
                 "seed": self.seed,
             },
-            arguments.data_and_steps(),
+            {**arguments.data_and_steps(), **self._plan.settings},
         )
         saved = state.read()
         done = saved["epoch"]

@@ -36,6 +36,7 @@ class Plan:
             each gene that decides on it, the places of its values.
         elastic: Which of the genes are elastic, and what of layers they cut.
         state_bytes: The bytes of all weights and of the optimizer's memory.
+        settings: The loss and the settings of layers.
     """
 
     genes: tuple[SharedGene, ...]
@@ -45,6 +46,7 @@ class Plan:
     parts: tuple[Part, ...] = ()
     elastic: Elastic = dataclasses.field(default_factory=Elastic)
     state_bytes: int = 0
+    settings: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Says what is shared, what is held, and why."""
@@ -152,6 +154,7 @@ def plan(
         parts=looked.parts,
         elastic=found,
         state_bytes=looked.state_bytes,
+        settings=looked.settings(),
     )
 
 

@@ -17,6 +17,7 @@ from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.models.layer_graph import Node
 from keras_evonas.models.layer_graph import graph_of
+from keras_evonas.project import wording
 from keras_evonas.supernets.mixed import Branch
 from keras_evonas.supernets.mixed import MixedLayer
 from keras_evonas.supernets.sharing import SharingHyperParameters
@@ -36,7 +37,7 @@ class Leaf:
         name: Its name.
         width: Its units or filters, or `None`.
         kernel: The sides of its kernel, or `None`.
-        settings: All else that it was made with.
+        settings: All else that it was made with; what is not plain, in words.
         shapes: The shapes of its weights.
     """
 
@@ -44,7 +45,7 @@ class Leaf:
     name: str
     width: int | None
     kernel: tuple[int, ...] | None
-    settings: str
+    settings: Mapping[str, object]
     shapes: tuple[tuple[int, ...], ...]
 
 
@@ -72,6 +73,15 @@ class Look:
     state_bytes: int
     network: keras.Model
     graph: tf.Graph
+
+    def settings(self) -> dict[str, object]:
+        """Returns what changes a training without other weights."""
+        leaves = {
+            f"{name} of layer {number}, {leaf.kind}": value
+            for number, leaf in enumerate(self.leaves)
+            for name, value in leaf.settings.items()
+        }
+        return {"loss": _plain(self.network.loss), **leaves}
 
 
 def look(
@@ -225,9 +235,32 @@ def _leaf(layer: keras.layers.Layer) -> Leaf:
         name=layer.name,
         width=width,
         kernel=kernel if isinstance(kernel, tuple) else None,
-        settings=repr(settings),
+        settings={name: _plain(value) for name, value in settings.items()},
         shapes=tuple(tuple(w.shape) for w in layer.weights),
     )
+
+
+def _plain(value: object) -> object:
+    """Returns a setting as a plain value, or else in words."""
+    if isinstance(value, str | int | float | None):
+        return value
+    return wording.settings(_nameless(value))
+
+
+def _nameless(value: object) -> object:
+    """Leaves out the names of layers, which Keras counts from model to model.
+
+    The one setting of a `DTypePolicy` is a name, too, and is kept.
+    """
+    if isinstance(value, list | tuple):
+        return [_nameless(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: _nameless(one)
+        for key, one in value.items()
+        if key != "name" or len(value) == 1
+    }
 
 
 def _state_bytes(network: keras.Model) -> int:

@@ -172,7 +172,7 @@ def train(
         "distillation": sharing.distillation or None,
         "optimizer": type(optimizer).__name__,
     }
-    state = SavedState(folder, identity, _training_of(arguments, optimizer))
+    state = SavedState(folder, identity, _training_of(supernet, arguments))
     saved = state.read()
     done = saved["epoch"]
     if done:
@@ -229,16 +229,20 @@ def train(
 
 
 def _training_of(
-    arguments: FitArguments, optimizer: keras.Optimizer
+    supernet: Supernet, arguments: FitArguments
 ) -> dict[str, object]:
     """Returns what the weights depend on beside the sampler and the seed."""
     given = arguments.data_and_steps()
     kept = {name: x for name, x in given.items() if name not in _LEFT_OUT}
     try:
-        config = optimizer.get_config()
+        config = supernet.network.optimizer.get_config()
     except NotImplementedError:  # One of the user's own may have none.
         config = {}
-    return {**kept, "optimizer": {**config, "name": None}}
+    return {
+        **kept,
+        "optimizer": {**config, "name": None},
+        **supernet.settings,
+    }
 
 
 def _variables_of(supernet: Supernet) -> list[keras.Variable]:

@@ -74,6 +74,7 @@ class Supernet(keras.Model):
         held: Dictionary of all that are held, with their values.
         refused: Dictionary of those that change widths or kernels and are
             held all the same, with the reasons.
+        settings: Dictionary of the loss and of the settings of layers.
 
     Raises:
         ValueError: If there is nothing to share, if options do not fit
@@ -103,6 +104,7 @@ class Supernet(keras.Model):
         plan.check_memory(available_bytes())
         self.held = dict(plan.held)
         self.refused = dict(plan.elastic.refused)
+        self.settings = dict(plan.settings)
         self._build_plain = builder_of(hypermodel)
         self._index_of: dict[str, tf.Variable] = {}
         values = {**self.held, **plan.elastic.largest}

@@ -139,21 +139,7 @@ class Reporter:
                 lead = objectives.lead_of(objective)
                 return why_unscored(lead, outcome.curves)
             bests.append(best)
-        logs = [one.logs for one in bests]
-        metrics = {
-            name: statistics.fmean(one[name] for one in logs)
-            for name in logs[0]
-            if all(name in one for one in logs)
-        }
-        if any(o.fold is not None for o in outcomes):
-            for part in objectives.parts_of(objective):
-                if part.name in metrics:
-                    spread = statistics.stdev(one[part.name] for one in logs)
-                    metrics[f"{part.name}_std"] = spread
-        metrics.pop(ENDED_EARLY, None)
-        if any(ended_early(o.curves) for o in outcomes):
-            metrics[ENDED_EARLY] = 1.0
-        metrics["train_seconds"] = sum(o.seconds for o in outcomes)
+        metrics = _averaged(outcomes, bests, objective)
         for name, cost in outcomes[0].results.items():
             if not trial.metrics.exists(name):
                 metrics[name] = cost
@@ -195,6 +181,30 @@ class Reporter:
         except Exception as error:
             # It waits until everything is recorded.
             self._error = self._error or error
+
+
+def _averaged(
+    outcomes: Sequence[Outcome],
+    bests: Sequence[Best],
+    objective: keras_tuner.Objective,
+) -> dict[str, float]:
+    """Returns the metrics of a trial from the best epochs of its executions."""
+    logs = [one.logs for one in bests]
+    metrics = {
+        name: statistics.fmean(one[name] for one in logs)
+        for name in logs[0]
+        if all(name in one for one in logs)
+    }
+    if any(o.fold is not None for o in outcomes):
+        for part in objectives.parts_of(objective):
+            if part.name in metrics:
+                spread = statistics.stdev(one[part.name] for one in logs)
+                metrics[f"{part.name}_std"] = spread
+    metrics.pop(ENDED_EARLY, None)
+    if any(ended_early(o.curves) for o in outcomes):
+        metrics[ENDED_EARLY] = 1.0
+    metrics["train_seconds"] = sum(o.seconds for o in outcomes)
+    return metrics
 
 
 def _others(

@@ -152,6 +152,24 @@ def test_a_training_that_goes_on_otherwise_says_so(tmp_path):
         )
 
 
+def test_a_network_that_was_edited_between_is_told(tmp_path):
+    trained(tmp_path, single_path(2), cut=1)
+
+    def edited(hp):
+        model = chain(hp)
+        model.layers[1].activation = keras.activations.gelu
+        loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=2)
+        model.compile(model.optimizer, loss)
+        return model
+
+    with pytest.warns(UserWarning, match="1 of them, were trained") as told:
+        trained(tmp_path, single_path(2), build=edited)
+    (message,) = [str(one.message) for one in told]
+    assert "activation of layer 0, Dense` was 'linear', and is" in message
+    assert "`loss` was" in message
+    assert "optimizer" not in message
+
+
 @pytest.mark.slow
 def test_a_training_that_a_callback_has_ended_is_over(tmp_path):
     def run(epochs):
