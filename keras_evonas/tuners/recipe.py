@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import keras
 import keras_tuner
+import numpy as np
 from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.oracles import objectives
@@ -23,6 +24,7 @@ from keras_evonas.training import Execution
 from keras_evonas.training import FitArguments
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.arguments import NAMES
+from keras_evonas.training.folds import splits_of
 from keras_evonas.training.frames import as_arrays
 from keras_evonas.training.hopeless import Judge
 from keras_evonas.training.hopeless import StopHopeless
@@ -105,6 +107,13 @@ class Recipe:
         named = dict(zip(NAMES, self.args, strict=False))
         given = {**named, **self.kwargs, "cv": folds or None}
         given["executions_per_trial"] = self.executions_per_trial
+        if folds:
+            fit = self.arguments
+            data = (fit.x, fit.y, fit.sample_weight)
+            splits = splits_of(data, self.cv, seed=self.seed)
+            given["splits of cv"] = np.concatenate(
+                [x for s in splits for x in s]
+            )
         return conditions.described(
             {
                 name: as_arrays(given[name])

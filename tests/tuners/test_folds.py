@@ -147,6 +147,18 @@ def test_a_trial_is_the_mean_of_its_folds_each_as_if_alone(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_search_that_goes_on_with_other_folds_says_so(tmp_path):
+    def search(trials, cv):
+        tuner_in(tmp_path, cv, max_trials=trials).search(X, Y, epochs=1)
+
+    search(1, model_selection.KFold(2, shuffle=True, random_state=0))
+    search(2, model_selection.KFold(2, shuffle=True, random_state=0))
+    with pytest.warns(UserWarning, match="`splits of cv` has other values"):
+        search(3, model_selection.KFold(2, shuffle=True, random_state=1))
+    with pytest.warns(UserWarning, match="`cv` was 2, and is 3"):
+        search(4, 3)
+
+
 def test_the_search_goes_on_with_a_number(tmp_path):
     tuner_in(tmp_path, 2, max_trials=1).search(X, Y, epochs=1)
     again = tuner_in(tmp_path, 2)
