@@ -16,6 +16,9 @@ from keras_evonas.supernets.masks import shape_on
 from keras_evonas.supernets.sharing import apply_rules
 from keras_evonas.supernets.slices import Slice
 
+# Costs that each layer adds something to. Memory for training is no sum: its
+# gradients take as much as the largest activation.
+_SUMS = {"params", "trainable_params", "multiply_adds", "flops", "weight_bytes"}
 # Sums that are compared with what is counted before sums are relied on.
 _COMPARED = 8
 # A share of a network that others do not explain, beyond rounding.
@@ -48,7 +51,7 @@ class SupernetCosts:
         self._counted = costs
         self._plan = plan
         self._names = sorted(names)
-        self._additive = set(names)
+        self._additive = _SUMS.intersection(names)
         self._compared = 0
         self._rows: list[np.ndarray] = []
         self._costs: list[list[int]] = []

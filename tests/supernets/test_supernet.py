@@ -1,15 +1,19 @@
 """The laws of a supernet: its networks are those of the hypermodel."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_evonas.models import layer_choice
+from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets import FairPaths
 from keras_evonas.supernets import Supernet
 from keras_evonas.supernets import UniformPaths
+from keras_evonas.supernets.costs import SupernetCosts
 from keras_evonas.supernets.held import plan
 from tests.marks import everyday
 from tests.supernets.spaces import SPACES
@@ -152,6 +156,32 @@ def test_costs_of_a_supernet_are_those_of_each_network(name):
     names = ["params", "multiply_adds", "flops", "weight_bytes"]
     added_up = number_added_up(build, planned, names)
     assert added_up > 2 or name == "branched"
+
+
+def test_the_memory_for_training_is_counted_for_each_network():
+    """It is a sum for all networks but that with two large layers."""
+    widths = (8, 9, 10, 11, 12, 4096)
+
+    def build(hp):
+        tensor = inputs = keras.Input((6,))
+        tensor = L.Dense(4)(L.Dense(64)(tensor))
+        for name in ("first", "second"):
+            options = {
+                f"wide_{width}": lambda width=width: keras.Sequential(
+                    [L.Dense(width), L.Dense(4)]
+                )
+                for width in widths
+            }
+            tensor = layer_choice(hp, name, options)(tensor)
+        return compiled(inputs, tensor)
+
+    exact = HypermodelCosts(build)
+    planned = plan(build)
+    costs = SupernetCosts(exact, planned, ["training_bytes"])
+    hp = planned.space.copy()
+    for first, second in itertools.product(widths, widths):
+        hp.values = {"first": f"wide_{first}", "second": f"wide_{second}"}
+        assert costs(hp) == exact(hp)
 
 
 OPTIMIZERS = {
