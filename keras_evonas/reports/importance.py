@@ -31,6 +31,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.project.search import Search
 from keras_evonas.reports import features as features_lib
@@ -122,7 +123,8 @@ def gene_importance(search: Search, objective: int = 0) -> Importance | None:
         return None
     space = features_lib.covering(search.space, genomes)
     trials = trial_model.trials_of(space, genomes, losses)
-    return _importance(space, features, trials)
+    with one_blas_thread():
+        return _importance(space, features, trials)
 
 
 def losses_on_the_highest_rung(
