@@ -51,7 +51,7 @@ ARROWS = {
         *("models", "project"),
     },
     "project": {"evolution", "installation"},
-    "reports": {"__init__", "evolution", "project"},
+    "reports": {"__init__", "blas", "evolution", "project"},
     "sklearn": {
         *("evolution", "execution", "models", "oracles", "project"),
         *("training", "tuners"),

@@ -9,6 +9,14 @@ from typing import TypeAlias
 Size: TypeAlias = int | Literal["auto"]
 
 
+def check_boolean(name: str, value: object) -> None:
+    """Raises a `TypeError` unless `value` is `True` or `False`."""
+    if not isinstance(value, bool):
+        raise TypeError(
+            f"`{name}` must be `True` or `False`. Received: {name}={value!r}."
+        )
+
+
 def check_positive_integer(name: str, value: object) -> None:
     """Raises a `ValueError` unless `value` is an integer of at least 1."""
     check_integer(name, value, lowest=1)

@@ -23,6 +23,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine import trial as trial_lib
 
+from keras_evonas.evolution.checks import check_boolean
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.history import Individual
 from keras_evonas.evolution.strategies import Strategy
@@ -72,11 +73,7 @@ def checked_inheritance(
     inherit_weights: bool, inherited_epochs: int | None, strategy: Strategy
 ) -> Inheritance | None:
     """Returns how children inherit, or `None` if they do not."""
-    if not isinstance(inherit_weights, bool):
-        raise TypeError(
-            "`inherit_weights` must be a boolean. Received: "
-            f"inherit_weights={inherit_weights!r}."
-        )
+    check_boolean("inherit_weights", inherit_weights)
     if inherited_epochs is not None:
         check_positive_integer("inherited_epochs", inherited_epochs)
         if not inherit_weights:

@@ -8,6 +8,7 @@ import keras_tuner
 
 from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution import pareto
+from keras_evonas.evolution.checks import check_boolean
 from keras_evonas.evolution.defaults import checked_strategy
 from keras_evonas.evolution.engine import CROWDED
 from keras_evonas.evolution.engine import Engine
@@ -156,6 +157,8 @@ class EvoOracle(ResumableOracle):
             max_retries_per_trial, max_consecutive_failed_trials
         )
         checks.check_hyperparameters(hyperparameters)
+        check_boolean("allow_new_entries", allow_new_entries)
+        check_boolean("tune_new_entries", tune_new_entries)
         checked = checked_strategy(strategy, objectives.are_several(objective))
         super().__init__(
             strategy=checked,

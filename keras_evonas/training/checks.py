@@ -32,7 +32,7 @@ def check_fit(arguments: FitArguments) -> None:
         ValueError: If no network could be trained with them, with the way out.
     """
     parts = parts_of(arguments)
-    _check_numbers(arguments, parts)
+    check_numbers(arguments)
     _check_callbacks(arguments.callbacks)
     _check_schedule(arguments)
     _check_split(arguments, parts[0])
@@ -44,7 +44,13 @@ def check_fit(arguments: FitArguments) -> None:
     _warn_of_missing("y", arguments.y)
 
 
-def _check_numbers(arguments: FitArguments, parts: list[Part]) -> None:
+def check_numbers(arguments: FitArguments) -> None:
+    """Checks epochs, steps and sizes of batches.
+
+    Raises:
+        ValueError: If one is none that a network can be trained with.
+    """
+    parts = parts_of(arguments)
     validates = len(parts) > 1 or bool(arguments.validation_split)
     all_examples = "Leave it out to read all examples."
     by_default = "Leave it out for batches of 32."

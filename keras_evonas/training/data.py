@@ -13,6 +13,7 @@ from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
 from keras_evonas.training.arrays import arrays_of
 from keras_evonas.training.arrays import in_memory
+from keras_evonas.training.checks import check_numbers
 from keras_evonas.training.executions import Execution
 from keras_evonas.training.shared_programs import Programs
 from keras_evonas.training.values import Values
@@ -56,11 +57,19 @@ class Data:
         self._orders: dict[tuple[int, int, bool], Orders] = {}
 
     def arguments_of(self, execution: Execution) -> FitArguments:
-        """The arguments of one execution."""
+        """The arguments of one execution.
+
+        Raises:
+            ValueError: If it could not be trained with those of its own.
+        """
         arguments = self.arguments
         if execution.fold is not None:
             arguments = self._folds[execution.fold]
-        return arguments.with_changes(**execution.fit)
+        if not execution.fit:
+            return arguments
+        changed = arguments.with_changes(**execution.fit)
+        check_numbers(changed)
+        return changed
 
     def arrays(
         self, arguments: FitArguments

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_evonas import reports
+from keras_evonas.evolution.checks import check_boolean
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.project.notebook import Page
 from keras_evonas.reports.page import render_to
@@ -123,6 +124,7 @@ class AfterSearch(MendedTuner):
         """
         check_positive_integer("top_k", top_k)
         check_positive_integer("repeats", repeats)
+        check_boolean("overwrite", overwrite)
         if path is not None and not str(path).endswith(".keras"):
             raise ValueError(
                 f"`path` must end in '.keras'. Received: path={str(path)!r}."
@@ -237,6 +239,7 @@ class AfterSearch(MendedTuner):
                 epochs as for `finalize`.
             RuntimeError: If the network itself cannot be trained.
         """
+        check_boolean("overwrite", overwrite)
         epochs = fit_kwargs.get("epochs")
         planned = self.plan_ablation(
             trial_id=trial_id,

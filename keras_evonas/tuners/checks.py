@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 import keras
+import keras_tuner
 
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.execution import Executor
@@ -19,6 +20,7 @@ from keras_evonas.project.objectives import COSTS
 from keras_evonas.training import FitArguments
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.checks import check_fit
+from keras_evonas.training.checks import check_numbers
 from keras_evonas.training.folds import folds_of
 from keras_evonas.training.model_checks import Verdict
 from keras_evonas.training.model_checks import check_fits_model
@@ -38,14 +40,6 @@ _LISTENERS = (
 _BY_OUTPUT = {"accuracy", "acc", "crossentropy", "ce"}
 
 
-def check_boolean(name: str, value: object) -> None:
-    """Raises a `TypeError` unless a value is `True` or `False`."""
-    if not isinstance(value, bool):
-        raise TypeError(
-            f"`{name}` must be `True` or `False`. Received: {name}={value!r}."
-        )
-
-
 def check_compile_arguments(
     optimizer: object, loss: object, metrics: object
 ) -> None:
@@ -56,8 +50,10 @@ def check_compile_arguments(
         "metrics": (metrics, keras.metrics.get),
     }
     for name, (given, get) in known_to.items():
-        for leaf in keras.tree.flatten(given):
-            if not isinstance(leaf, str) or leaf in _BY_OUTPUT:
+        # Objects and configurations of losses and metrics are Keras's to check.
+        leaves = [x for x in keras.tree.flatten(given) if isinstance(x, str)]
+        for leaf in [optimizer] if name == "optimizer" else leaves:
+            if isinstance(leaf, str) and leaf in _BY_OUTPUT:
                 continue
             try:
                 get(leaf)
@@ -198,9 +194,18 @@ def _check_default(recipe: Recipe, arguments: FitArguments) -> None:
     space = recipe.space.copy()
     try:
         changes = changes_of(space, recipe.fit_arguments)
+    except keras_tuner.errors.FatalTypeError:
+        raise
     except Exception:
         return  # The default lacks what other trials may have.
     arguments = arguments.with_changes(**changes)
+    try:
+        check_numbers(arguments)
+    except ValueError as error:
+        raise ValueError(
+            "`fit_arguments` must return arguments that `fit` takes. "
+            f"Received: {changes} for the default values: {error}"
+        ) from error
 
     def check() -> Verdict:
         return check_fits_model(

@@ -19,9 +19,12 @@ from typing import TypedDict
 
 import keras
 import keras_tuner
+import tensorflow as tf
 from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas import devices
+from keras_evonas.evolution.checks import check_boolean
+from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.costs.inputs import InputShapes
@@ -87,6 +90,21 @@ class MendedTuner(keras_tuner.Tuner):
         seed: int | None,
         **host: "Unpack[HostTunerArguments]",
     ) -> None:
+        if fit_arguments is not None and not callable(fit_arguments):
+            raise TypeError(
+                "`fit_arguments` must be a function of hyperparameters that "
+                "returns a dictionary of arguments of `fit`. Received: "
+                f"fit_arguments={fit_arguments!r}. Pass `lambda hp: "
+                "{'batch_size': hp.Choice('batch_size', [16, 64])}`, for "
+                "example, and what all trials share to `search`."
+            )
+        strategy = host["distribution_strategy"]
+        if not isinstance(strategy, tf.distribute.Strategy | None):
+            raise TypeError(
+                "`distribution_strategy` must be a `tf.distribute.Strategy`. "
+                f"Received: distribution_strategy={strategy!r}. Pass "
+                "`tf.distribute.MirroredStrategy()`, for example."
+            )
         self.fit_arguments = fit_arguments
         self._seed = None if seed is None else check_seed(seed)
         # In distributed search `self.oracle` becomes a client of the chief.
@@ -95,6 +113,7 @@ class MendedTuner(keras_tuner.Tuner):
         self._is_made = False
         for name in ("directory", "project_name"):
             check_path(name, host[name])
+        check_boolean("overwrite", host["overwrite"])
         check_local(host["directory"])
         name = host["project_name"] or "untitled_project"
         folder = pathlib.Path(host["directory"] or ".", name)
@@ -160,8 +179,7 @@ class MendedTuner(keras_tuner.Tuner):
                 stacklevel=5,
             )
             return
-        if self.fit_arguments is not None:
-            self.fit_arguments(asked)
+        changes_of(asked, self.fit_arguments)
         oracle.check_space(asked)
 
     def _tell_training(
@@ -249,7 +267,7 @@ class MendedTuner(keras_tuner.Tuner):
         super()._populate_initial_space()
         if self.fit_arguments is not None:
             hp = self.oracle.get_space()
-            self.fit_arguments(hp)
+            changes_of(hp, self.fit_arguments)
             self.oracle.update_space(hp)
 
     def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> keras.Model:
@@ -318,6 +336,7 @@ class MendedTuner(keras_tuner.Tuner):
             List of models, best first; shorter than `num_models` if fewer
             trials have completed.
         """
+        check_integer("num_models", num_models, lowest=0)
         trials = completed(self.oracle.get_best_trials(num_models))
         return [self.load_model(trial) for trial in trials]
 

@@ -235,10 +235,21 @@ def parent_of(execution: Execution) -> list[trial_lib.Trial]:
 def changes_of(
     hp: keras_tuner.HyperParameters, fit_arguments: FitArgumentsOf | None
 ) -> dict[str, Any]:
-    """Returns the arguments of `fit` that are a trial's own."""
+    """Returns the arguments of `fit` that are a trial's own.
+
+    Raises:
+        FatalTypeError: If `fit_arguments` returns no dictionary.
+    """
     changes: dict[str, Any] = {}
     if fit_arguments is not None:
-        changes.update(fit_arguments(hp))
+        own = fit_arguments(hp)
+        if not isinstance(own, Mapping):
+            raise keras_tuner.errors.FatalTypeError(
+                "`fit_arguments` must return a dictionary of arguments of "
+                f"`fit`. Received: {own!r} of type {type(own).__name__}. "
+                "Return {'batch_size': 16}, for example, or {} for none."
+            )
+        changes.update(own)
     if EPOCHS in hp.values:  # Of `HyperbandOracle` and rungs.
         changes["epochs"] = hp.values[EPOCHS]
         changes["initial_epoch"] = hp.values[INITIAL_EPOCH]

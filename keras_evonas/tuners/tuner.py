@@ -10,6 +10,7 @@ from typing import Any
 import keras_tuner
 
 from keras_evonas import devices
+from keras_evonas.evolution.checks import check_boolean
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.checks import check_size
 from keras_evonas.execution import Executor
@@ -196,7 +197,7 @@ class EvoTuner(AfterSearch):
         check_positive_integer("executions_per_trial", executions_per_trial)
         if max_model_size is not None:
             check_positive_integer("max_model_size", max_model_size)
-        checks.check_boolean("share_programs", share_programs)
+        check_boolean("share_programs", share_programs)
         needs_all = goes_on_from_weights(oracle)
         checks.check_policy(keep_checkpoints, top_k, needs_all)
         checks.check_cv_with(cv, needs_all)

@@ -77,6 +77,67 @@ def test_a_trial_s_own_batch_size_is_that_of_the_check(tmp_path):
     assert len(tuner.oracle.trials) == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"overwrite": "no"}, "`overwrite` must be `True` or `False`.*'no'"),
+        ({"share_programs": 1}, "`share_programs` must be `True`"),
+        ({"fit_arguments": {"batch_size": 3}}, "`fit_arguments` must be a fun"),
+        ({"fit_arguments": lambda hp: 8}, "`fit_arguments` must return a dict"),
+        ({"distribution_strategy": "mirrored"}, "must be a `tf.distribute.Str"),
+        ({"optimizer": 3}, "`optimizer` must be known to Keras.*optimizer=3"),
+    ],
+)
+def test_arguments_of_a_wrong_type_remove_nothing(tmp_path, given, message):
+    tuner_of(tmp_path, calls.regression).search(calls.X, calls.Y, verbose=0)
+    with pytest.raises((TypeError, ValueError), match=message):
+        tuner_of(tmp_path, calls.regression, **given)
+    kept = tuner_of(tmp_path, calls.regression)
+    assert len(kept.oracle.trials) == 2
+    for number in (-1, 1.5, "a"):
+        with pytest.raises(ValueError, match="`num_models` must be an integer"):
+            kept.get_best_models(number)
+    with pytest.raises(TypeError, match="`overwrite` must be"):
+        kept.finalize(calls.X, calls.Y, overwrite="no")
+
+
+OWN = {
+    "batch_size": (-16, 0, 8.0, "8"),
+    "epochs": (0, 1.5),
+    "initial_epoch": (5,),
+    "steps_per_epoch": (0,),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, x) for name, all_ in OWN.items() for x in all_]
+)
+def test_a_trial_s_own_arguments_of_fit_are_checked(tmp_path, name, value):
+    """Where the default's are wrong it costs no trial, and else that trial."""
+
+    def own(hp):
+        is_wrong = hp.Boolean("is_wrong", default=default)
+        return {name: value} if is_wrong else {}
+
+    default = True
+    tuner = tuner_of(tmp_path / "default", calls.regression, fit_arguments=own)
+    with pytest.raises(ValueError, match=f"`fit_arguments` .*`{name}`"):
+        tuner.search(calls.X, calls.Y, epochs=2, verbose=0)
+    assert not tuner.oracle.trials
+
+    default = False
+    tuner = tuner_of(tmp_path / "other", calls.regression, fit_arguments=own)
+    tuner.oracle.max_trials = 4  # The whole space.
+    tuner.search(calls.X, calls.Y, epochs=2, verbose=0)
+    statuses = set()
+    for trial in tuner.oracle.trials.values():
+        is_wrong = trial.hyperparameters.get("is_wrong")
+        assert trial.status == ("FAILED" if is_wrong else "COMPLETED")
+        assert (f"`{name}`" in (trial.message or "")) == is_wrong
+        statuses.add(trial.status)
+    assert len(statuses) == 2
+
+
 def two_outputs():
     inputs = keras.Input((3,))
     outputs = [keras.layers.Dense(1, name=name)(inputs) for name in ("a", "b")]
