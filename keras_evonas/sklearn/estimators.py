@@ -108,7 +108,7 @@ class EvoClassifier(sklearn.base.ClassifierMixin, SearchingEstimator):
             RuntimeError: If all trials fail.
         """
         if preparation.is_frame(X):
-            X = self._checked(X)
+            X, y = self._checked(X, y=y)
             y = sklearn.utils.column_or_1d(y, warn=True)
             validation.check_consistent_length(X, y)
         else:
@@ -225,7 +225,7 @@ class EvoRegressor(sklearn.base.RegressorMixin, SearchingEstimator):
             RuntimeError: If all trials fail.
         """
         if preparation.is_frame(X):
-            X = self._checked(X)
+            X, y = self._checked(X, y=y)
             y = validation.check_array(y, ensure_2d=False, dtype="numeric")
             validation.check_consistent_length(X, y)
         else:

@@ -23,6 +23,18 @@ def is_frame(x: object) -> bool:
     return hasattr(x, "iloc") and hasattr(x, "columns")
 
 
+def as_frame(x: Any, names: np.ndarray | None) -> Any:  # noqa: ANN401
+    """Returns a table as a DataFrame, with names for its columns if known."""
+    import pandas  # Not installed by all who use arrays.
+
+    return x if is_frame(x) else pandas.DataFrame(x, columns=names)
+
+
+def takes_frames(encoder: object) -> bool:
+    """Returns whether an encoder of `encoder_of` is one for a DataFrame."""
+    return isinstance(encoder, sklearn.compose.ColumnTransformer)
+
+
 def encoder_of(x: Any) -> Any:  # noqa: ANN401 (scikit-learn has no types)
     """Returns an unfitted transformer for inputs.
 
@@ -37,7 +49,8 @@ def encoder_of(x: Any) -> Any:  # noqa: ANN401 (scikit-learn has no types)
         dates the day, the month and the weekday are numbers.
 
     Raises:
-        ValueError: If a column holds text, or something that is none of these.
+        ValueError: If a column holds text, or something that is none of these,
+            or if a DataFrame has no columns or fewer than two rows.
     """
     if not is_frame(x):
         if np.ndim(x) == 2:
@@ -46,6 +59,11 @@ def encoder_of(x: Any) -> Any:  # noqa: ANN401 (scikit-learn has no types)
     if len(x) < 2:
         raise ValueError(
             f"`X` must have at least two rows. Received: {len(x)}."
+        )
+    if not x.shape[1]:
+        raise ValueError(
+            "`X` must have at least one column. Received: X of shape "
+            f"{x.shape}. Keep the columns that tell something about `y`."
         )
     if x.columns.nlevels > 1:
         raise ValueError(

@@ -26,6 +26,7 @@ from keras_evonas.models.heads import Classification
 from keras_evonas.models.heads import Regression
 from keras_evonas.oracles.checks import without_training_values
 from keras_evonas.oracles.constraints import Constraint
+from keras_evonas.oracles.constraints import checked_constraints
 from keras_evonas.project.wording import settings
 from keras_evonas.sklearn import preparation
 from keras_evonas.sklearn import refitting
@@ -157,7 +158,9 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
     ) -> EvolutionarySearch:
         # Both may be generators, which are read once.
         cv = check_cv(self.cv)
-        constraints = None if self.constraints is None else [*self.constraints]
+        constraints = None
+        if self.constraints is not None:
+            constraints = [*checked_constraints(self.constraints)]
         directory = self.directory
         if directory is None:
             directory = tempfile.mkdtemp(prefix="keras_evonas_")
@@ -314,9 +317,11 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
     def _encoded(self, x: Values) -> np.ndarray:
         return np.asarray(self.encoder_.transform(x), "float32")
 
-    def _checked(self, x: Values, **options: object) -> Values:
+    def _checked(
+        self, x: Values, *, keep_frame: bool = True, **options: object
+    ) -> Values:
         """Returns inputs as scikit-learn checks them; frames stay frames."""
-        if preparation.is_frame(x):
+        if preparation.is_frame(x) and keep_frame:
             options = {"skip_check_array": True, **options}
         else:
             options = {"dtype": "numeric", "allow_nd": True, **options}
@@ -324,9 +329,17 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
 
     def _outputs(self, x: Values) -> np.ndarray:
         validation.check_is_fitted(self, "model_")
-        inputs = self._encoded(self._checked(x, reset=False))
+        # The encoder gets what it was fitted on, a frame or an array: it would
+        # warn of names once more.
+        takes_frames = preparation.takes_frames(self.encoder_)
+        x = self._checked(
+            x, keep_frame=takes_frames, reset=False, allow_nd=not takes_frames
+        )
+        if takes_frames:
+            names = getattr(self, "feature_names_in_", None)
+            x = preparation.as_frame(x, names)
         return np.asarray(
-            self.model_.predict(inputs, batch_size=_BATCH, verbose=0),
+            self.model_.predict(self._encoded(x), batch_size=_BATCH, verbose=0),
             "float64",
         )
 

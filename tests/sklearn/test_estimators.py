@@ -134,6 +134,40 @@ def test_frames_with_categories_dates_and_gaps_are_encoded():
 
 
 @pytest.mark.parametrize(
+    ("fitted", "other", "message"),
+    [
+        (FRAME, FRAME.to_numpy(), "X does not have valid feature names, but"),
+        (FRAME.to_numpy(), FRAME, "X has feature names, but"),
+    ],
+    ids=["frame", "array"],
+)
+def test_only_the_estimator_warns_of_names(fitted, other, message):
+    classifier = EvoClassifier(**SMALL).fit(fitted, Y)
+    expected = classifier.predict_proba(fitted)
+    with pytest.warns(UserWarning, match="feature names") as warned:
+        found = classifier.predict_proba(other)
+    (only,) = (str(w.message) for w in warned if "names" in str(w.message))
+    assert only.startswith(f"{message} EvoClassifier was fitted")
+    np.testing.assert_array_equal(found, expected)
+    with (
+        pytest.warns(UserWarning, match="feature names"),
+        pytest.raises(ValueError, match="contains NaN"),
+    ):
+        classifier.predict(np.nan * other)
+
+
+def test_an_array_stands_for_the_frame_of_its_columns():
+    frame = pd.DataFrame({0: X[:, 0], 1: pd.Categorical(Y)})
+    classifier = EvoClassifier(**SMALL).fit(frame, Y)
+    np.testing.assert_array_equal(
+        classifier.predict_proba(frame.to_numpy()),
+        classifier.predict_proba(frame),
+    )
+    with pytest.raises(ValueError, match=r"dim 3.*dim <= 2"):
+        classifier.predict(np.zeros((3, 2, 2)))
+
+
+@pytest.mark.parametrize(
     "names", [[1, 0, 7], [0.5, 2.5, -1.5], [True, False, 2]]
 )
 def test_columns_are_told_by_their_places(names):
@@ -322,11 +356,27 @@ def test_constant_columns_and_rare_classes_do_no_harm():
         ),
         ({}, FRAME.assign(a=[1, "b"] * 30), Y, ValueError, "'a'.*int, str"),
         ({"space": one_hot_model(3)}, X, Y, ValueError, "2 outputs.*with 3"),
+        ({}, FRAME[[]], Y, ValueError, r"`X`.*one column.*\(60, 0\).*Keep"),
+        (
+            {"constraints": at_most("params", 1000)},
+            X,
+            Y,
+            TypeError,
+            r"`constraints` must be a list.*=Constraint\(",
+        ),
+        ({"constraints": "params"}, X, Y, TypeError, "constraints='params'"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(arguments, x, y, error, message):
     with pytest.raises(error, match=message):
         EvoClassifier(**{**SMALL, **arguments}).fit(x, y)
+
+
+@pytest.mark.parametrize("x", [X, FRAME], ids=["array", "frame"])
+@pytest.mark.parametrize("estimator", [EvoClassifier, EvoRegressor])
+def test_examples_without_targets_are_refused(estimator, x):
+    with pytest.raises(ValueError, match=r"requires y .* target y is None"):
+        estimator(**SMALL).fit(x, None)
 
 
 def test_a_column_of_numbers_among_objects_is_named():
