@@ -194,7 +194,7 @@ class Feasibility:
         self._goals = goals
         self._hyperparameters_of = hyperparameters_of
         self._known: dict[Hashable, dict[str, float]] = {}
-        self._in_vain_since: float | None = None
+        self._seconds_in_vain = 0.0
         self._errors: dict[Hashable, Exception] = {}
 
     def learn_names(self, space: SearchSpace) -> None:
@@ -290,24 +290,19 @@ class Feasibility:
         """Returns how far a candidate is outside, 0 if it may be trained."""
         if not self._limits:
             return 0.0
+        begun = time.perf_counter()
         costs = self.costs_of(genome)
+        seconds = time.perf_counter() - begun
         violation = math.inf
         if _key(genome) not in self._errors:
             violation = sum(
                 x.violation(costs.get(x.name, math.nan)) for x in self._limits
             )
-        self._tell_if_in_vain(violation)
-        return violation
-
-    def _tell_if_in_vain(self, violation: float) -> None:
-        """Says once that networks are built in vain for long."""
-        now = time.perf_counter()
+        self._seconds_in_vain += seconds
         if violation == 0:
-            self._in_vain_since = None
-        elif self._in_vain_since is None:
-            self._in_vain_since = now
-        elif now - self._in_vain_since > _LONG:
-            self._in_vain_since = math.inf
+            self._seconds_in_vain = 0.0
+        elif self._seconds_in_vain > _LONG:
+            self._seconds_in_vain = -math.inf  # It is said once.
             warnings.warn(
                 f"For {_LONG} seconds no network was found that keeps to "
                 f"{', '.join(map(self._told, self._limits))}. Some hundred "

@@ -66,7 +66,7 @@ class Importance:
             first.
         effects: For each gene, pairs of a value and of the loss that is
             expected with it; `None` stands for not active.
-        fit: R² on trials that the model had not seen; near or below 0 the
+        fit: R² on trials that the model had not seen; at 0 and below the
             shares mean nothing.
         num_trials: How many trials it was computed from.
         evidence: For each gene, by how many nats its values explain the
@@ -88,6 +88,11 @@ class Importance:
     def reliable(self) -> bool:
         """True if the influence of any gene is sure."""
         return bool(self.sure)
+
+    @property
+    def has_shares(self) -> bool:
+        """True if genes are sure, and it can be told how much they matter."""
+        return self.reliable and self.fit > 0
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -134,7 +134,7 @@ class Report:
         defaults = {gene.name: gene.default for gene in active}
         result = self.importance
         shares = {}
-        if result is not None:
+        if result is not None and result.has_shares:
             shares = {one: verdict.share(result, one) for one in result.sure}
         rows: list[list[object]] = []
         genes_of_it = space_lib.without_training_values(values)
@@ -172,7 +172,7 @@ class Report:
         leads: list[str] = []
         for index, result in enumerate(self.importances):
             leads += [verdict.on_genes(self.search, result, index), " "]
-            if result is None or not result.sure:
+            if result is None or not result.has_shares:
                 continue
             name = self.search.objectives[index].name
             plots = [genes.importance(result, name, index)]
@@ -188,7 +188,7 @@ class Report:
 
     def _values(self) -> Section | None:
         result = self.importance
-        if result is None or not result.sure:
+        if result is None or not result.has_shares:
             return None
         plots = [
             genes.values(self.search, result, self._features[name])

@@ -86,16 +86,24 @@ def on_genes(
     if len(importance.sure) == 1:
         opening = "The only gene that surely mattered is "
     said: list[str] = [opening, tag("strong", first)]
-    said.append(f": it accounts for {share(importance, first)}")
-    said.append(f" of the differences in {name} that genes explain")
+    if importance.has_shares:
+        said.append(f": it accounts for {share(importance, first)}")
+        said.append(f" of the differences in {name} that genes explain")
     if others:
         said.append(", followed by ")
     for place, gene in enumerate(others):
         said += [", " if place else "", tag("strong", gene)]
-        said.append(f" ({share(importance, gene)})")
+        if importance.has_shares:
+            said.append(f" ({share(importance, gene)})")
     if len(importance.sure) > _NAMED_GENES:
         more = len(importance.sure) - _NAMED_GENES
         said.append(f" and {wording.plural(more, 'more gene')}")
+    if not importance.has_shares:
+        said.append(
+            f". How much of the differences in {name} it explains cannot be "
+            f"told from {count}: the model of them predicts trials that it has "
+            "not seen no better than their mean does"
+        )
     return html.join([*said, "."])
 
 

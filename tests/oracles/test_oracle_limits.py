@@ -5,15 +5,19 @@ import math
 import os
 import pathlib
 import time
+import types
+import warnings
 from typing import Any
 
 import keras_tuner
 import pytest
 
 from keras_evonas import EvoOracle
+from keras_evonas import at_most
 from keras_evonas.commands.status import status_of
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import random_search
+from keras_evonas.oracles import limits
 from keras_evonas.project.curves import curves_of
 from keras_evonas.project.curves import write_curves
 from keras_evonas.project.lock import LOCK_NAME
@@ -588,3 +592,24 @@ def _contents(folder: pathlib.Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != LOCK_NAME
     }
+
+
+def test_only_the_time_of_costs_is_spent_in_vain(monkeypatch):
+    clock = 0.0
+
+    def costs(genome):
+        nonlocal clock
+        clock += 6.0
+        return {"params": genome["units"]}
+
+    timer = types.SimpleNamespace(perf_counter=lambda: clock)
+    monkeypatch.setattr(limits, "time", timer)
+    few = at_most("params", 0)
+    judge = limits.Feasibility(costs, (few,), None, (), lambda genome: genome)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for units in (1, 1, 2):
+            judge.violation_of({"units": units})
+            clock += 1000.0  # A training.
+    with pytest.warns(UserWarning, match="For 15 seconds no network"):
+        judge.violation_of({"units": 3})

@@ -19,7 +19,9 @@ from keras_evonas.project import wording
 from keras_evonas.project.files import write_json
 from keras_evonas.project.networks import networks_of
 from keras_evonas.reports import page
+from keras_evonas.reports import verdict
 from keras_evonas.reports.figures import base
+from keras_evonas.reports.sections import Report
 
 graph_objects = pytest.importorskip("plotly.graph_objects")
 
@@ -113,6 +115,20 @@ def test_a_page_is_complete_and_asks_for_nothing(forty, tmp_path):
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "default-src 'none'" in text
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_no_shares_are_told_of_a_model_that_predicts_nothing(forty):
+    report = Report(reports.load(forty))
+    told = dataclasses.replace(report.importance, fit=-0.2)
+    sentence = str(verdict.on_genes(report.search, told))
+    assert "%" in str(verdict.on_genes(report.search, report.importance))
+    assert "%" not in sentence
+    assert "gene that mattered most is <strong>learning_rate" in sentence
+    assert "no better than their mean" in sentence
+    shown = {section.anchor for section in report.sections()}
+    report.importances = [report.importance] = [told]
+    left_out = shown - {section.anchor for section in report.sections()}
+    assert left_out == {"genes", "values"}
 
 
 def test_every_point_names_its_trial(forty, tmp_path):
