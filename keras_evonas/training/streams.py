@@ -21,6 +21,7 @@ from keras_evonas.training.member import Member
 from keras_evonas.training.programs import Batch
 from keras_evonas.training.programs import Step
 from keras_evonas.training.programs import prepare
+from keras_evonas.training.programs import refusing_draws
 from keras_evonas.training.programs import step_function
 from keras_evonas.training.threads import worker_pool
 
@@ -100,7 +101,8 @@ class _Follower:
                 prepare(model, batch, shape[0] if shape.rank else None)
             batch = spec
         function: Any = step_function(model, step)
-        function.get_concrete_function(batch)
+        with refusing_draws():
+            function.get_concrete_function(batch)
         self._steps[training] = function
 
     def is_traced(self, *, training: bool) -> bool:

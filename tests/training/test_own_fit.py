@@ -457,6 +457,30 @@ def test_strategies_that_are_opened_in_build_are_seen():
         assert "scope" in eligibility.why_no_cohorts()
 
 
+class Drawn(keras.layers.Layer):
+    """Adds what a generator of Python or NumPy has drawn while traced."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draw = draw
+
+    def call(self, inputs):
+        return inputs + self.draw()
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand])
+@pytest.mark.parametrize("fit", [FIT, STREAM], ids=["arrays", "stream"])
+def test_draws_of_other_generators_while_tracing_are_seen(draw, fit):
+    def drawing():
+        model = keras.Sequential(
+            [keras.Input((4,)), Drawn(draw), keras.layers.Dense(1)]
+        )
+        model.compile("sgd", "mse")
+        return model
+
+    assert "while it is traced" in same_as_alone(drawing, **fit)
+
+
 def test_eager_functions_and_models_are_seen():
     assert "eagerly" in same_as_alone(lambda: network(run_eagerly=True), **FIT)
     tf.config.run_functions_eagerly(True)
