@@ -309,6 +309,7 @@ class Feasibility:
                 "more are built before the search is given up.",
                 stacklevel=2,
             )
+        return violation
 
     def explain(self, genome: Genome) -> str:
         """Describes the limit that a candidate breaks."""

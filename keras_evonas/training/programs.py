@@ -240,7 +240,8 @@ def refusing_draws() -> Iterator[None]:
 
 
 def _numpy_state() -> tuple[object, ...]:
-    name, keys, *rest = np.random.get_state()  # noqa: NPY002 (the global one)
+    state: Any = np.random.get_state()  # noqa: NPY002 (the global one)
+    name, keys, *rest = state
     return (name, keys.tobytes(), *rest)
 
 
@@ -298,7 +299,10 @@ def prepare(model: keras.Model, batch: Batch, rows: int | None) -> None:
     if not model.built:
         model(keras.tree.map_structure(lambda leaf: _symbol(leaf, rows), x))
     if model.optimizer is not None and not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+        # Inside of a graph, as in `fit` (Keras 3.15): what is assigned there,
+        # such as the first values of the slots of `ScheduleFreeAdamW`, is lost.
+        with tf.__internal__.FuncGraph("build").as_default():
+            model.optimizer.build(model.trainable_variables)
     if y is None:
         return
     outputs = _outputs_of(model, x)

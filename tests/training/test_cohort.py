@@ -127,6 +127,26 @@ def test_every_epoch_is_that_of_training_alone(name):
     assert together(builds, seeds, **fit) == [*expected, expected[0]]
 
 
+class Begun(keras.optimizers.SGD):
+    """Assigns to its slots as it is built, as `ScheduleFreeAdamW` does."""
+
+    def build(self, variables):
+        super().build(variables)
+        for slot in self.momentums:
+            self.assign(slot, keras.ops.ones_like(slot))
+
+
+def test_slots_begin_as_in_fit():
+    def build():
+        model = mlp()
+        loss = "sparse_categorical_crossentropy"
+        model.compile(Begun(0.1, momentum=0.9), loss)
+        return model
+
+    fit = {**DATA["even"], "epochs": 2}
+    assert together([build], [7], **fit) == [alone(build, 7, **fit)]
+
+
 def test_early_stopping_and_mixed_epochs_touch_nobody_else():
     fit = {**DATA["ragged"], "epochs": 4}
     changes = {1: {"epochs": 2}, 2: {"epochs": 3, "initial_epoch": 1}}
