@@ -14,11 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_evonas import devices
+from keras_evonas.evolution.checks import check_boolean
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.garbage import collected_at_the_end
 from keras_evonas.models.costs.estimates import Hypermodel
+from keras_evonas.project.lock import check_free
 from keras_evonas.project.overwriting import check_folder
 from keras_evonas.supernets import stages as stage_lib
 from keras_evonas.supernets.architecture import Architecture
@@ -131,8 +133,10 @@ class DifferentiableSearch:
         self._folder = pathlib.Path(
             directory or ".", project_name or "differentiable_search"
         )
+        check_boolean("overwrite", overwrite)
         check_folder(self._folder, overwrite=overwrite)
         if overwrite and self._folder.exists():
+            check_free(self._folder)
             shutil.rmtree(self._folder)
         self._history = History(self._folder, self._plan.genes)
         self.seed = check_seed(self._history.seed if seed is None else seed)
@@ -154,6 +158,7 @@ class DifferentiableSearch:
             ValueError: If the data are not arrays, if `epochs` is passed, if
                 the folder holds another search, or if the scope of a
                 distribution strategy is open.
+            RuntimeError: If another process searches in the folder.
         """
         if "epochs" in kwargs:
             raise ValueError(
@@ -172,9 +177,21 @@ class DifferentiableSearch:
                 "genes": [[g.name, list(g.values)] for g in self._plan.genes],
                 "held": repr(self._plan.held),
                 "seed": self.seed,
+                "optimizer": self._plan.settings["optimizer"],
             },
             {**arguments.data_and_steps(), **self._plan.settings},
         )
+        say = print if "verbose" not in kwargs or kwargs["verbose"] else str
+        with state.locked():
+            self._search(feed, state, arguments.callbacks, say)
+
+    def _search(
+        self,
+        feed: Halves,
+        state: SavedState,
+        callbacks: Sequence[keras.callbacks.Callback] | None,
+        say: Callable[[str], object],
+    ) -> None:
         saved = state.read()
         done = saved["epoch"]
         if saved.get("costs") is not None:
@@ -182,10 +199,9 @@ class DifferentiableSearch:
         del self._history.epochs[done:]  # What came after is trained again.
         self._history.seed = self.seed
         self._history.planned = self._planned
-        say = print if "verbose" not in kwargs or kwargs["verbose"] else str
         for stage in range(self.training.stages):
             if done < (stage + 1) * self.training.epochs:
-                self._train(stage, done, feed, state, arguments.callbacks, say)
+                self._train(stage, done, feed, state, callbacks, say)
                 done = (stage + 1) * self.training.epochs
 
     def _train(
@@ -223,7 +239,7 @@ class DifferentiableSearch:
         self._history.skips = network.skips
         begin = stage * training.epochs
         if done > begin:
-            state.restore(network.state)
+            state.restore(network.state, network.network.optimizer)
 
         def begin_epoch(epoch: int) -> None:
             network.begin(self._plan_of(epoch, stage, feed))

@@ -36,7 +36,7 @@ class Plan:
             each gene that decides on it, the places of its values.
         elastic: Which of the genes are elastic, and what of layers they cut.
         state_bytes: The bytes of all weights and of the optimizer's memory.
-        settings: The loss and the settings of layers.
+        settings: The loss, and the settings of the optimizer and of layers.
     """
 
     genes: tuple[SharedGene, ...]

@@ -1,6 +1,7 @@
 """Looking at the network that a supernet is made of, without its weights."""
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -81,7 +82,14 @@ class Look:
             for number, leaf in enumerate(self.leaves)
             for name, value in leaf.settings.items()
         }
-        return {"loss": _plain(self.network.loss), **leaves}
+        optimizer = _optimizer_of(self.network)
+        config = _config(optimizer, self.graph)
+        return {
+            "loss": _plain(self.network.loss),
+            "optimizer": type(optimizer).__name__,
+            **{f"optimizer[{name!r}]": x for name, x in config.items()},
+            **leaves,
+        }
 
 
 def look(
@@ -240,6 +248,33 @@ def _leaf(layer: keras.layers.Layer) -> Leaf:
     )
 
 
+def _optimizer_of(network: keras.Model) -> keras.Optimizer:
+    """Returns the optimizer, or the one inside of it if it scales the loss."""
+    return getattr(network.optimizer, "inner_optimizer", network.optimizer)
+
+
+def _config(optimizer: keras.Optimizer, graph: tf.Graph) -> dict[str, object]:
+    """Returns the config of an optimizer that was made in a graph.
+
+    A learning rate is a variable, which has no value there. It is taken for
+    the constant that was assigned to it last.
+    """
+    assigned = {
+        op.inputs[0].name: op.inputs[1]
+        for op in graph.get_operations()
+        if op.type == "AssignVariableOp"
+    }
+    for variable in optimizer.variables:
+        value = assigned.get(variable.value.handle.name)
+        if value is not None:
+            variable.numpy = functools.partial(tf.get_static_value, value)
+    try:
+        config = _nameless(optimizer.get_config())
+    except Exception:  # One of the user's own has none, or needs values.
+        return {}
+    return dict(config) if isinstance(config, Mapping) else {}
+
+
 def _plain(value: object) -> object:
     """Returns a setting as a plain value, or else in words."""
     if isinstance(value, str | int | float | None):
@@ -248,7 +283,7 @@ def _plain(value: object) -> object:
 
 
 def _nameless(value: object) -> object:
-    """Leaves out the names of layers, which Keras counts from model to model.
+    """Leaves out names, which Keras counts from model to model.
 
     The one setting of a `DTypePolicy` is a name, too, and is kept.
     """
@@ -265,11 +300,10 @@ def _nameless(value: object) -> object:
 
 def _state_bytes(network: keras.Model) -> int:
     variables = list(network.variables)
-    optimizer = network.optimizer
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    if not inner.built:
-        inner.build(network.trainable_variables)
-    variables += inner.variables
+    optimizer = _optimizer_of(network)
+    if not optimizer.built:
+        optimizer.build(network.trainable_variables)
+    variables += optimizer.variables
     return sum(
         tf.TensorShape(v.shape).num_elements() * tf.as_dtype(v.dtype).size
         for v in variables

@@ -163,23 +163,33 @@ def train(
     Raises:
         ValueError: If `folder` holds another training, or if there are no
             validation data for a learner.
+        RuntimeError: If another process trains there.
     """
-    optimizer = supernet.network.optimizer
     identity = {
         "fingerprint": supernet.fingerprint,
         "sampler": settings(sharing.sampler),
         "seed": seed,
         "distillation": sharing.distillation or None,
-        "optimizer": type(optimizer).__name__,
+        "optimizer": supernet.settings["optimizer"],
     }
     state = SavedState(folder, identity, _training_of(supernet, arguments))
+    with state.locked():
+        return _train(supernet, sharing, arguments, state, seed=seed, say=say)
+
+
+def _train(
+    supernet: Supernet,
+    sharing: SinglePath,
+    arguments: FitArguments,
+    state: SavedState,
+    *,
+    seed: int,
+    say: Callable[[str], object],
+) -> list[Result]:
     saved = state.read()
     done = saved["epoch"]
     if done:
-        rate = state.changed(saved, "optimizer['learning_rate']")
-        state.restore(_variables_of(supernet))
-        if rate is not None:  # That of the hypermodel was edited.
-            optimizer.learning_rate = rate
+        state.restore(_variables_of(supernet), supernet.network.optimizer)
     results = [Result(tuple(path), x) for path, x in saved.get("results", ())]
     if max(done, saved.get("ended_of", 0)) >= sharing.epochs:
         return results
@@ -234,15 +244,7 @@ def _training_of(
     """Returns what the weights depend on beside the sampler and the seed."""
     given = arguments.data_and_steps()
     kept = {name: x for name, x in given.items() if name not in _LEFT_OUT}
-    try:
-        config = supernet.network.optimizer.get_config()
-    except NotImplementedError:  # One of the user's own may have none.
-        config = {}
-    return {
-        **kept,
-        "optimizer": {**config, "name": None},
-        **supernet.settings,
-    }
+    return {**kept, **supernet.settings}
 
 
 def _variables_of(supernet: Supernet) -> list[keras.Variable]:

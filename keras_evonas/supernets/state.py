@@ -1,13 +1,16 @@
 """A training in a folder, from which it goes on to the same end."""
 
+import contextlib
 import dataclasses
 import io
+import itertools
 import math
 import pathlib
 import time
 import warnings
 import zipfile
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +23,10 @@ from keras_evonas.project.files import WAY_OUT
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_bytes
 from keras_evonas.project.files import write_json
+from keras_evonas.project.lock import FolderLock
 from keras_evonas.project.shared_weights import STATE_NAME
+
+_RATE = "optimizer['learning_rate']"
 
 
 @dataclasses.dataclass(eq=False)
@@ -104,6 +110,21 @@ class SavedState:
         self._identity = dict(identity)
         self._training = conditions.described(training)
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other trainings out of the folder.
+
+        Raises:
+            RuntimeError: If one goes on there.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(self._folder)
+        lock.take()
+        try:
+            yield
+        finally:
+            lock.release()
+
     def read(self) -> dict[str, Any]:
         """Returns the number of the `"epoch"` and the notes written last.
 
@@ -132,25 +153,53 @@ class SavedState:
             )
         return saved
 
-    def changed(self, saved: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
-        """Returns what `training` has of a name, if that was another before."""
-        now = self._training.get(name)
-        return None if saved.get("training", {}).get(name) == now else now
+    def restore(
+        self,
+        variables: Sequence[keras.Variable],
+        optimizer: keras.Optimizer,
+    ) -> None:
+        """Gives variables the values that were written last.
 
-    def restore(self, variables: Sequence[keras.Variable]) -> None:
-        """Gives variables the values that were written last."""
-        path = self._folder / read_json(self._folder / STATE_NAME)["weights"]
+        Args:
+            variables: As they were saved.
+            optimizer: That of the hypermodel, whose learning rate is kept if
+                `training` had another one before.
+
+        Raises:
+            ValueError: If the file is damaged, or its variables are others.
+        """
+        saved = read_json(self._folder / STATE_NAME)
+        path = self._folder / saved["weights"]
         try:
             with np.load(path) as arrays:
-                values = [arrays[f"{n}"] for n in range(len(variables))]
+                values = [arrays[f"{n}"] for n in range(len(arrays.files))]
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"'{path}' must hold the weights of a training that was cut. "
                 f"Received: a file that cannot be read, {error!r}. Bring it "
                 f"back, or delete '{self._folder / STATE_NAME}' to train anew."
             ) from error
+        self._check_shapes(values, variables)
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
+        rate = self._training.get(_RATE)
+        if rate not in (None, saved.get("training", {}).get(_RATE)):
+            optimizer.learning_rate = rate
+
+    def _check_shapes(
+        self, values: Sequence[np.ndarray], variables: Sequence[keras.Variable]
+    ) -> None:
+        before = [f"of shape {value.shape}" for value in values]
+        now = [f"of shape {tuple(variable.shape)}" for variable in variables]
+        pairs = itertools.zip_longest(before, now, fillvalue="missing")
+        for number, (old, new) in enumerate(pairs):
+            if old != new:
+                raise ValueError(
+                    f"'{self._folder}' holds the training of another network "
+                    f"or optimizer, with {len(before)} variables, number "
+                    f"{number} {old}. Received: {len(now)} variables, number "
+                    f"{number} {new}. {WAY_OUT}"
+                )
 
     def save(
         self,

@@ -74,7 +74,8 @@ class Supernet(keras.Model):
         held: Dictionary of all that are held, with their values.
         refused: Dictionary of those that change widths or kernels and are
             held all the same, with the reasons.
-        settings: Dictionary of the loss and of the settings of layers.
+        settings: Dictionary of the loss, and of the settings of the optimizer
+            and of layers.
 
     Raises:
         ValueError: If there is nothing to share, if options do not fit

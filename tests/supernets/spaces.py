@@ -1,5 +1,8 @@
 """Hypermodels for the tests of supernets, and data."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 
@@ -147,3 +150,29 @@ def number_added_up(hypermodel, planned, names):
             expected = {name: getattr(expected, name) for name in names}
         assert found == expected
     return added_up
+
+
+class Intruding(keras.callbacks.Callback):
+    """Has another process ask for a folder in the middle of a training."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+        self.said = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.said.append(what_another_process_hears(self.folder))
+
+
+def what_another_process_hears(folder):
+    code = (
+        "import sys; from keras_evonas.project.lock import FolderLock; "
+        "FolderLock(sys.argv[1]).take()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ended.stderr

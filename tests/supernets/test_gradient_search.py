@@ -27,6 +27,8 @@ from keras_evonas.supernets.mixed import MixedLayer
 from keras_evonas.training.arrays import Arrays
 from tests.marks import everyday
 from tests.supernets.spaces import Cut
+from tests.supernets.spaces import Intruding
+from tests.supernets.spaces import what_another_process_hears
 
 pytestmark = pytest.mark.keras
 L = keras.layers
@@ -295,6 +297,52 @@ def test_a_search_goes_on_to_the_same_end(whole, tmp_path, cut):
     assert mine[1].keys() == expected[1].keys()
     for name, value in expected[1].items():
         assert (mine[1][name] == value).all(), name
+
+
+def test_no_other_process_searches_in_the_folder(tmp_path):
+    folder = tmp_path / "differentiable_search"
+    intruder = Intruding(folder)
+    once = differentiable(epochs=1)
+    search = DifferentiableSearch(chain, once, directory=tmp_path)
+    search.search(X, Y, batch_size=20, verbose=0, callbacks=[intruder])
+    (said,) = intruder.said
+    assert "must belong to one search" in said
+    assert not what_another_process_hears(folder)
+
+
+def test_an_optimizer_that_was_edited_between_is_told(tmp_path):
+    optimizers = keras.optimizers
+
+    def run(optimizer, cut=None):
+        def build(hp):
+            model = chain(hp)
+            loss = "sparse_categorical_crossentropy"
+            model.compile(optimizer(), loss, metrics=["accuracy"])
+            return model
+
+        once = {"warmup": 0, "stages": 1, "skip_dropout": 0}
+        return searched(tmp_path, cut, build=build, **once)
+
+    run(lambda: optimizers.SGD(0.1, momentum=0.9), cut=1)
+    before = written(tmp_path)[0]
+    with pytest.raises(ValueError, match=r"='SGD'\. Received: .*='RMSprop'"):
+        run(optimizers.RMSprop)
+    with (
+        pytest.warns(UserWarning, match="momentum.* was 0.9, and is 0.0"),
+        pytest.raises(ValueError, match="another network or optimizer, with"),
+    ):
+        run(lambda: optimizers.SGD(0.1))
+    assert written(tmp_path)[0] == before
+    with pytest.warns(UserWarning, match="1 of them, were trained") as told:
+        run(lambda: optimizers.SGD(0.5, momentum=0.8))
+    (message,) = [str(one.message) for one in told]
+    assert "`optimizer['learning_rate']` was 0.1" in message
+    assert "`optimizer['momentum']` was 0.9, and is 0.8" in message
+    values = written(tmp_path)[1].values()
+    assert 0.5 in [float(x) for x in values if x.shape == ()]
+    # An ended search is looked at, too.
+    with pytest.warns(UserWarning, match=r"2 of them.*was 0.5, and is 0.25"):
+        run(lambda: optimizers.SGD(0.25, momentum=0.8))
 
 
 @pytest.mark.slow

@@ -14,18 +14,22 @@ from keras_evonas.supernets import Supernet
 from keras_evonas.supernets import calibrate
 from keras_evonas.supernets import single_path
 from keras_evonas.supernets.data import scoring_data
+from keras_evonas.supernets.held import plan
 from keras_evonas.supernets.single_path import train
+from keras_evonas.supernets.state import SavedState
 from keras_evonas.training import FitArguments
 from tests.marks import everyday
 from tests.supernets.spaces import X_VAL
 from tests.supernets.spaces import Y_VAL
 from tests.supernets.spaces import Cut
+from tests.supernets.spaces import Intruding
 from tests.supernets.spaces import X
 from tests.supernets.spaces import Y
 from tests.supernets.spaces import branched
 from tests.supernets.spaces import chain
 from tests.supernets.spaces import compiled
 from tests.supernets.spaces import paths_of
+from tests.supernets.spaces import what_another_process_hears
 
 pytestmark = pytest.mark.keras
 
@@ -152,6 +156,15 @@ def test_a_training_that_goes_on_otherwise_says_so(tmp_path):
         )
 
 
+def test_no_other_process_trains_in_the_folder(tmp_path):
+    intruder = Intruding(tmp_path)
+    given = arguments(callbacks=[intruder])
+    train(made(), single_path(1), given, seed=3, folder=tmp_path, say=str)
+    (said,) = intruder.said
+    assert "must belong to one search" in said
+    assert not what_another_process_hears(tmp_path)
+
+
 def test_a_network_that_was_edited_between_is_told(tmp_path):
     trained(tmp_path, single_path(2), cut=1)
 
@@ -168,6 +181,74 @@ def test_a_network_that_was_edited_between_is_told(tmp_path):
     assert "activation of layer 0, Dense` was 'linear', and is" in message
     assert "`loss` was" in message
     assert "optimizer" not in message
+
+
+def assigned():
+    optimizer = keras.optimizers.Ftrl(0.1)
+    optimizer.learning_rate = 0.3
+    return optimizer
+
+
+SGD = keras.optimizers.SGD
+OPTIMIZERS = {
+    "plain": lambda: SGD(0.1),
+    "momentum": lambda: SGD(0.1, momentum=0.9),
+    "schedule": lambda: SGD(keras.optimizers.schedules.CosineDecay(0.1, 100)),
+    "assigned": assigned,
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_optimizer_is_described_as_it_is_made(name):
+    make = OPTIMIZERS[name]
+    scaled = keras.optimizers.LossScaleOptimizer
+    config = make().get_config()
+    del config["name"]
+    if name == "schedule":
+        del config["learning_rate"]["config"]["name"]
+    for outer in (make, lambda: scaled(make())):
+        settings = plan(lambda hp, outer=outer: chain(hp, outer)).settings
+        assert settings["optimizer"] == type(make()).__name__
+        assert {n: settings[f"optimizer[{n!r}]"] for n in config} == config
+        assert "optimizer['name']" not in settings
+
+
+def test_an_optimizer_without_a_config_is_known_by_its_class():
+    class Own(SGD):
+        def get_config(self):
+            raise NotImplementedError
+
+    settings = plan(lambda hp: chain(hp, lambda: Own(0.1))).settings
+    assert [x for n, x in settings.items() if "optimizer" in n] == ["Own"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("plain", "momentum"),
+        ("momentum", "plain"),
+        ("plain", "schedule"),
+        ("plain", "assigned"),
+    ],
+)
+def test_variables_of_another_optimizer_are_refused(tmp_path, before, now):
+    def network_of(name):
+        network = made(lambda hp: chain(hp, OPTIMIZERS[name])).network
+        return network, [*network.variables, *network.optimizer.variables]
+
+    state = SavedState(tmp_path, {}, {})
+    _, saved = network_of(before)
+    state.save(saved, 1)
+    network, variables = network_of(now)
+    values = [one.numpy() for one in variables]
+    with pytest.raises(
+        ValueError,
+        match=rf"another network or optimizer, with {len(saved)} variables, "
+        rf"number \d+ .*Received: {len(values)} variables.*overwrite=True",
+    ):
+        state.restore(variables, network.optimizer)
+    for variable, value in zip(variables, values, strict=True):
+        assert (variable.numpy() == value).all()
 
 
 @pytest.mark.slow
