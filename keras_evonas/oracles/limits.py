@@ -311,6 +311,18 @@ class Feasibility:
             )
         return violation
 
+    def nothing_to_search(self, closest: Genome) -> ValueError:
+        """Returns the error that no network of a space may be trained."""
+        way_out = (
+            "Loosen the constraint, or let the hypermodel build such networks."
+        )
+        if _key(closest) in self._errors:
+            way_out = "Mend the hypermodel as the error says."
+        return ValueError(
+            "`constraints` leave nothing to search: no candidate is feasible; "
+            f"{self.explain(closest)}. {way_out}"
+        )
+
     def explain(self, genome: Genome) -> str:
         """Describes the limit that a candidate breaks."""
         error = self._errors.get(_key(genome))

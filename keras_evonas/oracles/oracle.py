@@ -231,15 +231,11 @@ class EvoOracle(ResumableOracle):
         if self.engine.closest is None or self.feasibility is None:
             return f"space exhausted: {distinct} of {self.engine.space.size}"
         _, closest = self.engine.closest
-        explanation = self.feasibility.explain(closest)
         if not distinct:
-            self._failure = ValueError(
-                "`constraints` leave nothing to search: no candidate is "
-                f"feasible; {explanation}. Loosen the constraint, or let the "
-                "hypermodel build such networks."
-            )
+            self._failure = self.feasibility.nothing_to_search(closest)
         return (
-            f"nothing feasible found beyond {distinct} networks; {explanation}"
+            f"nothing feasible found beyond {distinct} networks; "
+            f"{self.feasibility.explain(closest)}"
         )
 
     # The search.

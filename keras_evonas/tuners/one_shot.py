@@ -246,11 +246,7 @@ class OneShotTuner(EvoTuner):
                     if violation < least:
                         least, closest = violation, changed
         if least > 0:
-            raise ValueError(
-                "`constraints` leave nothing to search: no candidate is "
-                f"feasible; {oracle.feasibility.explain(closest)}. Loosen the "
-                "constraint, or let the hypermodel build such networks."
-            )
+            raise oracle.feasibility.nothing_to_search(closest)
 
     def _told(self, alone: str) -> str:
         return f"Networks are scored, not trained: {alone}."

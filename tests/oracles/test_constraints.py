@@ -343,9 +343,25 @@ def test_nothing_feasible_names_the_tightest_and_the_closest(tmp_path):
     assert "tightest constraint is params <= 1000" in str(error.value)
     assert "'depth': 1, 'units_0': 8" in str(error.value)
     assert "params=6370" in str(error.value)
+    assert "Loosen the constraint" in str(error.value)
     assert not oracle.trials
     with pytest.raises(ValueError, match="no candidate is feasible"):
         oracle.create_trial("tuner1")  # no lock was left held
+
+
+def test_networks_that_cannot_be_built_are_no_matter_of_the_limit(tmp_path):
+    def costs(hp):
+        raise ValueError("Pass the shape.")
+
+    limits = [at_most("params", 1000)]
+    oracle = oracle_in(
+        tmp_path / "s", **settings(costs=costs, constraints=limits)
+    )
+    with pytest.raises(ValueError, match="no candidate is feasible") as error:
+        oracle.create_trial("tuner0")
+    assert "cannot be built: ValueError('Pass the shape.')" in str(error.value)
+    assert "Mend the hypermodel" in str(error.value)
+    assert "Loosen" not in str(error.value)
 
 
 def test_too_few_feasible_ones_end_the_search(tmp_path):
