@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+import keras
 import keras_tuner
 import tensorflow as tf
 
@@ -94,6 +95,11 @@ def batch_size_of(arguments: FitArguments) -> int | None:
     """Returns how many examples a batch has, `None` if that is not known."""
     if arguments.batch_size is not None:
         return arguments.batch_size
+    # The batches of a step of the user's own may have any structure.
+    if isinstance(arguments.x, tf.data.Dataset):
+        return _rows_of(arguments.x.element_spec)
+    if isinstance(arguments.x, keras.utils.PyDataset):
+        return _rows_of(arguments.x[0])
     return _rows_of(parts_of(arguments)[0].batch_spec())
 
 
@@ -101,9 +107,10 @@ def batch_size_read(arguments: FitArguments) -> int | None:
     """Reads a batch of a `tf.data.Dataset` to know its size, no other data."""
     if not isinstance(arguments.x, tf.data.Dataset):
         return None
-    return _rows_of(parts_of(arguments)[0].batch())
+    return _rows_of(next(iter(arguments.x)))
 
 
 def _rows_of(batch: Values) -> int | None:
-    shapes = [tuple(x.shape) for x in leaves_of(batch) if x.shape]
-    return next((int(shape[0]) for shape in shapes if shape[0]), None)
+    shapes = [getattr(leaf, "shape", None) for leaf in leaves_of(batch)]
+    rows = [next(iter(shape)) for shape in shapes if shape]
+    return next((int(number) for number in rows if number), None)

@@ -51,7 +51,9 @@ def test_a_bad_call_costs_no_trial(tmp_path, words):
     assert not tuner.oracle.trials
 
 
-@pytest.mark.parametrize("name", everyday("arrays", of=calls.GOOD))
+@pytest.mark.parametrize(
+    "name", everyday("arrays", "a step of its own", of=calls.GOOD)
+)
 def test_a_legal_call_trains(tmp_path, name):
     build, call = calls.GOOD[name]
     tuner = tuner_of(tmp_path, build)
