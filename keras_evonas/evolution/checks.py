@@ -5,13 +5,15 @@ from numbers import Real
 from typing import Literal
 from typing import TypeAlias
 
+import numpy as np
+
 # A number that a strategy may choose by the number of trials.
 Size: TypeAlias = int | Literal["auto"]
 
 
 def check_boolean(name: str, value: object) -> None:
     """Raises a `TypeError` unless `value` is `True` or `False`."""
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise TypeError(
             f"`{name}` must be `True` or `False`. Received: {name}={value!r}."
         )

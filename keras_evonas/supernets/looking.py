@@ -25,8 +25,10 @@ from keras_evonas.supernets.sharing import SharingHyperParameters
 
 Part: TypeAlias = frozenset[tuple[str, frozenset[int]]]
 
-# Settings of layers that are a name or a size, or follow from sizes.
+# Settings of layers that are a name or a size, or follow from sizes, and the
+# seed, which Keras may have drawn.
 _SIZES = ("name", "units", "filters", "kernel_size", "target_shape", "shape")
+_LEFT_OUT = (*_SIZES, "seed")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -236,7 +238,7 @@ def _leaf(layer: keras.layers.Layer) -> Leaf:
         settings = {}
     width = kinds.width_of(layer)
     kernel = getattr(layer, "kernel_size", None)
-    for name in _SIZES:
+    for name in _LEFT_OUT:
         settings.pop(name, None)
     return Leaf(
         kind=type(layer).__name__,
@@ -285,8 +287,11 @@ def _plain(value: object) -> object:
 def _nameless(value: object) -> object:
     """Leaves out names, which Keras counts from model to model.
 
-    The one setting of a `DTypePolicy` is a name, too, and is kept.
+    The one setting of a `DTypePolicy` is a name, too, and is kept. Sets, which
+    have another order in each process, are sorted.
     """
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, value))
     if isinstance(value, list | tuple):
         return [_nameless(one) for one in value]
     if not isinstance(value, Mapping):

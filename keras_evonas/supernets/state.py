@@ -136,7 +136,7 @@ class SavedState:
             return {"epoch": 0}
         saved: dict[str, Any] = read_json(path)
         for name, value in self._identity.items():
-            if saved.get(name) != value:
+            if saved.get(name, value) != value:
                 raise ValueError(
                     f"'{self._folder}' holds another training, with {name}="
                     f"{saved.get(name)!r}. Received: {name}={value!r}. "
@@ -149,7 +149,7 @@ class SavedState:
                 f"them, were trained otherwise: {'; '.join(changed)}. Train as "
                 "before, or pass another `project_name` or `overwrite=True` "
                 "to begin anew.",
-                stacklevel=5,
+                stacklevel=4,
             )
         return saved
 

@@ -32,7 +32,8 @@ def check_fit(arguments: FitArguments) -> None:
         ValueError: If no network could be trained with them, with the way out.
     """
     parts = parts_of(arguments)
-    check_numbers(arguments)
+    _check_numbers(arguments)
+    _check_order(arguments)
     _check_callbacks(arguments.callbacks)
     _check_schedule(arguments)
     _check_split(arguments, parts[0])
@@ -44,12 +45,18 @@ def check_fit(arguments: FitArguments) -> None:
     _warn_of_missing("y", arguments.y)
 
 
-def check_numbers(arguments: FitArguments) -> None:
-    """Checks epochs, steps and sizes of batches.
+def check_own(arguments: FitArguments) -> None:
+    """Checks epochs, steps and sizes of batches that are a network's own.
 
     Raises:
-        ValueError: If one is none that a network can be trained with.
+        ValueError: If it could not be trained with them.
     """
+    _check_numbers(arguments)
+    if "epochs" in arguments.named:  # A `fit` of its own has another default.
+        _check_order(arguments)
+
+
+def _check_numbers(arguments: FitArguments) -> None:
     parts = parts_of(arguments)
     validates = len(parts) > 1 or bool(arguments.validation_split)
     all_examples = "Leave it out to read all examples."
@@ -76,6 +83,9 @@ def check_numbers(arguments: FitArguments) -> None:
                 f"`{name}` must be {kind} integer. Received: {name}={value!r} "
                 f"of type {type(value).__name__}. {way_out}"
             )
+
+
+def _check_order(arguments: FitArguments) -> None:
     epochs, first = arguments.epochs, arguments.initial_epoch
     if not epochs > first:
         raise ValueError(

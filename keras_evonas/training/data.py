@@ -13,7 +13,7 @@ from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
 from keras_evonas.training.arrays import arrays_of
 from keras_evonas.training.arrays import in_memory
-from keras_evonas.training.checks import check_numbers
+from keras_evonas.training.checks import check_own
 from keras_evonas.training.executions import Execution
 from keras_evonas.training.shared_programs import Programs
 from keras_evonas.training.values import Values
@@ -68,7 +68,7 @@ class Data:
         if not execution.fit:
             return arguments
         changed = arguments.with_changes(**execution.fit)
-        check_numbers(changed)
+        check_own(changed)
         return changed
 
     def arrays(

@@ -5,16 +5,21 @@ what `fit` does beside its steps would be trained otherwise than its author
 wrote it.
 """
 
+import contextlib
 import inspect
+import random
 import types
 from collections.abc import Iterable
 from collections.abc import Iterator
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_evonas.training.callbacks import needs_steps
 from keras_evonas.training.callbacks import profiles
+from keras_evonas.training.structure import structure_of
 
 # What a cohort calls as `fit` does, asks as `fit` does, or what `fit` does not
 # call at all, of all that Keras's trainers (3.15) define. A model may override
@@ -134,3 +139,35 @@ def _is_distributed(model: keras.Model) -> bool:
         )
         for variable in variables
     )
+
+
+@contextlib.contextmanager
+def refusing_draws(model: keras.Model) -> Iterator[None]:
+    """Refuses a model that draws from Python's or NumPy's generator if traced.
+
+    Such draws become constants of what is traced, and `fit` traces a step as
+    often as it likes. Of Keras's own layers (3.15) `AugMix` draws so. Others
+    may, where code of the user's own is part of the model; there it is taken
+    for the model's, too, if another thread draws meanwhile.
+
+    Raises:
+        NotInCohortError: If it has drawn.
+    """
+    layers = model._flatten_layers()  # noqa: SLF001 (no public way)
+    if structure_of(model) is not None and not any(
+        type(layer).__name__ == "AugMix" for layer in layers
+    ):
+        yield
+        return
+    before = _states()
+    yield
+    if before != _states():
+        raise NotInCohortError(
+            "it draws from Python's or NumPy's generator while it is traced"
+        )
+
+
+def _states() -> tuple[object, ...]:
+    state: Any = np.random.get_state()  # noqa: NPY002 (the global one)
+    name, keys, *rest = state
+    return (random.getstate(), name, keys.tobytes(), *rest)

@@ -5,18 +5,14 @@ same conditions as `keras.Model.fit` does: same shapes, same autograph status,
 same compiler. So the numbers are those of `fit`, bit for bit on a CPU.
 """
 
-import contextlib
-import random
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 from typing import Protocol
 from typing import TypeAlias
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_evonas.training.arrays import Arrays
@@ -218,31 +214,8 @@ def _pass(
 
 def _concrete(function: Callable[..., Logs], *specs: tf.TensorSpec) -> Concrete:
     traced = tf.function(_WITHOUT_AUTOGRAPH(function))
-    with refusing_draws():
-        concrete: Concrete = traced.get_concrete_function(*specs)
+    concrete: Concrete = traced.get_concrete_function(*specs)
     return concrete
-
-
-@contextlib.contextmanager
-def refusing_draws() -> Iterator[None]:
-    """Ends with a `NotInCohortError` if tracing draws from a generator.
-
-    Draws of Python or NumPy become constants of what is traced, and `fit`
-    traces a step as often as it likes. The augmentation `AugMix` of Keras draws
-    so.
-    """
-    before = random.getstate(), _numpy_state()
-    yield
-    if before != (random.getstate(), _numpy_state()):
-        raise NotInCohortError(
-            "it draws from Python's or NumPy's generator while it is traced"
-        )
-
-
-def _numpy_state() -> tuple[object, ...]:
-    state: Any = np.random.get_state()  # noqa: NPY002 (the global one)
-    name, keys, *rest = state
-    return (name, keys.tobytes(), *rest)
 
 
 def _loop(

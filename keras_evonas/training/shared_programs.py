@@ -25,6 +25,7 @@ from keras_evonas.training import programs
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.arrays import Arrays
 from keras_evonas.training.arrays import Orders
+from keras_evonas.training.eligibility import refusing_draws
 from keras_evonas.training.garbage import without_graph
 from keras_evonas.training.patterns import Activation
 from keras_evonas.training.patterns import Pattern
@@ -292,10 +293,11 @@ def _traced_as(
     model: keras.Model, data: Sequence[Arrays], *, by_step: bool
 ) -> _Traced:
     makers = (programs.train_epoch, programs.validation)
-    traced = [
-        make(model, part, by_step=by_step)
-        for make, part in zip(makers, data, strict=False)
-    ]
+    with refusing_draws(model):
+        traced = [
+            make(model, part, by_step=by_step)
+            for make, part in zip(makers, data, strict=False)
+        ]
     return _Traced(traced, by_step)
 
 

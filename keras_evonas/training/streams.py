@@ -16,12 +16,12 @@ import tensorflow as tf
 
 from keras_evonas.fresh_thread import with_fresh_keras
 from keras_evonas.training.arguments import FitArguments
+from keras_evonas.training.eligibility import refusing_draws
 from keras_evonas.training.member import Logs
 from keras_evonas.training.member import Member
 from keras_evonas.training.programs import Batch
 from keras_evonas.training.programs import Step
 from keras_evonas.training.programs import prepare
-from keras_evonas.training.programs import refusing_draws
 from keras_evonas.training.programs import step_function
 from keras_evonas.training.threads import worker_pool
 
@@ -101,7 +101,7 @@ class _Follower:
                 prepare(model, batch, shape[0] if shape.rank else None)
             batch = spec
         function: Any = step_function(model, step)
-        with refusing_draws():
+        with refusing_draws(model):
             function.get_concrete_function(batch)
         self._steps[training] = function
 

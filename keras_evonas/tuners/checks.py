@@ -16,11 +16,12 @@ from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.costs.isolation import without_allocation
 from keras_evonas.oracles import objectives
 from keras_evonas.oracles.checks import no_hyperparameters
+from keras_evonas.project import wording
 from keras_evonas.project.objectives import COSTS
 from keras_evonas.training import FitArguments
 from keras_evonas.training import callbacks as callback_lib
 from keras_evonas.training.checks import check_fit
-from keras_evonas.training.checks import check_numbers
+from keras_evonas.training.checks import check_own
 from keras_evonas.training.folds import folds_of
 from keras_evonas.training.model_checks import Verdict
 from keras_evonas.training.model_checks import check_fits_model
@@ -200,11 +201,12 @@ def _check_default(recipe: Recipe, arguments: FitArguments) -> None:
         return  # The default lacks what other trials may have.
     arguments = arguments.with_changes(**changes)
     try:
-        check_numbers(arguments)
+        check_own(arguments)
     except ValueError as error:
         raise ValueError(
             "`fit_arguments` must return arguments that `fit` takes. "
-            f"Received: {changes} for the default values: {error}"
+            f"Received: {wording.shorten(changes, 200)} for the default "
+            f"values: {error}"
         ) from error
 
     def check() -> Verdict:

@@ -19,7 +19,6 @@ from typing import TypedDict
 
 import keras
 import keras_tuner
-import tensorflow as tf
 from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas import devices
@@ -99,7 +98,7 @@ class MendedTuner(keras_tuner.Tuner):
                 "example, and what all trials share to `search`."
             )
         strategy = host["distribution_strategy"]
-        if not isinstance(strategy, tf.distribute.Strategy | None):
+        if strategy is not None and not hasattr(strategy, "extended"):
             raise TypeError(
                 "`distribution_strategy` must be a `tf.distribute.Strategy`. "
                 f"Received: distribution_strategy={strategy!r}. Pass "

@@ -163,7 +163,7 @@ def test_an_array_stands_for_the_frame_of_its_columns():
         classifier.predict_proba(frame.to_numpy()),
         classifier.predict_proba(frame),
     )
-    with pytest.raises(ValueError, match=r"dim 3.*dim <= 2"):
+    with pytest.raises(ValueError, match=r"dim 3.*<= 2"):
         classifier.predict(np.zeros((3, 2, 2)))
 
 

@@ -251,6 +251,27 @@ def test_variables_of_another_optimizer_are_refused(tmp_path, before, now):
         assert (variable.numpy() == value).all()
 
 
+def test_what_keras_draws_or_orders_anew_was_not_edited():
+    def cropped(hp):
+        inputs = keras.Input((8, 8, 1))
+        tensor = keras.layers.RandomCrop(6, 6)(inputs)
+        tensor = keras.layers.Flatten()(tensor)
+        options = {"dense": lambda: keras.layers.Dense(36), "skip": Kept}
+        return compiled(inputs, layer_choice(hp, "layer", options)(tensor))
+
+    first = plan(cropped).settings
+    assert plan(cropped).settings == first
+    sets = [x for n, x in first.items() if n.startswith("names of")]
+    assert sets == [repr(["'a'", "'b'"])]
+
+
+class Kept(keras.layers.Identity):
+    """Has a set among its settings."""
+
+    def get_config(self):
+        return {**super().get_config(), "names": {"b", "a"}}
+
+
 @pytest.mark.slow
 def test_a_training_that_a_callback_has_ended_is_over(tmp_path):
     def run(epochs):

@@ -1,6 +1,7 @@
 """Models that change what `fit` does are trained by their own `fit`."""
 
 import random
+import threading
 import types
 import warnings
 
@@ -479,6 +480,23 @@ def test_draws_of_other_generators_while_tracing_are_seen(draw, fit):
         return model
 
     assert "while it is traced" in same_as_alone(drawing, **fit)
+
+
+def test_draws_of_other_threads_are_not_those_of_keras_s_layers():
+    is_over = threading.Event()
+
+    def draw():
+        while not is_over.is_set():
+            random.random()
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        outcomes = outcomes_of(network, **FIT)
+    finally:
+        is_over.set()
+        thread.join()
+    assert [o.alone_because for o in outcomes] == [None, None]
 
 
 def test_eager_functions_and_models_are_seen():

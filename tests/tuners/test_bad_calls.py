@@ -140,6 +140,32 @@ def test_a_trial_s_own_arguments_of_fit_are_checked(tmp_path, name, value):
     assert len(statuses) == 2
 
 
+class OwnEpochs(keras.Sequential):
+    """Trains for ten epochs unless it is told otherwise."""
+
+    def fit(self, x, y, epochs=10, **kwargs):
+        return super().fit(x, y, epochs=epochs, **kwargs)
+
+
+def test_a_fit_of_its_own_may_have_other_defaults_of_epochs(tmp_path):
+    def build():
+        model = OwnEpochs([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    tuner = tuner_of(
+        tmp_path,
+        build,
+        fit_arguments=lambda hp: {"initial_epoch": 8},
+        overwrite=np.False_,
+    )
+    with pytest.warns(UserWarning, match="the model has its own `fit`"):
+        tuner.search(calls.X, calls.Y, verbose=0)
+    for trial in tuner.oracle.trials.values():
+        assert trial.status == "COMPLETED"
+        assert trial.best_step in (8, 9)
+
+
 def two_outputs():
     inputs = keras.Input((3,))
     outputs = [keras.layers.Dense(1, name=name)(inputs) for name in ("a", "b")]

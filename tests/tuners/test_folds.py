@@ -146,7 +146,6 @@ def test_a_trial_is_the_mean_of_its_folds_each_as_if_alone(tmp_path):
     assert table["metric.val_loss_std"].notna().all()
 
 
-@pytest.mark.slow
 def test_a_search_that_goes_on_with_other_folds_says_so(tmp_path):
     def search(trials, cv):
         tuner_in(tmp_path, cv, max_trials=trials).search(X, Y, epochs=1)
@@ -159,6 +158,7 @@ def test_a_search_that_goes_on_with_other_folds_says_so(tmp_path):
         search(4, 3)
 
 
+@pytest.mark.slow
 def test_the_search_goes_on_with_a_number(tmp_path):
     tuner_in(tmp_path, 2, max_trials=1).search(X, Y, epochs=1)
     again = tuner_in(tmp_path, 2)
