@@ -44,10 +44,6 @@ Space: TypeAlias = (
     | Callable[[keras_tuner.HyperParameters], keras.Model]
 )
 _BATCH = 1024  # Examples to predict at once.
-# Examples by whose outputs probabilities are told from logits, and how far
-# above 1 a probability may be rounded.
-_LOOKED_AT = 256
-_ROUNDING = 1e-3
 _NETWORKS = 5  # Of `refit=True`.
 
 
@@ -118,7 +114,8 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
         inputs = self._encoded(x)
         head = self._head(targets)
         space = spaces.space_for(self.space, inputs, head)
-        targets = spaces.targets_for(space, head, targets)
+        if self.space is not None:
+            targets = spaces.targets_for(space, head, targets)
         data = self._data(inputs, targets, seed)
         self.tuner_ = self._tuner(space, data, seed)
         self.tuner_.search(**data)
@@ -129,12 +126,10 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
             models = self.tuner_.get_best_models(1)
         self.model_ = refitting.average(models, inputs.shape[1:])
         loss = getattr(models[0], "loss", None)
-        outputs = self.model_.predict(inputs[:_LOOKED_AT], verbose=0)
+        outputs = self.model_.predict(inputs[: spaces.LOOKED_AT], verbose=0)
         # A loss of the user's own does not say what it takes.
         self._gives_logits = bool(
-            getattr(loss, "from_logits", False)
-            or outputs.min() < 0
-            or outputs.max() > 1 + _ROUNDING
+            getattr(loss, "from_logits", False) or spaces.are_logits(outputs)
         )
 
     def _check_arguments(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 from typing import TypeAlias
 
 import keras
@@ -22,6 +23,10 @@ SearchedSpace: TypeAlias = (
     keras_tuner.HyperModel
     | Callable[[keras_tuner.HyperParameters], keras.Model]
 )
+# Examples by whose outputs probabilities are told from logits, and how far
+# above 1 a probability may be rounded.
+LOOKED_AT = 256
+_ROUNDING = 1e-3
 # Networks of this size are trained in seconds, and more than most tables need.
 _UNITS, _DEPTH = (16, 256), (1, 3)
 
@@ -54,7 +59,7 @@ def space_for(
         ValueError: If there is no space for inputs of such a shape.
     """
     if isinstance(space, keras.Model):
-        return _around(space, head)
+        return _around(space, inputs, head)
     if space is not None:
         check_hypermodel("space", space)
         return space
@@ -108,15 +113,13 @@ def targets_for(
     head: Classification | Regression,
     targets: np.ndarray,
 ) -> np.ndarray:
-    """Returns targets as the networks of a space take them.
+    """Returns targets as the networks of a space of the user's take them.
 
     Integer labels become one-hot ones for categorical cross-entropy.
 
     Raises:
         ValueError: If the networks have another number of outputs.
     """
-    if isinstance(space, DenseNetwork | ConvNetwork):
-        return targets
     build = getattr(space, "build", space)
     model = build(keras_tuner.HyperParameters())
     check_built("space", model)
@@ -127,11 +130,12 @@ def targets_for(
     else:
         wanted = head.outputs
     # Some networks are built when they see data.
-    given = model.output_shape[-1] if model.built else wanted
-    if given not in (wanted, *few):
+    shape = model.output_shape if model.built else (None, wanted)
+    if not isinstance(shape, tuple) or shape[-1] not in (wanted, *few):
         raise ValueError(
-            f"The networks of `space` must have {wanted} outputs, one for each "
-            f"class or target of `y`. Received: networks with {given}."
+            f"The networks of `space` must have one output of {wanted} units, "
+            "one for each class or target of `y`. Received: networks with "
+            f"outputs of shape {shape}."
         )
     loss = getattr(model, "loss", None)
     name = getattr(loss, "name", None) or getattr(loss, "__name__", loss)
@@ -161,16 +165,39 @@ def is_trained_by_fit(space: object) -> bool:
 
 
 def _around(
-    model: keras.Model, head: Classification | Regression
+    model: keras.Model, inputs: np.ndarray, head: Classification | Regression
 ) -> SearchedSpace:
+    if model.compiled:
+        return evolvable(model)
+    outputs = None
+    if isinstance(head, Classification) and model.built:
+        outputs = model.predict(inputs[:LOOKED_AT], verbose=0)
+
     def compile_model(
         child: keras.Model, hp: keras_tuner.HyperParameters
     ) -> None:
-        child.compile(_tuned_adamw(hp), head.loss, metrics=head.metrics)
+        loss, metrics = head.loss, head.metrics
+        if isinstance(outputs, np.ndarray):
+            loss, metrics = _judging(outputs)
+        child.compile(_tuned_adamw(hp), loss, metrics=metrics)
 
-    return evolvable(
-        model, compile_model=None if model.compiled else compile_model
-    )
+    return evolvable(model, compile_model=compile_model)
+
+
+def are_logits(outputs: np.ndarray) -> bool:
+    """Returns whether outputs for classes are no probabilities."""
+    return bool(outputs.min() < 0 or outputs.max() > 1 + _ROUNDING)
+
+
+def _judging(outputs: np.ndarray) -> tuple[keras.losses.Loss, list[Any]]:
+    """Makes the loss and metrics for such outputs and integer labels."""
+    from_logits = are_logits(outputs)
+    if outputs.shape[-1] > 1:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits)
+        return loss, ["accuracy"]
+    threshold = 0.0 if from_logits else 0.5
+    accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=threshold)
+    return keras.losses.BinaryCrossentropy(from_logits), [accuracy]
 
 
 def _tuned_adamw(hp: keras_tuner.HyperParameters) -> keras.Optimizer:

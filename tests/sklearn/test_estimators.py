@@ -14,6 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from keras_evonas import at_most
+from keras_evonas.models import Classification
+from keras_evonas.models import ConvNetwork
 from keras_evonas.models import DenseNetwork
 from keras_evonas.models import Regression
 from keras_evonas.sklearn import EvoClassifier
@@ -165,6 +167,36 @@ def test_an_array_stands_for_the_frame_of_its_columns():
     )
     with pytest.raises(ValueError, match=r"dim 3.*<= 2"):
         classifier.predict(np.zeros((3, 2, 2)))
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_model_of_logits_is_compiled_as_one(outputs):
+    """One that ends in probabilities, with the same weights, learns alike."""
+    found = []
+    for activation in (None, "softmax" if outputs == 2 else "sigmoid"):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((4,))])
+        model.add(keras.layers.Dense(8, activation="relu"))
+        model.add(keras.layers.Dense(outputs, activation=activation))
+        classifier = EvoClassifier(model, **{**SMALL, "epochs": 20}).fit(X, Y)
+        assert classifier.model_.loss.from_logits == (activation is None)
+        found.append(classifier.predict_proba(X))
+    np.testing.assert_allclose(*found, atol=1e-3)
+
+
+@pytest.mark.parametrize("space", [DenseNetwork, ConvNetwork])
+def test_ready_made_networks_are_checked_as_any_space(space):
+    shape = (4,) if space is DenseNetwork else (8, 8, 1)
+    x = np.random.default_rng(0).normal(size=(60, *shape))
+    by_default = space(shape, Classification(classes=2))  # one-hot labels
+    classifier = EvoClassifier(by_default, **SMALL).fit(x, Y)
+    assert classifier.predict_proba(x).shape == (60, 2)
+    for estimator, head in (
+        (EvoClassifier, Classification(classes=5, labels="integer")),
+        (EvoRegressor, Regression(outputs=2)),
+    ):
+        with pytest.raises(ValueError, match="must have one output of"):
+            estimator(space(shape, head), **SMALL).fit(x, Y)
 
 
 @pytest.mark.parametrize(
@@ -355,7 +387,13 @@ def test_constant_columns_and_rare_classes_do_no_harm():
             "of.*NaN",
         ),
         ({}, FRAME.assign(a=[1, "b"] * 30), Y, ValueError, "'a'.*int, str"),
-        ({"space": one_hot_model(3)}, X, Y, ValueError, "2 outputs.*with 3"),
+        (
+            {"space": one_hot_model(3)},
+            X,
+            Y,
+            ValueError,
+            "output of 2 units.*, 3\\)",
+        ),
         ({}, FRAME[[]], Y, ValueError, r"`X`.*one column.*\(60, 0\).*Keep"),
         (
             {"constraints": at_most("params", 1000)},
