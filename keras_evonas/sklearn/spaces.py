@@ -1,5 +1,6 @@
 """Search spaces for an estimator's data."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -171,7 +172,9 @@ def _around(
         return evolvable(model)
     outputs = None
     if isinstance(head, Classification) and model.built:
-        outputs = model.predict(inputs[:LOOKED_AT], verbose=0)
+        # What does not fit the inputs is told by the search.
+        with contextlib.suppress(ValueError):
+            outputs = model.predict(inputs[:LOOKED_AT], verbose=0)
 
     def compile_model(
         child: keras.Model, hp: keras_tuner.HyperParameters
