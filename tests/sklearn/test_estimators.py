@@ -38,6 +38,14 @@ def one_hot_model(outputs=3, width=8):
     return model
 
 
+def of_logits(outputs=2, activation=None):
+    """A model that is not compiled."""
+    model = keras.Sequential([keras.Input((4,))])
+    model.add(keras.layers.Dense(8, activation="relu"))
+    model.add(keras.layers.Dense(outputs, activation=activation))
+    return model
+
+
 def test_a_classifier_learns_names_and_predicts_the_same_after_pickling():
     x, y = load_iris(return_X_y=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]
@@ -175,9 +183,7 @@ def test_a_model_of_logits_is_compiled_as_one(outputs):
     found = []
     for activation in (None, "softmax" if outputs == 2 else "sigmoid"):
         keras.utils.set_random_seed(1)
-        model = keras.Sequential([keras.Input((4,))])
-        model.add(keras.layers.Dense(8, activation="relu"))
-        model.add(keras.layers.Dense(outputs, activation=activation))
+        model = of_logits(outputs, activation)
         classifier = EvoClassifier(model, **{**SMALL, "epochs": 20}).fit(X, Y)
         assert classifier.model_.loss.from_logits == (activation is None)
         found.append(classifier.predict_proba(X))
@@ -387,6 +393,13 @@ def test_constant_columns_and_rare_classes_do_no_harm():
             "of.*NaN",
         ),
         ({}, FRAME.assign(a=[1, "b"] * 30), Y, ValueError, "'a'.*int, str"),
+        (
+            {"space": of_logits()},
+            X[:, :3],
+            Y,
+            ValueError,
+            "`x` must suit",
+        ),
         (
             {"space": one_hot_model(3)},
             X,
