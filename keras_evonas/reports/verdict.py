@@ -99,8 +99,9 @@ def on_genes(
         more = len(importance.sure) - _NAMED_GENES
         said.append(f" and {wording.plural(more, 'more gene')}")
     if not importance.has_shares:
+        one = "each" if others else "it"
         said.append(
-            f". How much of the differences in {name} it explains cannot be "
+            f". How much of the differences in {name} {one} explains cannot be "
             f"told from {count}: the model of them predicts trials that it has "
             "not seen no better than their mean does"
         )
