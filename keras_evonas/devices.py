@@ -1,21 +1,36 @@
 """Devices that networks are spread over, by Keras or by TensorFlow."""
 
 import warnings
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
+from keras_evonas.keras_settings import KerasSettings
+
 
 def clear_session() -> None:
-    """Clears Keras's session, but keeps the distribution.
+    """Clears Keras's session, but keeps the distribution and the settings.
 
     `keras.backend.clear_session` (Keras 3.15) forgets what
-    `keras.distribution.set_distribution` was told, and networks would train
-    on one device.
+    `keras.distribution.set_distribution` and `keras.config` were told:
+    networks would train on one device, and in another precision.
     """
-    distribution = keras.distribution.distribution()
+    restore = restorer()
     keras.backend.clear_session()
-    keras.distribution.set_distribution(distribution)
+    restore()
+
+
+def restorer() -> Callable[[], None]:
+    """Returns a function that gives Keras what clearing it will lose."""
+    distribution = keras.distribution.distribution()
+    settings = KerasSettings.now()
+
+    def restore() -> None:
+        keras.distribution.set_distribution(distribution)
+        settings.apply()
+
+    return restore
 
 
 def check_reached() -> None:
@@ -58,14 +73,15 @@ def warn_of_other_processes() -> None:
         )
 
 
-class DistributionWatch:
-    """Notices that a tuner does not use the devices that it was to use."""
+class Watch:
+    """Notices that a tuner has forgotten what networks are to train on."""
 
     def __init__(self) -> None:
         self._distribution: object | None = None
+        self._dtype_policy: keras.DTypePolicy | None = None
 
     def look(self) -> None:
-        """Looks before a network is built, and warns of a lost distribution.
+        """Looks before a network is built, and warns of what was lost.
 
         keras-tuner 1.4.8 clears Keras's session between two looks.
 
@@ -73,14 +89,29 @@ class DistributionWatch:
             ValueError: As for `check_reached`.
         """
         check_reached()
-        before = self._distribution
+        distribution = self._distribution
         self._distribution = keras.distribution.distribution()
-        if before is not None and self._distribution is None:
-            warnings.warn(
-                "A network was trained on one device: the tuner has forgotten "
-                f"the distribution {before} when it built one. Pass the "
-                "oracle to `keras_evonas.EvoTuner`, which keeps it, or call "
-                "`keras.distribution.set_distribution` in the hypermodel's "
-                "`build`.",
-                stacklevel=2,
+        if distribution is not None and self._distribution is None:
+            _warn_of_lost(
+                "was trained on one device",
+                f"the distribution {distribution}",
+                "keras.distribution.set_distribution",
             )
+        policy, now = self._dtype_policy, keras.config.dtype_policy()
+        self._dtype_policy = now
+        is_default = now.name == keras.config.floatx()
+        if policy is not None and is_default and policy.name != now.name:
+            _warn_of_lost(
+                f"was trained in {now.name}",
+                f"the dtype policy {policy.name}",
+                "keras.config.set_dtype_policy",
+            )
+
+
+def _warn_of_lost(happened: str, lost: str, function: str) -> None:
+    warnings.warn(
+        f"A network {happened}: the tuner has forgotten {lost} when it built "
+        "one. Pass the oracle to `keras_evonas.EvoTuner`, which keeps it, or "
+        f"call `{function}` in the hypermodel's `build`.",
+        stacklevel=3,
+    )

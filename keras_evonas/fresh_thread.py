@@ -12,7 +12,7 @@ def with_fresh_keras(
     task: Callable[[], Result],
     on_interrupt: Callable[[], object] = lambda: None,
 ) -> Result:
-    """Runs a task in a new thread, under the caller's dtype policy.
+    """Runs a task in a new thread, under the caller's settings of Keras.
 
     Keras keeps the names of layers and the generator of its seeds by thread:
     both begin anew in there, as in a fresh process, and the caller's stay as
@@ -25,12 +25,13 @@ def with_fresh_keras(
     Returns:
         What `task` returns. An error that it raises is raised here.
     """
-    import keras  # Slow to import, and not needed by `in_fresh_thread`.
+    # Keras is slow to import, and not needed by `in_fresh_thread`.
+    from keras_evonas.keras_settings import KerasSettings
 
-    policy = keras.config.dtype_policy()
+    settings = KerasSettings.now()
 
     def run() -> Result:
-        keras.config.set_dtype_policy(policy)
+        settings.apply()
         return task()
 
     return in_fresh_thread(run, on_interrupt)

@@ -37,14 +37,15 @@ ARROWS = {
     },
     "blas": set(),
     "commands": {"optuna", "project", "reports"},
-    "devices": set(),
+    "devices": {"keras_settings"},
     "evolution": set(),
     "execution": set(),
-    "fresh_thread": set(),
+    "fresh_thread": {"keras_settings"},
     "garbage": set(),
     "hyperparameters": {"evolution", "project"},
     "installation": set(),
-    "models": {"fresh_thread", "hyperparameters"},
+    "keras_settings": set(),
+    "models": {"fresh_thread", "hyperparameters", "keras_settings"},
     "optuna": {"blas", "evolution", "project"},
     "oracles": {
         *("blas", "devices", "evolution", "garbage", "hyperparameters"),
@@ -63,7 +64,7 @@ ARROWS = {
     "training": {"fresh_thread", "garbage", "project"},
     "tuners": {
         *("blas", "devices", "evolution", "execution", "garbage"),
-        *("hyperparameters", "models"),
+        *("hyperparameters", "keras_settings", "models"),
         *("oracles", "project", "reports", "supernets", "training"),
     },
 }

@@ -205,9 +205,9 @@ def hyperparameters_from(
     """Makes hyperparameters of what a file says, or raises a `ValueError`."""
     try:
         for hp in config["space"]:
-            _check_class(hp, _HYPERPARAMETERS)
+            _check_part(hp, _HYPERPARAMETERS)
             for condition in hp["config"]["conditions"]:
-                _check_class(condition, _CONDITIONS)
+                _check_part(condition, _CONDITIONS)
         return keras_tuner.HyperParameters.from_config(config)
     except Exception as error:
         # keras-tuner raises whatever it stumbles over.
@@ -291,6 +291,9 @@ def _is_of_unfinished(path: pathlib.Path) -> bool:
     return isinstance(status, str) and status not in _ENDED
 
 
-def _check_class(config: Mapping[str, Any], allowed: frozenset[str]) -> None:
-    if config["class_name"] not in allowed:
-        raise ValueError(f"unknown class {config['class_name']!r}")
+def _check_part(part: Mapping[str, Any], allowed: frozenset[str]) -> None:
+    """Checks the class and the name of a hyperparameter or a condition."""
+    if part["class_name"] not in allowed:
+        raise ValueError(f"unknown class {part['class_name']!r}")
+    if not isinstance(name := part["config"]["name"], str):
+        raise ValueError(f"the name {name!r} is no string")

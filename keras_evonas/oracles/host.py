@@ -5,6 +5,7 @@ whose cost does not grow with every trial, failures that are saved before they
 stop the search and that name their trial, and trials that can be taken back.
 """
 
+import datetime
 import itertools
 import numbers
 import os
@@ -90,7 +91,7 @@ class MendedOracle(keras_tuner.Oracle):
         self.objective = objectives.strict(self.objective)
         objectives.check_lead(self.objective)
         self._lock = threading.RLock()
-        self._watch = devices.DistributionWatch()
+        self._watch = devices.Watch()
         # Raised once the host has let go of its lock.
         self._failure: Exception | None = None
         # What ended the search of a chief, which raises it when all workers
@@ -123,7 +124,7 @@ class MendedOracle(keras_tuner.Oracle):
             if trial.status == Status.STOPPED:
                 if self.ended_by is None:  # The disk may be full.
                     self._snapshot()
-                self._watch = devices.DistributionWatch()
+                self._watch = devices.Watch()
             return trial
 
     def update_trial(
@@ -156,7 +157,8 @@ class MendedOracle(keras_tuner.Oracle):
             WriteError: If the disk is full or broken.
         """
         with self._lock:
-            self._check_running(trial.trial_id)
+            if self.holder_of(trial.trial_id) is None:
+                raise _not_running("end_trial", trial.trial_id)
             self.update_space(trial.hyperparameters)
             self._try_to_score(trial)
             super().end_trial(trial)
@@ -178,15 +180,6 @@ class MendedOracle(keras_tuner.Oracle):
             what = f"Trial '{known.trial_id}' was not scored by `score_trial`"
             self._give_up(what, error)
             self._raise_failure()
-
-    def _check_running(self, trial_id: str) -> None:
-        if self.holder_of(trial_id) is not None:
-            return
-        if trial_id not in self._retry_queue:
-            raise _not_running("end_trial", trial_id)
-        # A worker outlived its chief, and has finished what the new chief was
-        # about to hand out again.
-        self._retry_queue.remove(trial_id)
 
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None
@@ -266,6 +259,12 @@ class MendedOracle(keras_tuner.Oracle):
         self._retry_queue.remove(trial_id)
         self.trials[trial_id].status = Status.RUNNING
         self.ongoing_trials[tuner_id] = self.trials[trial_id]
+        # The display of this process has not seen it begin.
+        display, now = self._display, datetime.datetime.now()
+        display.search_start = display.search_start or now
+        display.trial_start.setdefault(trial_id, now)
+        number = 1 + self.start_order.index(trial_id)
+        display.trial_number.setdefault(trial_id, number)
 
     def waits(self, trial_id: str) -> bool:
         """Returns whether a trial waits to be handed out again."""

@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from collections.abc import Iterable
 
 from keras_evonas.oracles.host import MendedOracle
 from keras_evonas.oracles.host import is_chief
@@ -76,14 +77,24 @@ class Leases:
         if is_chief() and _LANE.search(tuner_id):
             self.renew(trial_id)
 
+    def resume(self, unfinished: Iterable[str]) -> None:
+        """Notes the trials that the workers of a former chief may still run.
+
+        They are handed out again all the same; the first result counts.
+        """
+        if is_chief():
+            self._handed_again.update(unfinished)
+
+    def keep(self, trial_id: str) -> None:
+        """Keeps a trial for its worker, which outlived its chief."""
+        if self._oracle.waits(trial_id):
+            self._oracle.hold(trial_id, f"outlived-{trial_id}")
+            self._handed_again.add(trial_id)
+
     def renew(self, trial_id: str) -> bool:
         """Lends a trial on after a sign of life, if it is running."""
+        self.keep(trial_id)
         holder = self._oracle.holder_of(trial_id)
-        if holder is None and self._oracle.waits(trial_id):
-            # A worker outlived its chief, and is still at it.
-            holder = f"outlived-{trial_id}"
-            self._oracle.hold(trial_id, holder)
-            self._handed_again.add(trial_id)
         if holder is None:
             return False
         now = time.monotonic()

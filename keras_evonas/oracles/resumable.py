@@ -130,6 +130,7 @@ class ResumableOracle(MendedOracle):
         """
         with self._lock:
             is_over = self._leases.has_result(trial_id)
+            self._leases.keep(trial_id)
             if is_over or (not metrics and self._leases.renew(trial_id)):
                 trial = self.trials[trial_id]
             else:
@@ -147,6 +148,7 @@ class ResumableOracle(MendedOracle):
         with self._lock:
             if self._leases.has_result(trial.trial_id):
                 return
+            self._leases.keep(trial.trial_id)
             sent = trial.hyperparameters.values.pop(fidelity.MESSAGE, None)
             trial.message = trial.message or sent
             self._prepare()
@@ -386,6 +388,7 @@ class ResumableOracle(MendedOracle):
             # but they hold no more of the space than when they were born.
             trial.hyperparameters = self._watched(trial.hyperparameters)
         self._queue(unfinished)
+        self._leases.resume(unfinished)
         was_ending = bool(events) and isinstance(events[-1], End)
         self.cut_cohort = frozenset(handed_out if was_ending else ())
         self._folder.note_strangers(ended)

@@ -403,7 +403,7 @@ class MultiFidelityTuner(keras_tuner.Hyperband):
     ```
     """
 
-    _distribution: object | None = None
+    _restore: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -434,13 +434,13 @@ class MultiFidelityTuner(keras_tuner.Hyperband):
         return results
 
     def _try_build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        self._distribution = keras.distribution.distribution()
+        self._restore = devices.restorer()
         return super()._try_build(hp)
 
     def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        if self._distribution is not None:
+        if self._restore is not None:
             # keras-tuner 1.4.8 has cleared the session in `_try_build`.
-            keras.distribution.set_distribution(self._distribution)
+            self._restore()
         model = super(keras_tuner.Hyperband, self)._build_hypermodel(hp)
         parent = hp.values.get(fidelity.CONTINUES)
         if parent is not None:

@@ -15,6 +15,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine import hyperparameters
 
+from keras_evonas.keras_settings import KerasSettings
 from keras_evonas.models.costs import ModelCosts
 from keras_evonas.oracles.fidelity import begins_with
 from keras_evonas.training import Data
@@ -83,6 +84,7 @@ class ExecutionWorker:
         self._data: Data | None = None
         self._plan: sizing.MemoryPlan = (None, None)
         self._home = os.getpid()
+        self._settings = KerasSettings.now()
 
     def __getstate__(self) -> dict[str, Any]:
         # What `begin` prepares is made anew where it is going to work.
@@ -114,6 +116,7 @@ class ExecutionWorker:
     def begin(self) -> None:
         """Gets ready to train; see `Worker`."""
         recipe = self._recipe
+        self._settings.apply()  # Of the tuner's thread, in the executor's.
         if recipe.alone is not None:
             if os.getpid() != self._home:
                 # All that TensorFlow consists of need not be looked through
@@ -171,6 +174,7 @@ class ExecutionWorker:
             return Result(outcomes=outcomes, files=written)
 
     def _run(self, recipe: Recipe, job: Job) -> list[Outcome]:
+        self._settings.apply()
         after = self._after_training or self._costs()
         if recipe.alone is not None:
             reports = self._after_training is None

@@ -120,6 +120,52 @@ def test_a_worker_that_outlived_its_chief_goes_on(oracle, tmp_path):
     assert list(chief.ongoing_trials) == ["other-lane0"]
 
 
+@pytest.fixture
+def new_chief(oracle, tmp_path, monkeypatch):
+    """Returns a function that begins a chief anew, as keras-tuner does."""
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "17099")
+
+    def begin():
+        oracle.release_folder()
+        chief = oracle_in(tmp_path / "p", max_trials=3)
+        chief.verbose = 1
+        chief.reload()
+        return chief
+
+    return begin
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_a_result_for_a_new_chief(oracle, new_chief, beats, capsys):
+    trial = oracle.create_trial("worker-lane0")
+    chief = new_chief()
+    if beats:
+        chief.update_trial(trial.trial_id, {})
+    _end(chief, trial)
+    assert chief.end_order == ["0"]
+    assert not chief.ongoing_trials
+    assert "Trial 1 Complete" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("beats", [True, False])
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_results_for_a_new_chief(oracle, new_chief, first, beats):
+    trials = [oracle.create_trial("old-lane0")]
+    chief = new_chief()
+    trials.append(chief.create_trial("new-lane0"))
+    assert trials[0].trial_id == trials[1].trial_id
+    if beats:
+        chief.update_trial(trials[0].trial_id, {})
+    _end(chief, trials[first], score=2.0)
+    _end(chief, trials[1 - first], score=1.0)
+    assert chief.end_order == ["0"]
+    assert chief.get_trial("0").score == 2.0
+    assert chief.create_trial("new-lane0").trial_id == "1"
+    assert chief.create_trial("old-lane0").trial_id == "2"
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf"])
 def test_a_lease_that_is_none(oracle, text, monkeypatch):
     monkeypatch.setenv("KERAS_EVONAS_LEASE_SECONDS", text)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import keras
 
+from keras_evonas.keras_settings import KerasSettings
 from keras_evonas.models.costs.inputs import layers_within
 
 Result = TypeVar("Result")
@@ -57,7 +58,7 @@ def in_tensorflow(task: Callable[[], Result]) -> Result:
     import loky
     from loky.backend.reduction import dumps
 
-    settings = _settings()
+    settings = KerasSettings.now()
     try:
         dumps((settings, task))
     except Exception as error:
@@ -116,25 +117,12 @@ def _child() -> Any:  # noqa: ANN401 (an executor of loky, which has no types)
     )
 
 
-def _settings() -> tuple[str, str, keras.DTypePolicy]:
-    return (
-        keras.config.floatx(),
-        keras.config.image_data_format(),
-        keras.config.dtype_policy(),
-    )
-
-
 # What follows runs in the child. This module has imported Keras there before
 # a module of the user's is, which may choose another backend.
 
 
-def _run(
-    settings: tuple[str, str, keras.DTypePolicy], task: Callable[[], Result]
-) -> Result:
-    floatx, image_data_format, policy = settings
-    keras.config.set_floatx(floatx)
-    keras.config.set_image_data_format(image_data_format)
-    keras.config.set_dtype_policy(policy)
+def _run(settings: KerasSettings, task: Callable[[], Result]) -> Result:
+    settings.apply()
     return task()
 
 
