@@ -87,8 +87,9 @@ class SearchLoop:
             )
         self._cohorts: dict[int, _Cohort] = {}
 
-    def run(self) -> None:
-        """Searches to the end."""
+    def run(self) -> bool:
+        """Searches to the end; returns whether there was anything to train."""
+        has_begun = False
         share = 1.0 / (getattr(self.executor, "workers", None) or 1)
         worker = worker_lib.ExecutionWorker(self.recipe, self._size, share)
         # keras-tuner collects garbage before it builds a network.
@@ -108,8 +109,10 @@ class SearchLoop:
             while True:
                 self._fill(crew, lanes)
                 if not self._cohorts:
-                    return
+                    break
+                has_begun = True
                 self._take(crew)
+        return has_begun
 
     def _fill(self, crew: _Crew, lanes: list[Lanes]) -> None:
         """Gives every free slot a cohort, as long as there are trials."""

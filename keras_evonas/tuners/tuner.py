@@ -21,6 +21,7 @@ from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.oracles.host import is_chief
 from keras_evonas.project import conditions
 from keras_evonas.project import wording
+from keras_evonas.training import FitArguments
 from keras_evonas.training.folds import check_cv
 from keras_evonas.training.hopeless import Judge
 from keras_evonas.tuners import alone
@@ -269,6 +270,9 @@ class EvoTuner(AfterSearch):
                 strategy is open.
         """
         if is_chief():
+            recipe = self._recipe(*fit_args, **fit_kwargs)
+            if recipe.alone is None:
+                FitArguments.of(*fit_args, **fit_kwargs)  # As its workers do.
             self._tell_training(arguments_of(fit_args, fit_kwargs), print)
             lanes.warn_of_open_port()
             super().search(*fit_args, **fit_kwargs)
@@ -330,7 +334,7 @@ class EvoTuner(AfterSearch):
         if begin is not None:  # It wants to know where the search is kept.
             begin(self.project_dir)
         is_needed = self._is_worker() and self._evo_oracle is not None
-        loop.SearchLoop(
+        has_begun = loop.SearchLoop(
             tuner=self,
             evo_oracle=self._evo_oracle,
             recipe=recipe,
@@ -351,6 +355,11 @@ class EvoTuner(AfterSearch):
         stop_reason = getattr(self._local_oracle, "stop_reason", None)
         if stop_reason:
             progress.say(f"Search stopped: {stop_reason}.")
+        elif self._is_worker() and not has_begun:
+            progress.say(
+                "The chief had no trial for this worker: the search is over, "
+                "or has failed, as the chief then says."
+            )
         reporting.warn_if_all_failed(self._local_oracle.trials.values())
 
     def _conditions(self, recipe: Recipe, folds: int) -> dict[str, object]:

@@ -5,12 +5,14 @@ import pathlib
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 from keras_evonas.project.record import End
 from keras_evonas.project.record import SearchRecord
 from keras_evonas.tuners.lanes import warn_of_open_port
+from tests.execution import networks
 
 pytestmark = pytest.mark.keras
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -81,6 +83,35 @@ def test_a_killed_worker_loses_nothing(
     assert sorted(end.trial_id for end in ends) == list("012345")
     assert {end.status for end in ends} == {"COMPLETED"}
     assert {end.worker.partition("-")[0] for end in ends} == {"worker"}
+
+
+@pytest.mark.slow
+def test_workers_go_on_with_a_new_chief(tmp_path: pathlib.Path) -> None:
+    port, folder = _free_port(), tmp_path / "p"
+    chief = _start("chief", port, folder)
+    workers = [_start(f"worker{i}", port, folder) for i in range(2)]
+    deadline = time.monotonic() + 300
+    while not (folder / "trial_1" / "trial.json").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    chief.kill()
+    chief.wait()
+    chief = _start("chief", port, folder)
+    assert [p.wait(timeout=300) for p in (*workers, chief)] == [0, 0, 0]
+    ends = _ends_in(folder)
+    assert sorted(end.trial_id for end in ends) == list("012345")
+    assert {end.status for end in ends} == {"COMPLETED"}
+
+
+def test_a_chief_refuses_what_its_workers_would(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuner = networks.tuner_in(tmp_path / "p", networks.build)
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(_free_port()))
+    with pytest.raises(TypeError, match="epoch"):
+        tuner.search(networks.X, networks.Y, epoch=1)
 
 
 @pytest.mark.slow
