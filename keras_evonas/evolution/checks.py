@@ -19,6 +19,15 @@ def check_boolean(name: str, value: object) -> None:
         )
 
 
+def check_function(name: str, value: object) -> None:
+    """Raises a `TypeError` unless `value` can be called and is no class."""
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(
+            f"`{name}` must be a function, or an instance of a class with a "
+            f"method `__call__`. Received: {name}={value!r}."
+        )
+
+
 def check_positive_integer(name: str, value: object) -> None:
     """Raises a `ValueError` unless `value` is an integer of at least 1."""
     check_integer(name, value, lowest=1)
@@ -35,7 +44,8 @@ def check_integer(name: str, value: object, *, lowest: int) -> None:
 
 def check_size(name: str, size: object) -> None:
     """Raises a `ValueError` unless `size` is `"auto"` or at least 1."""
-    if size != "auto" and not _is_integer(size, 1):
+    is_auto = isinstance(size, str) and size == "auto"
+    if not is_auto and not _is_integer(size, 1):
         raise ValueError(
             f"`{name}` must be a positive integer or 'auto'. Received: "
             f"{name}={size!r}."

@@ -3,8 +3,7 @@
 from keras_evonas.evolution.pareto_screening import screened_nsga2
 from keras_evonas.evolution.screening import screened_evolution
 from keras_evonas.evolution.strategies import Strategy
-
-_STRATEGY_METHODS = ("configure", "begin", "absorb", "propose", "vary")
+from keras_evonas.evolution.strategies import check_strategy
 
 
 def default_strategy() -> Strategy:
@@ -37,12 +36,5 @@ def checked_strategy(
         return default_pareto_strategy()
     if strategy is None:
         return default_strategy()
-    is_strategy = all(hasattr(strategy, name) for name in _STRATEGY_METHODS)
-    if isinstance(strategy, type) or not is_strategy:
-        raise TypeError(
-            "`strategy` must be a strategy such as `genetic_algorithm()` of "
-            f"keras_evonas.evolution. Received: strategy={strategy!r}. Call "
-            "the function that makes it, or write a class with the methods "
-            f"{_STRATEGY_METHODS}."
-        )
+    check_strategy("strategy", strategy)
     return strategy

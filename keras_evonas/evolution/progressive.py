@@ -22,6 +22,7 @@ from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
 from keras_evonas.evolution.strategies import EvolutionState
 from keras_evonas.evolution.strategies import GuidedEvolution
+from keras_evonas.evolution.strategies import check_evolution
 from keras_evonas.evolution.strategies import genetic_algorithm
 from keras_evonas.evolution.surrogate import LEAST_DATA
 from keras_evonas.evolution.surrogate import Surrogate
@@ -82,6 +83,7 @@ class ProgressiveSearch(GuidedEvolution):
         checks.check_positive_integer("levels", self.levels)
         checks.check_positive_integer("initial_size", self.initial_size)
         checks.check_size("opening", self.opening)
+        check_evolution(self.evolution)
 
     def configure(self, max_trials: int | None) -> "ProgressiveSearch":
         """Resolves `"auto"`; see `Strategy`."""

@@ -22,6 +22,7 @@ from keras_evonas.evolution.replacement import Population
 from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import State
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.evolution.strategies import check_strategy
 from keras_evonas.evolution.strategies import genetic_algorithm
 
 _PROMOTED = labels.define("promoted", "its parent, trained for longer")
@@ -86,6 +87,7 @@ class SuccessiveHalving:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epochs", _checked_epochs(self.epochs))
+        check_strategy("strategy", self.strategy)
         checks.check_integer("factor", self.factor, lowest=2)
         checks.check_size("parents", self.parents)
         if getattr(self.strategy, "epochs", ()):

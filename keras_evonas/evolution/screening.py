@@ -30,6 +30,7 @@ from keras_evonas.evolution.space import SearchSpace
 from keras_evonas.evolution.strategies import Evolution
 from keras_evonas.evolution.strategies import EvolutionState
 from keras_evonas.evolution.strategies import GuidedEvolution
+from keras_evonas.evolution.strategies import check_evolution
 from keras_evonas.evolution.strategies import genetic_algorithm
 from keras_evonas.evolution.surrogate import LEAST_DATA
 from keras_evonas.evolution.surrogate import Surrogate
@@ -111,6 +112,7 @@ class ScreenedEvolution(GuidedEvolution):
             Defaults to `None`: no preference.
 
     Raises:
+        TypeError: If an argument is of another type.
         ValueError: If a number is out of range.
     """
 
@@ -121,6 +123,10 @@ class ScreenedEvolution(GuidedEvolution):
     capability: Capability | None = None
 
     def __post_init__(self) -> None:
+        check_evolution(self.evolution)
+        checks.check_boolean("default_first", self.default_first)
+        if self.capability is not None:
+            checks.check_function("capability", self.capability)
         checks.check_size("initial_size", self.initial_size)
         checks.check_integer("unscreened", self.unscreened, lowest=0)
         if self.unscreened == 1:

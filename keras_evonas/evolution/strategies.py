@@ -86,6 +86,30 @@ class Strategy(Protocol):
         return mutation.ResampleOne()(draft, space, rng)
 
 
+_METHODS = ("configure", "begin", "absorb", "propose", "vary")
+
+
+def check_strategy(name: str, strategy: object, *more: str) -> None:
+    """Raises a `TypeError` unless it has the methods of a strategy.
+
+    `more` are methods that it must have beside them.
+    """
+    methods = (*_METHODS, *more)
+    is_strategy = all(hasattr(strategy, method) for method in methods)
+    if isinstance(strategy, type) or not is_strategy:
+        raise TypeError(
+            f"`{name}` must be a strategy such as `genetic_algorithm()` of "
+            f"keras_evonas.evolution. Received: {name}={strategy!r}. Call "
+            "the function that makes it, or write a class with the methods "
+            f"{methods}."
+        )
+
+
+def check_evolution(evolution: object) -> None:
+    """Raises a `TypeError` unless it is one that breeds, as `Evolution`."""
+    check_strategy("evolution", evolution, "breed")
+
+
 @dataclasses.dataclass(frozen=True)
 class EvolutionState:
     """The viable individuals, in the order in which they ended."""
@@ -121,6 +145,7 @@ class Evolution:
             generations. Defaults to 1.
 
     Raises:
+        TypeError: If an operator is no function.
         ValueError: If a size or rate is out of range, a tournament larger
             than the population, or all of the population elites.
     """
@@ -142,6 +167,10 @@ class Evolution:
         checks.check_range("crossover_rate", self.crossover_rate, 0.0, 1.0)
         if self.brood_size is not None:
             checks.check_positive_integer("brood_size", self.brood_size)
+        for name in ("select", "mutate", "replace"):
+            checks.check_function(name, getattr(self, name))
+        if self.crossover is not None:
+            checks.check_function("crossover", self.crossover)
         size, tournament = self.population_size, self._tournament_size
         if size != "auto" and tournament > size:
             raise ValueError(
@@ -272,14 +301,21 @@ def genetic_algorithm(
         self_adaptive: Boolean, whether every individual has a mutation rate of
             its own; see `SelfAdaptive`. Defaults to `False`.
     """
+    checks.check_boolean("self_adaptive", self_adaptive)
     return Evolution(
         population_size=population_size,
-        select=Tournament(size=tournament_size),
+        select=_tournament("tournament_size", tournament_size),
         crossover=BlockCrossover(),
         crossover_rate=crossover_rate,
         mutate=mutation.SelfAdaptive() if self_adaptive else mutation.Step(),
         replace=replacement.WorstDies(),
     )
+
+
+def _tournament(name: str, size: int | None) -> Tournament:
+    if size is not None:
+        checks.check_positive_integer(name, size)
+    return Tournament(size=size)
 
 
 def generational_genetic_algorithm(
@@ -303,7 +339,7 @@ def generational_genetic_algorithm(
     """
     return Evolution(
         population_size=population_size,
-        select=Tournament(size=tournament_size),
+        select=_tournament("tournament_size", tournament_size),
         crossover=BlockCrossover(),
         crossover_rate=crossover_rate,
         mutate=mutation.Resample(),
@@ -329,7 +365,7 @@ def regularized_evolution(
     """
     return Evolution(
         population_size=population_size,
-        select=Tournament(size=sample_size),
+        select=_tournament("sample_size", sample_size),
         crossover=None,
         mutate=mutation.ResampleOne(),
         replace=replacement.OldestDies(),

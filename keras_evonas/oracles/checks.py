@@ -45,6 +45,17 @@ def check_hyperparameters(hyperparameters: object) -> None:
         )
 
 
+def check_costs(costs: object) -> None:
+    """Raises a `TypeError` unless it is a function or `None`."""
+    if costs is not None and (not callable(costs) or isinstance(costs, type)):
+        raise TypeError(
+            "`costs` must be a function of hyperparameters that returns a "
+            f"mapping of names to numbers. Received: costs={costs!r}. Pass "
+            "`costs=HypermodelCosts(build_model)`, of `keras_evonas`, or leave "
+            "it out with EvoTuner."
+        )
+
+
 def no_hyperparameters(trials: Iterable[Trial]) -> ValueError:
     """Returns the error that there is nothing to search."""
     failed = [
@@ -65,7 +76,8 @@ def checked_initial_population(
     """Returns what the user wrote as dictionaries of values."""
     if initial is None:
         return []
-    if isinstance(initial, str | Mapping | keras_tuner.HyperParameters):
+    one = isinstance(initial, str | Mapping | keras_tuner.HyperParameters)
+    if one or not isinstance(initial, Iterable):
         raise TypeError(
             "`initial_population` must be a list. Received: "
             f"initial_population={initial!r}. Put it in brackets."

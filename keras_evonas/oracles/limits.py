@@ -187,6 +187,8 @@ class Feasibility:
         hyperparameters_of: Callable[[Genome], keras_tuner.HyperParameters],
     ) -> None:
         self._costs = costs
+        # What raises an error is a function of the user's, not the hypermodel.
+        self._are_own = not hasattr(costs, "hypermodel")
         self.told: frozenset[str] = frozenset()
         self.default_error: Exception | None = None
         self._all_constraints = constraints
@@ -240,11 +242,17 @@ class Feasibility:
         self.costs_of(default)
         error = self._errors.get(_key(default))
         if error is not None:
+            reason, way_out = (
+                ("`costs` failed for the default network", "Mend `costs`")
+                if self._are_own
+                else (
+                    "The hypermodel cannot be built without memory",
+                    "Pass `costs` to EvoOracle",
+                )
+            )
             warnings.warn(
-                "The hypermodel cannot be built without memory, so that "
-                "networks are not checked for their size before they are "
-                f"trained: {error!r}. Pass `costs` to EvoOracle to check "
-                "them.",
+                f"{reason}, so that networks are not checked for their size "
+                f"before they are trained: {error!r}. {way_out} to check them.",
                 stacklevel=2,
             )
             self._guard = None
@@ -317,7 +325,8 @@ class Feasibility:
             "Loosen the constraint, or let the hypermodel build such networks."
         )
         if _key(closest) in self._errors:
-            way_out = "Mend the hypermodel as the error says."
+            culprit = "`costs`" if self._are_own else "the hypermodel"
+            way_out = f"Mend {culprit} as the error says."
         return ValueError(
             "`constraints` leave nothing to search: no candidate is feasible; "
             f"{self.explain(closest)}. {way_out}"
@@ -326,6 +335,8 @@ class Feasibility:
     def explain(self, genome: Genome) -> str:
         """Describes the limit that a candidate breaks."""
         error = self._errors.get(_key(genome))
+        if error is not None and self._are_own:
+            return f"`costs` failed for {dict(genome)}: {error!r}"
         if error is not None:
             return f"{dict(genome)} cannot be built: {error!r}"
         costs = self.costs_of(genome)

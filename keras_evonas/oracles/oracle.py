@@ -157,6 +157,7 @@ class EvoOracle(ResumableOracle):
             max_retries_per_trial, max_consecutive_failed_trials
         )
         checks.check_hyperparameters(hyperparameters)
+        checks.check_costs(costs)
         check_boolean("allow_new_entries", allow_new_entries)
         check_boolean("tune_new_entries", tune_new_entries)
         checked = checked_strategy(strategy, objectives.are_several(objective))
@@ -400,6 +401,7 @@ class EvoOracle(ResumableOracle):
 
     @costs.setter
     def costs(self, costs: CostFunction | None) -> None:
+        checks.check_costs(costs)
         self._limits.costs = costs
 
     @property

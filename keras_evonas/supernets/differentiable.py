@@ -1,6 +1,7 @@
 """Settings of the training of an architecture by gradients."""
 
 import dataclasses
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from keras_evonas.supernets.gates import GumbelGates
 from keras_evonas.supernets.gates import SoftmaxGates
 from keras_evonas.supernets.sharing import SharedGene
 
+_MOST_STAGES = 100
 _GATES: dict[str, Gates] = {
     "softmax": SoftmaxGates(),
     "gumbel": GumbelGates(),
@@ -111,10 +113,16 @@ def differentiable(
         The training, for `DifferentiableSearch`.
 
     Raises:
+        TypeError: If an argument is of another type.
         ValueError: If an argument is out of its range.
     """
     check_positive_integer("epochs", epochs)
     check_positive_integer("stages", stages)
+    if stages > _MOST_STAGES:
+        raise ValueError(
+            f"`stages` must be at most {_MOST_STAGES}, each of `epochs` "
+            f"epochs. Received: stages={stages}."
+        )
     check_integer("warmup", warmup, lowest=0)
     if warmup >= epochs:
         raise ValueError(
@@ -134,7 +142,9 @@ def differentiable(
     if max_skips is not None:
         check_integer("max_skips", max_skips, lowest=0)
     check_range("learning_rate", learning_rate, 0, 1, low_open=True)
-    check_range("cost_weight", cost_weight, 0, np.inf)
+    check_range("cost_weight", cost_weight, 0, np.inf, high_open=True)
+    if costs is not None:
+        _check_table("costs", costs, "{gene: {value: cost}}")
     return Differentiable(
         epochs=epochs,
         gates=gates,
@@ -166,21 +176,37 @@ def _gates_of(gate: Gates | str) -> Gates:
 def _rates(rate: float | Sequence[float], stages: int) -> tuple[float, ...]:
     """Returns the rate of dropout of each stage."""
     rates = list(rate) if isinstance(rate, Sequence) else [rate] * stages
-    if len(rates) != stages:
+    if isinstance(rate, str) or len(rates) != stages:
         raise ValueError(
             "`skip_dropout` must be one rate, or one for each stage. Received: "
-            f"{len(rates)} rates, and stages={stages}."
+            f"skip_dropout={rate!r}, and stages={stages}."
         )
     for one in rates:
         check_range("skip_dropout", one, 0, 0.95)
     return tuple(float(one) for one in rates)
 
 
+def _check_table(name: str, table: object, form: str) -> None:
+    if not isinstance(table, Mapping):
+        raise TypeError(
+            f"`{name}` must be a table `{form}`. Received: {name}={table!r}."
+        )
+
+
 def _depths(
     depths: Mapping[str, Sequence[int]] | None, stages: int
 ) -> dict[str, tuple[int, ...]]:
     """Returns the depth of each stage, by gene."""
-    found = {name: tuple(row) for name, row in (depths or {}).items()}
+    if depths is None:
+        return {}
+    _check_table("depths", depths, "{gene: [depth, ...]}")
+    for name, row in depths.items():
+        if isinstance(row, str) or not isinstance(row, Iterable):
+            raise TypeError(
+                "`depths` must have one depth for each stage. Received: "
+                f"{row!r} for '{name}', and stages={stages}."
+            )
+    found = {name: tuple(row) for name, row in depths.items()}
     for name, row in found.items():
         if len(row) != stages:
             raise ValueError(
@@ -245,6 +271,6 @@ def costs_in_a_row(
             )
         for value in gene.values:
             name = f"costs['{gene.name}'][{value!r}]"
-            check_range(name, costs[value], 0, np.inf)
+            check_range(name, costs[value], 0, np.inf, high_open=True)
             row.append(float(costs[value]))
     return np.array(row, "float64") * training.cost_weight

@@ -114,7 +114,7 @@ def plan(
             shared or unknown, or if a hyperparameter that is not in `held`
             changes which layers there are.
     """
-    given = dict(held or {})
+    given = _checked_held(held)
     looked = default = look(hypermodel, given)
     _check_held(given, looked)
     found = Elastic()
@@ -156,6 +156,17 @@ def plan(
         state_bytes=looked.state_bytes,
         settings=looked.settings(),
     )
+
+
+def _checked_held(held: object) -> dict[str, Any]:
+    if held is None:
+        return {}
+    if not isinstance(held, Mapping):
+        raise TypeError(
+            "`held` must be a dictionary of values by the names of "
+            f"hyperparameters. Received: held={held!r}."
+        )
+    return dict(held)
 
 
 def _check_held(given: Mapping[str, Any], looked: Look) -> None:

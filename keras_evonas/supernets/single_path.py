@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.checks import check_positive_integer
 from keras_evonas.evolution.checks import check_range
 from keras_evonas.garbage import collected_at_the_end
@@ -125,8 +126,7 @@ def single_path(
             f"`sampler` must be one of {_NAMES} or a `Sampler`. "
             f"Received: sampler={sampler!r} of type {type(sampler).__name__}."
         )
-    if calibration:
-        check_positive_integer("calibration", calibration)
+    check_integer("calibration", calibration, lowest=0)
     return SinglePath(
         epochs=epochs,
         sampler=sampler,

@@ -24,10 +24,14 @@ def check_cv(cv: Values) -> Values:
     is_number = isinstance(cv, int) and not isinstance(cv, bool)
     if cv is None or (is_number and cv >= 2):
         return cv
-    if not isinstance(cv, str) and hasattr(cv, "split"):
+    is_text = isinstance(cv, str | bytes)
+    if not isinstance(cv, str | bytes | type) and hasattr(cv, "split"):
         return cv
-    if not isinstance(cv, str) and isinstance(cv, Iterator | Sequence):
-        return list(cv)
+    if not is_text and isinstance(cv, Iterator | Sequence):
+        splits = list(cv)
+        if all(isinstance(pair, Sequence | np.ndarray) for pair in splits):
+            return splits
+        cv = splits
     raise ValueError(
         "`cv` must be an integer of 2 or more, a splitter of scikit-learn such "
         "as `StratifiedKFold(5)`, or a list of pairs of index arrays. "

@@ -51,6 +51,15 @@ def check_compile_arguments(
         "metrics": (metrics, keras.metrics.get),
     }
     for name, (given, get) in known_to.items():
+        parts = given if isinstance(given, list | tuple) else [given]
+        for part in parts:
+            if not (part is None or callable(part)) and not isinstance(
+                part, str | dict | list | tuple | keras.Optimizer
+            ):
+                raise TypeError(
+                    f"`{name}` must be a name, a function or an object of "
+                    f"`keras.{_MODULES[name]}`. Received: {name}={given!r}."
+                )
         # Objects and configurations of losses and metrics are Keras's to check.
         leaves = [x for x in keras.tree.flatten(given) if isinstance(x, str)]
         for leaf in [optimizer] if name == "optimizer" else leaves:
@@ -58,7 +67,7 @@ def check_compile_arguments(
                 continue
             try:
                 get(leaf)
-            except ValueError as error:
+            except (ValueError, KeyError) as error:  # As Keras raises it.
                 raise ValueError(
                     f"`{name}` must be known to Keras. Received: "
                     f"{name}={given!r}. See `keras.{_MODULES[name]}` for "
@@ -69,7 +78,8 @@ def check_compile_arguments(
 def check_policy(policy: object, top_k: object, needs_all: bool) -> None:
     """Checks `keep_checkpoints` and `top_k`."""
     policies = get_args(Policy)
-    if policy is not None and policy not in policies:
+    is_word = isinstance(policy, str) and policy in policies
+    if policy is not None and not is_word:
         raise ValueError(
             f"`keep_checkpoints` must be one of {policies}. Received: "
             f"keep_checkpoints={policy!r}."

@@ -264,10 +264,11 @@ def test_bad_rungs(arguments, message):
         ({"max_epochs": 9, "min_epochs": 0}, "`min_epochs` must be"),
         ({"max_epochs": 9, "min_epochs": 10}, "must not exceed `max_epochs`"),
         ({"max_epochs": 9, "factor": 1.5}, "`factor` must be an integer"),
+        ({"max_epochs": 9, "strategy": random_search}, "Call the function"),
     ],
 )
 def test_bad_numbers_of_epochs(arguments, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         successive_halving(**arguments)
 
 

@@ -289,10 +289,14 @@ def test_while_it_predicts_nothing_evolution_goes_on():
         ),
         ({"unscreened": -1}, "`unscreened` must be an integer of at least 0"),
         ({"unscreened": 1}, "`unscreened` must be 0 or at least 2"),
+        ({"evolution": genetic_algorithm}, "`evolution` .*Call the function"),
+        ({"evolution": random_search()}, "`evolution` must be a strategy"),
+        ({"default_first": "no"}, "`default_first` must be `True` or `False`"),
+        ({"capability": "params"}, "`capability` must be a function"),
     ],
 )
 def test_bad_arguments(arguments, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         screened_evolution(**arguments)
 
 

@@ -32,7 +32,7 @@ from keras_evonas.testing import example_spaces
         (genetic_algorithm, {"population_size": True}, "`population_size` mu"),
         (genetic_algorithm, {"population_size": "Auto"}, "`population_size` m"),
         (genetic_algorithm, {"crossover_rate": 1.1}, "`crossover_rate` must"),
-        (genetic_algorithm, {"tournament_size": 0}, "`size` must be"),
+        (genetic_algorithm, {"tournament_size": 0}, "`tournament_size`"),
         (
             genetic_algorithm,
             {"population_size": 4, "tournament_size": 5},

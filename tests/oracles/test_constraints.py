@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_evonas import EvoOracle
+from keras_evonas import HypermodelCosts
 from keras_evonas import at_least
 from keras_evonas import at_most
 from keras_evonas.evolution import genetic_algorithm
@@ -282,6 +283,24 @@ def test_costs_that_return_nonsense(tmp_path):
         oracle.create_trial("tuner0")
 
 
+@pytest.mark.parametrize("costs", ["params", {"params": 3}, dict])
+def test_costs_that_are_no_function(tmp_path, costs):
+    with pytest.raises(TypeError, match="`costs` must be a function"):
+        oracle_in(tmp_path / "s", **settings(costs=costs))
+
+
+def test_costs_that_fail_are_named(tmp_path):
+    def costs(hp):
+        return {"params": 1 / 0}
+
+    limits = [at_most("params", 10)]
+    oracle = oracle_in(
+        tmp_path / "s", **settings(costs=costs, constraints=limits)
+    )
+    with pytest.raises(ValueError, match=r"`costs` failed for.*Mend `costs`"):
+        oracle.create_trial("tuner0")
+
+
 # Before training.
 
 
@@ -350,12 +369,13 @@ def test_nothing_feasible_names_the_tightest_and_the_closest(tmp_path):
 
 
 def test_networks_that_cannot_be_built_are_no_matter_of_the_limit(tmp_path):
-    def costs(hp):
+    def build(hp):
         raise ValueError("Pass the shape.")
 
     limits = [at_most("params", 1000)]
     oracle = oracle_in(
-        tmp_path / "s", **settings(costs=costs, constraints=limits)
+        tmp_path / "s",
+        **settings(costs=HypermodelCosts(build), constraints=limits),
     )
     with pytest.raises(ValueError, match="no candidate is feasible") as error:
         oracle.create_trial("tuner0")

@@ -348,7 +348,7 @@ def test_initial_population_outside_the_space_is_refused(
     assert set(files) <= {LOCK_NAME}
 
 
-@pytest.mark.parametrize("initial", ["default", {"units": 8}, space(), [8]])
+@pytest.mark.parametrize("initial", ["default", {"units": 8}, space(), [8], 5])
 def test_initial_population_of_another_type(initial: Any) -> None:
     with pytest.raises(TypeError, match="`initial_population`"):
         EvoOracle("val_loss", 10, initial_population=initial)

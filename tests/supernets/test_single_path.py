@@ -441,6 +441,7 @@ def test_there_are_no_scores_without_validation_data():
         ({"sampler": "none"}, ValueError, r"`sampler`.*uniform.*fair"),
         ({"sampler": 3}, TypeError, "`sampler`.*of type int"),
         ({"calibration": -1}, ValueError, "`calibration`"),
+        ({"calibration": ""}, ValueError, "`calibration`"),
     ],
 )
 def test_arguments_of_the_training_are_checked(given, error, message):

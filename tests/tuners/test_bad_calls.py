@@ -6,6 +6,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+from sklearn.model_selection import KFold
 
 from keras_evonas import EvoOracle
 from keras_evonas import EvoTuner
@@ -87,7 +88,12 @@ def test_a_trial_s_own_batch_size_is_that_of_the_check(tmp_path):
         ({"fit_arguments": {"batch_size": 3}}, "`fit_arguments` must be a fun"),
         ({"fit_arguments": lambda hp: 8}, "`fit_arguments` must return a dict"),
         ({"distribution_strategy": "mirrored"}, "must be a `tf.distribute.Str"),
-        ({"optimizer": 3}, "`optimizer` must be known to Keras.*optimizer=3"),
+        ({"optimizer": 3}, "`optimizer` must be a name.*optimizer=3"),
+        ({"optimizer": {}}, "`optimizer` must be known to Keras.*={}"),
+        ({"loss": 0}, "`loss` must be a name, a function or an object"),
+        ({"metrics": [b"mae"]}, "`metrics` must be a name, a function"),
+        ({"cv": [1, 2]}, "`cv` must be an integer of 2 or more"),
+        ({"cv": KFold}, "`cv` must be an integer of 2 or more"),
     ],
 )
 def test_arguments_of_a_wrong_type_remove_nothing(tmp_path, given, message):
