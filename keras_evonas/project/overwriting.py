@@ -28,6 +28,18 @@ def check_path(name: str, value: object) -> None:
         )
 
 
+def check_file_name(name: str, value: object) -> None:
+    """Raises a `ValueError` unless a value can name a file, or is `None`."""
+    fits = (
+        isinstance(value, str) and value and pathlib.Path(value).name == value
+    )
+    if value is not None and not fits:
+        raise ValueError(
+            f"`{name}` must be a string that can name a file, without a "
+            f"folder. Received: {name}={value!r}. Pass for example 'worker1'."
+        )
+
+
 def check_folder(folder: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Checks that a search may be in a folder, and may replace what is there.
 

@@ -55,6 +55,8 @@ class Finals:
         seed: Integer, the seed of the saved training.
         score: Float, the unseen score of the saved training: the best of its
             repeats, so that the mean tells better what to expect.
+        front: Strings, the objectives if they are several: the chosen network
+            is then the knee of their front. Defaults to none.
     """
 
     objective: str
@@ -62,6 +64,7 @@ class Finals:
     path: pathlib.Path
     seed: int
     score: float
+    front: tuple[str, ...] = ()
 
     @property
     def winner(self) -> Finalist:
@@ -91,8 +94,12 @@ class Finals:
         )
 
     def _saved(self) -> str:
+        knee = ""
+        if self.front:
+            names = ", ".join(self.front)
+            knee = f"{self.winner.name} is the knee of the front of {names}. "
         return (
-            f"Saved {self.winner.name} as {self.path} (seed {self.seed}, "
+            f"{knee}Saved {self.winner.name} as {self.path} (seed {self.seed}, "
             f"unseen score {wording.number(self.score)}); reloaded, it "
             "predicts the same."
         )
@@ -257,6 +264,9 @@ class Finalizing:
             path=path,
             seed=score.seed,
             score=self._sign * loss,
+            front=tuple(one.name for one in self._parts)
+            if len(self._parts) > 1
+            else (),
         )
         progress.conclude(finals)
         return finals

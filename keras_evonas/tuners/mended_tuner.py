@@ -39,6 +39,7 @@ from keras_evonas.project.files import check_local
 from keras_evonas.project.files import read_json
 from keras_evonas.project.files import trial_folder
 from keras_evonas.project.files import write_json
+from keras_evonas.project.overwriting import check_file_name
 from keras_evonas.project.overwriting import check_folder
 from keras_evonas.project.overwriting import check_path
 from keras_evonas.training import Execution
@@ -112,6 +113,7 @@ class MendedTuner(keras_tuner.Tuner):
         self._is_made = False
         for name in ("directory", "project_name"):
             check_path(name, host[name])
+        check_file_name("tuner_id", host["tuner_id"])
         check_boolean("overwrite", host["overwrite"])
         check_local(host["directory"])
         name = host["project_name"] or "untitled_project"

@@ -92,6 +92,7 @@ def test_a_trial_s_own_batch_size_is_that_of_the_check(tmp_path):
         ({"optimizer": {}}, "`optimizer` must be known to Keras.*={}"),
         ({"loss": 0}, "`loss` must be a name, a function or an object"),
         ({"metrics": [b"mae"]}, "`metrics` must be a name, a function"),
+        ({"tuner_id": "../x"}, "`tuner_id` must be a string that can name"),
         ({"cv": [1, 2]}, "`cv` must be an integer of 2 or more"),
         ({"cv": KFold}, "`cv` must be an integer of 2 or more"),
     ],

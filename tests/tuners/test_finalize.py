@@ -254,6 +254,8 @@ def test_several_objectives_choose_from_the_front(tmp_path):
     chosen = points[finals.winner.name]
     for other in points.values():  # Nothing beats it.
         assert other == chosen or not np.all(np.array(other) <= chosen)
+    knee = f"{finals.winner.name} is the knee of the front of val_accuracy, p"
+    assert knee in repr(finals)
 
 
 def test_where_nothing_keeps_a_limit_the_best_are_finalists(tmp_path):

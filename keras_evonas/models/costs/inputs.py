@@ -18,6 +18,10 @@ InputShapes: TypeAlias = (
 )
 
 
+class UnknownSizesError(ValueError):
+    """The sizes of a model's inputs are not known."""
+
+
 def inputs_of(
     model: keras.Model,
     input_shapes: InputShapes | None,
@@ -33,7 +37,7 @@ def inputs_of(
             Defaults to `None`, which leaves it open.
 
     Raises:
-        ValueError: If the sizes follow neither from the model nor from
+        UnknownSizesError: If the sizes follow neither from the model nor from
             `input_shapes`.
     """
     own = _own_inputs(model)
@@ -48,7 +52,7 @@ def inputs_of(
 
         return _mapped(of_shape, input_shapes)
     if not shapes or any(None in shape[1:] for shape in shapes):
-        raise ValueError(
+        raise UnknownSizesError(
             "`input_shapes` must be given for a model that does not tell the "
             f"sizes of its inputs. Received: the model {model.name!r} with "
             f"inputs of shapes {shapes}. Pass the shape of one example "

@@ -108,8 +108,14 @@ class ModelCosts:
 def _warn(
     lacking: str, model: keras.Model, error: Exception, known: str = ""
 ) -> None:
+    reason = repr(error)
+    if isinstance(error, inputs.UnknownSizesError):
+        reason = (
+            "neither it nor the data tell the sizes of its inputs. Give "
+            "`keras.Input` all sizes of an example if it should be known"
+        )
     warnings.warn(
         f"The {lacking} of the model {model.name!r} cannot be determined"
-        f"{known}: {error!r}",
+        f"{known}: {reason}.",
         stacklevel=3,
     )
