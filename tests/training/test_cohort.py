@@ -130,17 +130,30 @@ def test_every_epoch_is_that_of_training_alone(name):
 class Begun(keras.optimizers.SGD):
     """Assigns to its slots as it is built, as `ScheduleFreeAdamW` does."""
 
+    def __init__(self, learning_rate):
+        super().__init__(learning_rate, momentum=0.9)
+
     def build(self, variables):
         super().build(variables)
         for slot in self.momentums:
             self.assign(slot, keras.ops.ones_like(slot))
+        self.number = keras.Variable(0.0)  # As `Nadam` and `Adafactor` do.
 
 
-def test_slots_begin_as_in_fit():
+# Those that make or assign variables as they are built, where Keras has them.
+OPTIMIZERS = {"Begun": Begun} | {
+    name: getattr(keras.optimizers, name)
+    for name in ("Adafactor", "Muon", "Nadam", "ScheduleFreeAdamW")
+    if hasattr(keras.optimizers, name)
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_begin_as_in_fit(name):
     def build():
         model = mlp()
         loss = "sparse_categorical_crossentropy"
-        model.compile(Begun(0.1, momentum=0.9), loss)
+        model.compile(OPTIMIZERS[name](0.1), loss)
         return model
 
     fit = {**DATA["even"], "epochs": 2}
