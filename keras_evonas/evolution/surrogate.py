@@ -43,6 +43,8 @@ PRIOR = gp.Prior()
 # Largest distance of a loss from the median, in root mean squares of the better
 # half's distances. It only bounds losses that diverged.
 _FAR = 30.0
+# Differences of larger losses have squares that overflow.
+_LARGEST = 1e150
 # A search is stuck after this many evaluations without an improvement, if noise
 # is at most this share of the variance of losses. The share need not be exact:
 # it is below 0.1 in the tables of NAS-Bench-201, where searches got stuck, and
@@ -300,6 +302,7 @@ def half_ranked(losses: np.ndarray) -> np.ndarray:
     normal distribution whose lower half has the spread of the better half, as
     Vizier's half-rank warping does (Song et al., 2024).
     """
+    losses = _scaled(losses)
     middle = np.median(losses)
     better = losses <= middle
     spread = np.sqrt(np.mean((losses[better] - middle) ** 2))
@@ -315,12 +318,19 @@ def capped(losses: np.ndarray) -> np.ndarray:
 
     Unlike ranks this view keeps the differences within the worse half.
     """
+    losses = _scaled(losses)
     middle = np.median(losses)
     better = losses[losses <= middle]
     spread = np.sqrt(np.mean((better - middle) ** 2))
     if spread > 0:
         losses = np.minimum(losses, middle + _FAR * spread)
     return _standardised(losses)
+
+
+def _scaled(losses: np.ndarray) -> np.ndarray:
+    """Divides losses that are too large to be squared."""
+    largest = np.abs(losses).max(initial=0.0)
+    return losses / largest if largest > _LARGEST else losses
 
 
 def _normal_ranks(losses: np.ndarray) -> np.ndarray:

@@ -176,14 +176,18 @@ class _Growth:
                 return {node.outputs[0]: tensor}
             if wanted != kind:
                 name = self._name(layer, suffix)
-                tensor = _NORMALIZATIONS[wanted](name=name)(tensor)
+                made = _NORMALIZATIONS[wanted](
+                    name=name, dtype=layer.dtype_policy
+                )
+                tensor = made(tensor)
                 return {node.outputs[0]: tensor}
         rate = self._values.get(f"{layer.name}/dropout")
         if rate is not None and genetics.takes_dropout(self._graph, index):
             if rate:
                 name = self._name(layer, f"_dropout{suffix}")
                 (number,) = node.data
-                dropped = L.Dropout(rate, name=name)(tensors[number])
+                dropout = L.Dropout(rate, name=name, dtype=layer.dtype_policy)
+                dropped = dropout(tensors[number])
                 tensors = {**tensors, number: dropped}
         elif rate == 0.0:
             return {node.outputs[0]: tensors[node.data[0]]}
@@ -204,11 +208,12 @@ class _Growth:
         config["activation"] = "linear"
         layer = self._layer(index, suffix, config)
         (tensor,) = node.call(layer, tensors).values()
+        policy = node.layer.dtype_policy
         name = self._name(node.layer, f"_normalization{suffix}")
-        tensor = _NORMALIZATIONS[wanted](name=name)(tensor)
+        tensor = _NORMALIZATIONS[wanted](name=name, dtype=policy)(tensor)
         if activation != "linear":
             name = self._name(node.layer, f"_activation{suffix}")
-            tensor = L.Activation(activation, name=name)(tensor)
+            tensor = L.Activation(activation, name=name, dtype=policy)(tensor)
         return {node.outputs[0]: tensor}
 
     def _config(

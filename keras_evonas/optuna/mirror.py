@@ -5,6 +5,7 @@ import os
 import pathlib
 import warnings
 from collections.abc import Collection
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -125,16 +126,19 @@ def mirror(
 
     Raises:
         ValueError: If the search names no objective, or if the study is one
-            of other objectives.
+            of other objectives or of another search.
     """
     lock = FolderLock(search.folder, _LOCK)
     lock.take()  # Several workers may end trials at the same time.
     try:
         study = _study(search, storage, study_name or search.name)
         known = {
-            trial.user_attrs.get(_TRIAL_ID)
+            trial.user_attrs.get(_TRIAL_ID): trial
             for trial in study.get_trials(deepcopy=False)
         }
+        _check_same(study, search, known)
+        folder = str(search.folder.absolute())
+        study.set_user_attr("project_folder", folder)
         return _add(study, search, known)
     finally:
         lock.release()
@@ -182,8 +186,27 @@ def _study(
         # Optuna 5 calls it experimental; it only names the axes.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names([o.name for o in search.objectives])
-    study.set_user_attr("project_folder", str(search.folder.absolute()))
     return study
+
+
+def _check_same(
+    study: optuna.Study, search: Search, known: Mapping[object, FrozenTrial]
+) -> None:
+    """Raises a `ValueError` if a study holds trials of another search."""
+    for trial in search.recorded:
+        there = known.get(trial.trial_id)
+        if there is None or trial.status not in _ENDED:
+            continue
+        scores = list(trial.scores or ()) if trial.completed else None
+        if there.values != scores:
+            folder = study.user_attrs.get("project_folder")
+            raise ValueError(
+                "`study_name` must name a study of this search. Received: "
+                f"{study.study_name!r}, which holds another search, of "
+                f"'{folder}': its trial '{trial.trial_id}' scored "
+                f"{there.values}, not {scores}. Pass another name, or delete "
+                "the study."
+            )
 
 
 def _add(study: optuna.Study, search: Search, known: Collection[object]) -> int:

@@ -45,7 +45,7 @@ def number(value: float | None, digits: int = 4) -> str:
         return str(value)
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
-    if abs(value) >= 10**digits - 0.5:  # 9999.6 is `10,000`.
+    if 10**digits - 0.5 <= abs(value) < 1e15:  # 9999.6 is `10,000`.
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
 

@@ -62,11 +62,14 @@ class EvoTuner(AfterSearch):
     `keras_tuner.Tuner` is. Execution `e` of every trial is the training that
     follows `keras.utils.set_random_seed(seed + e)`: build the model, call its
     `fit`. On a CPU each epoch's loss and metrics are bit for bit the same in a
-    cohort of any size; on a GPU all numbers differ as two runs there do. Two
+    cohort of any size; on a GPU all numbers differ as two runs there do. Three
     things are not as in `fit`: all networks read a shuffled `PyDataset` in one
-    order, that of a `fit` right after `set_random_seed`, and a sum of losses
-    that a `train_step` of the model's own reports may differ in its last bit,
-    as TensorFlow may add it up in another order.
+    order, that of a `fit` right after `set_random_seed`; a sum of losses that
+    a `train_step` of the model's own reports may differ in its last bit, as
+    TensorFlow may add it up in another order; and at the end of a
+    `tf.data.Dataset` of unknown length, as `from_generator` and `filter` make
+    it, Keras (3.15) counts one more step and draws once more for dropout.
+    `tf.data.experimental.assert_cardinality` tells the length.
 
     Data that change as they are read go on from network to network, and from
     their beginning after a resume: a `tf.data.Dataset` that shuffles anew, a

@@ -340,6 +340,12 @@ def test_half_ranked_keeps_the_order(seed):
     assert (np.argsort(found) == np.argsort(losses)).all()
 
 
+@pytest.mark.parametrize("view", [half_ranked, capped])
+def test_scales_of_huge_losses_are_those_of_others(view):
+    losses = np.array([3.0, -1.0, 2.0, -3.0, 0.5, 1.0])
+    np.testing.assert_allclose(view(losses * 3e307), view(losses))
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_losses_beyond_what_can_be_squared_end_no_search():
     rate = Gene("rate", Interval(1e-100, 1e200, "log"))

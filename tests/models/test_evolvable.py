@@ -50,6 +50,26 @@ def space_of(hypermodel):
     return hp, to_space(hp)
 
 
+def test_added_layers_have_the_precision_of_those_they_belong_to():
+    inputs = keras.Input((4,), dtype="float64")
+    tensor = inputs
+    for name in ("one", "two", "three"):
+        tensor = keras.layers.Dense(
+            8, activation="relu", dtype="float64", name=name
+        )(tensor)
+    outputs = keras.layers.Dense(1, dtype="float64")(tensor)
+    hypermodel = evolvable(keras.Model(inputs, outputs))
+    hp, space = space_of(hypermodel)
+    kinds = set()
+    for seed in range(20):
+        asked = hp.copy()
+        asked.values = dict(space.sample(np.random.default_rng(seed)))
+        model = hypermodel.build(asked)
+        kinds |= {type(layer).__name__ for layer in model.layers}
+        assert {layer.dtype for layer in model.layers} == {"float64"}
+    assert {"LayerNormalization", "Dropout", "Activation"} <= kinds
+
+
 def count_builds(hypermodel, random, bred, seed=1):
     """Builds networks drawn at random, and bred ones; returns the genomes.
 

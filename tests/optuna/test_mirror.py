@@ -115,6 +115,27 @@ def test_a_search_that_goes_on_writes_no_trial_twice(finished, tmp_path):
     assert len(trials_of(url)) == 5
 
 
+def test_a_study_of_another_search_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path / 'search.db'}"
+    folders = []
+    for name in ("a", "b"):
+        oracle = oracle_in(tmp_path / name / "same", seed=len(folders))
+        for number in range(3):
+            trial = oracle.create_trial("tuner0")
+            oracle.update_trial(
+                trial.trial_id, {"score": len(folders) + number}
+            )
+            trial.status = "COMPLETED"
+            oracle.end_trial(trial)
+        folders.append(tmp_path / name / "same")
+    assert mirror(load(folders[0]), url) == 3
+    with pytest.raises(ValueError, match=r"holds another search.*Pass another"):
+        mirror(load(folders[1]), url)
+    (study,) = optuna.get_all_study_summaries(url)
+    assert study.user_attrs["project_folder"] == str(folders[0])
+    assert mirror(load(folders[1]), url, "other") == 3
+
+
 def test_a_storage_that_is_gone_costs_no_trial(tmp_path):
     path = tmp_path / "search.db"
     url = f"sqlite:///{path}"

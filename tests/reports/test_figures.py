@@ -170,6 +170,7 @@ def test_far_worse_networks_do_not_squash_the_others(new_project):
         (-9999.6, "-10,000"),
         (3.0, "3"),
         (float("inf"), "inf"),
+        (-1e308, "-1e+308"),
     ],
 )
 def test_numbers_are_short(value, text):
