@@ -53,7 +53,15 @@ def export(folder: str, path: str | None) -> None:
         if name in table:
             table[name] = [json.dumps(cell) for cell in table[name]]
     table = table.map(_harmless)
-    table.to_csv(sys.stdout if path is None else path, index=False)
+    try:
+        table.to_csv(sys.stdout if path is None else path, index=False)
+    except OSError as error:
+        if path is None:
+            raise
+        sys.exit(
+            "`--csv` must name a file in a folder that exists. Received: "
+            f"{path!r}, which gives: {error}"
+        )
     if path is not None:
         print(f"wrote {path}: {len(table)} trials")
 

@@ -30,7 +30,9 @@ from keras_evonas.optuna.parameters import parameter_of
 # A trial's values before they are tried, with their origin. Other processes
 # read them, and a study that is resumed.
 PROPOSAL = "keras_evonas:proposal"
-_FIXED = "fixed_params"  # Optuna 5's own, of a trial that was enqueued
+FIXED = "fixed_params"  # Optuna 5's own, of a trial that was enqueued
+# Most draws of values that are new beside the fixed ones.
+_DRAWS = 50
 # Trials that asked for all that they need.
 _WHOLE = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -111,8 +113,25 @@ class Fold:
         for trial in new:
             self._tell(trial)
 
-    def propose(self, number: int) -> Proposal:
-        """Returns what the trial of a number is to try."""
+    def propose(
+        self, number: int, fixed: Mapping[str, Choice] | None = None
+    ) -> Proposal:
+        """Returns what the trial of a number is to try.
+
+        `fixed` are the values that it takes instead of those of the proposal,
+        as one that was enqueued does.
+        """
+        proposal = self._proposal(number)
+        fixed, rng = fixed or {}, rng_at(self._seed, number, 1)
+        for _ in range(_DRAWS if fixed and proposal.is_new else 0):
+            if not self.knows({**proposal.values, **fixed}):
+                break
+            # It was new in nothing but what is fixed.
+            genome = self._space.sample(rng)
+            proposal = Proposal({**self._decoded(genome), **fixed})
+        return proposal
+
+    def _proposal(self, number: int) -> Proposal:
         individual = self._engine.propose(number)
         if individual is None:  # Nothing is left that was never tried.
             genome = self._space.sample(rng_at(self._seed, number, 0))
@@ -255,4 +274,4 @@ def _values_of(trial: FrozenTrial) -> dict[str, Choice]:
     if trial.state in _WHOLE:
         return dict(trial.params)
     proposed = trial.system_attrs.get(PROPOSAL, {}).get("values", {})
-    return {**proposed, **trial.system_attrs.get(_FIXED, {}), **trial.params}
+    return {**proposed, **trial.system_attrs.get(FIXED, {}), **trial.params}

@@ -18,6 +18,7 @@ from keras_evonas.evolution.defaults import checked_strategy
 from keras_evonas.evolution.randomness import check_seed
 from keras_evonas.evolution.randomness import rng_at
 from keras_evonas.evolution.strategies import Strategy
+from keras_evonas.optuna.fold import FIXED
 from keras_evonas.optuna.fold import PROPOSAL
 from keras_evonas.optuna.fold import Fold
 from keras_evonas.optuna.parameters import Choice
@@ -36,7 +37,7 @@ class EvoSampler(BaseSampler):
     study, so that a study goes on from its storage, and several processes may
     share one. Which parameters depend on others is learned from the trials. No
     set of parameters is tried twice, in several processes neither, until the
-    space has no other left.
+    space has no other left; what `PartialFixedSampler` fixes is not known here.
 
     The first trial is the one with which the strategy begins: for the default,
     the middle of all ranges. A parameter that a later trial is the first to ask
@@ -138,11 +139,13 @@ class EvoSampler(BaseSampler):
             return {}
         with self._lock, one_blas_thread():
             fold = self._updated(study, trial)
+            fixed = trial.system_attrs.get(FIXED, {})
             for _ in range(_TRIES):
-                proposal = fold.propose(trial.number)
+                proposal = fold.propose(trial.number, fixed)
                 _note(study, trial, PROPOSAL, proposal.to_json())
                 self._updated(study, trial)
-                if not proposal.is_new or not fold.knows(proposal.values):
+                is_settled = fixed or not proposal.is_new
+                if is_settled or not fold.knows(proposal.values):
                     break
             # `PartialFixedSampler` takes what it fixes out of the space.
             return {

@@ -310,7 +310,15 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
         )
 
     def _encoded(self, x: Values) -> np.ndarray:
-        return np.asarray(self.encoder_.transform(x), "float32")
+        with np.errstate(over="ignore"):
+            encoded = np.asarray(self.encoder_.transform(x), "float32")
+        if not np.isfinite(encoded).all():
+            raise ValueError(
+                "`X` must have values that can be scaled to a mean of 0 and a "
+                "deviation of 1 in single precision. Received: values so large "
+                "that they become infinite or NaN. Divide them first."
+            )
+        return encoded
 
     def _checked(
         self, x: Values, *, keep_frame: bool = True, **options: object

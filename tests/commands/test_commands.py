@@ -128,6 +128,9 @@ def test_export_is_a_table(folder: pathlib.Path) -> None:
     printed = _run("export", str(folder), f"--csv={path}").stdout
     assert printed == f"wrote {path}: 2 trials\n"
     assert list(csv.DictReader(path.read_text().splitlines())) == rows
+    failed = _run("export", str(folder), "--csv=")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("`--csv` must name a file")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

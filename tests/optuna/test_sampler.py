@@ -176,6 +176,23 @@ def test_failures_pruned_and_enqueued_trials_are_learned_from():
     assert not parents & failed
 
 
+def test_enqueued_trials_differ_in_what_is_left_to_choose():
+    study = optuna.create_study(sampler=EvoSampler(seed=0))
+
+    def objective(trial):
+        return trial.suggest_int("n", 1, 8) + trial.suggest_int("m", 1, 30)
+
+    study.optimize(objective, n_trials=2)
+    for _ in range(10):
+        study.enqueue_trial({"n": 3})
+    study.enqueue_trial({"n": 3, "m": 1})
+    study.enqueue_trial({"n": 3, "m": 1})
+    study.optimize(objective, n_trials=12)
+    tried = [tuple(trial.params.values()) for trial in study.trials]
+    assert len({*tried[:12]}) == 12
+    assert tried[12:] == [(3, 1), (3, 1)]
+
+
 @pytest.mark.parametrize("wrong", ["a", [1], None])
 def test_an_enqueued_value_of_another_type_costs_its_own_trial(wrong):
     study = study_of(EvoSampler(seed=0))

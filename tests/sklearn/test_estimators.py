@@ -374,6 +374,7 @@ def test_constant_columns_and_rare_classes_do_no_harm():
     [
         ({}, X, np.zeros(60), ValueError, r"at least two classes.*\[0.0\]"),
         ({}, np.full((60, 2), np.nan), Y, ValueError, "contains NaN"),
+        ({}, 1e200 * X, Y, ValueError, "`X` must have values that can be sc"),
         ({}, np.full((60, 1), "text"), Y, ValueError, "bytes/strings"),
         ({"max_trials": 0}, X, Y, ValueError, "`max_trials`.*=0"),
         ({"epochs": 1.5}, X, Y, ValueError, r"`epochs`.*=1\.5"),
