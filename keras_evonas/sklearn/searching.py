@@ -110,7 +110,9 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
         self._check_arguments()
         random = sklearn.utils.check_random_state(self.random_state)
         seed = int(random.randint(2**31 - 1))
-        self.encoder_ = preparation.encoder_of(x).fit(x)
+        # `_encoded` looks at what it gives.
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.encoder_ = preparation.encoder_of(x).fit(x)
         inputs = self._encoded(x)
         head = self._head(targets)
         space = spaces.space_for(self.space, inputs, head)
@@ -310,7 +312,7 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
         )
 
     def _encoded(self, x: Values) -> np.ndarray:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             encoded = np.asarray(self.encoder_.transform(x), "float32")
         if not np.isfinite(encoded).all():
             raise ValueError(
