@@ -88,8 +88,10 @@ class Leases:
     def keep(self, trial_id: str) -> None:
         """Keeps a trial for its worker, which outlived its chief."""
         if self._oracle.waits(trial_id):
-            self._oracle.hold(trial_id, f"outlived-{trial_id}")
+            holder = f"outlived-{trial_id}"
+            self._oracle.hold(trial_id, holder)
             self._handed_again.add(trial_id)
+            self._lend(trial_id, holder)
 
     def renew(self, trial_id: str) -> bool:
         """Lends a trial on after a sign of life, if it is running."""
@@ -97,6 +99,10 @@ class Leases:
         holder = self._oracle.holder_of(trial_id)
         if holder is None:
             return False
+        self._lend(trial_id, holder)
+        return True
+
+    def _lend(self, trial_id: str, holder: str) -> None:
         now = time.monotonic()
         self._ends[trial_id] = now + lease_seconds()
         worker = _LANE.sub("", holder)
@@ -108,7 +114,6 @@ class Leases:
                 target=_watch, args=(self._collect,), daemon=True
             )
             self._watch.start()
-        return True
 
     def end(self, trial_id: str) -> None:
         """Ends the lease of a trial that is over."""

@@ -149,6 +149,17 @@ def test_a_result_for_a_new_chief(oracle, new_chief, beats, capsys):
     assert "Trial 1 Complete" in capsys.readouterr().out
 
 
+def test_a_worker_that_dies_after_its_chief(oracle, new_chief):
+    trial = oracle.create_trial("worker-lane0")
+    chief = new_chief()
+    chief.update_trial(trial.trial_id, {"score": 1.0})
+    assert chief.create_trial("other-lane0").trial_id == "1"
+    _later(chief)
+    names = ("third-lane0", "fourth-lane0")
+    again = [chief.create_trial(name).trial_id for name in names]
+    assert sorted(again) == ["0", "1"]
+
+
 @pytest.mark.parametrize("beats", [True, False])
 @pytest.mark.parametrize("first", [0, 1])
 def test_two_results_for_a_new_chief(oracle, new_chief, first, beats):
