@@ -40,7 +40,7 @@ def test_a_trial_leaves_less_than_a_megabyte(tmp_path, share_programs):
     rng = np.random.default_rng(0)
     x, y = rng.random((128, 8, 8, 1)), rng.integers(0, 10, 128)
     oracle = keras_tuner.oracles.RandomSearchOracle(
-        "val_loss", max_trials=120, seed=1
+        "val_loss", max_trials=300, seed=1
     )
     tuner = Watched(
         oracle,
@@ -52,6 +52,7 @@ def test_a_trial_leaves_less_than_a_megabyte(tmp_path, share_programs):
     )
     tuner.search(x, y, epochs=2, validation_split=0.25, verbose=0)
 
-    # The first cohorts load libraries and fill caches.
-    grown = (tuner.resident[-1] - tuner.resident[19]) / 100
+    # The first cohorts load libraries and fill caches. Structures that are
+    # remembered and forgotten let memory rise and fall within 100 trials.
+    grown = (tuner.resident[-1] - tuner.resident[19]) / 280
     assert grown < 1e6
