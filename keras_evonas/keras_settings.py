@@ -1,4 +1,4 @@
-"""What Keras is told for all networks, kept where it would be lost."""
+"""Settings of Keras for all networks, kept where they would be lost."""
 
 import dataclasses
 

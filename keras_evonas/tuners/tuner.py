@@ -68,8 +68,8 @@ class EvoTuner(AfterSearch):
     a `train_step` of the model's own reports may differ in its last bit, as
     TensorFlow may add it up in another order; and at the end of a
     `tf.data.Dataset` of unknown length, as `from_generator` and `filter` make
-    it, Keras (3.15) counts one more step and draws once more for dropout.
-    `tf.data.experimental.assert_cardinality` tells the length.
+    it, Keras (3.15) counts one more step of the optimizer, and later losses
+    differ. `tf.data.experimental.assert_cardinality` tells the length.
 
     Data that change as they are read go on from network to network, and from
     their beginning after a resume: a `tf.data.Dataset` that shuffles anew, a

@@ -52,7 +52,7 @@ def test_a_trial_leaves_less_than_a_megabyte(tmp_path, share_programs):
     )
     tuner.search(x, y, epochs=2, validation_split=0.25, verbose=0)
 
-    # The first cohorts load libraries and fill caches. Structures that are
-    # remembered and forgotten let memory rise and fall within 100 trials.
+    # The first cohorts load libraries and fill caches. Within 100 trials memory
+    # rises, and falls at once, by more than all of them leave.
     grown = (tuner.resident[-1] - tuner.resident[19]) / 280
     assert grown < 1e6

@@ -1,4 +1,4 @@
-"""What Keras is told for all networks holds for each of them."""
+"""Settings of Keras hold for each network of a search."""
 
 import keras
 import keras_tuner
@@ -69,6 +69,19 @@ def build_choice(hp):
     return model
 
 
+@pytest.fixture
+def noting():
+    """A hypermodel with a choice to share, and the policies it was built in."""
+    found = set()
+
+    def noting_build(hp):
+        found.add(keras.config.dtype_policy().name)
+        return build_choice(hp)
+
+    yield noting_build
+    assert found == {"mixed_float16"}
+
+
 def build_with_word(hp):
     """Fails unless it is called under the policy of the fixture."""
     assert keras.config.dtype_policy().name == "mixed_float16"
@@ -107,21 +120,20 @@ def test_each_network_of_a_plain_search(tmp_path):
     assert built.found == {"float16"}
 
 
-def test_supernets(tmp_path):
+def test_supernets(tmp_path, noting):
     oracle = EvoOracle("val_loss", max_trials=2, seed=0)
     sharing = single_path(epochs=1)
-    tuner = OneShotTuner(
-        oracle, build_choice, sharing=sharing, directory=tmp_path
-    )
+    tuner = OneShotTuner(oracle, noting, sharing=sharing, directory=tmp_path)
     tuner.search(X, Y, validation_data=(X, Y))
     (best,) = tuner.get_best_models()
     assert best.layers[1].compute_dtype == "float16"
 
 
-def test_searches_by_gradients(tmp_path):
+def test_searches_by_gradients(tmp_path, noting):
     training = differentiable(epochs=1)
-    search = DifferentiableSearch(build_choice, training, directory=tmp_path)
+    search = DifferentiableSearch(noting, training, directory=tmp_path)
     search.search(X, Y, verbose=0)
+    assert keras.config.dtype_policy().name == "mixed_float16"
 
 
 def test_a_tuner_of_the_host_that_forgets_is_told(tmp_path):
