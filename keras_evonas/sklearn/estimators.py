@@ -92,12 +92,19 @@ class EvoClassifier(sklearn.base.ClassifierMixin, SearchingEstimator):
 
     _OBJECTIVE = "val_accuracy"
 
-    def fit(self, X: Values, y: Values) -> "EvoClassifier":
+    def fit(
+        self, X: Values, y: Values, sample_weight: Values = None
+    ) -> "EvoClassifier":
         """Searches a network for labelled examples.
 
         Args:
             X: Table, images or DataFrame.
             y: Labels, one for each example.
+            sample_weight: Numbers, one for each example: how much its loss
+                counts beside that of others. For classes that are rare,
+                `sklearn.utils.compute_sample_weight("balanced", y)`. Networks
+                are compared by their accuracy, for which all examples count
+                alike. Defaults to `None`, all alike.
 
         Returns:
             The estimator.
@@ -121,7 +128,8 @@ class EvoClassifier(sklearn.base.ClassifierMixin, SearchingEstimator):
                 "`y` must have at least two classes. Received: one class, "
                 f"{self.classes_.tolist()}."
             )
-        self._search(X, labels.astype("int64"))
+        weights = preparation.checked_weights(sample_weight, len(labels))
+        self._search(X, labels.astype("int64"), weights)
         return self
 
     def predict_proba(self, X: Values) -> np.ndarray:
@@ -210,12 +218,17 @@ class EvoRegressor(sklearn.base.RegressorMixin, SearchingEstimator):
 
     _OBJECTIVE = "val_loss"
 
-    def fit(self, X: Values, y: Values) -> "EvoRegressor":
+    def fit(
+        self, X: Values, y: Values, sample_weight: Values = None
+    ) -> "EvoRegressor":
         """Searches a network for examples with their targets.
 
         Args:
             X: Table, images or DataFrame.
             y: Numbers of shape `(n,)` or `(n, outputs)`.
+            sample_weight: Numbers, one for each example: how much its loss
+                counts beside that of others, in training and where networks
+                are compared. Defaults to `None`, all alike.
 
         Returns:
             The estimator.
@@ -239,9 +252,10 @@ class EvoRegressor(sklearn.base.RegressorMixin, SearchingEstimator):
         y = np.asarray(y, "float64")
         self._is_flat = y.ndim == 1
         targets = y.reshape(len(y), -1)
-        self.scaler_ = sklearn.preprocessing.StandardScaler().fit(targets)
-        scaled = self.scaler_.transform(targets)
-        self._search(X, np.asarray(scaled, "float32"))
+        weights = preparation.checked_weights(sample_weight, len(targets))
+        self.scaler_ = sklearn.preprocessing.StandardScaler()
+        scaled = self.scaler_.fit_transform(targets, sample_weight=weights)
+        self._search(X, np.asarray(scaled, "float32"), weights)
         return self
 
     def predict(self, X: Values) -> np.ndarray:

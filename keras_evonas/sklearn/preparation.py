@@ -9,6 +9,7 @@ import sklearn.compose
 import sklearn.impute
 import sklearn.pipeline
 import sklearn.preprocessing
+from sklearn.utils import validation
 
 # Rarer categories of a column than the most frequent so many count as one.
 _MAX_CATEGORIES = 50
@@ -102,6 +103,35 @@ def encoder_of(x: Any) -> Any:  # noqa: ANN401 (scikit-learn has no types)
             ("categories", categories, kinds["category"]),
         ]
     )
+
+
+def checked_weights(weights: object, count: int) -> np.ndarray | None:
+    """Checks weights of so many examples, and scales them to a mean of 1.
+
+    So the loss of a network is as large as without weights, and its optimizer
+    and its decay do as much.
+
+    Raises:
+        ValueError: If they are not one number for each example, none of them
+            negative and not all zero.
+    """
+    if weights is None:
+        return None
+    checked = validation.check_array(
+        weights, ensure_2d=False, dtype="float64", input_name="sample_weight"
+    )
+    if checked.shape != (count,):
+        raise ValueError(
+            "`sample_weight` must hold one number for each example. Received: "
+            f"weights of shape {checked.shape} for {count} examples."
+        )
+    if checked.min() < 0 or not checked.any():
+        raise ValueError(
+            "`sample_weight` must hold no weight below zero, and some above. "
+            f"Received: weights from {checked.min()} to {checked.max()}."
+        )
+    checked = checked / checked.max()
+    return np.asarray(checked / checked.mean())
 
 
 def without_pandas_missing(frame: Any) -> Any:  # noqa: ANN401 (a DataFrame)

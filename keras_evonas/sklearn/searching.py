@@ -105,7 +105,9 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
         """Returns a trial's score as a number of which more is better."""
         raise NotImplementedError
 
-    def _search(self, x: Values, targets: np.ndarray) -> None:
+    def _search(
+        self, x: Values, targets: np.ndarray, weights: np.ndarray | None
+    ) -> None:
         """Searches, and keeps the best network and what was tried."""
         self._check_arguments()
         random = sklearn.utils.check_random_state(self.random_state)
@@ -118,12 +120,15 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
         space = spaces.space_for(self.space, inputs, head)
         if self.space is not None:
             targets = spaces.targets_for(space, head, targets)
-        data = self._data(inputs, targets, seed)
+        examples = {"x": inputs, "y": targets}
+        if weights is not None:
+            examples["sample_weight"] = weights
+        data = self._data(examples, seed)
         self.tuner_ = self._tuner(space, data, seed)
         self.tuner_.search(**data)
         best = self._keep_trials()
         if self.refit and spaces.is_trained_by_fit(self.space):
-            models = self._refitted(best, inputs, targets, seed)
+            models = self._refitted(best, examples, seed)
         else:
             models = self.tuner_.get_best_models(1)
         self.model_ = refitting.average(models, inputs.shape[1:])
@@ -202,6 +207,8 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
             settings(self.strategy),
         )
         arrays = [data["x"], data["y"], *data.get("validation_data", ())]
+        if "sample_weight" in data:
+            arrays.append(data["sample_weight"])
         if cv is not None:
             arrays += splits_of((data["x"], data["y"], None), cv, seed=seed)
         if isinstance(self.space, keras.Model):
@@ -209,12 +216,13 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
         return digest(repr(chosen), arrays)
 
     def _data(
-        self, inputs: np.ndarray, targets: np.ndarray, seed: int
+        self, examples: dict[str, np.ndarray], seed: int
     ) -> dict[str, Values]:
         """Returns the arguments of `fit` for the search."""
-        data: dict[str, Values] = {"x": inputs, "y": targets}
+        data: dict[str, Values] = examples
         if self.cv is None:
-            count = len(inputs)
+            targets = examples["y"]
+            count = len(targets)
             size = round(self.validation_fraction * count)
             size = min(max(1, size), count - 1)
             labels = self._labels(targets)
@@ -228,11 +236,10 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
                 stratify=labels,
                 random_state=seed,
             )
-            data = {
-                "x": inputs[train],
-                "y": targets[train],
-                "validation_data": (inputs[validation], targets[validation]),
-            }
+            data = {name: rows[train] for name, rows in examples.items()}
+            data["validation_data"] = tuple(
+                rows[validation] for rows in examples.values()
+            )
         return data | self._training(len(data["x"]), restore=False)
 
     def _training(self, count: int, *, restore: bool) -> dict[str, Values]:
@@ -282,23 +289,22 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
     def _refitted(
         self,
         best: keras_tuner.engine.trial.Trial,
-        inputs: np.ndarray,
-        targets: np.ndarray,
+        examples: dict[str, np.ndarray],
         seed: int,
     ) -> list[keras.Model]:
         is_flag = isinstance(self.refit, bool | np.bool_)
         count = _NETWORKS if is_flag else int(self.refit)
-        count = min(count, len(inputs))
-        training = self._training(len(inputs), restore=True)
+        count = min(count, len(examples["x"]))
+        training = self._training(len(examples["x"]), restore=True)
         cv = None
         if count == 1:
             training |= {"callbacks": None, "epochs": self.n_epochs_}
         else:
-            cv = self._folds(targets, count, seed)
+            cv = self._folds(examples["y"], count, seed)
         return refitting.refitted(
             self.tuner_.hypermodel,
             best.hyperparameters,
-            FitArguments.of(x=inputs, y=targets, **training),
+            FitArguments.of(**examples, **training),
             [seed + number for number in range(count)],
             cv,
         )

@@ -424,6 +424,50 @@ def test_what_cannot_be_searched_is_refused(arguments, x, y, error, message):
         EvoClassifier(**{**SMALL, **arguments}).fit(x, y)
 
 
+@pytest.mark.parametrize("cv", [None, 2])
+def test_networks_follow_the_examples_of_large_weight(cv):
+    """Of two that contradict each other, the one that counts is learnt."""
+    x, y = np.tile(X, (2, 1)), np.concatenate([Y, 1 - Y])
+    weights = np.where(np.arange(len(y)) < len(Y), 1.0, 1e-3)
+    arguments = {**SMALL, "epochs": 40, "batch_size": 8, "cv": cv}
+    model = DenseNetwork(
+        (4,), Classification(classes=2), units=(16, 16), depth=(1, 1)
+    )
+    classifier = EvoClassifier(model, **arguments).fit(x, y, weights)
+    assert classifier.score(X, Y) > 0.7
+    classifier = EvoClassifier(model, **arguments).fit(x, y, weights[::-1])
+    assert classifier.score(X, 1 - Y) > 0.7
+
+
+def test_weights_are_told_apart_by_their_ratios(tmp_path):
+    weights = np.random.default_rng(0).random(60)
+    first, second, other = (
+        EvoRegressor(**{**SMALL, "refit": 1}, directory=tmp_path)
+        .fit(FRAME, X[:, 2], w)
+        .predict(FRAME)
+        for w in (weights, 4 * weights, weights[::-1])
+    )
+    np.testing.assert_array_equal(first, second)
+    assert not np.allclose(first, other)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("x", [X, FRAME], ids=["array", "frame"])
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones(59), r"one number for each example.*\(59,\) for 60"),
+        (np.ones((60, 1)), r"one number for each example.*\(60, 1\)"),
+        (-np.ones(60), r"no weight below zero.*from -1\.0 to -1\.0"),
+        (np.zeros(60), r"some above\..*from 0\.0 to 0\.0"),
+        (np.full(60, np.nan), "sample_weight contains NaN"),
+    ],
+)
+def test_weights_that_cannot_be_are_refused(x, weights, message):
+    with pytest.raises(ValueError, match=message):
+        EvoClassifier(**SMALL).fit(x, Y, weights)
+
+
 @pytest.mark.parametrize("x", [X, FRAME], ids=["array", "frame"])
 @pytest.mark.parametrize("estimator", [EvoClassifier, EvoRegressor])
 def test_examples_without_targets_are_refused(estimator, x):
