@@ -25,6 +25,9 @@ def status_of(folder: str) -> str:
     if search.best is not None:
         best = f"trial {search.best.trial_id}, {search.describe(search.best)}"
         lines.append(f"{search.none_feasible or 'Best so far:'} {best}")
+    if search.chosen is not None:
+        said = search.describe_finalist(search.chosen)
+        lines.append(f"Chosen: {search.chosen.name}, {said}")
     if search.option_weights is not None:
         weights = "; ".join(search.option_weights.lines())
         lines.append(f"Options that weigh most: {weights}")

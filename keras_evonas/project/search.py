@@ -71,6 +71,14 @@ class Finalist:
             return None
         return statistics.stdev(self.honest_scores)
 
+    @property
+    def score(self) -> str:
+        """The score on unseen data in words, such as `0.984 ± 0.002`."""
+        mean = wording.number(self.mean)
+        if self.spread is None:
+            return mean
+        return f"{mean} ± {wording.number(self.spread, 2)}"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Search:
@@ -215,6 +223,16 @@ class Search:
             return None
         return other if self.losses(other) > self.losses(best) else None
 
+    @property
+    def score_name(self) -> str:
+        """The name of the score that networks are compared by first."""
+        return self.objectives[0].name if self.objectives else "score"
+
+    @property
+    def chosen(self) -> Finalist | None:
+        """The finalist that was chosen, if networks were trained again."""
+        return next((one for one in self.finalists if one.chosen), None)
+
     @functools.cached_property
     def front(self) -> tuple[Trial, ...]:
         """The trials that no other beats, in the order of losses."""
@@ -329,6 +347,9 @@ class Search:
                 found = (one.trial_id for one in self.parents(best))
                 parents = ", ".join(found) or "none"
                 lines.append(f"  Made by: {made}; parents: {parents}")
+        if self.chosen is not None:
+            said = self.describe_finalist(self.chosen)
+            lines.append(f"Chosen: {self.chosen.name}, {said}")
         other = self.better_than_best
         if other is not None:
             lines.append(
@@ -374,6 +395,19 @@ class Search:
         pairs = zip(self.objectives, trial.scores, strict=False)
         said = ", ".join(f"{x.name} {wording.number(y)}" for x, y in pairs)
         return f"{said} (ended early)" if trial.ended_early else said
+
+    def describe_finalist(self, finalist: Finalist) -> str:
+        """Writes a finalist's score on unseen data and in the search."""
+        trainings = wording.plural(len(finalist.honest_scores), "training")
+        said = (
+            f"{self.score_name} {finalist.score} on unseen data, in {trainings}"
+        )
+        if finalist.search_score is not None:
+            score = wording.number(finalist.search_score)
+            said += f"; in the search it scored {score}"
+        if self.best is not None and self.best.trial_id == finalist.trial_id:
+            said += ", which was the best there, too"
+        return said
 
     def __repr__(self) -> str:
         return f"Search('{self.folder}': {self.headline()})"

@@ -17,39 +17,15 @@ from keras_evonas.reports.figures.base import Figure
 _NAME_WIDTH = 30
 
 
-def chosen(search: Search) -> Finalist | None:
-    """Returns the finalist that was chosen, if any."""
-    return next((one for one in search.finalists if one.chosen), None)
-
-
-def score_name(search: Search) -> str:
-    """Returns the name of the score that finalists are compared by."""
-    return search.objectives[0].name if search.objectives else "score"
-
-
 def sentence(search: Search, finalist: Finalist) -> Markup:
     """Names the chosen network and its score on unseen data."""
-    trainings = wording.plural(len(finalist.honest_scores), "training")
-    said = [
-        "The network that was chosen is ",
-        tag("strong", finalist.name),
-        f": {score_name(search)} {mean_and_spread(finalist)} on unseen data, "
-        f"in {trainings}",
-    ]
-    if finalist.search_score is not None:
-        score = wording.number(finalist.search_score)
-        said.append(f"; in the search it scored {score}")
-    if search.best is not None and search.best.trial_id == finalist.trial_id:
-        said.append(", which was the best there, too")
-    return html.join([*said, "."])
-
-
-def mean_and_spread(finalist: Finalist) -> str:
-    """Writes the score on unseen data, such as `0.984 ± 0.002`."""
-    mean = wording.number(finalist.mean)
-    if finalist.spread is None:
-        return mean
-    return f"{mean} ± {wording.number(finalist.spread, 2)}"
+    return html.join(
+        [
+            "The network that was chosen is ",
+            tag("strong", finalist.name),
+            f": {search.describe_finalist(finalist)}.",
+        ]
+    )
 
 
 def finalists_lead(search: Search) -> Markup:
@@ -59,9 +35,8 @@ def finalists_lead(search: Search) -> Markup:
         "luck is selected too. So the best networks were trained again, and "
         "scored on data that the search never saw. "
     ]
-    finalist = chosen(search)
-    if finalist is not None:
-        said.append(sentence(search, finalist))
+    if search.chosen is not None:
+        said.append(sentence(search, search.chosen))
     return html.join(said)
 
 
@@ -166,7 +141,7 @@ def finalists_plot(search: Search) -> Figure:
         "strokes are single trainings, bars one standard deviation. A filled "
         "circle far on the worse side means that the search was lucky there.",
         [searched, *data],
-        {"xaxis": base.axis(score_name(search)), "yaxis": _rows(len(ones))},
+        {"xaxis": base.axis(search.score_name), "yaxis": _rows(len(ones))},
         height=190 + 36 * len(ones),
     )
 

@@ -52,7 +52,7 @@ class Report:
             gene_importance(search, index)
             for index in range(min(3, len(search.objectives)))
         ]
-        finalist = retrained.chosen(search)
+        finalist = search.chosen
         self._chosen = finalist
         # The finalist's trial, if it was one; its network then is `winner`.
         chosen = None if finalist is None else search.find(finalist.trial_id)

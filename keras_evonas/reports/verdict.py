@@ -17,7 +17,7 @@ def sentences(search: Search, importance: Importance | None) -> Markup:
     best = search.best
     if best is None:
         return tag("p", _nothing_yet(search), class_="verdict")
-    chosen = retrained.chosen(search)
+    chosen = search.chosen
     said: list[str | Markup] = []
     if chosen is not None:
         said = [retrained.sentence(search, chosen), " "]
@@ -126,12 +126,10 @@ def tiles(search: Search, importance: Importance | None) -> Markup:
     """Returns the numbers at the top."""
     best = search.best
     found = []
-    chosen = retrained.chosen(search)
+    chosen = search.chosen
     if chosen is not None:
-        label = (
-            f"{retrained.score_name(search)} of {chosen.name} on unseen data"
-        )
-        found.append((retrained.mean_and_spread(chosen), label))
+        label = f"{search.score_name} of {chosen.name} on unseen data"
+        found.append((chosen.score, label))
     if best is not None:
         found += [
             (wording.number(_best_score(search, i)), f"best {objective.name}")

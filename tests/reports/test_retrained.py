@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from keras_evonas import reports
+from keras_evonas.commands.status import status_of
 from keras_evonas.project.ablation import ablation_of
 from keras_evonas.project.files import write_json
 from tests.folders import judge
@@ -26,6 +27,12 @@ def test_finalists_are_read_with_what_was_measured(judged):
     assert not lucky.chosen
     assert default.search_score is None
     assert default.spread is None
+
+
+def test_status_and_summary_name_the_network_that_was_chosen(judged):
+    line = r"Chosen: trial 07, val_loss 0\.04 ± 0\.014 on unseen data, in 2 trainings"
+    for said in (status_of(str(judged)), reports.load(judged).summary()):
+        assert re.search(f"^{line}", said, re.MULTILINE), said
 
 
 def test_gains_are_paired_by_seed_and_sorted(judged):
