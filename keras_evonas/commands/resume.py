@@ -11,9 +11,14 @@ from keras_evonas.project.reading import load
 
 def main(folder: str) -> None:
     """Prints how to run the search of a folder again."""
-    load(folder)  # Raises if it holds no search.
+    search = load(folder)
     holder = holder_of(folder)
     if holder is not None and holder.is_running:
         print(f"The search is running, in {holder}.")
-    else:
-        print(how_to_resume(folder))
+        return
+    if search.finished is not None:
+        print(search.finished)
+        if not search.trials:
+            return
+        print("It goes on if its limits are raised.")
+    print(how_to_resume(folder))

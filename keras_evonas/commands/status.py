@@ -41,15 +41,9 @@ def _state(search: Search, holder: Holder | None, folder: str) -> str:
             began = datetime.datetime.fromtimestamp(holder.since)
             since = f" since {began:%Y-%m-%d %H:%M}"
         return f"Running in {holder}{since}."
-    weights = search.option_weights
-    if weights is not None and not search.trials:
-        if weights.ended:
-            return "Finished."
+    if search.finished is not None:
+        return search.finished
+    if search.option_weights is not None and not search.trials:
         return "Running, or interrupted: call `search` again to go on."
-    if search.stopped is not None:
-        return f"Finished: {search.stopped}."
-    ended = sum(t.completed or t.failed for t in search.recorded)
-    if search.max_trials is not None and ended >= search.max_trials:
-        return "Finished."
     command = f"python -m keras_evonas resume {shlex.quote(str(folder))}"
     return f"Not running. To go on: `{command}`"

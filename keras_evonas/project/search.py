@@ -159,6 +159,18 @@ class Search:
         known = [t.epochs for t in self.recorded if t.epochs is not None]
         return sum(known) if known else None
 
+    @property
+    def finished(self) -> str | None:
+        """That the search has ended and why, `None` if it may go on."""
+        weights = self.option_weights
+        ended = weights is not None and weights.ended
+        if self.stopped is not None:
+            return f"Finished: {self.stopped}."
+        if self.trials or weights is None:
+            count = sum(t.completed or t.failed for t in self.recorded)
+            ended = self.max_trials is not None and count >= self.max_trials
+        return "Finished." if ended else None
+
     @functools.cached_property
     def _ranking(self) -> Ranking:
         standings = [

@@ -14,6 +14,7 @@ import pytest
 
 from keras_evonas import EvoOracle
 from keras_evonas import at_most
+from keras_evonas.commands import resume
 from keras_evonas.commands.status import status_of
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import random_search
@@ -557,14 +558,25 @@ def test_a_trial_cut_between_its_record_and_its_file_keeps_its_metrics(
     ],
 )
 def test_status_says_why_a_search_has_ended(
-    limit: dict[str, int], reason: str, tmp_path: pathlib.Path
+    limit: dict[str, int],
+    reason: str,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "search"
     search = Search(folder, **limit)
     search.step()
     assert "Finished" not in status_of(str(folder))
+    resume.main(str(folder))
+    assert "Finished" not in capsys.readouterr().out
     search.finish()
     assert status_of(str(folder)).startswith(f"Finished: {reason}.")
+    resume.main(str(folder))
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == [
+        f"Finished: {reason}.",
+        "It goes on if its limits are raised.",
+    ]
     # A longer search goes on, and has not ended.
     more = Search(folder, max_trials=60)
     more.oracle.reload()

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from keras_evonas import reports
+from keras_evonas.commands import resume
 from keras_evonas.commands import status
 from keras_evonas.project import wording
 from keras_evonas.project.files import write_json
@@ -59,7 +60,7 @@ def test_a_page_draws_the_weights_of_options(tmp_path):
     assert EVIL not in json.dumps(page.json)
 
 
-def test_summary_and_status_name_what_weighs_most(tmp_path):
+def test_summary_and_status_name_what_weighs_most(tmp_path, capsys):
     folder = write(tmp_path)
     summary = reports.load(folder).summary()
     assert "layer_0 = skip" in summary
@@ -67,6 +68,8 @@ def test_summary_and_status_name_what_weighs_most(tmp_path):
     assert depth in summary
     said = status.status_of(str(folder))
     assert said.splitlines()[0] == "Finished."
+    resume.main(folder)
+    assert capsys.readouterr().out == "Finished.\n"
     assert depth in said
     write(folder, length=3)
     said = status.status_of(str(folder))

