@@ -31,6 +31,8 @@ def status_of(folder: str) -> str:
     if search.option_weights is not None:
         weights = "; ".join(search.option_weights.lines())
         lines.append(f"Options that weigh most: {weights}")
+    if search.last_failure is not None:
+        lines.append(search.last_failure)
     return "\n".join([*lines, *(f"Note: {note}" for note in search.notes)])
 
 
@@ -45,5 +47,10 @@ def _state(search: Search, holder: Holder | None, folder: str) -> str:
         return search.finished
     if search.option_weights is not None and not search.trials:
         return "Running, or interrupted: call `search` again to go on."
+    if holder is None and not search.evolved:
+        return (
+            "Running, or interrupted: keras-tuner's folders do not say. Run "
+            "its program again to go on."
+        )
     command = f"python -m keras_evonas resume {shlex.quote(str(folder))}"
     return f"Not running. To go on: `{command}`"

@@ -324,6 +324,8 @@ class EvoOracle(ResumableOracle):
                 "`get_pareto_trials` or `get_knee_trial`."
             )
         names = [one.trial_id for one in self._ranking.leaders()]
+        if not names:
+            return []
         trial_of = {self.individual(name).birth: name for name in names}
         ended = [self.individual(name) for name in names]
         with one_blas_thread():

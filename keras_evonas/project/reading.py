@@ -139,7 +139,7 @@ def load(
             notes,
         ),
         stopped=stopped.reason_of(
-            _json(folder / stopped.FILE_NAME, notes), len(record.births)
+            _json(folder / stopped.FILE_NAME, notes), len(order)
         ),
         notes=tuple(notes),
     )

@@ -142,6 +142,13 @@ class Search:
         return tuple(trial for trial in self.recorded if trial.failed)
 
     @property
+    def last_failure(self) -> str | None:
+        """A line with the message of the last trial that failed, if any."""
+        if not self.failures:
+            return None
+        return f"Last failure: {wording.gist(self.failures[-1].message, 200)}"
+
+    @property
     def unfinished(self) -> tuple[Trial, ...]:
         """The trials that are running, interrupted, or to be tried again."""
         ended = ("COMPLETED", "FAILED")
@@ -371,9 +378,8 @@ class Search:
         if len(self.objectives) > 1:
             ids = ", ".join(trial.trial_id for trial in self.front[:20])
             lines.append(f"Pareto front ({len(self.front)}): {ids}")
-        if self.failures:
-            message = wording.gist(self.failures[-1].message, 200)
-            lines.append(f"Last failure: {message}")
+        if self.last_failure is not None:
+            lines.append(self.last_failure)
         if self.option_weights is not None:
             lines.append("Options that weigh most:")
             lines += [f"  {line}" for line in self.option_weights.lines()]

@@ -253,6 +253,11 @@ def _explained(
     among all, the best first.
     """
     trials = {trial.trial_id: trial for trial in search.completed}
+    if not trials:
+        raise ValueError(
+            "There must be a completed trial to explain. Received: a search "
+            "without one. Call `tuner.search` first."
+        )
     if trial_id is None:
         order = list(dict.fromkeys([*_judged(search.folder), *trials]))
     elif trial_id in trials:

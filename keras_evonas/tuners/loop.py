@@ -19,7 +19,9 @@ from keras_evonas.execution.crew import check_crew
 from keras_evonas.execution.crew import check_ended
 from keras_evonas.garbage import old_objects_spared
 from keras_evonas.oracles.oracle import EvoOracle
+from keras_evonas.project import stopped
 from keras_evonas.project.files import write_bytes
+from keras_evonas.project.lock import FolderLock
 from keras_evonas.project.lock import how_to_resume
 from keras_evonas.training import Execution
 from keras_evonas.training import Outcome
@@ -194,7 +196,10 @@ def _killer(execution: Execution, death: str) -> Outcome:
 
 @contextlib.contextmanager
 def interruptible(
-    oracle: keras_tuner.Oracle, folder: str | os.PathLike[str]
+    oracle: keras_tuner.Oracle,
+    folder: str | os.PathLike[str],
+    *,
+    is_worker: bool,
 ) -> Iterator[None]:
     """Lets go of the project folder at the end of a search, however it ends.
 
@@ -202,7 +207,11 @@ def interruptible(
     again when the search goes on. All that have ended are on the disk.
     """
     try:
-        yield
+        if is_worker or isinstance(oracle, EvoOracle):
+            yield  # The folder is the oracle's.
+        else:
+            with _held(oracle, folder):
+                yield
     except BaseException as error:
         if isinstance(oracle, EvoOracle):
             oracle.release_folder(reread=True)
@@ -216,3 +225,22 @@ def interruptible(
         raise
     if isinstance(oracle, EvoOracle):
         oracle.release_folder(reread=False)
+
+
+@contextlib.contextmanager
+def _held(
+    oracle: keras_tuner.Oracle, folder: str | os.PathLike[str]
+) -> Iterator[None]:
+    """Does for an oracle of keras-tuner what `EvoOracle` does itself.
+
+    No other process searches in its folder, which keeps why the search ended.
+    """
+    os.makedirs(folder, exist_ok=True)
+    lock = FolderLock(folder)
+    lock.take()
+    try:
+        yield
+        begun = len(oracle.start_order)
+        stopped.write(folder, "the oracle has no further trial", begun)
+    finally:
+        lock.release()

@@ -287,7 +287,9 @@ class EvoTuner(AfterSearch):
         self._seen = Seen(fit_args, fit_kwargs.get("x"), validation_data)
         # keras-tuner would print tables of its own.
         self._local_oracle.verbose = 0
-        with loop.interruptible(self._local_oracle, self.project_dir):
+        with loop.interruptible(
+            self._local_oracle, self.project_dir, is_worker=self._is_worker()
+        ):
             self.on_search_begin()
             self._search(self._recipe(*fit_args, **fit_kwargs))
             self.on_search_end()

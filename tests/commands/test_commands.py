@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 
+import keras_tuner
 import pytest
+from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.project.journal import Journal
 from keras_evonas.project.lock import LOCK_NAME
@@ -86,6 +88,7 @@ def test_status_of_a_dead_and_of_a_running_search(
     assert lines[0].startswith("Not running.")
     assert lines[1].startswith("2 trials, 1 completed, 1 failed")
     assert lines[2] == "Best so far: trial 0, loss 0.5"
+    assert lines[3] == "Last failure: no message"
     lock = FolderLock(folder)
     lock.take()
     running = _run("status", str(folder)).stdout
@@ -94,6 +97,16 @@ def test_status_of_a_dead_and_of_a_running_search(
     resume = _run("resume", str(folder)).stdout
     assert resume.startswith(f"The search is running, in process {os.getpid()}")
     lock.release()
+
+
+def test_the_state_of_a_search_of_keras_tuner_is_not_known(
+    tmp_path: pathlib.Path,
+) -> None:
+    trial = trial_lib.Trial(keras_tuner.HyperParameters(), trial_id="0")
+    (tmp_path / "trial_0").mkdir()
+    trial.save(str(tmp_path / "trial_0" / "trial.json"))
+    said = _run("status", str(tmp_path)).stdout
+    assert said.startswith("Running, or interrupted: keras-tuner's folders")
 
 
 def test_resume_prints_and_runs_nothing(folder: pathlib.Path) -> None:

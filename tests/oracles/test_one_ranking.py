@@ -160,6 +160,15 @@ def test_the_oracle_its_folder_the_commands_and_the_page_agree(
     assert _ids(again.get_pareto_trials()) == _ids(search.front)
 
 
+def test_nothing_is_best_before_a_trial_has_begun(
+    tmp_path: pathlib.Path,
+) -> None:
+    oracle = oracle_in(tmp_path / "search")
+    assert oracle.get_best_trials() == []
+    assert oracle.get_recommended_trials() == []
+    assert oracle.get_pareto_trials() == []
+
+
 def test_histories_have_all_that_a_ranking_must_tell_apart(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -214,6 +214,12 @@ def test_a_variant_that_fails_is_told_and_comes_last(folder):
     assert reports.write_report(folder / "p").exists()
 
 
+@pytest.mark.parametrize("trial_id", [None, "0"])
+def test_a_search_without_a_trial_cannot_be_explained(tmp_path, trial_id):
+    with pytest.raises(ValueError, match="must be a completed trial to expl"):
+        tuner_in(tmp_path).plan_ablation(trial_id=trial_id)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import typing
 import warnings
 
 import keras
@@ -18,6 +19,7 @@ import tensorflow as tf
 from keras_evonas import EvolutionarySearch
 from keras_evonas import EvoOracle
 from keras_evonas import EvoTuner
+from keras_evonas.commands.status import status_of
 from keras_evonas.evolution import successive_halving
 from keras_evonas.fresh_thread import with_fresh_keras
 from tests.marks import everyday
@@ -89,6 +91,47 @@ ORACLES = {
         "val_loss", max_trials=4, seed=3
     ),
 }
+
+
+class Asking(keras.callbacks.Callback):
+    """Tells the state of the search, and whether another may begin in it."""
+
+    folder = ""
+    said: typing.ClassVar = []
+
+    def on_train_begin(self, logs=None):
+        taken = subprocess.run(
+            [sys.executable, "-c", TAKING, self.folder],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.said.append((status_of(self.folder), taken.stderr))
+
+
+TAKING = """
+import sys
+from keras_evonas.project.lock import FolderLock
+FolderLock(sys.argv[1]).take()
+"""
+
+
+@pytest.mark.parametrize(  # A grid cannot be resumed.
+    "name", everyday("random", of={*ORACLES} - {"grid"})
+)
+def test_a_folder_belongs_to_one_search_of_any_oracle(tmp_path, name):
+    Asking.folder, Asking.said = str(tmp_path / "p"), []
+    for trials in (1, 2):  # The second search goes on.
+        oracle = ORACLES[name]()
+        oracle.max_trials = trials
+        search(tmp_path, oracle, fit={"callbacks": [Asking()]})
+        assert len(oracle.trials) == trials
+        assert status_of(Asking.folder).startswith("Finished: ")
+    assert len(Asking.said) == 2
+    for status, error in Asking.said:
+        assert status.startswith(f"Running in process {os.getpid()} on ")
+        assert "must belong to one search" in error
+    subprocess.run([sys.executable, "-c", TAKING, Asking.folder], check=True)
 
 
 @pytest.mark.parametrize("name", everyday("evolution", of=ORACLES))
