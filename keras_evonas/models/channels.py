@@ -64,9 +64,9 @@ def passed_on(graph: Graph, node: Node, entries: Sequence[Entry]) -> Entry:
     if not entries or len(known) < len(entries):
         return None
     entry = known[0]
-    if kind is L.Concatenate:
+    if kind is L.Concatenate and _is_wider(graph, node):
         return _concatenated(known)
-    if kind in kinds.MERGES:
+    if kind is L.Concatenate or kind in kinds.MERGES:
         same = all(np.array_equal(x.parents, entry.parents) for x in known)
         return entry.with_positive(False) if same else None
     if kind is L.Flatten:
@@ -74,11 +74,19 @@ def passed_on(graph: Graph, node: Node, entries: Sequence[Entry]) -> Entry:
     before, after = graph.shape(node.data[0]), graph.shape(node.outputs[0])
     if len(known) > 1 or before[-1] != after[-1]:
         return None
+    if not are_same(known) and not kinds.is_unitwise(node.layer):
+        return None
     if kind in (L.ReLU, L.Activation):
         return entry.with_positive(kinds.is_relu(node.layer))
     return entry.with_positive(
         entry.positive and kind in kinds.KEEPING_POSITIVE
     )
+
+
+def _is_wider(graph: Graph, node: Node) -> bool:
+    """Returns whether tensors are put side by side, not behind each other."""
+    axis, rank = node.layer.axis, len(graph.shape(node.outputs[0]))
+    return bool(axis in (-1, rank - 1))
 
 
 def _concatenated(entries: Sequence[Channels]) -> Channels:

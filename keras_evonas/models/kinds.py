@@ -61,8 +61,24 @@ KEEPING_WIDTH = (
     *(L.Cropping1D, L.Cropping2D, L.Cropping3D),
     *(L.UpSampling1D, L.UpSampling2D, L.UpSampling3D),
 )
+# Of these, layers that do the same to each channel, whatever the others are.
+UNITWISE = tuple(kind for kind in KEEPING_WIDTH if kind is not L.Softmax)
 # Layers whose output is not negative where their input is not.
 KEEPING_POSITIVE = (L.Dropout, L.MaxPooling2D, L.AveragePooling2D)
+
+# Activations that do the same to each channel, whatever the others are.
+ELEMENTWISE = frozenset(
+    (
+        *("celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid"),
+        *("hard_silu", "hard_swish", "hard_tanh", "leaky_relu", "linear"),
+        *("log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu"),
+        *("soft_shrink", "softplus", "softsign", "squareplus", "swish"),
+        *("tanh", "tanh_shrink", "threshold"),
+    )
+)
+
+_UNITWISE_OPERATIONS = frozenset(x.replace("_", "") for x in ELEMENTWISE)
+_MIXING = ("log_softmax", "softmax", "sparsemax")
 
 # Activations that are positive exactly where their input is.
 SIGN_KEEPING_LAYERS = (L.ELU, L.LeakyReLU, L.PReLU, L.ReLU)
@@ -108,6 +124,19 @@ def is_relu(layer: keras.Layer) -> bool:
     return activation_name(layer) == "relu"
 
 
+def is_unitwise(layer: keras.Operation) -> bool:
+    """Returns whether an operation does to each channel what it always does.
+
+    Layers and activations of the user's own are taken to do so.
+    """
+    if not type(layer).__module__.startswith("keras."):
+        return True
+    if not isinstance(layer, keras.Layer):  # of `keras.ops`
+        return type(layer).__name__.lower() in _UNITWISE_OPERATIONS
+    kept = type(layer) in UNITWISE or type(layer) in KERNELS
+    return kept and activation_name(layer) not in _MIXING
+
+
 def width_of(layer: keras.Layer) -> int | None:
     """Returns the width that a layer makes, if it has units or filters."""
     return getattr(layer, "units", None) or getattr(layer, "filters", None)
@@ -135,3 +164,29 @@ def is_over_channels(layer: keras.Layer) -> bool:
         (axis,) = axis
     rank = layer.input_spec.ndim if layer.input_spec is not None else None
     return bool(axis == -1 or (rank is not None and axis == rank - 1))
+
+
+def start_of(
+    layer: keras.Layer, axis: int, largest: int, size: int, side: int | None
+) -> int | None:
+    """Returns where a kernel lies in the largest one, so that both fit.
+
+    With padding, TensorFlow centers a kernel as far as strides allow it. What
+    is returned is `None` if there is no such place.
+    """
+    if largest == size:
+        return 0
+    if layer.padding != "same":
+        return largest - size if layer.padding == "causal" else None
+    dilation, stride = layer.dilation_rate[axis], layer.strides[axis]
+    if side is None and stride != 1:
+        return None
+
+    def padded(kernel: int) -> int:
+        total = (kernel - 1) * dilation
+        if side is not None:
+            total += (-(-side // stride) - 1) * stride + 1 - side
+        return int(max(total, 0) // 2)
+
+    start, rest = divmod(padded(largest) - padded(size), dilation)
+    return start if not rest and 0 <= start <= largest - size else None

@@ -12,11 +12,14 @@ than its parent computes what the parent computes, where the layers allow it:
   none, or ReLU after a ReLU. So does a new batch normalization.
 - A larger kernel has zeros around the parent's, if its convolution is padded.
 
+Layers and activations of the user's own are taken to do the same to each unit.
+
 Everything else, such as a narrower layer, takes the slices that match, and
 keeps its own initial values elsewhere.
 """
 
 import dataclasses
+import re
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -135,13 +138,16 @@ class _Heir:
                 and kinds.has_free_width(layer)
                 and kinds.has_free_width(old)
             ):
-                return self._kernels(layer, old, entries[0])
-            if type(layer) in kinds.NORMALIZATIONS:
+                return self._kernels(node, old, entries[0])
+            if type(layer) in kinds.NORMALIZATIONS and all(
+                kinds.is_over_channels(one) for one in (layer, old)
+            ):
                 return self._normalization(layer, old, entries[0])
         return self._matching(layer, old, entries)
 
-    def _kernels(self, layer: Layer, old: Layer, entry: Entry) -> Entry:
+    def _kernels(self, node: Node, old: Layer, entry: Entry) -> Entry:
         """Gives a layer its kernels, and a bias for its output channels."""
+        layer = node.layer
         kernels = [
             (getattr(layer, name), _array(getattr(old, name)), mixes)
             for name, mixes in kinds.KERNELS[type(layer)]
@@ -151,6 +157,7 @@ class _Heir:
         ):
             return self._matching(layer, old, [entry])
         result = entry
+        starts = _starts(layer, old, self._child.shape(node.data[0]))
         for weight, kernel, mixes in kernels:
             widened = kernel[..., entry.parents, :]
             if mixes:
@@ -159,15 +166,20 @@ class _Heir:
                 widened = widened * self._shares(entry.parents)[:, None]
                 widened = widened[..., result.parents]
             zeros = np.zeros(weight.shape, kernel.dtype)
-            weight.assign(_overlaid(zeros, widened))
+            weight.assign(_overlaid(zeros, widened, starts))
         if layer.bias is not None:
             bias = np.zeros(layer.bias.shape, "float32")
             if old.bias is not None:
                 bias = _array(old.bias)[result.parents]
             layer.bias.assign(bias)
-        same_bias = layer.bias is not None or old.bias is None
-        self._preserved += same_bias and _is_exact(layer, old, entry)
-        return result.with_positive(kinds.is_relu(layer))
+        is_clear = are_same([result]) or kinds.is_unitwise(layer)
+        self._preserved += (
+            is_clear
+            and None not in starts
+            and (layer.bias is not None or old.bias is None)
+            and _is_exact(layer, old, entry)
+        )
+        return result.with_positive(kinds.is_relu(layer)) if is_clear else None
 
     def _shares(self, parents: np.ndarray) -> np.ndarray:
         """Draws uneven shares for the copies of a unit, which add up to 1."""
@@ -181,6 +193,7 @@ class _Heir:
         # The statistics of the other kind change with the width.
         is_batch = type(layer) is L.BatchNormalization
         exact = is_batch or _same_shapes(layer, old)
+        exact = exact and _works_as(layer, old)
         named = {weight.name: weight for weight in old.weights}
         for weight in layer.weights:
             known = named.get(weight.name)
@@ -201,12 +214,12 @@ class _Heir:
         (entry,) = entries
         if type(layer) is L.BatchNormalization:
             # Divided by the root of the variance plus epsilon, which is 1.
-            if layer.moving_variance is not None:
-                layer.moving_variance.assign(
-                    np.full(layer.moving_variance.shape, 1 - layer.epsilon)
-                )
+            values = {"gamma": 1.0, "moving_variance": 1 - layer.epsilon}
+            for weight in layer.weights:
+                value = values.get(weight.name, 0.0)
+                weight.assign(np.full(weight.shape, value))
             self._preserved += 1
-            return entry and entry.with_positive(False)
+            return entry
         width = kinds.width_of(layer)
         if entry is None or width is None or not _can_pass_on(layer, entry):
             return None
@@ -219,6 +232,8 @@ class _Heir:
         for channel, known in enumerate(parents.tolist()):
             kernel[(*middle, first[known], channel)] = 1.0
         layer.kernel.assign(kernel)
+        if layer.bias is not None:
+            layer.bias.assign(np.zeros(layer.bias.shape))
         self._preserved += 1
         return Channels(parents, entry.total, entry.positive)
 
@@ -231,7 +246,7 @@ class _Heir:
             return None  # The gates lie side by side in one kernel.
         _overlay(old.weights, layer.weights)
         kinds.finalize(layer)
-        self._preserved += exact and are_same(entries)
+        self._preserved += exact and are_same(entries) and _works_as(layer, old)
         width = kinds.width_of(layer)
         if width is None or width != kinds.width_of(old):
             return None
@@ -251,22 +266,55 @@ def _can_pass_on(layer: Layer, entry: Channels) -> bool:
     )
 
 
+def _starts(
+    layer: Layer, old: Layer, shape: Sequence[int | None]
+) -> list[int | None]:
+    """Returns where the smaller kernel lies in the larger one, by axis."""
+    sides = [getattr(one, "kernel_size", ()) for one in (layer, old)]
+    return [
+        kinds.start_of(layer, axis, max(pair), min(pair), shape[1 + axis])
+        for axis, pair in enumerate(zip(*sides, strict=True))
+    ]
+
+
 def _is_exact(layer: Layer, old: Layer, entry: Channels) -> bool:
     """Returns whether a layer with the weights of another is equivalent."""
-    kernel = getattr(layer, "kernel_size", (1,))
-    old_kernel = getattr(old, "kernel_size", (1,))
-    padded = kernel == old_kernel or (
-        layer.padding == old.padding != "valid"
-        and layer.dilation_rate == old.dilation_rate
-    )
+    sides = [getattr(one, "kernel_size", ()) for one in (layer, old)]
     return bool(
-        padded
-        and all(a >= b for a, b in zip(kernel, old_kernel, strict=True))
+        all(a >= b for a, b in zip(*sides, strict=True))
         and (kinds.width_of(layer) or 0) >= (kinds.width_of(old) or 0)
         and set(range(entry.total)) <= set(entry.parents.tolist())
-        and getattr(layer, "strides", 1) == getattr(old, "strides", 1)
-        and kinds.activation_name(layer) == kinds.activation_name(old)
+        and _works_as(layer, old)
     )
+
+
+# Arguments of layers that do not change what weights of one shape compute.
+_WITHOUT_EFFECT = re.compile(
+    "name|trainable|build_config|seed|momentum|use_bias|kernel_size|"
+    "units|filters|.*_(initializer|regularizer|constraint)"
+)
+
+
+def _works_as(layer: Layer, old: Layer) -> bool:
+    """Returns whether two layers compute the same if their weights do."""
+    try:
+        configs = [repr(_essence(one.get_config())) for one in (layer, old)]
+    except NotImplementedError:  # A layer of the user's own has none.
+        return False
+    return type(layer) is type(old) and configs[0] == configs[1]
+
+
+def _essence(config: object) -> object:
+    """Returns a configuration, of inner layers too, less what has no effect."""
+    if isinstance(config, list | tuple):
+        return [_essence(one) for one in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        name: value if name == "dtype" else _essence(value)
+        for name, value in sorted(config.items())
+        if not _WITHOUT_EFFECT.fullmatch(name)
+    }
 
 
 def _same_shapes(layer: Layer, old: Layer) -> bool:
@@ -292,15 +340,28 @@ def _overlay(
             target.assign(_overlaid(_array(target), _array(source)))
 
 
-def _overlaid(target: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """Puts a source over a target, centred along the sides of a kernel."""
-    sizes = np.minimum(target.shape, source.shape)
-    is_centred = np.arange(target.ndim) < target.ndim - 2
+def _overlaid(
+    target: np.ndarray, source: np.ndarray, starts: Sequence[int | None] = ()
+) -> np.ndarray:
+    """Puts a source over a target.
 
-    def middle(shape: tuple[int, ...]) -> tuple[slice, ...]:
-        starts = (np.array(shape) - sizes) // 2 * is_centred
-        return tuple(map(slice, starts, starts + sizes))
+    Along the sides of a kernel the smaller one begins in the larger one at
+    `starts`, and lies in its middle where these are `None` or not given.
+    """
+    sizes = np.minimum(target.shape, source.shape)
+    sides = max(0, target.ndim - 2)
+    given = [*starts, *[None] * target.ndim]
+
+    def part(shape: tuple[int, ...]) -> tuple[slice, ...]:
+        found = []
+        for axis, (length, size) in enumerate(zip(shape, sizes, strict=True)):
+            start = 0
+            if axis < sides and length > size:
+                known = given[axis]
+                start = (length - size) // 2 if known is None else known
+            found.append(slice(start, start + size))
+        return tuple(found)
 
     result = np.array(target)
-    result[middle(target.shape)] = source[middle(source.shape)]
+    result[part(target.shape)] = source[part(source.shape)]
     return result

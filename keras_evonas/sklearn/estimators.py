@@ -3,6 +3,7 @@
 from numbers import Number
 
 import numpy as np
+import scipy.sparse
 import scipy.special
 import sklearn.base
 import sklearn.preprocessing
@@ -177,6 +178,13 @@ def _check_labels(labels: np.ndarray) -> None:
             f"Received: labels of type {', '.join(sorted(kinds))}. Drop these "
             "rows, or give them a label of their own."
         )
+    if len({isinstance(label, str) for label in labels}) > 1:
+        kinds = {type(label).__name__ for label in labels}
+        raise ValueError(
+            "`y` must have labels that are all text or all numbers. Received: "
+            f"labels of type {', '.join(sorted(kinds))}. Convert them: "
+            "`y.astype(str)`."
+        )
 
 
 class EvoRegressor(sklearn.base.RegressorMixin, SearchingEstimator):
@@ -249,13 +257,21 @@ class EvoRegressor(sklearn.base.RegressorMixin, SearchingEstimator):
                 y_numeric=True,
                 ensure_min_samples=2,
             )
+        if scipy.sparse.issparse(y):
+            raise ValueError(
+                "`y` must be dense. Received: a sparse matrix. Pass "
+                "`y.toarray()`."
+            )
         y = np.asarray(y, "float64")
         self._is_flat = y.ndim == 1
         targets = y.reshape(len(y), -1)
         weights = preparation.checked_weights(sample_weight, len(targets))
         self.scaler_ = sklearn.preprocessing.StandardScaler()
-        scaled = self.scaler_.fit_transform(targets, sample_weight=weights)
-        self._search(X, np.asarray(scaled, "float32"), weights)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.scaler_.fit(targets, sample_weight=weights)
+            scaled = np.asarray(self.scaler_.transform(targets), "float32")
+        preparation.check_scaled("y", scaled)
+        self._search(X, scaled, weights)
         return self
 
     def predict(self, X: Values) -> np.ndarray:

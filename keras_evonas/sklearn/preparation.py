@@ -134,6 +134,16 @@ def checked_weights(weights: object, count: int) -> np.ndarray | None:
     return np.asarray(checked / checked.mean())
 
 
+def check_scaled(name: str, scaled: np.ndarray) -> None:
+    """Raises a `ValueError` if scaled numbers are too large for float32."""
+    if not np.isfinite(scaled).all():
+        raise ValueError(
+            f"`{name}` must have values that can be scaled to a mean of 0 and "
+            "a deviation of 1 in single precision. Received: values so large "
+            "that they become infinite or NaN. Divide them first."
+        )
+
+
 def without_pandas_missing(frame: Any) -> Any:  # noqa: ANN401 (a DataFrame)
     """Returns objects with NaN where a value is missing, `pandas.NA` too."""
     return frame.astype(object).where(frame.notna(), np.nan)

@@ -320,12 +320,7 @@ class SearchingEstimator(sklearn.base.BaseEstimator):
     def _encoded(self, x: Values) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
             encoded = np.asarray(self.encoder_.transform(x), "float32")
-        if not np.isfinite(encoded).all():
-            raise ValueError(
-                "`X` must have values that can be scaled to a mean of 0 and a "
-                "deviation of 1 in single precision. Received: values so large "
-                "that they become infinite or NaN. Divide them first."
-            )
+        preparation.check_scaled("X", encoded)
         return encoded
 
     def _checked(

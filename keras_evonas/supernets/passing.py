@@ -21,17 +21,6 @@ Shape: TypeAlias = tuple[int | None, ...]
 # The mask of the channels of a tensor, `None` where all count.
 Entry: TypeAlias = Mask | None
 
-# Activations that do to each channel the same, whatever the others are.
-_ELEMENTWISE = frozenset(
-    (
-        *("celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid"),
-        *("hard_silu", "hard_swish", "hard_tanh", "leaky_relu", "linear"),
-        *("log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu"),
-        *("soft_shrink", "softplus", "softsign", "squareplus", "swish"),
-        *("tanh", "tanh_shrink", "threshold"),
-    )
-)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Call:
@@ -73,7 +62,7 @@ def spread(mask: Entry, times: int) -> Entry:
 def check_activation(layer: Structure, masks: Sequence[Entry]) -> None:
     """Checks that a layer does the same to each channel."""
     name = kinds.activation_name(layer)
-    if name not in _ELEMENTWISE:
+    if name not in kinds.ELEMENTWISE:
         why = f"has the activation {name!r}, which may mix channels"
         raise CannotBeMaskedError(layer, why, masks)
     if getattr(layer, "activity_regularizer", None) is not None:
@@ -114,24 +103,3 @@ def reshaped(call: Call) -> Entry:
         raise CannotBeMaskedError(call.layer, why, [entry])
     places = math.prod(cast(Any, before[1:-1]))
     return Spread(entry, places, one_by_one=False)
-
-
-def start_of(
-    layer: Structure, axis: int, largest: int, size: int, side: int | None
-) -> int | None:
-    """Returns where a kernel lies in the largest one, so that both fit.
-
-    With padding, TensorFlow centers a kernel as far as strides allow it.
-    """
-    dilation, stride = layer.dilation_rate[axis], layer.strides[axis]
-    if side is None and stride != 1:
-        return None
-
-    def padded(kernel: int) -> int:
-        total = (kernel - 1) * dilation
-        if side is not None:
-            total += (-(-side // stride) - 1) * stride + 1 - side
-        return int(max(total, 0) // 2)
-
-    start, rest = divmod(padded(largest) - padded(size), dilation)
-    return start if not rest and 0 <= start <= largest - size else None

@@ -35,12 +35,11 @@ from keras_evonas.supernets.passing import concatenated
 from keras_evonas.supernets.passing import merged
 from keras_evonas.supernets.passing import reshaped
 from keras_evonas.supernets.passing import spread
-from keras_evonas.supernets.passing import start_of
 
 L = keras.layers
 
-_MIXING = (L.PReLU, L.Softmax, L.Masking, L.ActivityRegularization)
-_KEEPING = frozenset(kinds.KEEPING_WIDTH) - {*_MIXING, *kinds.DEPTHWISE}
+_REFUSED = (L.PReLU, L.Masking, L.ActivityRegularization)
+_KEEPING = frozenset(kinds.UNITWISE) - {*_REFUSED, *kinds.DEPTHWISE}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -265,7 +264,9 @@ class _Follower:
         for axis, largest in enumerate(layer.kernel_size):
             bounds = []
             for size in (one[axis] for one in sides.sizes):
-                start = start_of(layer, axis, largest, size, before[1 + axis])
+                start = kinds.start_of(
+                    layer, axis, largest, size, before[1 + axis]
+                )
                 if start is None:
                     raise self._refused(own, why)
                 bounds.append((start, start + size))

@@ -145,9 +145,16 @@ def _splits(cv: Values, size: int, y: Values, seed: int) -> list[Split]:
             for i in range(cv)
         ]
     pairs = cv
-    if hasattr(cv, "split"):
-        pairs = cv.split(np.zeros((size, 1)), _labels(y))
-    return [tuple(np.asarray(part) for part in pair) for pair in pairs]
+    try:
+        if hasattr(cv, "split"):
+            pairs = cv.split(np.zeros((size, 1)), _labels(y))
+        return [tuple(np.asarray(part) for part in pair) for pair in pairs]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`cv` must split {size} examples. Received: cv={cv!r}, which "
+            f"raises: {error} Pass the pairs of indices instead, as a splitter "
+            "that needs groups gives them: `list(cv.split(x, y, groups))`."
+        ) from error
 
 
 def _labels(y: Values) -> Values:

@@ -1,5 +1,7 @@
 """A child that inherits computes what its parent computes."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -61,7 +63,67 @@ def branched(width, other):
     return build
 
 
+def stack(*inner, shape=(7, 4)):
+    """A network of layers, or of functions of a tensor."""
+
+    def build():
+        inputs = x = keras.Input(shape)
+        for make in inner:
+            x = make()(x)
+        x = layers.Flatten()(x)
+        return keras.Model(inputs, layers.Dense(3)(x))
+
+    return build
+
+
+def conv1d(width=4, kernel=3, **options):
+    return functools.partial(layers.Conv1D, width, kernel, **options)
+
+
+def unit(width=4, activation="relu", **options):
+    options["activation"] = activation
+    return functools.partial(layers.Dense, width, **options)
+
+
+def batch(**options):
+    return functools.partial(layers.BatchNormalization, **options)
+
+
+def behind_each_other(width):
+    inputs = keras.Input((3, 4))
+    both = [layers.Dense(width)(inputs) for _ in range(2)]
+    x = layers.Dense(2)(layers.Concatenate(axis=1)(both))
+    return keras.Model(inputs, x)
+
+
 PRESERVING = {
+    **{
+        f"{padding} kernel of {old}, then {new}, strides {strides}": (
+            stack(conv1d(4, old, padding=padding, strides=strides)),
+            stack(conv1d(6, new, padding=padding, strides=strides)),
+        )
+        for padding, old, new, strides in [
+            *(("causal", 3, 5, 1), ("causal", 2, 5, 1), ("causal", 3, 4, 2)),
+            *(("same", 2, 3, 1), ("same", 3, 4, 1), ("same", 2, 4, 1)),
+            *(("same", 1, 3, 2), ("same", 3, 4, 2), ("same", 2, 5, 2)),
+        ]
+    },
+    "dilated kernel": (
+        stack(conv1d(4, 3, padding="same", dilation_rate=2)),
+        stack(conv1d(4, 5, padding="same", dilation_rate=2)),
+    ),
+    "behind each other": (
+        lambda: behind_each_other(4),
+        lambda: behind_each_other(6),
+    ),
+    "added layers with initializers of their own": (
+        stack(unit()),
+        stack(
+            unit(bias_initializer="ones"),
+            batch(gamma_initializer="zeros", beta_initializer="ones"),
+            unit(bias_initializer=keras.initializers.Constant(0.1)),
+        ),
+    ),
     "dense wider": (dense(5, 4), dense(11, 7)),
     "dense wider, bare": (
         dense(5, 4, normalized=False, activation="gelu"),
@@ -119,6 +181,62 @@ def test_the_function_is_preserved(name):
     assert np.abs(wanted - result).max() <= 1e-5 * scale
     for weight, array in zip(parent.weights, before, strict=True):
         np.testing.assert_array_equal(weight, array)
+
+
+# Pairs whose weights are of shapes that fit, of networks that differ.
+DIFFERING = {
+    "wider softmax": (stack(unit(4, "softmax")), stack(unit(6, "softmax"))),
+    "softmax on a wider layer": (
+        stack(unit(4), layers.Softmax),
+        stack(unit(6), layers.Softmax),
+    ),
+    "unit norm of a wider layer": (
+        stack(unit(4), layers.UnitNormalization),
+        stack(unit(6), layers.UnitNormalization),
+    ),
+    "an operation on a wider layer": (
+        stack(unit(4), lambda: keras.ops.softmax),
+        stack(unit(6), lambda: keras.ops.softmax),
+    ),
+    "slices of a wider layer": (
+        stack(unit(4), lambda: lambda x: x[..., ::-1]),
+        stack(unit(6), lambda: lambda x: x[..., ::-1]),
+    ),
+    "normalization of another axis": (
+        stack(unit(7), batch(axis=1)),
+        stack(unit(9), batch(axis=1)),
+    ),
+    "other padding": (
+        stack(conv1d(padding="same"), layers.GlobalMaxPooling1D),
+        stack(conv1d(), layers.GlobalMaxPooling1D),
+    ),
+    "other dilation": (
+        stack(conv1d(padding="same")),
+        stack(conv1d(padding="same", dilation_rate=2)),
+    ),
+    "kernel without a place": (
+        stack(conv1d(4, 2, padding="same", dilation_rate=3)),
+        stack(conv1d(4, 3, padding="same", dilation_rate=3)),
+    ),
+    "other epsilon": (stack(batch()), stack(batch(epsilon=0.5))),
+    "other recurrent activation": (
+        stack(lambda: layers.LSTM(4)),
+        stack(lambda: layers.LSTM(4, activation="relu")),
+    ),
+    "other direction": (
+        stack(lambda: layers.LSTM(4)),
+        stack(lambda: layers.LSTM(4, go_backwards=True)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERING)
+def test_what_differs_does_not_count_as_preserved(name):
+    parent, child = (make() for make in DIFFERING[name])
+    found = inherit_weights(shaken(parent), child, seed=1)
+    assert found.preserved < found.layers
+    x = np.random.default_rng(0).normal(size=(8, 7, 4)).astype("float32")
+    assert np.abs(np.asarray(parent(x)) - np.asarray(child(x))).max() > 1e-3
 
 
 def test_twins_learn_different_things():

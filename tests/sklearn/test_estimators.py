@@ -6,10 +6,12 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from sklearn.datasets import load_iris
 from sklearn.datasets import make_classification
 from sklearn.datasets import make_regression
 from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
@@ -393,6 +395,20 @@ def test_constant_columns_and_rare_classes_do_no_harm():
             ValueError,
             "of.*NaN",
         ),
+        (
+            {},
+            FRAME,
+            np.array(["a", 1] * 30, object),
+            ValueError,
+            r"`y` must have labels that are all text.*int, str.*astype\(str\)",
+        ),
+        (
+            {"cv": GroupKFold(3)},
+            X,
+            Y,
+            ValueError,
+            r"cv=GroupKFold.*groups.*list\(cv\.split\(x, y, groups\)\)",
+        ),
         ({}, FRAME.assign(a=[1, "b"] * 30), Y, ValueError, "'a'.*int, str"),
         (
             {"space": of_logits()},
@@ -466,6 +482,19 @@ def test_weights_are_told_apart_by_their_ratios(tmp_path):
 def test_weights_that_cannot_be_are_refused(x, weights, message):
     with pytest.raises(ValueError, match=message):
         EvoClassifier(**SMALL).fit(x, Y, weights)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e160, 1e200, 1e300])
+def test_targets_that_cannot_be_scaled_are_refused(size):
+    with pytest.raises(ValueError, match="`y` must have values that can be s"):
+        EvoRegressor(**SMALL).fit(X, size * X[:, 0])
+
+
+def test_sparse_targets_are_refused():
+    y = scipy.sparse.csr_matrix(X[:, :2])
+    with pytest.raises(ValueError, match=r"`y` must be dense.*toarray"):
+        EvoRegressor(**SMALL).fit(X, y)
 
 
 @pytest.mark.parametrize("x", [X, FRAME], ids=["array", "frame"])
