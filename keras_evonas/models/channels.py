@@ -71,16 +71,25 @@ def passed_on(graph: Graph, node: Node, entries: Sequence[Entry]) -> Entry:
         return entry.with_positive(False) if same else None
     if kind is L.Flatten:
         return _flattened(graph.shape(node.data[0])[1:], entry)
+    is_positive = entry.positive and kind in kinds.KEEPING_POSITIVE
+    if kind in (L.ReLU, L.Activation):
+        is_positive = kinds.is_relu(node.layer)
+    if are_same(known):
+        return unchanged(graph, node, is_positive)
     before, after = graph.shape(node.data[0]), graph.shape(node.outputs[0])
     if len(known) > 1 or before[-1] != after[-1]:
         return None
-    if not are_same(known) and not kinds.is_unitwise(node.layer):
+    if not kinds.is_unitwise(node.layer):
         return None
-    if kind in (L.ReLU, L.Activation):
-        return entry.with_positive(kinds.is_relu(node.layer))
-    return entry.with_positive(
-        entry.positive and kind in kinds.KEEPING_POSITIVE
-    )
+    return entry.with_positive(is_positive)
+
+
+def unchanged(graph: Graph, node: Node, positive: bool) -> Entry:
+    """Returns the channels after a layer that does what the parent's does."""
+    widths = {graph.shape(number)[-1:] for number in node.outputs}
+    if len(widths) > 1 or not isinstance(width := widths.pop()[-1], int):
+        return None
+    return same_channels(width, positive)
 
 
 def _is_wider(graph: Graph, node: Node) -> bool:

@@ -12,10 +12,9 @@ than its parent computes what the parent computes, where the layers allow it:
   none, or ReLU after a ReLU. So does a new batch normalization.
 - A larger kernel has zeros around the parent's, if its convolution is padded.
 
-Layers and activations of the user's own are taken to do the same to each unit.
-
 Everything else, such as a narrower layer, takes the slices that match, and
-keeps its own initial values elsewhere.
+keeps its own initial values elsewhere. Layers and activations of the user's own
+are taken to do the same to each unit.
 """
 
 import dataclasses
@@ -35,6 +34,7 @@ from keras_evonas.models.channels import are_same
 from keras_evonas.models.channels import fits
 from keras_evonas.models.channels import passed_on
 from keras_evonas.models.channels import same_channels
+from keras_evonas.models.channels import unchanged
 from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import Node
@@ -142,8 +142,8 @@ class _Heir:
             if type(layer) in kinds.NORMALIZATIONS and all(
                 kinds.is_over_channels(one) for one in (layer, old)
             ):
-                return self._normalization(layer, old, entries[0])
-        return self._matching(layer, old, entries)
+                return self._normalization(node, old, entries[0])
+        return self._matching(node, old, entries)
 
     def _kernels(self, node: Node, old: Layer, entry: Entry) -> Entry:
         """Gives a layer its kernels, and a bias for its output channels."""
@@ -155,7 +155,7 @@ class _Heir:
         if entry is None or any(
             kernel.shape[-2] != entry.total for _, kernel, _ in kernels
         ):
-            return self._matching(layer, old, [entry])
+            return self._matching(node, old, [entry])
         result = entry
         starts = _starts(layer, old, self._child.shape(node.data[0]))
         for weight, kernel, mixes in kernels:
@@ -188,8 +188,9 @@ class _Heir:
         totals = np.bincount(parents, raw)[parents]
         return np.where(counts == 1, 1.0, raw / totals).astype("float32")
 
-    def _normalization(self, layer: Layer, old: Layer, entry: Entry) -> Entry:
+    def _normalization(self, node: Node, old: Layer, entry: Entry) -> Entry:
         """Gives a layer its weights, one for each channel."""
+        layer = node.layer
         # The statistics of the other kind change with the width.
         is_batch = type(layer) is L.BatchNormalization
         exact = is_batch or _same_shapes(layer, old)
@@ -202,7 +203,7 @@ class _Heir:
             elif fits(entry, known.shape[0]):
                 weight.assign(_array(known)[entry.parents])
             else:
-                return self._matching(layer, old, [entry])
+                return self._matching(node, old, [entry])
         self._preserved += exact and len(named) == len(layer.weights)
         return entry and entry.with_positive(False)
 
@@ -223,30 +224,49 @@ class _Heir:
         width = kinds.width_of(layer)
         if entry is None or width is None or not _can_pass_on(layer, entry):
             return None
+        # Where a kernel of side 1 lies in that of the layer.
+        shape, sides = self._child.shape(node.data[0]), _sides(layer)
+        places = [
+            kinds.start_of(layer, axis, side, 1, shape[1 + axis])
+            for axis, side in enumerate(sides)
+        ]
         parents = _copies(entry.total, width)
         first = {p: i for i, p in reversed([*enumerate(entry.parents)])}
-        if width < entry.total or not set(parents.tolist()) <= set(first):
+        if (
+            None in places
+            or width < entry.total
+            or not first.keys() >= {*parents}
+        ):
             return None
-        kernel = np.zeros(layer.kernel.shape, "float32")
-        middle = tuple(side // 2 for side in kernel.shape[:-2])
-        for channel, known in enumerate(parents.tolist()):
-            kernel[(*middle, first[known], channel)] = 1.0
-        layer.kernel.assign(kernel)
+        for name, mixes in kinds.KERNELS[type(layer)]:
+            weight = getattr(layer, name)
+            kernel = np.zeros(weight.shape, "float32")
+            # That of a separable layer's second kernel is a point.
+            at = places if kernel.shape[:-2] == sides else [0] * len(places)
+            if mixes:
+                taken = [first[one] for one in parents.tolist()]
+                kernel[(*at, taken, range(width))] = 1.0
+            else:
+                kernel[tuple(at)] = 1.0
+            weight.assign(kernel)
         if layer.bias is not None:
             layer.bias.assign(np.zeros(layer.bias.shape))
         self._preserved += 1
         return Channels(parents, entry.total, entry.positive)
 
     def _matching(
-        self, layer: Layer, old: Layer, entries: Sequence[Entry]
+        self, node: Node, old: Layer, entries: Sequence[Entry]
     ) -> Entry:
         """Copies the slices that match, from the middle of kernels."""
+        layer = node.layer
         exact = _same_shapes(layer, old)
         if type(layer) in kinds.GATED and not exact:
             return None  # The gates lie side by side in one kernel.
         _overlay(old.weights, layer.weights)
         kinds.finalize(layer)
-        self._preserved += exact and are_same(entries) and _works_as(layer, old)
+        if exact and are_same(entries) and _works_as(layer, old):
+            self._preserved += 1
+            return unchanged(self._child, node, kinds.is_relu(layer))
         width = kinds.width_of(layer)
         if width is None or width != kinds.width_of(old):
             return None
@@ -258,19 +278,21 @@ def _can_pass_on(layer: Layer, entry: Channels) -> bool:
     if not (name == "linear" or (name == "relu" and entry.positive)):
         return False
     return type(layer) is L.Dense or (
-        type(layer) in kinds.CONVOLUTIONS
-        and layer.groups == 1
-        and layer.padding == "same"
+        type(layer) in (*kinds.CONVOLUTIONS, *kinds.SEPARABLE)
+        and kinds.has_free_width(layer)
         and set(layer.strides) == {1}
-        and all(side % 2 for side in layer.kernel_size)
     )
+
+
+def _sides(layer: Layer) -> tuple[int, ...]:
+    return tuple(getattr(layer, "kernel_size", ()))
 
 
 def _starts(
     layer: Layer, old: Layer, shape: Sequence[int | None]
 ) -> list[int | None]:
     """Returns where the smaller kernel lies in the larger one, by axis."""
-    sides = [getattr(one, "kernel_size", ()) for one in (layer, old)]
+    sides = [_sides(one) for one in (layer, old)]
     return [
         kinds.start_of(layer, axis, max(pair), min(pair), shape[1 + axis])
         for axis, pair in enumerate(zip(*sides, strict=True))
@@ -279,7 +301,7 @@ def _starts(
 
 def _is_exact(layer: Layer, old: Layer, entry: Channels) -> bool:
     """Returns whether a layer with the weights of another is equivalent."""
-    sides = [getattr(one, "kernel_size", ()) for one in (layer, old)]
+    sides = [_sides(one) for one in (layer, old)]
     return bool(
         all(a >= b for a, b in zip(*sides, strict=True))
         and (kinds.width_of(layer) or 0) >= (kinds.width_of(old) or 0)

@@ -271,6 +271,95 @@ def test_shared_widths_of_a_residual_network_grow_together():
     assert np.abs(wanted - result).max() <= 1e-5 * np.abs(wanted).max()
 
 
+def causal():
+    inputs = x = keras.Input((12, 3))
+    for rate in (1, 2, 4):
+        options = {"padding": "causal", "dilation_rate": rate}
+        more = layers.Conv1D(8, 3, activation="relu", **options)(x)
+        x = layers.Concatenate()([x, more])
+    x = layers.GlobalAveragePooling1D()(x)
+    return keras.Model(inputs, layers.Dense(2)(x))
+
+
+def even():
+    inputs = keras.Input((9, 9, 2))
+    x = layers.Conv2D(6, 2, padding="same", activation="relu")(inputs)
+    x = layers.Conv2D(6, 4, strides=2, padding="same", activation="relu")(x)
+    return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+
+
+def separable():
+    inputs = keras.Input((8, 8, 2))
+    x = layers.SeparableConv2D(6, 3, padding="same", activation="relu")(inputs)
+    x = layers.DepthwiseConv2D(3, padding="same")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(2)(x))
+
+
+def over_steps():
+    inputs = keras.Input((5, 4))
+    x = layers.BatchNormalization(axis=1)(layers.Dense(5)(inputs))
+    x = layers.Dense(6)(layers.ReLU()(x))
+    x = layers.Flatten()(layers.BatchNormalization()(x))
+    return keras.Model(inputs, layers.Dense(2)(x))
+
+
+def two_ends():
+    inputs = [keras.Input((size,)) for size in (4, 3)]
+    ends = [
+        layers.Dense(units, activation="relu")(tensor)
+        for units, tensor in zip((5, 6), inputs, strict=True)
+    ]
+    x = layers.Dense(7, activation="relu")(layers.Concatenate()(ends))
+    return keras.Model(inputs, [layers.Dense(2)(x), layers.Dense(1)(x)])
+
+
+def attention():
+    inputs = keras.Input((6, 8))
+    x = layers.MultiHeadAttention(2, 4)(inputs, inputs)
+    x = layers.LayerNormalization()(layers.Add()([inputs, x]))
+    x = layers.Dense(16, activation="gelu")(x)
+    x = layers.Dense(8)(layers.GroupNormalization(2)(x))
+    return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+
+
+# What may grow of each, so that it computes what it computed.
+GROWING = {
+    causal: ("repeats", "filters", "kernel_size"),
+    even: ("repeats", "filters"),
+    separable: ("repeats", "filters", "kernel_size"),
+    over_steps: ("repeats", "units"),
+    two_ends: ("repeats", "units"),
+    attention: (),
+}
+
+
+@pytest.mark.parametrize("make", GROWING)
+def test_what_has_grown_computes_what_it_did(make):
+    model = shaken(make())
+    model.compile("sgd", "mse")
+    hypermodel = evolvable(model, keep_weights=False)
+    hp, space = space_of(hypermodel)
+    genes = [g for g in space.genes if g.name.split("/")[-1] in GROWING[make]]
+    rng = np.random.default_rng(0)
+    x = [rng.normal(size=(4, *t.shape[1:])) for t in model.inputs]
+    x = [one.astype("float32") for one in x]
+    wanted = keras.tree.flatten(model(x if len(x) > 1 else x[0]))
+    for _ in range(4):
+        genome = dict(space.default)
+        for gene in genes:
+            larger = [v for v in gene.domain if v >= gene.default]
+            genome[gene.name] = larger[rng.integers(len(larger))]
+        hp.values = space.complete(genome)
+        child = hypermodel.build(hp)
+        found = inherit_weights(model, child)
+        assert found.preserved == found.layers, genome
+        result = keras.tree.flatten(child(x if len(x) > 1 else x[0]))
+        for one, other in zip(wanted, result, strict=True):
+            scale = np.abs(one).max()
+            np.testing.assert_allclose(one, other, atol=1e-5 * scale)
+
+
 def test_what_a_normalization_has_adapted_to_is_used():
     x = 100 + 20 * np.random.default_rng(0).normal(size=(50, 4))
     models = []
