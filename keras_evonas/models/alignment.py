@@ -1,15 +1,12 @@
 """An alignment of the layers of a child with those of its parent."""
 
 import math
-import re
 
 import keras
 import numpy as np
 
 from keras_evonas.models.layer_graph import Graph
 
-# Ends of the names of layers that `evolvable` adds.
-_ADDED = re.compile(r"_(copy_\d+|normalization)_*$")
 # The gains of a pair of layers, beside 1 for the same kind.
 _SAME_SIZE = 0.25
 _SAME_NAME = 1.0
@@ -18,21 +15,16 @@ _SAME_PLACE = 0.5
 
 
 def aligned(parent: Graph, child: Graph) -> dict[int, int]:
-    """Pairs the layers with weights of two graphs.
+    """Pairs the layers with weights of two graphs, in order.
 
     The pairs are those of the best alignment of the two sequences, found as
     Needleman and Wunsch (1970) do. Only layers of one kind pair; equal sizes,
-    equal names and the same place at the end of the network are preferred. If
-    all layers have partners of their names, but for those that `evolvable`
-    adds, these are the pairs: branches that grow change their order.
+    equal names and the same place at the end of the network are preferred.
 
     Returns:
         Dictionary from indices of the child's nodes to the parent's.
     """
     old, new = parent.weighted, child.weighted
-    pairs = _by_name(parent, child)
-    if pairs is not None:
-        return pairs
     gains = np.array([[_gain(parent, i, child, j) for j in new] for i in old])
     gains = gains.reshape(len(old), len(new))
     best = np.zeros((len(old) + 1, len(new) + 1))
@@ -40,7 +32,7 @@ def aligned(parent: Graph, child: Graph) -> dict[int, int]:
         for j in range(len(new)):
             both = best[i, j] + gains[i, j]
             best[i + 1, j + 1] = max(both, best[i, j + 1], best[i + 1, j])
-    pairs = {}
+    pairs: dict[int, int] = {}
     i, j = len(old), len(new)
     while i and j:
         if best[i, j] == best[i, j - 1]:
@@ -53,22 +45,16 @@ def aligned(parent: Graph, child: Graph) -> dict[int, int]:
     return pairs
 
 
-def _by_name(parent: Graph, child: Graph) -> dict[int, int] | None:
-    """Pairs layers of one name, if no others are left but added ones."""
-    old, new = (
-        {graph.nodes[index].layer.name: index for index in graph.weighted}
-        for graph in (parent, child)
-    )
-    weighted = [*parent.weighted, *child.weighted]
-    is_unique = len(old) + len(new) == len(weighted)
-    if not is_unique or not all(map(_ADDED.search, old.keys() ^ new.keys())):
-        return None
-    pairs = {new[name]: old[name] for name in old.keys() & new.keys()}
-    kinds = (
-        (type(parent.nodes[i].layer), type(child.nodes[j].layer))
-        for j, i in pairs.items()
-    )
-    return pairs if all(one is other for one, other in kinds) else None
+def namesakes(parent: Graph, child: Graph) -> dict[int, int]:
+    """Pairs the layers with weights of two graphs by their names."""
+    old = {parent.nodes[i].layer.name: i for i in parent.weighted}
+    pairs = {}
+    for j in child.weighted:
+        layer = child.nodes[j].layer
+        i = old.get(layer.name)
+        if i is not None and type(parent.nodes[i].layer) is type(layer):
+            pairs[j] = i
+    return pairs
 
 
 def _gain(parent: Graph, i: int, child: Graph, j: int) -> float:

@@ -20,6 +20,7 @@ are taken to do the same to each unit.
 import dataclasses
 import re
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -28,6 +29,7 @@ import numpy as np
 
 from keras_evonas.models import kinds
 from keras_evonas.models.alignment import aligned
+from keras_evonas.models.alignment import namesakes
 from keras_evonas.models.channels import Channels
 from keras_evonas.models.channels import Entry
 from keras_evonas.models.channels import are_same
@@ -63,7 +65,11 @@ class Inheritance:
 
 
 def inherit_weights(
-    parent: keras.Model, child: keras.Model, *, seed: int = 0
+    parent: keras.Model,
+    child: keras.Model,
+    *,
+    by_name: bool = False,
+    seed: int = 0,
 ) -> Inheritance:
     """Gives a child the weights of its parent, as far as they fit.
 
@@ -73,6 +79,9 @@ def inherit_weights(
     Args:
         parent: A built Keras model.
         child: A built Keras model, whose weights are changed.
+        by_name: Boolean, whether a layer has the weights of the parent's layer
+            of its name, as in networks of `evolvable`, or else of one that is
+            like it at its place. Defaults to `False`.
         seed: Integer, from which the shares of copies are drawn. Defaults to
             0.
 
@@ -95,18 +104,23 @@ def inherit_weights(
     except ValueError:  # The model is subclassed.
         _overlay(parent.weights, child.weights)
         return Inheritance(layers=len(child.layers), preserved=0)
-    return _Heir(*graphs, np.random.default_rng(seed)).inherit()
+    pairs = namesakes(*graphs) if by_name else aligned(*graphs)
+    return _Heir(*graphs, pairs, np.random.default_rng(seed)).inherit()
 
 
 class _Heir:
     """A transfer of weights, node by node of the child."""
 
     def __init__(
-        self, parent: Graph, child: Graph, rng: np.random.Generator
+        self,
+        parent: Graph,
+        child: Graph,
+        pairs: Mapping[int, int],
+        rng: np.random.Generator,
     ) -> None:
         self._child = child
         self._parent = parent
-        self._parent_of = aligned(parent, child)
+        self._parent_of = pairs
         self._rng = rng
         self._preserved = 0
 

@@ -11,6 +11,7 @@ import keras
 import keras_tuner
 from keras_tuner.engine import tuner as host
 
+from keras_evonas.models.evolvable import EvolvableModel
 from keras_evonas.models.net2net import inherit_weights
 from keras_evonas.oracles.fidelity import CONTINUES
 from keras_evonas.oracles.fidelity import INHERITS
@@ -103,7 +104,12 @@ class NetworkBuilder:
                     "built. Begin it with `keras.Input`."
                 )
             trained = self.load(parent, execution.parent_hyperparameters)
-            inherit_weights(trained, model, seed=execution.seed)
+            inherit_weights(
+                trained,
+                model,
+                by_name=isinstance(self.hypermodel, EvolvableModel),
+                seed=execution.seed,
+            )
         return model
 
     def load(

@@ -352,7 +352,7 @@ def test_what_has_grown_computes_what_it_did(make):
             genome[gene.name] = larger[rng.integers(len(larger))]
         hp.values = space.complete(genome)
         child = hypermodel.build(hp)
-        found = inherit_weights(model, child)
+        found = inherit_weights(model, child, by_name=True)
         assert found.preserved == found.layers, genome
         result = keras.tree.flatten(child(x if len(x) > 1 else x[0]))
         for one, other in zip(wanted, result, strict=True):
