@@ -77,7 +77,7 @@ def passed_on(graph: Graph, node: Node, entries: Sequence[Entry]) -> Entry:
     if are_same(known):
         return unchanged(graph, node, is_positive)
     before, after = graph.shape(node.data[0]), graph.shape(node.outputs[0])
-    if len(known) > 1 or before[-1] != after[-1]:
+    if len(known) > 1 or before[-1:] != after[-1:]:
         return None
     if not kinds.is_unitwise(node.layer):
         return None
@@ -86,10 +86,10 @@ def passed_on(graph: Graph, node: Node, entries: Sequence[Entry]) -> Entry:
 
 def unchanged(graph: Graph, node: Node, positive: bool) -> Entry:
     """Returns the channels after a layer that does what the parent's does."""
-    widths = {graph.shape(number)[-1:] for number in node.outputs}
-    if len(widths) > 1 or not isinstance(width := widths.pop()[-1], int):
-        return None
-    return same_channels(width, positive)
+    shapes = [graph.shape(number) for number in node.outputs]
+    widths = {shape[-1] if shape else 0 for shape in shapes}
+    width = widths.pop() if len(widths) == 1 else None
+    return None if width is None else same_channels(width, positive)
 
 
 def _is_wider(graph: Graph, node: Node) -> bool:

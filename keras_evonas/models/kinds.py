@@ -129,7 +129,8 @@ def is_unitwise(layer: keras.Operation) -> bool:
 
     Layers and activations of the user's own are taken to do so.
     """
-    if not type(layer).__module__.startswith("keras."):
+    is_own = not type(layer).__module__.startswith("keras.")
+    if is_own or type(layer) is L.Lambda:
         return True
     if not isinstance(layer, keras.Layer):  # of `keras.ops`
         return type(layer).__name__.lower() in _UNITWISE_OPERATIONS

@@ -108,6 +108,10 @@ PRESERVING = {
             *(("same", 1, 3, 2), ("same", 3, 4, 2), ("same", 2, 5, 2)),
         ]
     },
+    "a number for all": (
+        stack(lambda: lambda x: x * keras.ops.max(x), unit(4)),
+        stack(lambda: lambda x: x * keras.ops.max(x), unit(4)),
+    ),
     "dilated kernel": (
         stack(conv1d(4, 3, padding="same", dilation_rate=2)),
         stack(conv1d(4, 5, padding="same", dilation_rate=2)),
@@ -201,6 +205,10 @@ DIFFERING = {
     "slices of a wider layer": (
         stack(unit(4), lambda: lambda x: x[..., ::-1]),
         stack(unit(6), lambda: lambda x: x[..., ::-1]),
+    ),
+    "a number for all that is wider": (
+        stack(unit(4), lambda: lambda x: x / keras.ops.max(keras.ops.abs(x))),
+        stack(unit(6), lambda: lambda x: x / keras.ops.max(keras.ops.abs(x))),
     ),
     "normalization of another axis": (
         stack(unit(7), batch(axis=1)),
