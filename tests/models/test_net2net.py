@@ -187,6 +187,27 @@ def test_the_function_is_preserved(name):
         np.testing.assert_array_equal(weight, array)
 
 
+class Unsaid(layers.Layer):
+    """A layer of the user's own that cannot say how it was made."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],))
+
+    def call(self, inputs):
+        return self.scale * inputs
+
+    def get_config(self):
+        raise AttributeError("no such thing")
+
+
+def test_a_layer_without_a_config_takes_its_weights():
+    parent, child = (stack(Unsaid)() for _ in range(2))
+    found = inherit_weights(shaken(parent), child)
+    assert found.preserved == 0  # It is not known whether they do the same.
+    for one, other in zip(parent.weights, child.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 # Pairs whose weights are of shapes that fit, of networks that differ.
 DIFFERING = {
     "wider softmax": (stack(unit(4, "softmax")), stack(unit(6, "softmax"))),
