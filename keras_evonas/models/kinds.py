@@ -134,7 +134,7 @@ def is_unitwise(layer: keras.Operation) -> bool:
         return True
     if not isinstance(layer, keras.Layer):  # of `keras.ops`
         return type(layer).__name__.lower() in _UNITWISE_OPERATIONS
-    kept = type(layer) in UNITWISE or type(layer) in KERNELS
+    kept = type(layer) in (*UNITWISE, *WITH_ACTIVATION, *GATED, L.SimpleRNN)
     return kept and activation_name(layer) not in _MIXING
 
 

@@ -7,7 +7,8 @@ than its parent computes what the parent computes, where the layers allow it:
   a unit's weight among its copies. Deviation from the paper: copies are taken
   in turn instead of drawn, so that layers that meet in an `Add` agree on them,
   and the shares are uneven instead of equal with noise. So copies get different
-  gradients, and the function is exactly the parent's.
+  gradients, and the function is exactly the parent's. Each gate of a recurrent
+  layer is widened so.
 - A layer that the parent lacks begins as the identity, if its activation is
   none, or ReLU after a ReLU. So does a new batch normalization.
 - A larger kernel has zeros around the parent's, if its convolution is padded.
@@ -45,6 +46,12 @@ from keras_evonas.models.layer_graph import graph_of
 L = keras.layers
 Layer: TypeAlias = keras.Layer
 
+_KERNELS = {
+    **kinds.KERNELS,
+    **dict.fromkeys(kinds.TRANSPOSED, (("kernel", True),)),
+}
+# How many kernels of recurrent layers lie side by side.
+_GATES = {L.LSTM: 4, L.GRU: 3, L.SimpleRNN: 1}
 # The least share of a unit's outgoing weight that one of its copies gets,
 # before the shares are divided by their sum.
 _LEAST_SHARE = 0.3
@@ -148,11 +155,13 @@ class _Heir:
         old, layer = self._parent.nodes[source].layer, node.layer
         if len(entries) == 1 and len(node.outputs) == 1:
             if (
-                type(layer) in kinds.KERNELS
+                type(layer) in _KERNELS
                 and kinds.has_free_width(layer)
                 and kinds.has_free_width(old)
             ):
                 return self._kernels(node, old, entries[0])
+            if type(layer) in _GATES:
+                return self._recurrent(node, old, entries[0])
             if type(layer) in kinds.NORMALIZATIONS and all(
                 kinds.is_over_channels(one) for one in (layer, old)
             ):
@@ -163,37 +172,77 @@ class _Heir:
         """Gives a layer its kernels, and a bias for its output channels."""
         layer = node.layer
         kernels = [
-            (getattr(layer, name), _array(getattr(old, name)), mixes)
-            for name, mixes in kinds.KERNELS[type(layer)]
+            (
+                getattr(layer, name),
+                _turned(old, _array(getattr(old, name))),
+                mixes,
+            )
+            for name, mixes in _KERNELS[type(layer)]
         ]
         if entry is None or any(
             kernel.shape[-2] != entry.total for _, kernel, _ in kernels
         ):
             return self._matching(node, old, [entry])
         result = entry
-        starts = _starts(layer, old, self._child.shape(node.data[0]))
+        # A transposed convolution is padded as the one from its output.
+        is_transposed = type(layer) in kinds.TRANSPOSED
+        (padded,) = node.outputs if is_transposed else node.data
+        starts = _starts(layer, old, self._child.shape(padded))
         for weight, kernel, mixes in kernels:
+            shape = _turned(layer, np.empty(weight.shape)).shape
             widened = kernel[..., entry.parents, :]
             if mixes:
                 total = kernel.shape[-1]
-                result = Channels(_copies(total, weight.shape[-1]), total)
+                result = Channels(_copies(total, shape[-1]), total)
                 widened = widened * self._shares(entry.parents)[:, None]
                 widened = widened[..., result.parents]
-            zeros = np.zeros(weight.shape, kernel.dtype)
-            weight.assign(_overlaid(zeros, widened, starts))
+            zeros = np.zeros(shape, kernel.dtype)
+            weight.assign(_turned(layer, _overlaid(zeros, widened, starts)))
         if layer.bias is not None:
             bias = np.zeros(layer.bias.shape, "float32")
             if old.bias is not None:
                 bias = _array(old.bias)[result.parents]
             layer.bias.assign(bias)
+        exact = layer.bias is not None or old.bias is None
+        exact = exact and None not in starts
+        return self._counted(layer, old, entry, result, exact)
+
+    def _counted(
+        self,
+        layer: Layer,
+        old: Layer,
+        entry: Channels,
+        result: Channels,
+        exact: bool,
+    ) -> Entry:
+        """Counts a layer if it is exact; returns the channels of its output."""
         is_clear = are_same([result]) or kinds.is_unitwise(layer)
-        self._preserved += (
-            is_clear
-            and None not in starts
-            and (layer.bias is not None or old.bias is None)
-            and _is_exact(layer, old, entry)
-        )
+        self._preserved += is_clear and exact and _is_exact(layer, old, entry)
         return result.with_positive(kinds.is_relu(layer)) if is_clear else None
+
+    def _recurrent(self, node: Node, old: Layer, entry: Entry) -> Entry:
+        """Gives a recurrent layer the kernels of its gates, side by side."""
+        layer, total = node.layer, old.units
+        cell, known = layer.cell, old.cell
+        biases = [getattr(x, "reset_after", None) for x in (layer, old)]
+        if not fits(entry, known.kernel.shape[0]) or biases[0] != biases[1]:
+            return self._matching(node, old, [entry])
+        result = Channels(_copies(total, layer.units), total)
+        gates = total * np.arange(_GATES[type(layer)])[:, None]
+        columns = (gates + result.parents).reshape(-1)
+        for weight, kernel, rows in (
+            (cell.kernel, known.kernel, entry.parents),
+            (cell.recurrent_kernel, known.recurrent_kernel, result.parents),
+        ):
+            shares = self._shares(rows)[:, None]
+            weight.assign(_array(kernel)[rows][:, columns] * shares)
+        if cell.bias is not None:
+            bias = np.zeros(cell.bias.shape, "float32")
+            if known.bias is not None:
+                bias = _array(known.bias)[..., columns]
+            cell.bias.assign(bias)
+        exact = cell.bias is not None or known.bias is None
+        return self._counted(layer, old, entry, result, exact)
 
     def _shares(self, parents: np.ndarray) -> np.ndarray:
         """Draws uneven shares for the copies of a unit, which add up to 1."""
@@ -296,6 +345,12 @@ def _can_pass_on(layer: Layer, entry: Channels) -> bool:
         and kinds.has_free_width(layer)
         and set(layer.strides) == {1}
     )
+
+
+def _turned(layer: Layer, kernel: np.ndarray) -> np.ndarray:
+    """Exchanges inputs and outputs of a transposed convolution's kernel."""
+    is_transposed = type(layer) in kinds.TRANSPOSED
+    return np.swapaxes(kernel, -1, -2) if is_transposed else kernel
 
 
 def _sides(layer: Layer) -> tuple[int, ...]:

@@ -80,6 +80,11 @@ def conv1d(width=4, kernel=3, **options):
     return functools.partial(layers.Conv1D, width, kernel, **options)
 
 
+def transposed(width, kernel, strides):
+    options = {"strides": strides, "padding": "same"}
+    return functools.partial(layers.Conv1DTranspose, width, kernel, **options)
+
+
 def unit(width=4, activation="relu", **options):
     options["activation"] = activation
     return functools.partial(layers.Dense, width, **options)
@@ -112,6 +117,16 @@ PRESERVING = {
         stack(lambda: lambda x: x * keras.ops.max(x), unit(4)),
         stack(lambda: lambda x: x * keras.ops.max(x), unit(4)),
     ),
+    **{
+        f"transposed kernel of {old}, then {new}, strides {strides}": (
+            stack(transposed(4, old, strides)),
+            stack(transposed(6, new, strides)),
+        )
+        for old, new, strides in [
+            *((2, 2, 2), (2, 4, 2), (3, 5, 2), (2, 3, 1), (3, 4, 2)),
+            *((4, 5, 3), (3, 6, 3)),
+        ]
+    },
     "dilated kernel": (
         stack(conv1d(4, 3, padding="same", dilation_rate=2)),
         stack(conv1d(4, 5, padding="same", dilation_rate=2)),
@@ -325,6 +340,22 @@ def separable():
     return keras.Model(inputs, layers.Dense(2)(x))
 
 
+def decoder():
+    inputs = x = keras.Input((5, 5, 3))
+    for side, padding in ((2, "same"), (3, "same"), (3, "valid")):
+        options = {"strides": 2, "padding": padding, "activation": "relu"}
+        x = layers.Conv2DTranspose(4, side, **options)(x)
+    return keras.Model(inputs, layers.Conv2D(2, 3)(x))
+
+
+def recurrent(last, **options):
+    inputs = keras.Input((6, 4))
+    x = layers.Dense(3)(inputs)
+    x = layers.GRU(5, return_sequences=True, **options)(x)
+    x = layers.SimpleRNN(6, return_sequences=True)(x)
+    return keras.Model(inputs, layers.Dense(2)(last(7)(x)))
+
+
 def over_steps():
     inputs = keras.Input((5, 4))
     x = layers.BatchNormalization(axis=1)(layers.Dense(5)(inputs))
@@ -357,6 +388,9 @@ GROWING = {
     causal: ("repeats", "filters", "kernel_size"),
     even: ("repeats", "filters"),
     separable: ("repeats", "filters", "kernel_size"),
+    decoder: ("repeats", "filters"),
+    functools.partial(recurrent, layers.LSTM): ("units",),
+    functools.partial(recurrent, layers.GRU, reset_after=False): ("units",),
     over_steps: ("repeats", "units"),
     two_ends: ("repeats", "units"),
     attention: (),
