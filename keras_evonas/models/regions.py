@@ -157,6 +157,15 @@ def _unit(
         entry=entry,
         exit=exit_,
         removable=widths.is_alone(exit_)
-        and graph.shape(entry)[:-1] == graph.shape(exit_)[:-1],
+        and graph.shape(entry)[:-1] == graph.shape(exit_)[:-1]
+        and (None not in graph.shape(entry)[1:] or _keeps_sides(layer)),
         is_block=False,
     )
+
+
+def _keeps_sides(layer: keras.Layer) -> bool:
+    """Returns whether images of any size leave a layer with that size."""
+    is_padded = getattr(layer, "padding", "same") != "valid"
+    is_point = set(getattr(layer, "kernel_size", (1,))) == {1}
+    is_dense = set(getattr(layer, "strides", (1,))) == {1}
+    return is_dense and (is_padded or is_point)
