@@ -235,8 +235,8 @@ def _shared_genes(
 ) -> Iterator[ModelGene]:
     """Makes one gene for all nodes that have the same default."""
     for name in dict.fromkeys(one for one in names.values() if one):
-        # A default that is not the first value is one that somebody chose:
-        # searches begin with it.
+        # A default that is not the first value counts as chosen: searches
+        # begin with it.
         others = [value for value in values if value != name]
         choices = (*others[:1], name, *others[1:])
         nodes = tuple(index for index in names if names[index] == name)

@@ -35,6 +35,14 @@ def test_latency_of_several_inputs_of_several_types():
     assert latency_ms(model, repeats=1) > 0
 
 
+def test_latency_of_texts():
+    words = layers.TextVectorization(output_sequence_length=4)
+    words.adapt(["a text", "another text"])
+    inputs = keras.Input((1,), dtype="string")
+    x = layers.Flatten()(layers.Embedding(9, 2)(words(inputs)))
+    assert latency_ms(keras.Model(inputs, layers.Dense(1)(x)), repeats=1) > 0
+
+
 def test_latency_needs_shapes_that_are_known():
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, layers.Conv2D(1, 3)(inputs))

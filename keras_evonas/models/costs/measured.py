@@ -49,9 +49,12 @@ def latency_ms(
             f"repeats={repeats}."
         )
     batch_size = inputs.fixed_batch_size(model) or 1
-    # Zeros are legal everywhere: as indices of an embedding, as pixels.
+    # Zeros are legal everywhere: as indices of an embedding, as pixels; and so
+    # are texts without a word.
     batch = keras.tree.map_structure(
-        lambda tensor: np.zeros(tensor.shape, tensor.dtype),
+        lambda tensor: np.zeros(
+            tensor.shape, "str" if tensor.dtype == "string" else tensor.dtype
+        ),
         inputs.inputs_of(model, input_shapes, batch_size),
     )
     times = []
