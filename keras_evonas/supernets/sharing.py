@@ -91,6 +91,7 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
     """Hyperparameters with which the helpers of `models` build all options.
 
     What is asked for in other ways gets the value of `held`, or its default.
+    What is asked for inside of a scope that is not active is not shared.
 
     Args:
         gate_of: Makes the gate of a mixed layer.
@@ -120,10 +121,11 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         name: str,
         options: Mapping[str, Callable[[], Any]],
         default: str,
-    ) -> MixedLayer:
+    ) -> MixedLayer | None:
         """Builds all options; see `keras_evonas.models.layer_choice`."""
         names = list(options)
-        self.Choice(name, names, default=default)
+        if self.Choice(name, names, default=default) is None:
+            return None
         gene = self._shared(name, names)
         made = {}
         for option, make in options.items():
@@ -142,7 +144,8 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         """Builds all parts; see `keras_evonas.models.repeated`."""
         low, high = bounds
         numbers = list(range(low, high + 1))
-        self.Choice(name, numbers, default=default)
+        if self.Choice(name, numbers, default=default) is None:
+            return []
         gene = self._shared(name, numbers)
         parts: list[Any] = []
         for index in range(high):
@@ -161,9 +164,10 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
 
     def share_block(
         self, name: str, make: Callable[[], Any], default: bool
-    ) -> MixedLayer:
+    ) -> keras.layers.Layer:
         """Builds a part; see `keras_evonas.models.block`."""
-        self.Boolean(name, default=default)
+        if self.Boolean(name, default=default) is None:
+            return keras.layers.Identity()
         gene = self._shared(name, [False, True])
         with self._chosen(name, True, [True]), self.name_scope(name):
             part = make()

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_evonas.models import block
 from keras_evonas.models import layer_choice
+from keras_evonas.models import repeated
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets import FairPaths
@@ -424,6 +426,41 @@ def test_what_changes_the_layers_may_be_held():
     supernet = Supernet(_loop, held={"depth": 2})
     assert supernet.held == {"depth": 2}
     assert len(graph_of(supernet.subnet({"kind": "b"})).weighted) == 3
+
+
+HELPERS = {
+    "layer_choice": lambda hp: [
+        layer_choice(hp, "kind", {"a": lambda: L.Dense(4), "b": L.Identity})
+    ],
+    "repeated": lambda hp: repeated(hp, "kind", 0, 2, lambda _: L.Dense(4)),
+    "block": lambda hp: [block(hp, "kind", lambda: L.Dense(4))],
+}
+
+
+@pytest.mark.parametrize("name", HELPERS)
+@pytest.mark.parametrize("is_active", [False, True])
+def test_a_helper_is_shared_where_its_scope_is_active(name, is_active):
+    def build(hp):
+        tensor = inputs = keras.Input((6,))
+        tensor = L.Dense(4)(tensor)
+        tensor = block(hp, "first", lambda: L.Dense(4))(tensor)
+        more = hp.Boolean("more")
+        with hp.conditional_scope("more", [True]):
+            made = HELPERS[name](hp)
+        if more:
+            for layer in made:
+                tensor = layer(tensor)
+        return compiled(inputs, tensor)
+
+    supernet = Supernet(build, held={"more": is_active})
+    shared = ["first", "kind"] if is_active else ["first"]
+    assert [gene.name for gene in supernet.genes] == shared
+    for path in paths_of(supernet, 4):
+        model = supernet.subnet(supernet.values_of(path))
+        supernet.take(path)
+        np.testing.assert_allclose(supernet(X), model(X), rtol=1e-5)
+    with pytest.raises(ValueError, match=r"'more' changes which layers"):
+        Supernet(build)
 
 
 @pytest.mark.parametrize(
