@@ -10,7 +10,8 @@ than its parent computes what the parent computes, where the layers allow it:
   gradients, and the function is exactly the parent's. Each gate of a recurrent
   layer is widened so.
 - A layer that the parent lacks begins as the identity, if its activation is
-  none, or ReLU after a ReLU. So does a new batch normalization.
+  none, or ReLU after a ReLU. So does a new batch normalization. Where a sum has
+  a branch that the parent lacks, its last layer begins with zeros.
 - A larger kernel has zeros around the parent's, if its convolution is padded.
 
 Everything else, such as a narrower layer, takes the slices that match, and
@@ -19,7 +20,6 @@ are taken to do the same to each unit.
 """
 
 import dataclasses
-import re
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -31,6 +31,9 @@ import numpy as np
 from keras_evonas.models import kinds
 from keras_evonas.models.alignment import aligned
 from keras_evonas.models.alignment import namesakes
+from keras_evonas.models.branches import is_sum
+from keras_evonas.models.branches import new_branches
+from keras_evonas.models.branches import silence
 from keras_evonas.models.channels import Channels
 from keras_evonas.models.channels import Entry
 from keras_evonas.models.channels import are_same
@@ -39,9 +42,12 @@ from keras_evonas.models.channels import passed_on
 from keras_evonas.models.channels import same_channels
 from keras_evonas.models.channels import unchanged
 from keras_evonas.models.costs.isolation import isolated
+from keras_evonas.models.equivalence import Meanings
+from keras_evonas.models.equivalence import works_as
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import Node
 from keras_evonas.models.layer_graph import graph_of
+from keras_evonas.models.layer_graph import has_weights
 
 L = keras.layers
 Layer: TypeAlias = keras.Layer
@@ -64,7 +70,9 @@ class Inheritance:
     Attributes:
         layers: Number of layers with weights.
         preserved: Number of them that compute exactly what the parent's do,
-            or are the identity.
+            from what these get, or are new and change nothing. What layers
+            without weights do counts with the layer behind them or, after the
+            last one, before them.
     """
 
     layers: int
@@ -129,29 +137,74 @@ class _Heir:
         self._parent = parent
         self._parent_of = pairs
         self._rng = rng
-        self._preserved = 0
-
-    def inherit(self) -> Inheritance:
-        child = self._child
-        channels: dict[int, Entry] = {
+        self._meanings = Meanings(child, Meanings.of_parent(parent))
+        self._channels: dict[int, Entry] = {
             number: same_channels(child.shape(number)[-1] or 0)
             for number in child.input_numbers
         }
+        # Indices of the nodes that compute what the parent's do.
+        self._exact: set[int] = set()
+
+    def inherit(self) -> Inheritance:
+        child = self._child
         heirs = set(child.weighted)
         for index, node in enumerate(child.nodes):
-            entries = [channels[number] for number in node.data]
+            entries = [self._channels[number] for number in node.data]
             if index in heirs:
-                result = self._visit(index, node, entries)
+                result = self._visit(index, entries)
+                self._note(index, node)
             else:
                 result = passed_on(child, node, entries)
-            channels.update(dict.fromkeys(node.outputs, result))
-        return Inheritance(layers=len(heirs), preserved=self._preserved)
+                self._meanings.call(node)
+            self._channels.update(dict.fromkeys(node.outputs, result))
+            if is_sum(node) and self._meanings.is_new(node.outputs[0]):
+                self._silence_branches(node)
+        ends = [
+            [ref.number for ref in keras.tree.flatten(graph.outputs)]
+            for graph in (child, self._parent)
+        ]
+        if not self._meanings.are_those(*ends):
+            self._exact -= child.last_weighted
+        return Inheritance(layers=len(heirs), preserved=len(self._exact))
 
-    def _visit(self, index: int, node: Node, entries: Sequence[Entry]) -> Entry:
-        """Gives a layer its weights; returns the channels of its output."""
+    def _note(self, index: int, node: Node) -> None:
+        """Notes what a layer with weights stands for."""
         source = self._parent_of.get(index)
+        if source is not None:
+            old = self._parent.nodes[source]
+            if not self._meanings.are_those(node.inputs, old.inputs):
+                self._exact.discard(index)
+            self._meanings.stand_for(node, source)
+        elif index in self._exact:
+            self._meanings.pass_on(node)
+        else:
+            self._meanings.stand_for(node, ("new", index))
+
+    def _silence_branches(self, node: Node) -> None:
+        """Makes new branches of a sum add nothing to what the parent has."""
+        child = self._child
+        known = {id(child.nodes[index].layer) for index in self._parent_of}
+        new = {
+            index
+            for index, other in enumerate(child.nodes)
+            if has_weights(other.layer) and id(other.layer) not in known
+        }
+        for trunk in node.data:
+            branches = new_branches(child, node, trunk, new)
+            if branches is None or self._meanings.is_new(trunk):
+                continue
+            for end, own in branches.items():
+                silence(child.nodes[end].layer)
+                self._exact.update(own)
+            self._meanings.of[node.outputs[0]] = self._meanings.of[trunk]
+            self._channels[node.outputs[0]] = self._channels[trunk]
+            return
+
+    def _visit(self, index: int, entries: Sequence[Entry]) -> Entry:
+        """Gives a layer its weights; returns the channels of its output."""
+        node, source = self._child.nodes[index], self._parent_of.get(index)
         if source is None:
-            return self._identity(node, entries)
+            return self._identity(index, entries)
         old, layer = self._parent.nodes[source].layer, node.layer
         if len(entries) == 1 and len(node.outputs) == 1:
             if (
@@ -159,17 +212,18 @@ class _Heir:
                 and kinds.has_free_width(layer)
                 and kinds.has_free_width(old)
             ):
-                return self._kernels(node, old, entries[0])
+                return self._kernels(index, old, entries[0])
             if type(layer) in _GATES:
-                return self._recurrent(node, old, entries[0])
+                return self._recurrent(index, old, entries[0])
             if type(layer) in kinds.NORMALIZATIONS and all(
                 kinds.is_over_channels(one) for one in (layer, old)
             ):
-                return self._normalization(node, old, entries[0])
-        return self._matching(node, old, entries)
+                return self._normalization(index, old, entries[0])
+        return self._matching(index, old, entries)
 
-    def _kernels(self, node: Node, old: Layer, entry: Entry) -> Entry:
+    def _kernels(self, index: int, old: Layer, entry: Entry) -> Entry:
         """Gives a layer its kernels, and a bias for its output channels."""
+        node = self._child.nodes[index]
         layer = node.layer
         kernels = [
             (
@@ -182,7 +236,7 @@ class _Heir:
         if entry is None or any(
             kernel.shape[-2] != entry.total for _, kernel, _ in kernels
         ):
-            return self._matching(node, old, [entry])
+            return self._matching(index, old, [entry])
         result = entry
         # A transposed convolution is padded as the one from its output.
         is_transposed = type(layer) in kinds.TRANSPOSED
@@ -205,28 +259,30 @@ class _Heir:
             layer.bias.assign(bias)
         exact = layer.bias is not None or old.bias is None
         exact = exact and None not in starts
-        return self._counted(layer, old, entry, result, exact)
+        return self._counted(index, old, entry, result, exact)
 
     def _counted(
         self,
-        layer: Layer,
+        index: int,
         old: Layer,
         entry: Channels,
         result: Channels,
         exact: bool,
     ) -> Entry:
         """Counts a layer if it is exact; returns the channels of its output."""
+        layer = self._child.nodes[index].layer
         is_clear = are_same([result]) or kinds.is_unitwise(layer)
-        self._preserved += is_clear and exact and _is_exact(layer, old, entry)
+        if is_clear and exact and _is_exact(layer, old, entry):
+            self._exact.add(index)
         return result.with_positive(kinds.is_relu(layer)) if is_clear else None
 
-    def _recurrent(self, node: Node, old: Layer, entry: Entry) -> Entry:
+    def _recurrent(self, index: int, old: Layer, entry: Entry) -> Entry:
         """Gives a recurrent layer the kernels of its gates, side by side."""
-        layer, total = node.layer, old.units
+        layer, total = self._child.nodes[index].layer, old.units
         cell, known = layer.cell, old.cell
         biases = [getattr(x, "reset_after", None) for x in (layer, old)]
         if not fits(entry, known.kernel.shape[0]) or biases[0] != biases[1]:
-            return self._matching(node, old, [entry])
+            return self._matching(index, old, [entry])
         result = Channels(_copies(total, layer.units), total)
         gates = total * np.arange(_GATES[type(layer)])[:, None]
         columns = (gates + result.parents).reshape(-1)
@@ -242,7 +298,7 @@ class _Heir:
                 bias = _array(known.bias)[..., columns]
             cell.bias.assign(bias)
         exact = cell.bias is not None or known.bias is None
-        return self._counted(layer, old, entry, result, exact)
+        return self._counted(index, old, entry, result, exact)
 
     def _shares(self, parents: np.ndarray) -> np.ndarray:
         """Draws uneven shares for the copies of a unit, which add up to 1."""
@@ -251,13 +307,13 @@ class _Heir:
         totals = np.bincount(parents, raw)[parents]
         return np.where(counts == 1, 1.0, raw / totals).astype("float32")
 
-    def _normalization(self, node: Node, old: Layer, entry: Entry) -> Entry:
+    def _normalization(self, index: int, old: Layer, entry: Entry) -> Entry:
         """Gives a layer its weights, one for each channel."""
-        layer = node.layer
+        layer = self._child.nodes[index].layer
         # The statistics of the other kind change with the width.
         is_batch = type(layer) is L.BatchNormalization
         exact = is_batch or _same_shapes(layer, old)
-        exact = exact and _works_as(layer, old)
+        exact = exact and works_as(layer, old)
         named = {weight.name: weight for weight in old.weights}
         for weight in layer.weights:
             known = named.get(weight.name)
@@ -266,12 +322,14 @@ class _Heir:
             elif fits(entry, known.shape[0]):
                 weight.assign(_array(known)[entry.parents])
             else:
-                return self._matching(node, old, [entry])
-        self._preserved += exact and len(named) == len(layer.weights)
+                return self._matching(index, old, [entry])
+        if exact and len(named) == len(layer.weights):
+            self._exact.add(index)
         return entry and entry.with_positive(False)
 
-    def _identity(self, node: Node, entries: Sequence[Entry]) -> Entry:
+    def _identity(self, index: int, entries: Sequence[Entry]) -> Entry:
         """Makes a layer that the parent lacks pass on its input, if it can."""
+        node = self._child.nodes[index]
         layer = node.layer
         if len(entries) != 1 or len(node.outputs) != 1:
             return None
@@ -282,7 +340,7 @@ class _Heir:
             for weight in layer.weights:
                 value = values.get(weight.name, 0.0)
                 weight.assign(np.full(weight.shape, value))
-            self._preserved += 1
+            self._exact.add(index)
             return entry
         width = kinds.width_of(layer)
         if entry is None or width is None or not _can_pass_on(layer, entry):
@@ -314,21 +372,22 @@ class _Heir:
             weight.assign(kernel)
         if layer.bias is not None:
             layer.bias.assign(np.zeros(layer.bias.shape))
-        self._preserved += 1
+        self._exact.add(index)
         return Channels(parents, entry.total, entry.positive)
 
     def _matching(
-        self, node: Node, old: Layer, entries: Sequence[Entry]
+        self, index: int, old: Layer, entries: Sequence[Entry]
     ) -> Entry:
         """Copies the slices that match, from the middle of kernels."""
+        node = self._child.nodes[index]
         layer = node.layer
         exact = _same_shapes(layer, old)
         if type(layer) in kinds.GATED and not exact:
             return None  # The gates lie side by side in one kernel.
         _overlay(old.weights, layer.weights)
         kinds.finalize(layer)
-        if exact and are_same(entries) and _works_as(layer, old):
-            self._preserved += 1
+        if exact and are_same(entries) and works_as(layer, old):
+            self._exact.add(index)
             return unchanged(self._child, node, kinds.is_relu(layer))
         width = kinds.width_of(layer)
         if width is None or width != kinds.width_of(old):
@@ -375,37 +434,8 @@ def _is_exact(layer: Layer, old: Layer, entry: Channels) -> bool:
         all(a >= b for a, b in zip(*sides, strict=True))
         and (kinds.width_of(layer) or 0) >= (kinds.width_of(old) or 0)
         and set(range(entry.total)) <= set(entry.parents.tolist())
-        and _works_as(layer, old)
+        and works_as(layer, old)
     )
-
-
-# Arguments of layers that do not change what weights of one shape compute.
-_WITHOUT_EFFECT = re.compile(
-    "name|trainable|build_config|seed|momentum|use_bias|kernel_size|"
-    "units|filters|.*_(initializer|regularizer|constraint)"
-)
-
-
-def _works_as(layer: Layer, old: Layer) -> bool:
-    """Returns whether two layers compute the same if their weights do."""
-    try:
-        configs = [repr(_essence(one.get_config())) for one in (layer, old)]
-    except Exception:  # Whatever a user's `get_config` raises: not known then.
-        return False
-    return type(layer) is type(old) and configs[0] == configs[1]
-
-
-def _essence(config: object) -> object:
-    """Returns a configuration, of inner layers too, less what has no effect."""
-    if isinstance(config, list | tuple):
-        return [_essence(one) for one in config]
-    if not isinstance(config, dict):
-        return config
-    return {
-        name: value if name == "dtype" else _essence(value)
-        for name, value in sorted(config.items())
-        if not _WITHOUT_EFFECT.fullmatch(name)
-    }
 
 
 def _same_shapes(layer: Layer, old: Layer) -> bool:

@@ -101,7 +101,80 @@ def behind_each_other(width):
     return keras.Model(inputs, x)
 
 
+def blocks(number, block):
+    def build():
+        inputs = keras.Input((6, 5, 4))
+        x = layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)
+        for _ in range(number):
+            x = block(x)
+        x = layers.GlobalAveragePooling2D()(x)
+        return keras.Model(inputs, layers.Dense(3)(x))
+
+    return build
+
+
+def activated(x):
+    y = layers.Conv2D(3, 1, use_bias=False)(x)
+    y = layers.ReLU()(layers.BatchNormalization()(y))
+    y = layers.Conv2D(4, 3, padding="same")(y)
+    y = layers.BatchNormalization()(y)
+    return layers.ReLU()(layers.Add()([y, x]))
+
+
+def bottleneck(x):
+    y = layers.SeparableConv2D(3, 3, padding="same")(layers.ReLU()(x))
+    return x + layers.Dropout(0.1)(layers.Dense(4, "tanh")(y))
+
+
+def projected(x):
+    y = layers.DepthwiseConv2D(3, padding="same", activation="relu")(x)
+    y = layers.Conv2D(4, 1)(y)
+    return layers.ReLU()(layers.Add()([layers.Conv2D(4, 1)(x), y]))
+
+
+def transformer(number, *, before=True):
+    def build():
+        inputs = x = keras.Input((6, 4))
+        for _ in range(number):
+            y = layers.LayerNormalization()(x) if before else x
+            y = layers.MultiHeadAttention(2, 3)(y, y)
+            x = layers.Add()([x, layers.Dropout(0.1)(y)])
+            y = layers.LayerNormalization()(x)
+            y = layers.Dense(4)(layers.Dense(9, "gelu")(y))
+            x = layers.Add()([x, y])
+        return keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+
+    return build
+
+
+def shortcut(*convolutions):
+    """Has a sum of two branches, one of them a ReLU."""
+
+    def build():
+        inputs = keras.Input((6, 5, 4))
+        y = x = layers.Conv2D(4, 3, padding="same")(inputs)
+        y = layers.ReLU()(y)
+        for size in convolutions:
+            y = layers.Conv2D(4, size, padding="same", activation="relu")(y)
+        x = layers.GlobalAveragePooling2D()(layers.Add()([x, y]))
+        return keras.Model(inputs, layers.Dense(3)(x))
+
+    return build
+
+
 PRESERVING = {
+    **{
+        f"{make.__name__} blocks, {old}, then {new}": (
+            blocks(old, make),
+            blocks(new, make),
+        )
+        for make in (activated, bottleneck, projected)
+        for old, new in [(1, 2), (0, 2), (2, 2)]
+    },
+    "transformer of more blocks": (transformer(1), transformer(3)),
+    "transformer of its first blocks": (transformer(0), transformer(2)),
+    "deeper branch of a sum": (shortcut(), shortcut(3)),
+    "still deeper branch of a sum": (shortcut(3), shortcut(3, 3)),
     **{
         f"{padding} kernel of {old}, then {new}, strides {strides}": (
             stack(conv1d(4, old, padding=padding, strides=strides)),
@@ -225,6 +298,38 @@ def test_a_layer_without_a_config_takes_its_weights():
 
 # Pairs whose weights are of shapes that fit, of networks that differ.
 DIFFERING = {
+    **{
+        f"{name} after an added layer": (
+            stack(unit(4, None), lambda name=name: layers.Activation(name)),
+            stack(
+                *(unit(4, None), lambda name=name: layers.Activation(name)) * 2
+            ),
+        )
+        for name in ("tanh", "gelu", "sigmoid")
+    },
+    "other pooling": (
+        stack(conv1d(), lambda: layers.MaxPooling1D(2)),
+        stack(conv1d(), lambda: layers.AveragePooling1D(2)),
+    ),
+    "other number": (
+        stack(unit(), lambda: lambda x: x * 2),
+        stack(unit(), lambda: lambda x: x * 3),
+    ),
+    "other end": (
+        lambda: keras.Sequential([stack(unit())(), layers.Softmax()]),
+        stack(unit()),
+    ),
+    "added block before a ReLU": (
+        stack(unit(4, "tanh")),
+        stack(
+            unit(4, "tanh"),
+            lambda: lambda x: layers.ReLU()(x + layers.Dense(4)(x)),
+        ),
+    ),
+    "added product": (
+        stack(unit()),
+        stack(unit(), lambda: lambda x: x * layers.Dense(4)(x)),
+    ),
     "wider softmax": (stack(unit(4, "softmax")), stack(unit(6, "softmax"))),
     "softmax on a wider layer": (
         stack(unit(4), layers.Softmax),
@@ -394,6 +499,8 @@ GROWING = {
     over_steps: ("repeats", "units"),
     two_ends: ("repeats", "units"),
     attention: (),
+    residual: ("repeats", "filters", "kernel_size"),
+    transformer(2): ("repeats",),
 }
 
 
