@@ -153,7 +153,7 @@ class EvolvableModel(keras_tuner.HyperModel):
         blueprint: Blueprint,
         *,
         compile_model: Compile,
-        weights: Mapping[int, Sequence[np.ndarray]],
+        weights: Mapping[int, Mapping[str, np.ndarray]],
         name: str | None,
     ) -> None:
         super().__init__(name=name)
@@ -208,21 +208,26 @@ class EvolvableModel(keras_tuner.HyperModel):
                 arrays is None
                 or layer is nodes[index].layer
                 or type(layer) is not type(nodes[index].layer)
-                or len(arrays) != len(layer.weights)
             ):
                 continue
-            for weight, array in zip(layer.weights, arrays, strict=True):
-                if tuple(weight.shape) == array.shape:
-                    weight.assign(array)
+            weights = kinds.weights_of(layer)
+            if weights.keys() != arrays.keys():
+                continue
+            for name, weight in weights.items():
+                if tuple(weight.shape) == arrays[name].shape:
+                    weight.assign(arrays[name])
             kinds.finalize(layer)
 
 
 def _weights_of(
     blueprint: Blueprint, keep_weights: bool
-) -> dict[int, list[np.ndarray]]:
+) -> dict[int, dict[str, np.ndarray]]:
     """Copies the weights that children begin with, by index of their node."""
     return {
-        index: [np.array(weight) for weight in node.layer.weights]
+        index: {
+            name: np.array(weight)
+            for name, weight in kinds.weights_of(node.layer).items()
+        }
         for index, node in enumerate(blueprint.graph.nodes)
         if isinstance(node.layer, keras.Layer)
         and node.layer.weights
@@ -308,6 +313,14 @@ def _compiled_as(model: keras.Model) -> Compile:
     # The config lacks what `exclude_from_weight_decay` was told.
     pattern = "_exclude_from_weight_decay_pattern"
     excluded = getattr(model.optimizer, pattern, None)
+    if getattr(model.optimizer, "_exclude_from_weight_decay", None):
+        raise ValueError(
+            "`compile_model` must be given for a model whose optimizer was "
+            "told variables by `exclude_from_weight_decay(var_list=...)`: "
+            "networks have variables of their own. Received: "
+            f"compile_model=None for {model.name!r}. Pass `compile_model="
+            "lambda child, hp: ...`, or tell the optimizer `var_names`."
+        )
 
     def compile_model(child: keras.Model, _: object) -> None:
         # `compile_from_config` would build the optimizer's variables as well,

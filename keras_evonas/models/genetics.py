@@ -157,7 +157,8 @@ def _several(genes: Iterable[ModelGene]) -> list[ModelGene]:
 def activation_of(graph: Graph, index: int) -> str | None:
     """Returns the name of the activation of a node, if it may change."""
     layer, kind = graph.nodes[index].layer, type(graph.nodes[index].layer)
-    if set(graph.nodes[index].outputs) & graph.output_numbers:
+    calls = (node for node in graph.nodes if node.layer is layer)
+    if any(set(call.outputs) & graph.output_numbers for call in calls):
         return None
     if kind is L.ReLU:
         if layer.negative_slope or layer.threshold:
@@ -181,7 +182,7 @@ def _width_genes(
     graph: Graph, widths: Widths, fixed: Collection[int], bounds: Bounds
 ) -> Iterator[ModelGene]:
     low, high = bounds.widths
-    factors = {f for f in _FACTORS if low <= f <= high}
+    factors = {low, high, *(f for f in _FACTORS if low < f < high)}
     for makers in widths.free_groups():
         if set(makers) & set(fixed):
             continue
@@ -248,6 +249,7 @@ def takes_normalization(graph: Graph, index: int) -> bool:
     node = graph.nodes[index]
     return (
         type(node.layer) in kinds.REPEATABLE
+        and not kinds.has_channels_first(node.layer)
         and not set(node.outputs) & graph.output_numbers
         and not _only_shapes_output(graph, index)
     )
@@ -262,7 +264,11 @@ def _dropout_genes(
         if type(node.layer) in kinds.DROPOUTS
         for number in node.outputs
     }
+    calls: dict[int, list[int]] = {}
     for index in free:
+        calls.setdefault(id(graph.nodes[index].layer), []).append(index)
+    for nodes in calls.values():
+        index = nodes[0]
         node = graph.nodes[index]
         if type(node.layer) in kinds.DROPOUTS:
             default = float(node.layer.rate)
@@ -272,7 +278,7 @@ def _dropout_genes(
             continue
         rates = tuple(sorted({default, *map(float, bounds.dropouts)}))
         name = f"{node.layer.name}/dropout"
-        yield ModelGene(name, rates, default, (index,))
+        yield ModelGene(name, rates, default, tuple(nodes))
 
 
 def takes_dropout(graph: Graph, index: int) -> bool:

@@ -173,7 +173,7 @@ class _Growth:
             wanted = self._values.get(f"{genetics.NORMALIZATION}/{kind}", kind)
             tensor = tensors[node.data[0]]
             if wanted is None or wanted == "none":
-                return {node.outputs[0]: tensor}
+                return self._left_out(index, tensors, suffix)
             if wanted != kind:
                 name = self._name(layer, suffix)
                 made = _NORMALIZATIONS[wanted](
@@ -190,8 +190,18 @@ class _Growth:
                 dropped = dropout(tensors[number])
                 tensors = {**tensors, number: dropped}
         elif rate == 0.0:
-            return {node.outputs[0]: tensors[node.data[0]]}
+            return self._left_out(index, tensors, suffix)
         return self._evolved(index, tensors, suffix, is_copy)
+
+    def _left_out(self, index: int, tensors: Tensors, suffix: str) -> Tensors:
+        """Leaves out a layer; an output of the model keeps its name."""
+        node = self._graph.nodes[index]
+        (number,), tensor = node.outputs, tensors[node.data[0]]
+        if number in self._graph.output_numbers:
+            layer = node.layer
+            name, dtype = self._name(layer, suffix), layer.dtype_policy
+            tensor = L.Identity(name=name, dtype=dtype)(tensor)
+        return {number: tensor}
 
     def _evolved(
         self, index: int, tensors: Tensors, suffix: str, is_copy: bool

@@ -104,6 +104,26 @@ def parts_of(layer: keras.Layer) -> list[keras.Layer]:
     return list(layer._flatten_layers())  # noqa: SLF001
 
 
+def weights_of(layer: keras.Layer) -> dict[str, keras.Variable]:
+    """Returns the weights of a layer by name or, if names repeat, by place.
+
+    A layer that was quantized has them in another order than one that is made
+    of its config.
+    """
+    names = [weight.name for weight in layer.weights]
+    if len({*names}) < len(names):
+        names = [str(place) for place in range(len(names))]
+    return dict(zip(names, layer.weights, strict=True))
+
+
+def has_plain_kernel(layer: keras.Layer) -> bool:
+    """Returns whether a kernel is a weight: without LoRA, not quantized."""
+    return not (
+        getattr(layer, "lora_enabled", False)
+        or getattr(layer, "quantization_mode", None)
+    )
+
+
 def finalize(layer: keras.Layer) -> None:
     """Makes layers use weights that were assigned to them."""
     for part in parts_of(layer):

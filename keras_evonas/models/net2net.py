@@ -209,8 +209,8 @@ class _Heir:
         if len(entries) == 1 and len(node.outputs) == 1:
             if (
                 type(layer) in _KERNELS
-                and kinds.has_free_width(layer)
-                and kinds.has_free_width(old)
+                and all(map(kinds.has_free_width, (layer, old)))
+                and all(map(kinds.has_plain_kernel, (layer, old)))
             ):
                 return self._kernels(index, old, entries[0])
             if type(layer) in _GATES:
@@ -397,7 +397,8 @@ class _Heir:
 
 def _can_pass_on(layer: Layer, entry: Channels) -> bool:
     name = kinds.activation_name(layer)
-    if not (name == "linear" or (name == "relu" and entry.positive)):
+    is_clear = name == "linear" or (name == "relu" and entry.positive)
+    if not (is_clear and kinds.has_plain_kernel(layer)):
         return False
     return type(layer) is L.Dense or (
         type(layer) in (*kinds.CONVOLUTIONS, *kinds.SEPARABLE)

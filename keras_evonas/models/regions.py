@@ -157,10 +157,15 @@ def _unit(
         entry=entry,
         exit=exit_,
         removable=widths.is_alone(exit_)
+        and _is_float(graph, entry)
         and graph.shape(entry)[:-1] == graph.shape(exit_)[:-1]
         and (None not in graph.shape(entry)[1:] or _keeps_sides(layer)),
         is_block=False,
     )
+
+
+def _is_float(graph: Graph, number: int) -> bool:
+    return bool(keras.backend.is_float_dtype(graph.specs[number].dtype))
 
 
 def _keeps_sides(layer: keras.Layer) -> bool:

@@ -490,6 +490,101 @@ def test_a_search_begins_with_the_model():
     assert engine.ask().genome == space.default
 
 
+def child_with(model, **values):
+    hp = keras_tuner.HyperParameters()
+    hp.values = {name.replace("__", "/"): x for name, x in values.items()}
+    return evolvable(model).build(hp)
+
+
+def test_a_dropout_shared_by_two_blocks_has_one_gene():
+    inputs = x = keras.Input((4,))
+    shared = keras.layers.Dropout(0.2, name="drop")
+    for name in ("one", "two"):
+        y = shared(keras.layers.Dense(4)(x))
+        x = keras.layers.Add(name=name)([x, y])
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    hp, _ = space_of(evolvable(model))
+    asked = [part for part in hp.space if part.name == "drop/dropout"]
+    assert [part.conditions for part in asked] == [[]]
+    for absent in ("one__repeats", "two__repeats"):
+        child = child_with(model, drop__dropout=0.5, **{absent: 0})
+        assert child.get_layer("drop").rate == 0.5
+
+
+def test_a_relu_shared_with_an_output_stays():
+    inputs = keras.Input((4,))
+    shared = keras.layers.ReLU()
+    x = shared(keras.layers.Dense(4)(inputs))
+    model = keras.Model(inputs, shared(keras.layers.Dense(2)(x)))
+    _, space = space_of(evolvable(model))
+    assert not any(gene.name.startswith("activation/") for gene in space.genes)
+
+
+def test_outputs_keep_their_names():
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(4, activation="relu")(inputs)
+    kept = keras.layers.Dropout(0.5, name="kept")(x)
+    scaled = keras.layers.BatchNormalization(name="scaled")(x)
+    model = keras.Model(inputs, [kept, scaled])
+    model.compile("sgd", {"kept": "mse", "scaled": "mae"})
+    values = {"normalization__batch": "none", "kept__dropout": 0.0}
+    child = child_with(model, **values)
+    assert child.output_names == ["kept", "scaled"]
+    y = np.zeros((4, 4))
+    child.fit(y, {"kept": y, "scaled": y}, verbose=0)
+    kinds = [
+        type(child.get_layer(name)).__name__ for name in child.output_names
+    ]
+    assert kinds == ["Identity", "Identity"]
+
+
+def test_what_makes_numbers_of_integers_stays():
+    inputs = keras.Input((4,), dtype="int32")
+    x = keras.layers.Dense(4, activation="relu", name="first")(inputs)
+    x = keras.layers.Dense(4, activation="relu", name="second")(x)
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    _, space = space_of(evolvable(model))
+    domains = {gene.name: tuple(gene.domain) for gene in space.genes}
+    assert domains["first/repeats"] == (1, 2)
+    assert domains["second/repeats"] == (0, 1, 2)
+
+
+def test_layers_with_channels_first_get_no_normalization():
+    inputs = keras.Input((2, 8, 8))
+    options = {"padding": "same", "data_format": "channels_first"}
+    x = keras.layers.Conv2D(4, 3, **options)(inputs)
+    x = keras.layers.Flatten()(x)
+    _, space = space_of(
+        evolvable(keras.Model(inputs, keras.layers.Dense(2)(x)))
+    )
+    names = {gene.name for gene in space.genes}
+    assert "conv2d" in str(names)
+    assert not any(name.startswith("normalization/") for name in names)
+
+
+def test_widths_reach_their_bounds():
+    model = with_layer(keras.layers.Dense(10, name="wide"))
+    _, space = space_of(evolvable(model, widths=(0.6, 1.4)))
+    domains = {gene.name: tuple(gene.domain) for gene in space.genes}
+    assert domains["wide/units"] == (6, 8, 10, 12, 14)
+
+
+def test_quantized_layers_keep_their_weights():
+    model = with_layer(keras.layers.Dense(4, name="inner"))
+    shaken(model).get_layer("inner").quantize("float8")
+    child = child_with(model)
+    x = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
+    np.testing.assert_array_equal(child(x), model(x))
+
+
+def test_exclusions_by_variables_need_a_function_that_compiles():
+    model = with_layer(keras.layers.Dense(4))
+    model.compile("adamw", "mse")
+    model.optimizer.exclude_from_weight_decay(var_list=model.weights[:1])
+    with pytest.raises(ValueError, match=r"`compile_model`.*`var_names`"):
+        evolvable(model)
+
+
 def test_what_changes_images_of_any_size_stays():
     inputs = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(4, 3, padding="same")(inputs)

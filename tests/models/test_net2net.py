@@ -388,6 +388,19 @@ def test_what_differs_does_not_count_as_preserved(name):
     assert np.abs(np.asarray(parent(x)) - np.asarray(child(x))).max() > 1e-3
 
 
+def test_layers_with_lora_take_the_weights_that_fit():
+    parent = shaken(keras.Sequential([keras.Input((4,)), layers.Dense(4)]))
+    parent.layers[0].enable_lora(2)
+    for width in (4, 6):
+        child = keras.Sequential([keras.Input((4,)), layers.Dense(width)])
+        child.layers[0].enable_lora(2)
+        found = inherit_weights(parent, child)
+        assert found.preserved == (width == 4)
+        x = np.eye(4, dtype="float32")
+        wanted = np.asarray(parent(x))
+        np.testing.assert_allclose(child(x)[:, :4], wanted, rtol=1e-6)
+
+
 def test_twins_learn_different_things():
     parent, child = shaken(dense(4, normalized=False)()), dense(8)()
     child = dense(8, normalized=False)()
