@@ -41,13 +41,12 @@ def shown_on_page(search: Search) -> Shown:
             ),
             *re.findall(r'<section id="winner".*?>Trial (\S+?),', text),
         ],
-        rows=_first_cells(text, "best networks"),
+        rows=_first_cells(text, "best networks?"),
         front=_first_cells(text, "networks on the front"),
         numbers=re.findall(rf"<dt>best {objective}</dt><dd>(.*?)</dd>", text),
     )
 
 
 def _first_cells(text: str, summary: str) -> list[str]:
-    _, _, after = text.partition(f"{summary}</summary>")
-    table, _, _ = after.partition("</table>")
-    return re.findall("<tr><td>([^<]*)</td>", table)
+    found = re.search(f"{summary}</summary>(.*?)</table>", text, re.DOTALL)
+    return re.findall("<tr><td>([^<]*)</td>", found[1] if found else "")

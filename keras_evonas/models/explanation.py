@@ -74,8 +74,11 @@ class SpaceExplanation:
         if _MOST_COUNTED < count < math.inf:
             count = decimal.Decimal(count)
         size = f"{count:.3g}" if count > 1e6 else f"{count:g}"
+        many = "infinitely many" if count == math.inf else size
+        genes = len(self.genes)
         lines = [
-            f"{len(self.genes)} hyperparameters, {size} networks",
+            f"{genes} hyperparameter{'s' * (genes != 1)}, {many} "
+            f"network{'s' * (size != '1')}",
             *(f"  {gene}" for gene in self.genes),
         ]
         if self.unscoped:
@@ -113,6 +116,10 @@ def explain_space(
 
     Returns:
         The explanation, which `str` turns into text.
+
+    Raises:
+        ValueError: If the hypermodel returns `None`, or opens new conditional
+            scopes without end.
     """
     hp = explored(hypermodel)
     rng = np.random.default_rng(seed)
@@ -177,7 +184,11 @@ def explored(hypermodel: Hypermodel) -> keras_tuner.HyperParameters:
 
 def _build(hypermodel: Hypermodel, hp: keras_tuner.HyperParameters) -> None:
     build = builder_of(hypermodel)
-    without_allocation(lambda: build(hp) and None)
+    if without_allocation(lambda: build(hp) is None):
+        raise ValueError(
+            "`hypermodel` must return the model that it builds. Received: "
+            "None. End the function with `return model`."
+        )
 
 
 def _identity(scope: Iterable[Any]) -> str:

@@ -4,6 +4,7 @@ Scores are compared over the whole search, so that trials of other epochs or of
 other data spoil it.
 """
 
+import dataclasses
 import hashlib
 import os
 import pathlib
@@ -50,27 +51,58 @@ def _array(values: np.ndarray) -> dict[str, str]:
     return {"array": f"{values.dtype} of {values.shape}", "digest": digest}
 
 
-def keep(folder: str | os.PathLike[str], now: Mapping[str, object]) -> None:
-    """Keeps in a project folder what `described` makes of a training."""
-    if _kept(folder) != now:
-        write_json(pathlib.Path(folder, FILE_NAME), now, durable=False)
+@dataclasses.dataclass(frozen=True)
+class Changes:
+    """What trials of a search have been trained otherwise than others will be.
+
+    Attributes:
+        trials: How many have.
+        differences: A text for each difference, which says what was and what
+            is now.
+    """
+
+    trials: int
+    differences: list[str]
 
 
-def changes(
-    folder: str | os.PathLike[str], now: Mapping[str, object]
-) -> list[str]:
-    """Says in what a training differs from the one that was kept.
+def keep(
+    folder: str | os.PathLike[str], now: Mapping[str, object], ended: int
+) -> None:
+    """Keeps in a project folder how its networks are trained from now on.
 
     Args:
         folder: The project folder.
         now: What `described` makes of the training.
-
-    Returns:
-        A text for each difference, which says what was and what is now; none
-        if nothing was kept.
+        ended: How many trials have ended before.
     """
-    before = _kept(folder)
-    return [] if before is None else differences(before, now)
+    before = _runs(folder)
+    runs = [run for run in before if run.ended < ended]
+    if not runs or runs[-1].training != now:
+        runs.append(_Run(ended, now))
+    if runs != before:
+        content = {"runs": [dataclasses.asdict(run) for run in runs]}
+        write_json(pathlib.Path(folder, FILE_NAME), content, durable=False)
+
+
+def changes(
+    folder: str | os.PathLike[str], now: Mapping[str, object], ended: int
+) -> Changes:
+    """Tells how many trials have been trained otherwise, and in what.
+
+    Args:
+        folder: The project folder.
+        now: What `described` makes of the training.
+        ended: How many trials have ended.
+    """
+    runs = [run for run in _runs(folder) if run.ended < ended]
+    otherwise, end = 0, ended
+    told: list[str] = []
+    for run in reversed(runs):
+        if run.training != now:
+            otherwise += end - run.ended
+            told = told or differences(run.training, now)
+        end = run.ended
+    return Changes(otherwise, told)
 
 
 def differences(
@@ -84,11 +116,28 @@ def differences(
     ]
 
 
-def _kept(folder: str | os.PathLike[str]) -> Mapping[str, object] | None:
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """A training, and how many trials had ended before it."""
+
+    ended: int
+    training: Mapping[str, object]
+
+
+def _runs(folder: str | os.PathLike[str]) -> list[_Run]:
+    """Reads the trainings of a search; none if there is no file of them."""
     try:
-        return read_json(pathlib.Path(folder, FILE_NAME))
+        content = read_json(pathlib.Path(folder, FILE_NAME))
     except ValueError:
-        return None  # There is none, or a damaged one.
+        return []  # There is none, or a damaged one.
+    if "runs" not in content:
+        return [_Run(0, content)]  # Before searches kept more than the last.
+    try:
+        return [
+            _Run(int(r["ended"]), dict(r["training"])) for r in content["runs"]
+        ]
+    except (TypeError, KeyError, ValueError):
+        return []
 
 
 def _difference(name: str, before: object, now: object) -> str:

@@ -91,6 +91,8 @@ class Report:
             return None
         best = search.ranking[:_LISTED_TRIALS]
         said = f"The {len(best)} best networks"
+        if len(best) == 1:
+            said = "The best network"
         order = ""
         if any(trial.rung for trial in best):
             order = "Of the best networks those trained for longest come first."

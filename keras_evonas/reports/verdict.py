@@ -140,8 +140,10 @@ def tiles(search: Search, importance: Importance | None) -> Markup:
         found.append((f"{len(weights.epochs):,}", "epochs by gradients"))
     if weights is None or search.trials:
         done = sum(trial.completed for trial in search.recorded)
-        # A program that was run again may have asked for fewer.
+        # A program that was run again may have asked for fewer; a search that
+        # was stopped will not reach its number.
         is_planned = search.max_trials and done <= search.max_trials
+        is_planned = is_planned and search.stopped is None
         planned = f" of {search.max_trials:,}" if is_planned else ""
         found.append((f"{done:,}{planned}", "trials done"))
     if len(search.trials) < len(search.recorded):

@@ -1,6 +1,7 @@
 """Logs by epoch: how they are kept, and the best epoch among them."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -16,6 +17,9 @@ from keras_evonas.project.objectives import SIGN
 # Pairs of a metric's name and a direction, `"min"` or `"max"`; of several the
 # signed sum counts, as in keras-tuner.
 Objective: TypeAlias = Sequence[Sequence[str]]
+
+# Of epochs without a finite objective a message shows the first.
+_TOLD_EPOCHS = 5
 
 
 def kept(value: object) -> Value | None:
@@ -120,7 +124,10 @@ def why_unscored(objective: Objective, curves: Curves) -> str:
     }
     if not values:
         return f"No epoch reported all of the objectives {names}."
-    return f"The objective was never finite: {names} by epoch: {values}."
+    told = dict(itertools.islice(values.items(), _TOLD_EPOCHS))
+    rest = len(values) - len(told)
+    more = f" and {rest:,} more like these" if rest else ""
+    return f"The objective was never finite: {names} by epoch: {told}{more}."
 
 
 def _epochs(curves: Curves) -> dict[int, dict[str, float]]:

@@ -191,7 +191,8 @@ class Mismatch:
                 f"{self._name(1)} must hold one-hot labels, rows of {classes} "
                 f"numbers, for the loss {self._loss()}. Received: integer "
                 f"labels, {_received(self._y)}. Compile with the loss "
-                '"sparse_categorical_crossentropy", or pass '
+                '"sparse_categorical_crossentropy", or with '
+                '`Classification(..., labels="integer")`, or pass '
                 f"`keras.utils.to_categorical(y, {classes})`."
             )
         if loss == "sparse_categorical_crossentropy" and are_rows:
@@ -199,7 +200,8 @@ class Mismatch:
                 f"{self._name(1)} must hold integer labels for the loss "
                 f"{self._loss()}. Received: one-hot labels, "
                 f"{_received(self._y)}. Compile with the loss "
-                '"categorical_crossentropy", or pass `y.argmax(axis=-1)`.'
+                '"categorical_crossentropy", or with `Classification(...)` '
+                "without `labels`, or pass `y.argmax(axis=-1)`."
             )
         return None
 

@@ -75,7 +75,8 @@ class Reporter:
             Exception: What the user's hook raised first.
         """
         self._notices.give(outcomes)
-        conditions.keep(self.files.folder, self.training)
+        ended = len(getattr(self.oracle, "end_order", ()))
+        conditions.keep(self.files.folder, self.training, ended)
         stop: RuntimeError | None = None
         for trial in trials:
             own = [o for o in outcomes if o.trial_id == trial.trial_id]

@@ -376,15 +376,16 @@ class EvoTuner(AfterSearch):
 
     def _warn_of_changes(self, training: Mapping[str, object]) -> None:
         """Warns if trials that have ended were trained otherwise."""
-        changed = conditions.changes(self.project_dir, training)
         ended = len(self._local_oracle.end_order)
-        if changed and ended:
+        found = conditions.changes(self.project_dir, training, ended)
+        if found.trials:
+            some = f"{found.trials:,} of the" if found.trials < ended else "The"
             warnings.warn(
-                f"The {wording.plural(ended, 'trial')} that this search has "
+                f"{some} {wording.plural(ended, 'trial')} that this search has "
                 "were trained otherwise, and their scores are compared with "
-                f"those to come: {'; '.join(changed)}. Train as before, or "
-                "pass another `project_name` or `overwrite=True` to begin "
-                "anew.",
+                f"those to come: {'; '.join(found.differences)}. Train as "
+                "before, or pass another `project_name` or `overwrite=True` to "
+                "begin anew.",
                 stacklevel=4,
             )
 

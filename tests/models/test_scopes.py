@@ -168,3 +168,20 @@ def test_an_absent_block_lets_everything_through():
 def test_bad_arguments_are_named(ask, words):
     with pytest.raises(ValueError, match=words):
         ask(keras_tuner.HyperParameters())
+
+
+def test_the_explanation_counts_in_plain_words():
+    def one(hp, count=2):
+        inputs = keras.Input((2,))
+        units = hp.Int("units", 1, count)
+        return keras.Model(inputs, keras.layers.Dense(units)(inputs))
+
+    def endless(hp):
+        hp.Float("rate", 0.1, 1.0)
+        return one(hp)
+
+    said = [str(explain_space(f, verbose=False)) for f in (one, endless)]
+    assert said[0].startswith("1 hyperparameter, 2 networks\n")
+    assert said[1].startswith("2 hyperparameters, infinitely many networks\n")
+    with pytest.raises(ValueError, match=r"`hypermodel` must return.*None"):
+        explain_space(lambda hp: None)

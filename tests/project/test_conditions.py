@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_evonas.project.conditions import FILE_NAME
+from keras_evonas.project.conditions import Changes
 from keras_evonas.project.conditions import changes
 from keras_evonas.project.conditions import described
 from keras_evonas.project.conditions import keep
@@ -11,6 +12,8 @@ from keras_evonas.project.conditions import keep
 X = np.arange(12000.0).reshape(3000, 4)
 LABELS = np.arange(3000) % 3
 TRAINING = {"x": X, "y": LABELS, "epochs": 3, "validation_data": (X[:9], 1.0)}
+
+NONE = Changes(0, [])
 
 
 def reversed_rows():
@@ -37,21 +40,48 @@ def reversed_rows():
     ],
 )
 def test_each_difference_is_told(tmp_path, other, named):
-    keep(tmp_path, described(TRAINING))
-    assert changes(tmp_path, described(TRAINING)) == []
-    found = changes(tmp_path, described(other))
-    assert len(found) == len(named)
+    keep(tmp_path, described(TRAINING), 0)
+    assert changes(tmp_path, described(TRAINING), 2) == NONE
+    found = changes(tmp_path, described(other), 2)
+    assert found.trials == 2
+    assert len(found.differences) == len(named)
     for one in named:
-        assert any(one in text for text in found)
-    keep(tmp_path, described(other))
-    assert changes(tmp_path, described(other)) == []
+        assert any(one in text for text in found.differences)
+    keep(tmp_path, described(other), 0)  # No trial had ended before.
+    assert changes(tmp_path, described(other), 2) == NONE
+
+
+def test_the_trials_that_differ_are_counted_over_all_runs(tmp_path):
+    """Against a list that names the training of each trial."""
+    rng = np.random.default_rng(0)
+    trained = []
+    for _ in range(60):
+        now = {"epochs": int(rng.integers(1, 4))}
+        found = changes(tmp_path, now, len(trained))
+        others = [one for one in trained if one != now]
+        assert found.trials == len(others)
+        if others:
+            last = others[-1]["epochs"]
+            said = f"`epochs` was {last}, and is {now['epochs']}"
+            assert found.differences == [said]
+        for _ in range(rng.integers(0, 3)):  # Cohorts of a run.
+            keep(tmp_path, now, len(trained))
+            trained += [now] * int(rng.integers(0, 3))
+
+
+def test_a_note_of_the_last_training_alone_is_read(tmp_path):
+    (tmp_path / FILE_NAME).write_text('{"epochs": 3}')
+    assert changes(tmp_path, {"epochs": 4}, 5).trials == 5
+    keep(tmp_path, {"epochs": 4}, 5)
+    assert changes(tmp_path, {"epochs": 4}, 7).trials == 5
+    assert changes(tmp_path, {"epochs": 3}, 7).trials == 2
 
 
 def test_equal_trainings_differ_in_nothing(tmp_path):
-    keep(tmp_path, described(TRAINING))
+    keep(tmp_path, described(TRAINING), 0)
     pair = [X[:9].copy(), 1.0]
     again = {"epochs": 3, "validation_data": pair, "y": LABELS * 1, "x": X + 0}
-    assert changes(tmp_path, described(again)) == []
+    assert changes(tmp_path, described(again), 1) == NONE
 
 
 def test_what_no_file_can_hold_is_left_out(tmp_path):
@@ -61,12 +91,14 @@ def test_what_no_file_can_hold_is_left_out(tmp_path):
     odd["sample_weight"] = np.array([None, "a"])
     found = described(odd)
     assert found == {"class_weight[0]": 1.0, "class_weight[1]": 2.0}
-    keep(tmp_path, found)
-    assert changes(tmp_path, found) == []
+    keep(tmp_path, found, 0)
+    assert changes(tmp_path, found, 1) == NONE
 
 
-def test_a_damaged_note_is_written_anew(tmp_path):
-    (tmp_path / FILE_NAME).write_text("{")
-    assert changes(tmp_path, described(TRAINING)) == []
-    keep(tmp_path, described(TRAINING))
-    assert changes(tmp_path, described({**TRAINING, "epochs": 4})) != []
+@pytest.mark.parametrize("text", ["{", '{"runs": [{}]}', '{"runs": 3}'])
+def test_a_damaged_note_is_written_anew(tmp_path, text):
+    (tmp_path / FILE_NAME).write_text(text)
+    assert changes(tmp_path, described(TRAINING), 3) == NONE
+    keep(tmp_path, described(TRAINING), 3)
+    other = {**TRAINING, "epochs": 4}
+    assert changes(tmp_path, described(other), 5).trials == 2

@@ -194,6 +194,10 @@ def test_a_page_of_few_trials_shows_what_there_is(new_project, tmp_path, count):
     figures_of(read)
     told = "will tell which gene" not in read.words
     assert told == (count >= 10)
+    listed = "The best network" if count == 1 else f"The {count} best networks"
+    assert f"{listed} " in read.words or count > 10
+    plot = read.json["figures"][0]
+    assert (plot["layout"]["xaxis"].get("dtick") == 1) == (count <= 10)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -175,6 +175,10 @@ def test_why_an_execution_has_no_score_is_true():
     never = {"val_loss": ((2, math.nan),)}
     assert "never finite" in why_unscored(MIN, never)
     assert "3: [nan]" in why_unscored(MIN, never)
+    long = {"val_loss": tuple((epoch, math.inf) for epoch in range(100))}
+    said = why_unscored(MIN, long)
+    assert "5: [inf]} and 95 more like these." in said
+    assert "6: " not in said
 
 
 # Types.

@@ -294,6 +294,10 @@ def test_a_search_that_goes_on_otherwise_says_so(tmp_path):
     search(3, epochs=1, callbacks=[keras.callbacks.TerminateOnNaN()])
     with pytest.warns(UserWarning, match="The 3 trials .*`epochs` was 1, and"):
         search(4, epochs=2)
+    with pytest.warns(UserWarning, match="3 of the 4 trials .*`epochs` was 1"):
+        search(5, epochs=2)
+    with pytest.warns(UserWarning, match="2 of the 5 trials .*`epochs` was 2"):
+        search(6, epochs=1)
 
 
 def test_hyperband_may_validate_less_often(tmp_path):

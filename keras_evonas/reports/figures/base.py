@@ -58,6 +58,11 @@ def axis(title: str, **options: object) -> dict[str, Any]:
     return {"title": {"text": wording.escape(title)}, **options}
 
 
+def whole_axis(title: str, largest: float) -> dict[str, Any]:
+    """Returns an axis of whole numbers, of which a few have no fractions."""
+    return axis(title, **({"dtick": 1} if largest <= 10 else {}))
+
+
 def scores(trials: Iterable[Trial], objective: int = 0) -> list[float]:
     """Returns the scores of trials, which have completed."""
     return [one.scores[objective] for one in trials if one.scores is not None]

@@ -138,6 +138,7 @@ def learning_curves(search: Search) -> Figure | None:
     drawn = {
         t.trial_id: t.curves[name] for t in search.trials if name in t.curves
     }
+    longest = max(epoch for curve in drawn.values() for epoch, _ in curve)
     top = {
         trial.trial_id: drawn.pop(trial.trial_id)
         for trial in search.ranking[:_TOP_CURVES]
@@ -176,10 +177,13 @@ def learning_curves(search: Search) -> Figure | None:
     return Figure(
         "curves",
         f"{name} by epoch",
-        "The best networks in colour, the others behind them: curves that "
-        "still rise at the end would gain from more epochs." + shown,
+        "The best networks in colour, the others behind them: networks that "
+        "still improve at the end would gain from more epochs." + shown,
         data,
-        {"xaxis": base.axis("epoch"), "yaxis": base.axis(name)},
+        {
+            "xaxis": base.whole_axis("epoch", longest),
+            "yaxis": base.axis(name),
+        },
         height=400,
     )
 

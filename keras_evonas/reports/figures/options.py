@@ -48,7 +48,7 @@ def _of_choice(found: OptionWeights, choice: str) -> Figure:
         f"Most weight: {best}, {wording.percent(weight)}.",
         data,
         {
-            "xaxis": base.axis("epoch"),
+            "xaxis": base.whole_axis("epoch", len(found.epochs)),
             "yaxis": base.axis("weight", tickformat=".0%", rangemode="tozero"),
         },
         height=300,

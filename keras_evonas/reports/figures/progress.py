@@ -67,7 +67,9 @@ def every_trial(search: Search) -> Figure:
         "see what it was.",
         data,
         {
-            "xaxis": base.axis("networks in the order of their beginning"),
+            "xaxis": base.whole_axis(
+                "networks in the order of their beginning", last
+            ),
             "yaxis": base.score_axis(search, search.completed),
         },
         height=420,
