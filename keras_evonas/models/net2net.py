@@ -20,7 +20,6 @@ are taken to do the same to each unit.
 """
 
 import dataclasses
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -48,6 +47,13 @@ from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.layer_graph import Node
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.models.layer_graph import has_weights
+from keras_evonas.models.overlays import array_of
+from keras_evonas.models.overlays import kernel_size_of
+from keras_evonas.models.overlays import overlaid
+from keras_evonas.models.overlays import overlay
+from keras_evonas.models.overlays import places_of
+from keras_evonas.models.overlays import same_shapes
+from keras_evonas.models.overlays import turned
 
 L = keras.layers
 Layer: TypeAlias = keras.Layer
@@ -117,7 +123,7 @@ def inherit_weights(
             lambda: (graph_of(parent, "parent"), graph_of(child, "child"))
         )
     except ValueError:  # The model is subclassed.
-        _overlay(parent.weights, child.weights)
+        overlay(parent.weights, child.weights)
         return Inheritance(layers=len(child.layers), preserved=0)
     pairs = namesakes(*graphs) if by_name else aligned(*graphs)
     return _Heir(*graphs, pairs, np.random.default_rng(seed)).inherit()
@@ -228,7 +234,7 @@ class _Heir:
         kernels = [
             (
                 getattr(layer, name),
-                _turned(old, _array(getattr(old, name))),
+                turned(old, array_of(getattr(old, name))),
                 mixes,
             )
             for name, mixes in _KERNELS[type(layer)]
@@ -241,9 +247,9 @@ class _Heir:
         # A transposed convolution is padded as the one from its output.
         is_transposed = type(layer) in kinds.TRANSPOSED
         (padded,) = node.outputs if is_transposed else node.data
-        starts = _starts(layer, old, self._child.shape(padded))
+        starts = places_of(layer, old, self._child.shape(padded))
         for weight, kernel, mixes in kernels:
-            shape = _turned(layer, np.empty(weight.shape)).shape
+            shape = turned(layer, np.empty(weight.shape)).shape
             widened = kernel[..., entry.parents, :]
             if mixes:
                 total = kernel.shape[-1]
@@ -251,11 +257,11 @@ class _Heir:
                 widened = widened * self._shares(entry.parents)[:, None]
                 widened = widened[..., result.parents]
             zeros = np.zeros(shape, kernel.dtype)
-            weight.assign(_turned(layer, _overlaid(zeros, widened, starts)))
+            weight.assign(turned(layer, overlaid(zeros, widened, starts)))
         if layer.bias is not None:
             bias = np.zeros(layer.bias.shape, "float32")
             if old.bias is not None:
-                bias = _array(old.bias)[result.parents]
+                bias = array_of(old.bias)[result.parents]
             layer.bias.assign(bias)
         exact = layer.bias is not None or old.bias is None
         exact = exact and None not in starts
@@ -291,11 +297,11 @@ class _Heir:
             (cell.recurrent_kernel, known.recurrent_kernel, result.parents),
         ):
             shares = self._shares(rows)[:, None]
-            weight.assign(_array(kernel)[rows][:, columns] * shares)
+            weight.assign(array_of(kernel)[rows][:, columns] * shares)
         if cell.bias is not None:
             bias = np.zeros(cell.bias.shape, "float32")
             if known.bias is not None:
-                bias = _array(known.bias)[..., columns]
+                bias = array_of(known.bias)[..., columns]
             cell.bias.assign(bias)
         exact = cell.bias is not None or known.bias is None
         return self._counted(index, old, entry, result, exact)
@@ -312,7 +318,7 @@ class _Heir:
         layer = self._child.nodes[index].layer
         # The statistics of the other kind change with the width.
         is_batch = type(layer) is L.BatchNormalization
-        exact = is_batch or _same_shapes(layer, old)
+        exact = is_batch or same_shapes(layer, old)
         exact = exact and works_as(layer, old)
         named = {weight.name: weight for weight in old.weights}
         for weight in layer.weights:
@@ -320,7 +326,7 @@ class _Heir:
             if known is None or len(known.shape) != 1:
                 exact = False
             elif fits(entry, known.shape[0]):
-                weight.assign(_array(known)[entry.parents])
+                weight.assign(array_of(known)[entry.parents])
             else:
                 return self._matching(index, old, [entry])
         if exact and len(named) == len(layer.weights):
@@ -346,7 +352,7 @@ class _Heir:
         if entry is None or width is None or not _can_pass_on(layer, entry):
             return None
         # Where a kernel of side 1 lies in that of the layer.
-        shape, sides = self._child.shape(node.data[0]), _sides(layer)
+        shape, sides = self._child.shape(node.data[0]), kernel_size_of(layer)
         places = [
             kinds.start_of(layer, axis, side, 1, shape[1 + axis])
             for axis, side in enumerate(sides)
@@ -381,10 +387,10 @@ class _Heir:
         """Copies the slices that match, from the middle of kernels."""
         node = self._child.nodes[index]
         layer = node.layer
-        exact = _same_shapes(layer, old)
+        exact = same_shapes(layer, old)
         if type(layer) in kinds.GATED and not exact:
             return None  # The gates lie side by side in one kernel.
-        _overlay(old.weights, layer.weights)
+        overlay(old.weights, layer.weights)
         kinds.finalize(layer)
         if exact and are_same(entries) and works_as(layer, old):
             self._exact.add(index)
@@ -407,30 +413,9 @@ def _can_pass_on(layer: Layer, entry: Channels) -> bool:
     )
 
 
-def _turned(layer: Layer, kernel: np.ndarray) -> np.ndarray:
-    """Exchanges inputs and outputs of a transposed convolution's kernel."""
-    is_transposed = type(layer) in kinds.TRANSPOSED
-    return np.swapaxes(kernel, -1, -2) if is_transposed else kernel
-
-
-def _sides(layer: Layer) -> tuple[int, ...]:
-    return tuple(getattr(layer, "kernel_size", ()))
-
-
-def _starts(
-    layer: Layer, old: Layer, shape: Sequence[int | None]
-) -> list[int | None]:
-    """Returns where the smaller kernel lies in the larger one, by axis."""
-    sides = [_sides(one) for one in (layer, old)]
-    return [
-        kinds.start_of(layer, axis, max(pair), min(pair), shape[1 + axis])
-        for axis, pair in enumerate(zip(*sides, strict=True))
-    ]
-
-
 def _is_exact(layer: Layer, old: Layer, entry: Channels) -> bool:
     """Returns whether a layer with the weights of another is equivalent."""
-    sides = [_sides(one) for one in (layer, old)]
+    sides = [kernel_size_of(one) for one in (layer, old)]
     return bool(
         all(a >= b for a, b in zip(*sides, strict=True))
         and (kinds.width_of(layer) or 0) >= (kinds.width_of(old) or 0)
@@ -439,51 +424,6 @@ def _is_exact(layer: Layer, old: Layer, entry: Channels) -> bool:
     )
 
 
-def _same_shapes(layer: Layer, old: Layer) -> bool:
-    shapes = [[tuple(w.shape) for w in one.weights] for one in (layer, old)]
-    return shapes[0] == shapes[1]
-
-
-def _array(weight: keras.Variable) -> np.ndarray:
-    return np.array(keras.ops.convert_to_numpy(weight))
-
-
 def _copies(total: int, width: int) -> np.ndarray:
     """Returns the indices of the parent's units in turn, as many as wanted."""
     return np.arange(width) % total
-
-
-def _overlay(
-    sources: Iterable[keras.Variable], targets: Iterable[keras.Variable]
-) -> None:
-    """Puts weights over others with as many axes, in order."""
-    for source, target in zip(sources, targets, strict=False):
-        if len(source.shape) == len(target.shape):
-            target.assign(_overlaid(_array(target), _array(source)))
-
-
-def _overlaid(
-    target: np.ndarray, source: np.ndarray, starts: Sequence[int | None] = ()
-) -> np.ndarray:
-    """Puts a source over a target.
-
-    Along the sides of a kernel the smaller one begins in the larger one at
-    `starts`, and lies in its middle where these are `None` or not given.
-    """
-    sizes = np.minimum(target.shape, source.shape)
-    sides = max(0, target.ndim - 2)
-    given = [*starts, *[None] * target.ndim]
-
-    def part(shape: tuple[int, ...]) -> tuple[slice, ...]:
-        found = []
-        for axis, (length, size) in enumerate(zip(shape, sizes, strict=True)):
-            start = 0
-            if axis < sides and length > size:
-                known = given[axis]
-                start = (length - size) // 2 if known is None else known
-            found.append(slice(start, start + size))
-        return tuple(found)
-
-    result = np.array(target)
-    result[part(target.shape)] = source[part(source.shape)]
-    return result
