@@ -60,7 +60,7 @@ widths that must be equal, named after the first layer |
     | `LAYER/kernel_size` | its own and 2 less or more | convolutions with \
 padding |
     | `LAYER/repeats` | `repeats`; 1 is the model, 0 omits the part | residual \
-blocks, named after their `Add`, and layers outside of them, with their \
+blocks, named after their sum, and layers outside of them, with their \
 normalization and activation |
     | `activation/NAME` | `NAME` and `activations` | all that have `NAME` |
     | `normalization/NAME` | `NAME` and `normalizations` | all of that kind; \
@@ -124,10 +124,13 @@ the last Dense layers |
         dropouts=dropouts,
     )
     graph = isolated(lambda: graph_of(model))
-    fixed_nodes = _fixed_nodes(graph, _names(graph, fixed))
+    names = _names(graph, fixed)
+    fixed_nodes = _fixed_nodes(graph, names)
     without_allocation(lambda: _check_layers(graph, fixed_nodes))
     free_widths = Widths(graph, fixed_nodes)
-    regions = regions_of(graph, free_widths, fixed_nodes)
+    # Operations without weights stay as they are, in each copy of a block.
+    whole = frozenset(i for i in fixed_nodes if _is_whole(graph, i, names))
+    regions = regions_of(graph, free_widths, whole)
     genetics = genetics_of(graph, free_widths, regions, fixed_nodes, bounds)
     blueprint = Blueprint(graph=graph, genetics=genetics, fixed=fixed_nodes)
     hypermodel = EvolvableModel(
@@ -265,6 +268,12 @@ def _fixed_nodes(graph: Graph, names: set[str]) -> frozenset[int]:
     return frozenset(
         index for index, node in enumerate(graph.nodes) if stays(node.layer)
     )
+
+
+def _is_whole(graph: Graph, index: int, names: set[str]) -> bool:
+    """Returns whether no copy of a fixed node may be made."""
+    layer = graph.nodes[index].layer
+    return isinstance(layer, keras.Layer) or layer.name in names
 
 
 def _check_layers(graph: Graph, fixed: frozenset[int]) -> None:

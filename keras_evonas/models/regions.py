@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import keras
 
 from keras_evonas.models import kinds
+from keras_evonas.models.branches import is_sum
 from keras_evonas.models.layer_graph import Graph
 from keras_evonas.models.widths import Widths
 
@@ -39,7 +40,7 @@ def regions_of(
 ) -> list[Region]:
     """Finds residual blocks, and layers with what belongs to them.
 
-    A block is all between a tensor and the `Add` with which a shortcut from
+    A block is all between a tensor and the sum with which a shortcut from
     that tensor ends, with the activation that follows. Blocks are disjoint or
     one inside of another. A unit is a layer outside of blocks, with the
     normalization and activation after it. No region has `fixed` nodes.
@@ -84,7 +85,7 @@ def _chain(
 def _blocks(graph: Graph, fixed: Collection[int]) -> Iterator[Region]:
     before, producers = graph.ancestors, graph.producers
     for index, node in enumerate(graph.nodes):
-        if type(node.layer) is not L.Add or index in fixed:
+        if not is_sum(node) or index in fixed:
             continue
         for entry in dict.fromkeys(node.inputs):
             others = {*node.inputs} - {entry}

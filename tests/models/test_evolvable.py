@@ -16,6 +16,7 @@ from keras_evonas.models import evolvable
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.costs.isolation import isolated
 from keras_evonas.models.costs.isolation import without_allocation
+from keras_evonas.models.layer_graph import graph_of
 from tests.marks import everyday
 from tests.models.architectures import ARCHITECTURES
 
@@ -536,6 +537,26 @@ def test_outputs_keep_their_names():
         type(child.get_layer(name)).__name__ for name in child.output_names
     ]
     assert kinds == ["Identity", "Identity"]
+
+
+def test_blocks_that_end_with_a_plus_are_repeated_too():
+    inputs = keras.Input((4,))
+    y = keras.layers.Dense(4, activation="relu")(2 * inputs)
+    total = inputs + keras.layers.Dense(4, name="last")(y)
+    model = keras.Model(inputs, keras.layers.Dense(2)(total))
+    (name,) = (
+        node.layer.name
+        for node in graph_of(model).nodes
+        if "add" in node.layer.name
+    )
+    counts = []
+    for number in (0, 1, 2):
+        child = child_with(model, **{f"{name}__repeats": number})
+        layers = [type(layer).__name__ for layer in child.layers]
+        counts.append(layers.count("Dense"))
+    assert counts == [1, 3, 5]
+    hp, _ = space_of(evolvable(model, fixed=[name]))
+    assert f"{name}/repeats" not in {part.name for part in hp.space}
 
 
 def test_what_makes_numbers_of_integers_stays():

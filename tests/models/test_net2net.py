@@ -3,12 +3,14 @@
 import functools
 
 import keras
+import keras_tuner
 import numpy as np
 import pytest
 from keras import layers
 
 from keras_evonas.models import evolvable
 from keras_evonas.models import inherit_weights
+from keras_evonas.models.costs.isolation import without_allocation
 from tests.models.architectures import residual
 from tests.models.test_evolvable import Subclassed
 from tests.models.test_evolvable import shaken
@@ -514,6 +516,7 @@ GROWING = {
     attention: (),
     residual: ("repeats", "filters", "kernel_size"),
     transformer(2): ("repeats",),
+    blocks(2, bottleneck): ("repeats",),
 }
 
 
@@ -541,6 +544,27 @@ def test_what_has_grown_computes_what_it_did(make):
         for one, other in zip(wanted, result, strict=True):
             scale = np.abs(one).max()
             np.testing.assert_allclose(one, other, atol=1e-5 * scale)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2"])
+def test_blocks_of_well_known_networks_repeat_as_the_identity(name):
+    model = getattr(keras.applications, name)(
+        weights=None, input_shape=(32, 32, 3), classes=7
+    )
+    hypermodel = evolvable(model, keep_weights=False)
+    hp = keras_tuner.HyperParameters()
+    without_allocation(lambda: hypermodel.build(hp) and None)
+    blocks = [part.name for part in hp.space if "add" in part.name]
+    blocks = [one for one in blocks if one.endswith("/repeats")]
+    assert len(blocks) > 5
+    twice = keras_tuner.HyperParameters()
+    twice.values = dict.fromkeys(blocks, 2)
+    child = hypermodel.build(twice)
+    found = inherit_weights(model, child, by_name=True)
+    assert found.preserved == found.layers
+    x = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
+    np.testing.assert_allclose(child(x), model(x), rtol=1e-5, atol=1e-6)
 
 
 def test_what_a_normalization_has_adapted_to_is_used():
