@@ -130,6 +130,36 @@ class Heartbeat:
                 continue
 
 
+class PatientStub:
+    """Asks a chief again that went away before it had answered.
+
+    The client of keras-tuner 1.4.8 waits for a chief before it asks, and fails
+    if the chief is killed in between. What was asked may have been done: a
+    chief that is begun anew says so of what has been reported to it.
+
+    Args:
+        stub: The client's stub of gRPC.
+    """
+
+    def __init__(self, stub: object) -> None:
+        self._stub = stub
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        """Returns the method of the stub, made patient."""
+        method = getattr(self._stub, name)
+
+        def ask(*args: object, **options: object) -> object:
+            while True:
+                try:
+                    return method(*args, **options)
+                except grpc.RpcError as error:
+                    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                        raise
+                time.sleep(_FIRST_WAIT)
+
+        return ask
+
+
 def warn_of_open_port() -> None:
     """Warns if the chief can be reached from other machines.
 

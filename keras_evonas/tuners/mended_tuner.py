@@ -4,7 +4,8 @@ What a tuner of this package needs from keras-tuner 1.4.8 and does not get:
 training that follows from a seed, arguments of `fit` as hyperparameters,
 `HyperbandOracle` outside of `Hyperband`, an error that names the callback that
 cannot be copied, no tensorboard unless it is used, checkpoints that do not
-fill the disk, and best models that are trained ones.
+fill the disk, workers that outlive a chief, and best models that are trained
+ones.
 """
 
 import dataclasses
@@ -51,6 +52,7 @@ from keras_evonas.training.curves import curves_of_history
 from keras_evonas.tuners import sizing
 from keras_evonas.tuners import training_costs
 from keras_evonas.tuners.builder import NetworkBuilder
+from keras_evonas.tuners.lanes import PatientStub
 from keras_evonas.tuners.recipe import FitArgumentsOf
 from keras_evonas.tuners.recipe import changes_of
 from keras_evonas.tuners.trial_files import TrialFiles
@@ -262,6 +264,8 @@ class MendedTuner(keras_tuner.Tuner):
 
     def _populate_initial_space(self) -> None:
         self._is_made = True
+        if self._is_worker():  # The oracle is a client of the chief by now.
+            self.oracle.stub = PatientStub(self.oracle.stub)
         if os.path.exists(self._get_tuner_fname()):
             self.reload()
             return

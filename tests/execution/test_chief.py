@@ -6,11 +6,18 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent import futures
 
+import grpc
+import keras_tuner
 import pytest
+from keras_tuner.src import protos
+from keras_tuner.src.distribute import oracle_client
 
+from keras_evonas import EvoOracle
 from keras_evonas.project.record import End
 from keras_evonas.project.record import SearchRecord
+from keras_evonas.tuners.lanes import PatientStub
 from keras_evonas.tuners.lanes import warn_of_open_port
 from tests.execution import networks
 
@@ -101,6 +108,45 @@ def test_workers_go_on_with_a_new_chief(tmp_path: pathlib.Path) -> None:
     ends = _ends_in(folder)
     assert sorted(end.trial_id for end in ends) == list("012345")
     assert {end.status for end in ends} == {"COMPLETED"}
+
+
+class _Away(protos.get_service_grpc().OracleServicer):
+    """A chief that is away for some calls, and broken for others."""
+
+    def __init__(self, *codes: grpc.StatusCode) -> None:
+        self.codes = list(codes)
+
+    def answer(self, request: object, context: grpc.ServicerContext) -> object:
+        del request
+        if self.codes:
+            context.abort(self.codes.pop(0), "as told")
+        hp = keras_tuner.HyperParameters().to_proto()
+        return protos.get_service().GetSpaceResponse(hyperparameters=hp)
+
+    GetSpace = answer
+
+
+def test_a_worker_asks_a_chief_again_that_went_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port, code = _free_port(), grpc.StatusCode
+    away = _Away(code.UNAVAILABLE, code.UNAVAILABLE, code.INTERNAL)
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
+    protos.get_service_grpc().add_OracleServicer_to_server(away, server)
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(port))
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker")
+    client = oracle_client.OracleClient(EvoOracle("val_loss", max_trials=2))
+    client.stub = PatientStub(client.stub)
+    try:
+        with pytest.raises(grpc.RpcError, match="INTERNAL"):
+            client.get_space()
+        assert away.codes == []
+        assert client.get_space().space == []
+    finally:
+        server.stop(grace=None)
 
 
 def test_a_chief_refuses_what_its_workers_would(
