@@ -162,6 +162,8 @@ class Events:
 
     def individual(self, trial_id: str) -> Individual:
         """Returns the individual of a trial, else raises a `KeyError`."""
+        if trial_id not in self._completed_at:
+            raise KeyError(trial_id)
         return self.engine.history.individual(int(trial_id))
 
     def lineage(self, trial_id: str) -> list[Individual]:

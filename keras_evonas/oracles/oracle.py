@@ -9,6 +9,7 @@ import keras_tuner
 from keras_evonas.blas import one_blas_thread
 from keras_evonas.evolution import pareto
 from keras_evonas.evolution.checks import check_boolean
+from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.defaults import checked_strategy
 from keras_evonas.evolution.engine import CROWDED
 from keras_evonas.evolution.engine import Engine
@@ -183,6 +184,8 @@ class EvoOracle(ResumableOracle):
         self.max_seconds = max_seconds
         self.max_total_epochs = max_total_epochs
         self.patience = patience
+        # A tuner that trains each trial several times says so.
+        self.executions_per_trial = 1
 
     # Proposals.
 
@@ -224,6 +227,7 @@ class EvoOracle(ResumableOracle):
             max_seconds=self.max_seconds,
             patience=self.patience,
             max_total_epochs=self.max_total_epochs,
+            executions=self.executions_per_trial,
         )
 
     def _exhausted(self) -> str:
@@ -295,6 +299,7 @@ class EvoOracle(ResumableOracle):
             List of trials, best first; shorter than `num_trials` if fewer
             have completed. (keras-tuner pads it with failed ones.)
         """
+        check_integer("num_trials", num_trials, lowest=0)
         names = self._ranking.best(num_trials)
         return [self.trials[trial_id] for trial_id in names]
 
@@ -323,6 +328,7 @@ class EvoOracle(ResumableOracle):
                 f"{objectives.describe(self.objective)}. Take "
                 "`get_pareto_trials` or `get_knee_trial`."
             )
+        check_integer("num_trials", num_trials, lowest=0)
         names = [one.trial_id for one in self._ranking.leaders()]
         if not names:
             return []

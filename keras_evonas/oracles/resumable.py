@@ -77,7 +77,7 @@ class ResumableOracle(MendedOracle):
         self.stop_reason: str | None = None
         self._strategy = strategy
         self._initial_population = initial_population
-        self._seed_given = host_arguments["seed"] is not None
+        self.seed_given = host_arguments["seed"] is not None
         self._definitions = Definitions(self.hyperparameters.space)
         self.hyperparameters = self._watched(self.hyperparameters)
         self._limits = Limits(
@@ -349,7 +349,7 @@ class ResumableOracle(MendedOracle):
                 return
             entries = folder.record.read()
             terms, now = entries.terms, self._terms
-            folder.refuse(terms.differences(now, seed_given=self._seed_given))
+            folder.refuse(terms.differences(now, seed_given=self.seed_given))
             self._take_space(state, entries)
             self.seed = self._seed_state = terms.seed
             self._limits.guard_bytes = terms.guard_bytes

@@ -46,11 +46,13 @@ def limit_reached(
     max_seconds: float | None,
     patience: int | None,
     max_total_epochs: int | None,
+    executions: int,
 ) -> str | None:
     """Returns which limit of `EvoOracle` a search has reached, or `None`.
 
-    `pending` are the values of the trials that are being trained. Raises a
-    `ValueError` if there is a limit on epochs and trials do not report any.
+    `pending` are the values of the trials that are being trained, each in so
+    many executions. Raises a `ValueError` if there is a limit on epochs and
+    trials do not report any.
     """
     if max_seconds is not None and events.elapsed >= max_seconds:
         return f"max_seconds={max_seconds} have passed"
@@ -68,6 +70,6 @@ def limit_reached(
             "Else pass `max_seconds` or `max_trials`."
         )
     planned = sum(planned_epochs(values) or 0 for values in pending)
-    if events.epochs + planned < max_total_epochs:
+    if events.epochs + executions * planned < max_total_epochs:
         return None
     return f"max_total_epochs={max_total_epochs} are trained"

@@ -246,7 +246,14 @@ class MixedNetwork(keras.Model):
             gradient += tf.convert_to_tensor(
                 tape.gradient(cost, architecture.alpha.value)
             )
+        # In half precision a step overflows now and then, by design: that of
+        # the weights is left out by their optimizer, and this one by hand.
+        is_finite = tf.reduce_all(tf.math.is_finite(gradient))
+        variables = [architecture.alpha, *self._arch_optimizer.variables]
+        kept = [tf.identity(one.value) for one in variables]
         self._arch_optimizer.apply([gradient], [architecture.alpha])
+        for variable, value in zip(variables, kept, strict=True):
+            variable.assign(tf.where(is_finite, variable.value, value))
         if architecture.gates.draws_paths and not self._by_policy:
             architecture.keep_others(before)
 

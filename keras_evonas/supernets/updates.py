@@ -70,6 +70,8 @@ class GatedUpdates:
     ) -> None:
         _check_optimizer(optimizer)
         self._optimizer = optimizer
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        self._clips = bool(inner.clipnorm or inner.global_clipnorm)
         self._weights = list(weights)
         self._index_of = index_of or {}
         slots = _build(optimizer, self._weights)
@@ -103,7 +105,10 @@ class GatedUpdates:
 
     def apply(self, gradients: Tensors) -> None:
         """Applies the gradients of one path, which is the current one."""
-        self._apply(gradients, self._on_path())
+        on_path = self._on_path()
+        if self._clips:
+            gradients = self._masked(gradients, on_path)
+        self._apply(gradients, on_path)
 
     def apply_sum(
         self, passes: tf.Tensor, take: Callable[[tf.Tensor], Tensors]
@@ -125,16 +130,11 @@ class GatedUpdates:
             counts: Tensors,
             sums: Tensors,
         ) -> tuple[tf.Tensor, Tensors, Tensors]:
-            gradients, on_path = list(take(passes[number])), self._on_path()
+            gradients, on_path = take(passes[number]), self._on_path()
+            gradients = self._masked(gradients, on_path)
             counted = []
-            for group, count, on in zip(
-                self._groups, counts, on_path, strict=True
-            ):
+            for count, on in zip(counts, on_path, strict=True):
                 counted.append(count + tf.cast(on, tf.int32))
-                # A regularizer has a gradient off the path, too.
-                for place in group.places:
-                    zero = tf.zeros_like(gradients[place])
-                    gradients[place] = tf.where(on, gradients[place], zero)
             pairs = zip(sums, gradients, strict=True)
             return (number + 1, counted, [total + one for total, one in pairs])
 
@@ -153,6 +153,21 @@ class GatedUpdates:
             for total, time in zip(sums, times, strict=True)
         ]
         self._apply(means, [count > 0 for count in counts])
+
+    def _masked(
+        self, gradients: Tensors, on_path: Sequence[tf.Tensor]
+    ) -> Tensors:
+        """Returns gradients with zeros for all that is off the path.
+
+        A regularizer has a gradient there, too, and would count in the norm by
+        which an optimizer clips.
+        """
+        masked = list(gradients)
+        for group, on in zip(self._groups, on_path, strict=True):
+            for place in group.places:
+                dense = tf.convert_to_tensor(masked[place])
+                masked[place] = tf.where(on, dense, tf.zeros_like(dense))
+        return masked
 
     def _apply(self, gradients: Tensors, on_path: Sequence[tf.Tensor]) -> None:
         before = [

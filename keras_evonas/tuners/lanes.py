@@ -19,6 +19,7 @@ _BEATS = 4
 # Seconds.
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 2.0
+_SECONDS_TO_RETURN = 300
 
 
 class Lanes:
@@ -135,7 +136,8 @@ class PatientStub:
 
     The client of keras-tuner 1.4.8 waits for a chief before it asks, and fails
     if the chief is killed in between. What was asked may have been done: a
-    chief that is begun anew says so of what has been reported to it.
+    chief that is begun anew says so of what has been reported to it. It has
+    five minutes to begin; the search may also have ended without this worker.
 
     Args:
         stub: The client's stub of gRPC.
@@ -155,6 +157,7 @@ class PatientStub:
                 except grpc.RpcError as error:
                     if error.code() is not grpc.StatusCode.UNAVAILABLE:
                         raise
+                options["timeout"] = _SECONDS_TO_RETURN
                 time.sleep(_FIRST_WAIT)
 
         return ask

@@ -125,8 +125,11 @@ class MendedTuner(keras_tuner.Tuner):
             lock.check_free(folder)
         super().__init__(oracle=oracle, hypermodel=hypermodel, **host)
         self._is_made = True
+        if self._is_worker():  # The oracle is a client of the chief by now.
+            self.oracle.stub = PatientStub(self.oracle.stub)
         self._files = files(self.project_dir)
         if isinstance(oracle, EvoOracle):
+            oracle.executions_per_trial = self.executions_per_trial
             self._provide_costs(oracle)
             self._check_space(oracle)
 
@@ -264,8 +267,6 @@ class MendedTuner(keras_tuner.Tuner):
 
     def _populate_initial_space(self) -> None:
         self._is_made = True
-        if self._is_worker():  # The oracle is a client of the chief by now.
-            self.oracle.stub = PatientStub(self.oracle.stub)
         if os.path.exists(self._get_tuner_fname()):
             self.reload()
             return
@@ -376,7 +377,7 @@ class MendedTuner(keras_tuner.Tuner):
             For each execution a dictionary from names of logs to their
             values, one an epoch; an empty list if the trial did not complete.
         """
-        return read_histories(self._files.folder_of(trial_id))
+        return read_histories(trial_folder(self.project_dir, trial_id))
 
 
 class MultiFidelityTuner(keras_tuner.Hyperband):

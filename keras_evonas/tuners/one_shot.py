@@ -23,6 +23,7 @@ from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.objectives import STATIC_COSTS
 from keras_evonas.project.shared_weights import FOLDER
+from keras_evonas.project.shared_weights import seed_in
 from keras_evonas.supernets.costs import SupernetCosts
 from keras_evonas.supernets.data import scoring_data
 from keras_evonas.supernets.held import Plan
@@ -247,6 +248,18 @@ class OneShotTuner(EvoTuner):
                         least, closest = violation, changed
         if least > 0:
             raise oracle.feasibility.nothing_to_search(closest)
+
+    @property
+    def _training_seed(self) -> int:
+        # An oracle that was given no seed draws another in each process, and
+        # keeps it from its first trial on: after the supernet was trained.
+        oracle = self._evo_oracle
+        is_given = oracle is not None and oracle.seed_given
+        if self._seed is None and not is_given:
+            seed = seed_in(self.project_dir)
+            if seed is not None:
+                return seed
+        return super()._training_seed
 
     def _told(self, alone: str) -> str:
         return f"Networks are scored, not trained: {alone}."

@@ -42,7 +42,8 @@ def build(hp):
     return networks.build(hp)
 
 is_searching = False
-tuner = networks.tuner_in(pathlib.Path(sys.argv[1]), build)
+trials = {"max_trials": int(os.environ["TRIALS"])}
+tuner = networks.tuner_in(pathlib.Path(sys.argv[1]), build, oracle=trials)
 is_searching = True
 if name == "doomed_early":
     tuner.on_trial_begin = die
@@ -50,7 +51,9 @@ tuner.search(networks.X, networks.Y, **networks.FIT)
 """
 
 
-def _start(name: str, port: int, folder: pathlib.Path) -> subprocess.Popen:
+def _start(
+    name: str, port: int, folder: pathlib.Path, trials: int = 6
+) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, str(folder)],
         cwd=_ROOT,
@@ -59,6 +62,7 @@ def _start(name: str, port: int, folder: pathlib.Path) -> subprocess.Popen:
             "KERASTUNER_ORACLE_IP": "127.0.0.1",
             "KERASTUNER_ORACLE_PORT": str(port),
             "KERASTUNER_TUNER_ID": name,
+            "TRIALS": str(trials),
             "KERAS_EVONAS_LEASE_SECONDS": "20",
         },
     )
@@ -95,18 +99,21 @@ def test_a_killed_worker_loses_nothing(
 @pytest.mark.slow
 def test_workers_go_on_with_a_new_chief(tmp_path: pathlib.Path) -> None:
     port, folder = _free_port(), tmp_path / "p"
-    chief = _start("chief", port, folder)
-    workers = [_start(f"worker{i}", port, folder) for i in range(2)]
+    # So many that both workers find the new chief, of which gRPC takes notice
+    # within some seconds, before it has ended.
+    trials = 40
+    chief = _start("chief", port, folder, trials)
+    workers = [_start(f"worker{i}", port, folder, trials) for i in range(2)]
     deadline = time.monotonic() + 300
-    while not (folder / "trial_1" / "trial.json").exists():
+    while not (folder / "trial_01" / "trial.json").exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
     chief.kill()
     chief.wait()
-    chief = _start("chief", port, folder)
+    chief = _start("chief", port, folder, trials)
     assert [p.wait(timeout=300) for p in (*workers, chief)] == [0, 0, 0]
     ends = _ends_in(folder)
-    assert sorted(end.trial_id for end in ends) == list("012345")
+    assert sorted(int(end.trial_id) for end in ends) == list(range(trials))
     assert {end.status for end in ends} == {"COMPLETED"}
 
 

@@ -18,6 +18,7 @@ from keras_evonas.commands import resume
 from keras_evonas.commands.status import status_of
 from keras_evonas.evolution import genetic_algorithm
 from keras_evonas.evolution import random_search
+from keras_evonas.evolution import successive_halving
 from keras_evonas.oracles import limits
 from keras_evonas.project.curves import curves_of
 from keras_evonas.project.curves import write_curves
@@ -57,6 +58,31 @@ def _fail(oracle: EvoOracle, message: str, status: str = "INVALID") -> Any:
 
 
 # Stopping.
+
+
+@pytest.mark.parametrize("executions", [1, 3])
+def test_epochs_of_all_executions_count_while_trials_run(tmp_path, executions):
+    oracle = oracle_in(
+        tmp_path / "p",
+        strategy=successive_halving(genetic_algorithm(), max_epochs=9),
+        max_total_epochs=9,
+    )
+    oracle.executions_per_trial = executions
+    statuses = [oracle.create_trial(f"tuner{i}").status for i in range(12)]
+    # Each has one epoch, that of the first rung.
+    assert statuses.count("RUNNING") == 9 // executions
+
+
+@pytest.mark.parametrize("number", [-1, "a", 2.5])
+def test_numbers_of_trials_are_checked(tmp_path, number):
+    oracle = oracle_in(tmp_path)
+    for ask in (oracle.get_best_trials, oracle.get_recommended_trials):
+        with pytest.raises((TypeError, ValueError), match="`num_trials` must"):
+            ask(number)
+    _run(oracle, 1.0)
+    for name in ("nope", "7"):
+        with pytest.raises(KeyError):
+            oracle.individual(name)
 
 
 class _Clock:

@@ -477,6 +477,25 @@ def test_a_search_deepens_its_network(tmp_path, gate):
     assert all(list(one.values()).count("skip") <= 1 for one in found)
 
 
+@pytest.mark.parametrize("gate", ["softmax", "gumbel", "binary"])
+def test_steps_that_overflow_leave_the_options_as_they_are(tmp_path, gate):
+    def build(hp):
+        optimizer = keras.optimizers.LossScaleOptimizer(
+            keras.optimizers.SGD(0.05), initial_scale=3.4e38
+        )
+        model = chain(hp)
+        model.compile(optimizer, model.loss)
+        return model
+
+    search = searched(
+        tmp_path, build=build, gate=gate, stages=1, skip_dropout=0.0
+    )
+    assert search.likeliest(2)
+    shares = keras.tree.flatten(search.history)
+    assert len(shares) == 20
+    assert np.isfinite(shares).all()
+
+
 def test_the_time_of_options_is_measured(tmp_path):
     def slow_or_fast(hp):
         tensor = inputs = keras.Input((1024,))

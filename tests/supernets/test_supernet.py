@@ -29,6 +29,7 @@ from tests.supernets.spaces import paths_of
 
 pytestmark = pytest.mark.keras
 L = keras.layers
+L2 = keras.regularizers.L2
 
 
 @pytest.fixture(scope="module", params=SPACES)
@@ -248,6 +249,35 @@ def test_one_path_trains_as_its_network_does_alone(name):
     pairs = zip(supernet.weights_on(path), alone.weights, strict=True)
     for mine, own in pairs:
         assert (mine.numpy() == own.numpy()).all(), own.path
+
+
+@pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])
+def test_clipping_sees_the_path_alone(clip):
+    def build(hp):
+        def option(units):
+            return keras.Sequential(
+                [
+                    L.Dense(units, "relu", kernel_regularizer=L2(10.0)),
+                    L.Dense(4, kernel_regularizer=L2(10.0)),
+                ]
+            )
+
+        inputs = keras.Input((6,))
+        options = {str(n): lambda n=n: option(n) for n in (3, 5, 7)}
+        tensor = layer_choice(hp, "layer", options)(inputs)
+        optimizer = keras.optimizers.SGD(0.1, **{clip: 0.5})
+        return compiled(inputs, tensor, optimizer)
+
+    keras.utils.set_random_seed(0)
+    supernet = Supernet(build)
+    alone = supernet.subnet(supernet.values_of([1]))
+    supernet.set_paths(np.array([1])[None, None])
+    for model in (supernet, alone):
+        keras.utils.set_random_seed(7)
+        model.fit(X, Y, batch_size=32, verbose=0)
+    pairs = zip(supernet.weights_on([1]), alone.weights, strict=True)
+    for mine, own in pairs:
+        np.testing.assert_allclose(mine, own, rtol=1e-5, atol=1e-7)
 
 
 def test_a_fit_that_is_given_no_paths_trains_all_options():

@@ -190,6 +190,26 @@ def test_a_search_goes_on_with_its_supernet(searched, capsys):
     assert len(again.oracle.trials) == 8
 
 
+class _Cut(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_a_supernet_that_was_cut_goes_on_without_a_seed(tmp_path):
+    """Before the first trial nothing else tells which seed was drawn."""
+    sharing = single_path(3)
+    tuner = tuner_in(tmp_path, oracle=EvoOracle("val_loss", 2), sharing=sharing)
+    with pytest.raises(KeyboardInterrupt):
+        tuner.search(X, Y, **FIT, callbacks=[_Cut()])
+    again = tuner_in(tmp_path, oracle=EvoOracle("val_loss", 2), sharing=sharing)
+    assert again._training_seed == tuner._training_seed
+    again.search(X, Y, **FIT)
+    assert len(again.oracle.trials) == 2
+    other = tuner_in(tmp_path, oracle=EvoOracle("val_loss", 2), seed=1)
+    assert other._training_seed == 1
+
+
 @pytest.mark.slow
 def test_a_second_search_reads_the_supernet_of_the_first(
     searched, tmp_path, capsys
