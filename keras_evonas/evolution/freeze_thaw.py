@@ -185,7 +185,7 @@ def freeze_thaw(
     `successive_halving`, but rounded to the nearest epoch, not up: of 12 epochs
     they are 1, 4 and 12. So the first networks, which all are begun before any
     goes on, cost less. Each training from one rung to the next counts as a
-    trial.
+    trial, and begins as `successive_halving` says.
 
     Args:
         max_epochs: Integer, the epochs of a whole training.

@@ -185,6 +185,12 @@ def successive_halving(
     `Hyperband`: `max_epochs` divided by `factor` again and again, rounded up.
     Each training on a rung counts as a trial.
 
+    A network that goes on begins with the weights of its best epoch so far.
+    With `MultiFidelityTuner` the optimizer goes on from its state there, too;
+    with `EvoTuner` and keras-tuner's `Hyperband` it begins anew, and so do its
+    momentum, schedules of the learning rate by steps, and the order of
+    examples.
+
     Args:
         strategy: The strategy that proposes new genomes, or `None` for
             `genetic_algorithm()`.

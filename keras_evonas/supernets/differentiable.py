@@ -163,7 +163,8 @@ def differentiable(
 def _gates_of(gate: Gates | str) -> Gates:
     if isinstance(gate, str) and gate in _GATES:
         return _GATES[gate]
-    if isinstance(gate, str) or not callable(getattr(gate, "shares", None)):
+    is_gates = callable(getattr(gate, "shares", None))
+    if isinstance(gate, str | type) or not is_gates:
         error = ValueError if isinstance(gate, str) else TypeError
         raise error(
             f"`gate` must be one of {list(_GATES)}, or gates such as "

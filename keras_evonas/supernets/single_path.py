@@ -121,10 +121,13 @@ def single_path(
                 f"Received: sampler={sampler!r}."
             )
         sampler = _SAMPLERS[sampler]
-    elif not callable(getattr(sampler, "paths", None)):
+    elif isinstance(sampler, type) or not callable(
+        getattr(sampler, "paths", None)
+    ):
         raise TypeError(
             f"`sampler` must be one of {_NAMES} or a `Sampler`. "
-            f"Received: sampler={sampler!r} of type {type(sampler).__name__}."
+            f"Received: sampler={sampler!r} of type {type(sampler).__name__}. "
+            "Pass an instance, such as `FairPaths()`."
         )
     check_integer("calibration", calibration, lowest=0)
     return SinglePath(

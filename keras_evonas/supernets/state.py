@@ -69,7 +69,7 @@ class Epochs(keras.callbacks.Callback):
         self.end(epoch)
         seconds = time.perf_counter() - self._begun
         metrics = ", ".join(
-            f"{key} {float(value):.4g}" for key, value in (logs or {}).items()
+            f"{key} {np.mean(value):.4g}" for key, value in (logs or {}).items()
         )
         name = f"{self.name}: epoch {epoch + 1} of {self.total}"
         self.say(f"{name}, {seconds:.1f} s: {metrics}")

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 
 import keras
+import keras_tuner
 
 from keras_evonas.supernets.sharing import Values
 from keras_evonas.supernets.walk import behind_choices
@@ -25,6 +26,9 @@ class FrozenPath:
         values: The values of the network, as for `Supernet.path_of`.
         network: The network that was cut out with them, calibrated.
 
+    Raises:
+        TypeError: If `values` or `network` is of another type.
+
     Example:
 
     ```python
@@ -38,6 +42,20 @@ class FrozenPath:
 
     values: Values
     network: keras.Model
+
+    def __post_init__(self) -> None:
+        """Checks both."""
+        if not isinstance(self.values, Mapping | keras_tuner.HyperParameters):
+            raise TypeError(
+                "`values` must be a mapping from names to values, or "
+                f"`HyperParameters`. Received: values={self.values!r}."
+            )
+        if not isinstance(self.network, keras.Model):
+            raise TypeError(
+                "`network` must be a `keras.Model` that was cut out of a "
+                f"supernet. Received: network={self.network!r}. Pass "
+                "`supernet.subnet(values)`."
+            )
 
     @property
     def fingerprint(self) -> str:

@@ -239,6 +239,7 @@ def changes_of(
 
     Raises:
         FatalTypeError: If `fit_arguments` returns no dictionary.
+        FatalValueError: If it returns epochs that the oracle gives.
     """
     changes: dict[str, Any] = {}
     if fit_arguments is not None:
@@ -251,6 +252,16 @@ def changes_of(
             )
         changes.update(own)
     if EPOCHS in hp.values:  # Of `HyperbandOracle` and rungs.
+        given = [
+            name for name in ("epochs", "initial_epoch") if name in changes
+        ]
+        if given:
+            raise keras_tuner.errors.FatalValueError(
+                "`fit_arguments` must leave the epochs to an oracle that gives "
+                f"each trial its own. Received: {given[0]!r} among what it "
+                "returns. Leave it out, and the hyperparameter that it is of, "
+                "or search with a strategy without rungs."
+            )
         changes["epochs"] = hp.values[EPOCHS]
         changes["initial_epoch"] = hp.values[INITIAL_EPOCH]
     return changes

@@ -13,6 +13,8 @@ from keras_evonas.supernets import TournamentPaths
 from keras_evonas.supernets import UniformPaths
 from keras_evonas.supernets import calibrate
 from keras_evonas.supernets import single_path
+from keras_evonas.supernets import train
+from keras_evonas.training import FitArguments
 from tests.supernets.spaces import X
 from tests.supernets.spaces import Y
 from tests.supernets.spaces import chain
@@ -178,6 +180,44 @@ def test_another_path_cannot_be_frozen():
     values = {"layer_0": "skip", "layer_1": "tanh"}
     with pytest.raises(ValueError, match="`frozen` must be a network of the"):
         Supernet(chain, frozen=FrozenPath(values=values, network=network))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"values": None}, "`values` must be"),
+        ({"network": 3}, "`network` must"),
+    ],
+)
+def test_what_is_no_path_cannot_be_frozen(given, message):
+    network = keras.Sequential()
+    with pytest.raises(TypeError, match=message):
+        FrozenPath(**{"values": {}, "network": network, **given})
+
+
+def test_metrics_of_each_class_are_told_by_their_mean(capsys, tmp_path):
+    def build(hp):
+        model = chain(hp)
+        model.compile(
+            "sgd",
+            "categorical_crossentropy",
+            metrics=[keras.metrics.F1Score(name="f1")],
+        )
+        return model
+
+    train(
+        Supernet(build),
+        single_path(1),
+        FitArguments(x=X, y=np.eye(3)[Y], batch_size=32),
+        seed=0,
+        folder=tmp_path,
+    )
+    assert ": f1 0." in capsys.readouterr().out
+
+
+def test_a_sampler_is_an_instance():
+    with pytest.raises(TypeError, match=r"`sampler`.*Pass an instance"):
+        single_path(2, sampler=UniformPaths)
 
 
 @pytest.mark.parametrize(

@@ -300,6 +300,18 @@ def test_a_search_that_goes_on_otherwise_says_so(tmp_path):
         search(6, epochs=1)
 
 
+def test_epochs_that_the_oracle_gives_are_none_of_fit_arguments(tmp_path):
+    rungs = successive_halving(min_epochs=1, max_epochs=2)
+    tuner = EvoTuner(
+        EvoOracle("loss", strategy=rungs, max_trials=3, seed=0),
+        drawn,
+        directory=tmp_path,
+        fit_arguments=lambda hp: {"epochs": hp.Choice("epochs", [2, 4])},
+    )
+    with pytest.raises(ValueError, match=r"`fit_arguments`.*'epochs' among"):
+        tuner.search(calls.X, calls.Y, verbose=0)
+
+
 def test_hyperband_may_validate_less_often(tmp_path):
     oracle = keras_tuner.oracles.HyperbandOracle(
         "val_loss", max_epochs=6, factor=3, hyperband_iterations=1, seed=0
