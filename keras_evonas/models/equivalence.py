@@ -27,7 +27,10 @@ _WITHOUT_EFFECT = re.compile(
     "units|filters|.*_(initializer|regularizer|constraint)"
 )
 # Layers that pass on their input when a network predicts.
-_PASSING = (*kinds.DROPOUTS, L.GaussianNoise, L.ActivityRegularization)
+_PASSING = (
+    *(*kinds.DROPOUTS, L.GaussianNoise),
+    *(L.ActivityRegularization, L.Identity),
+)
 
 
 def works_as(layer: keras.Operation, old: keras.Operation) -> bool:

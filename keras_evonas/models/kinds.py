@@ -140,7 +140,8 @@ def activation_name(layer: keras.Layer) -> object:
 def is_relu(layer: keras.Layer) -> bool:
     """Returns whether a layer ends with a ReLU."""
     if type(layer) is L.ReLU:
-        return layer.max_value is None and not layer.negative_slope
+        is_cut = layer.max_value is not None or layer.threshold
+        return not is_cut and not layer.negative_slope
     return activation_name(layer) == "relu"
 
 

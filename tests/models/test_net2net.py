@@ -176,6 +176,7 @@ PRESERVING = {
     "transformer of more blocks": (transformer(1), transformer(3)),
     "transformer of its first blocks": (transformer(0), transformer(2)),
     "deeper branch of a sum": (shortcut(), shortcut(3)),
+    "an identity": (stack(unit()), stack(unit(), layers.Identity)),
     "still deeper branch of a sum": (shortcut(3), shortcut(3, 3)),
     **{
         f"{padding} kernel of {old}, then {new}, strides {strides}": (
@@ -309,6 +310,13 @@ DIFFERING = {
         )
         for name in ("tanh", "gelu", "sigmoid")
     },
+    "added layer before a ReLU with a threshold": (
+        stack(unit(4), lambda: layers.ReLU(threshold=0.3)),
+        stack(
+            *(unit(4), lambda: layers.ReLU(threshold=0.3)),
+            *(unit(4, None), lambda: layers.ReLU(threshold=0.6)),
+        ),
+    ),
     "other pooling": (
         stack(conv1d(), lambda: layers.MaxPooling1D(2)),
         stack(conv1d(), lambda: layers.AveragePooling1D(2)),
