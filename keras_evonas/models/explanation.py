@@ -132,7 +132,11 @@ def explain_space(
         if key not in asked_of:
             hp = SharedHyperParameters(hp)
             hp.values = dict(genome)
-            _build(hypermodel, hp)
+            if not _build(hypermodel, hp):
+                raise ValueError(
+                    "`hypermodel` must return the model that it builds. "
+                    "Received: None. End the function with `return model`."
+                )
             asked_of[key] = set(hp.asked)
         drawn.append((genome, asked_of[key]))
     # By now `hp` has also what only some networks ask for.
@@ -182,13 +186,10 @@ def explored(hypermodel: Hypermodel) -> keras_tuner.HyperParameters:
     )
 
 
-def _build(hypermodel: Hypermodel, hp: keras_tuner.HyperParameters) -> None:
+def _build(hypermodel: Hypermodel, hp: keras_tuner.HyperParameters) -> bool:
+    """Builds a network; returns whether it is one."""
     build = builder_of(hypermodel)
-    if without_allocation(lambda: build(hp) is None):
-        raise ValueError(
-            "`hypermodel` must return the model that it builds. Received: "
-            "None. End the function with `return model`."
-        )
+    return without_allocation(lambda: build(hp) is not None)
 
 
 def _identity(scope: Iterable[Any]) -> str:

@@ -162,7 +162,7 @@ class Events:
 
     def individual(self, trial_id: str) -> Individual:
         """Returns the individual of a trial, else raises a `KeyError`."""
-        if trial_id not in self._completed_at:
+        if not str(trial_id).isdecimal():
             raise KeyError(trial_id)
         return self.engine.history.individual(int(trial_id))
 
