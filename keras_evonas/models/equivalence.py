@@ -1,4 +1,4 @@
-"""Whether layers, and tensors, of two networks compute the same.
+"""Compares layers, and tensors, of two networks by what they compute.
 
 Nothing is computed: a tensor's meaning is the expression of layers without
 weights that leads to it from the outputs of layers with weights, each of which
@@ -89,7 +89,7 @@ class Meanings:
             self.numbers |= parent.numbers
             self.positive |= parent.positive
             self._parent_of = parent.of
-        self._number_known = len(self.numbers)
+        self._first_new = len(self.numbers)
         self._owners: dict[int, Hashable] = {}
         refs = keras.tree.flatten(graph.inputs)
         self.of: dict[int, int] = {
@@ -142,7 +142,7 @@ class Meanings:
 
     def is_new(self, number: int) -> bool:
         """Returns whether the parent has no tensor with the same meaning."""
-        return self.of[number] >= self._number_known
+        return self.of[number] >= self._first_new
 
     def _inputs(self, node: Node) -> list[int]:
         return [self.of[number] for number in node.inputs]

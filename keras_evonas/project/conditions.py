@@ -53,7 +53,7 @@ def _array(values: np.ndarray) -> dict[str, str]:
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """What trials of a search have been trained otherwise than others will be.
+    """Tells how many trials were trained otherwise than others will be.
 
     Attributes:
         trials: How many have.

@@ -138,7 +138,8 @@ def learning_curves(search: Search) -> Figure | None:
     drawn = {
         t.trial_id: t.curves[name] for t in search.trials if name in t.curves
     }
-    longest = max(epoch for curve in drawn.values() for epoch, _ in curve)
+    epochs = [epoch for curve in drawn.values() for epoch, _ in curve]
+    longest = max(epochs, default=0)
     top = {
         trial.trial_id: drawn.pop(trial.trial_id)
         for trial in search.ranking[:_TOP_CURVES]
