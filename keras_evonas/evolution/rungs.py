@@ -185,11 +185,11 @@ def successive_halving(
     `Hyperband`: `max_epochs` divided by `factor` again and again, rounded up.
     Each training on a rung counts as a trial.
 
-    A network that goes on begins with the weights of its best epoch so far.
-    With `MultiFidelityTuner` the optimizer goes on from its state there, too;
-    with `EvoTuner` and keras-tuner's `Hyperband` it begins anew, and so do its
-    momentum, schedules of the learning rate by steps, and the order of
-    examples.
+    With `EvoTuner` a network that goes on is trained as in one `fit`: weights,
+    optimizer and dropout go on from the last epoch. Only callbacks that count
+    epochs, such as `EarlyStopping`, and data that change as they are read begin
+    anew. With `MultiFidelityTuner` weights and optimizer go on from the best
+    epoch so far; in keras-tuner's `Hyperband` the weights alone do.
 
     Args:
         strategy: The strategy that proposes new genomes, or `None` for

@@ -52,9 +52,15 @@ def epochs_of_rungs(strategy: Strategy | None) -> tuple[int, ...]:
 
 def gives_epochs(oracle: keras_tuner.Oracle) -> bool:
     """Returns whether an oracle says how long each trial is trained."""
-    strategy = getattr(oracle, "strategy", None)
-    is_hyperband = isinstance(oracle, keras_tuner.oracles.HyperbandOracle)
-    return is_hyperband or bool(strategy and epochs_of_rungs(strategy))
+    return final_epochs(oracle) is not None
+
+
+def final_epochs(oracle: keras_tuner.Oracle) -> int | None:
+    """Returns the epochs of whole trainings, `None` if others give them."""
+    if isinstance(oracle, keras_tuner.oracles.HyperbandOracle):
+        return int(oracle.max_epochs)
+    rungs = epochs_of_rungs(getattr(oracle, "strategy", None))
+    return rungs[-1] if rungs else None
 
 
 def goes_on_from_weights(oracle: keras_tuner.Oracle) -> bool:

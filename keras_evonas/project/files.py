@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from typing import IO
 from typing import Any
 
 # The state of keras-tuner's oracle, and of each of its trials.
@@ -98,6 +99,19 @@ def write_bytes(
     path: str | os.PathLike[str], content: bytes, *, durable: bool = True
 ) -> None:
     """Writes a file completely or not at all; see `write_json`."""
+    write_file(path, lambda file: file.write(content), durable=durable)
+
+
+def write_file(
+    path: str | os.PathLike[str],
+    write: Callable[[IO[bytes]], object],
+    *,
+    durable: bool = True,
+) -> None:
+    """Lets a function write a file completely or not at all; see `write_json`.
+
+    `write` is called with the open file.
+    """
     path = pathlib.Path(path)
     # Workers that share a folder may write one file at the same time.
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
@@ -105,7 +119,7 @@ def write_bytes(
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(temporary, "wb") as file:
-                file.write(content)
+                write(file)
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())

@@ -62,8 +62,8 @@ def _joined(trainings: Sequence[Trial]) -> dict[str, Curve]:
     found: dict[str, dict[float, float]] = collections.defaultdict(dict)
     for trial in trainings:
         for name, curve in trial.curves.items():
-            # A training goes on from its best epoch's weights, and repeats no
-            # epoch's number; should one be there twice, the later one counts.
+            # A training that goes on repeats no epoch's number; should one be
+            # there twice, the later one counts.
             found[name].update(curve)
     return {
         name: tuple(sorted(points.items())) for name, points in found.items()

@@ -2,13 +2,11 @@
 
 import contextlib
 import dataclasses
-import io
 import itertools
 import math
 import pathlib
 import time
 import warnings
-import zipfile
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -21,10 +19,12 @@ import numpy as np
 from keras_evonas.project import conditions
 from keras_evonas.project.files import WAY_OUT
 from keras_evonas.project.files import read_json
-from keras_evonas.project.files import write_bytes
 from keras_evonas.project.files import write_json
 from keras_evonas.project.lock import FolderLock
 from keras_evonas.project.shared_weights import STATE_NAME
+from keras_evonas.training.state import assign
+from keras_evonas.training.state import read_arrays
+from keras_evonas.training.state import write_arrays
 
 _RATE = "optimizer['learning_rate']"
 
@@ -170,18 +170,14 @@ class SavedState:
         """
         saved = read_json(self._folder / STATE_NAME)
         path = self._folder / saved["weights"]
-        try:
-            with np.load(path) as arrays:
-                values = [arrays[f"{n}"] for n in range(len(arrays.files))]
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"'{path}' must hold the weights of a training that was cut. "
-                f"Received: a file that cannot be read, {error!r}. Bring it "
-                f"back, or delete '{self._folder / STATE_NAME}' to train anew."
-            ) from error
+        way_out = (
+            f"Bring it back, or delete '{self._folder / STATE_NAME}' to train "
+            "anew."
+        )
+        values = [*read_arrays(path, way_out).values()]
         self._check_shapes(values, variables)
         for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
+            assign(variable, value)
         rate = self._training.get(_RATE)
         if rate not in (None, saved.get("training", {}).get(_RATE)):
             optimizer.learning_rate = rate
@@ -208,12 +204,10 @@ class SavedState:
         **notes: object,
     ) -> None:
         """Writes variables after so many epochs, and notes in JSON."""
-        buffer = io.BytesIO()
-        arrays = {f"{n}": v.numpy() for n, v in enumerate(variables)}
-        np.savez(buffer, **arrays)
         # Two names in turn: the file of the epoch before stays whole.
         name = f"weights_{epoch % 2}.npz"
-        write_bytes(self._folder / name, buffer.getvalue())
+        arrays = {f"{n}": v.numpy() for n, v in enumerate(variables)}
+        write_arrays(self._folder / name, arrays)
         content = {
             **self._identity,
             **notes,

@@ -1,6 +1,7 @@
 """The outcome of a trained network, whatever cannot be recorded of it."""
 
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from keras_evonas.training.executions import Execution
 from keras_evonas.training.executions import Outcome
 from keras_evonas.training.own_fit import Fitted
 from keras_evonas.training.recording import Recorder
+from keras_evonas.training.state import LastState
 
 Result = TypeVar("Result")
 
@@ -30,7 +32,14 @@ class Trained:
     model: keras.Model
     recorder: Recorder
     keeper: BestWeights | None  # if its weights are wanted
+    last: LastState | None  # if another training is to go on from its end
     alone_because: str | None = None  # and not in a cohort
+
+    @property
+    def recorders(self) -> list[keras.callbacks.Callback]:
+        """The callbacks that record what is wanted of the training."""
+        wanted = (self.recorder, self.keeper, self.last)
+        return [one for one in wanted if one is not None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,8 +56,7 @@ class Network(Trained):
         The latter neither touch Keras's global state nor stop the training, so
         that they may be called in another thread.
         """
-        keeper = [] if self.keeper is None else [self.keeper]
-        return [*self.own, self.recorder, *keeper]
+        return [*self.own, *self.recorders]
 
 
 def completed(
@@ -74,6 +82,10 @@ def completed(
         json.dumps(config)  # It raises what a file cannot hold.
         return config
 
+    if network.last is not None:
+        state = str(network.execution.state)
+        write = functools.partial(network.last.write, model, state)
+        _spared(write, "The end of its training cannot be saved", notes)
     written = _spared(
         lambda: _write(network, fitted), "Its weights cannot be saved", notes
     )

@@ -14,6 +14,7 @@ from keras_evonas.project.files import WriteError
 from keras_evonas.project.files import check_room
 from keras_evonas.training.curves import Objective
 from keras_evonas.training.curves import loss_of
+from keras_evonas.training.state import optimizers_of
 
 # What a file takes beside the weights themselves, at most.
 _OVERHEAD, _HEADERS = 1.05, 1 << 17
@@ -75,7 +76,8 @@ class BestWeights(keras.callbacks.Callback):
         """Writes the best weights, and returns whether there were any.
 
         The optimizer's are left out: they would make the file up to three
-        times as large. The model is not to be trained again. See `loss` and
+        times as large. The model is not to be trained again: what goes on
+        with its training begins with `state.LastState`. See `loss` and
         `write_weights`.
         """
         weights = self._best(of_all).weights
@@ -155,11 +157,7 @@ def read_weights(model: keras.Model, path: str) -> None:
 
 @contextlib.contextmanager
 def _without_optimizers(model: keras.Model) -> Iterator[None]:
-    optimizers = {
-        name: value
-        for name, value in vars(model).items()
-        if isinstance(value, keras.optimizers.Optimizer)
-    }
+    optimizers = optimizers_of(model)
     for name in optimizers:
         setattr(model, name, None)
     try:

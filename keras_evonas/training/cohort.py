@@ -86,7 +86,6 @@ class ArrayCohort:
 
         if member.is_done:
             if member.error is None:
-                _attempt(member, program.end)
                 _attempt(member, member.end)
             self._on_end(member)
             return

@@ -40,6 +40,7 @@ from keras_evonas.training.own_fit import fit_alone
 from keras_evonas.training.recording import Recorder
 from keras_evonas.training.seeds import SEEDS
 from keras_evonas.training.shared_programs import Program
+from keras_evonas.training.state import LastState
 from keras_evonas.training.streams import fit_stream
 
 _OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
@@ -271,6 +272,7 @@ class _Evaluation:
             model=model,
             recorder=recorder,
             keeper=keeper or None,
+            last=None if execution.state is None else LastState(),
             alone_because=reason,
             arguments=arguments,
             own=own,

@@ -37,6 +37,8 @@ class Execution:
         fit: Mapping of arguments of `fit` that are this execution's own, such
             as `epochs`, `initial_epoch` and `batch_size`.
         checkpoint: Path to write the weights of the best epoch to, or `None`.
+        state: Path to write the state after the last epoch to, from which
+            another execution goes on, or `None`.
         fold: Integer, which of the folds of the data it is trained on, or
             `None` for the data as they are.
         bar: Float. The checkpoint is only written if the best epoch's loss is
@@ -52,9 +54,15 @@ class Execution:
     parent_hyperparameters: Any = None
     fit: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     checkpoint: str | None = None
+    state: str | None = None
     fold: int | None = None
     bar: float | None = None
     judge: Callable[[Sequence[float], int], bool] | None = None
+
+    @property
+    def number(self) -> int:
+        """The place of the execution among those of its trial, from 0."""
+        return _number_of(self.name)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,12 +117,16 @@ class Outcome:
     @property
     def number(self) -> int:
         """The place of the execution among those of its trial, from 0."""
-        return int(self.name.partition("/execution")[2] or 0)
+        return _number_of(self.name)
 
     @property
     def history(self) -> dict[str, list[Value]]:
         """The curves as `keras.callbacks.History` has them."""
         return history_of(self.curves)
+
+
+def _number_of(name: str) -> int:
+    return int(name.partition("/execution")[2] or 0)
 
 
 def cohorts_of(

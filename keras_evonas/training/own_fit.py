@@ -113,6 +113,11 @@ def fitted(
     return Fitted(curves=curves, of_all=of_all, notes=notes)
 
 
+def unnamed(recorder: Recorder) -> Fitted:
+    """Returns a training of which `fit` has told no curves."""
+    return Fitted(curves={}, is_recorded=bool(recorder.curves()))
+
+
 def _logs_of(
     returned: object, objective: Objective
 ) -> dict[str, tuple[Value, ...]]:

@@ -415,11 +415,6 @@ class Program:
             held_out = self._validate()
         if self._copies is not None:
             self._copies.give_weights()
-            if self._may_change:
+            if self._may_change or epoch + 1 == self._arguments.epochs:
                 self._copies.give_others()
         return logs, held_out
-
-    def end(self) -> None:
-        """Leaves all that the training has come to with the network."""
-        if self._copies is not None:
-            self._copies.give_others()

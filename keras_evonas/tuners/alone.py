@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 from typing import Literal
 from typing import SupportsFloat
@@ -35,9 +34,10 @@ from keras_evonas.training.bookkeeping import completed
 from keras_evonas.training.checkpoints import BestWeights
 from keras_evonas.training.curves import curves_of_history
 from keras_evonas.training.eligibility import has_own
-from keras_evonas.training.own_fit import Fitted
 from keras_evonas.training.own_fit import fitted
+from keras_evonas.training.own_fit import unnamed
 from keras_evonas.training.recording import Recorder
+from keras_evonas.training.state import LastState
 from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.recipe import parent_of
 from keras_evonas.tuners.recipe import trial_of
@@ -189,11 +189,18 @@ def _train(
     after_training: AfterTraining,
     reports: bool,
 ) -> list[Outcome]:
-    recorder, keeper = Recorder(), BestWeights(recipe.lead)
+    recorder = Recorder()
     devices.clear_session()
     keras.utils.set_random_seed(execution.seed)
     model = recipe.builder.build_for(execution)
-    returned = _fit(recipe, execution, model, [recorder, keeper])
+    network = Trained(
+        execution=execution,
+        model=model,
+        recorder=recorder,
+        keeper=BestWeights(recipe.lead) if execution.checkpoint else None,
+        last=LastState() if execution.state else None,
+    )
+    returned = _fit(recipe, network)
     results: list[Result] = [{}]
     if reports:
         results = results_of(returned, recipe.objective, "HyperModel.fit")
@@ -201,20 +208,16 @@ def _train(
         # The values of a history get the epochs that were recorded.
         fitted(one, model, recorder, recipe.lead)
         if isinstance(one, keras.callbacks.History)
-        else Fitted(curves={})
+        else unnamed(recorder)
         for one in results
     ]
     notes = dict.fromkeys(note for fit in fits for note in fit.notes)
     last = dataclasses.replace(fits[-1], notes=tuple(notes))
-    if not math.isfinite(keeper.loss(of_all=last.of_all)):
+    keeper = network.keeper
+    if keeper and not math.isfinite(keeper.loss(of_all=last.of_all)):
         # A `fit` of the user's own may report an objective that no epoch has.
-        execution = dataclasses.replace(execution, bar=None)
-    network = Trained(
-        execution=execution,
-        model=model,
-        recorder=recorder,
-        keeper=None if execution.checkpoint is None else keeper,
-    )
+        unbarred = dataclasses.replace(execution, bar=None)
+        network = dataclasses.replace(network, execution=unbarred)
     whole = completed(network, last, after_training(execution, model))
     return [
         dataclasses.replace(whole, curves=fit.curves, metrics=_metrics(one))
@@ -222,22 +225,18 @@ def _train(
     ]
 
 
-def _fit(
-    recipe: Recipe,
-    execution: Execution,
-    model: keras.Model,
-    recorders: Sequence[keras.callbacks.Callback],
-) -> object:
+def _fit(recipe: Recipe, network: Trained) -> object:
     """Calls the hypermodel's `fit` with what the user has passed to `search`.
 
     It adds `callbacks`, as keras-tuner does, where `fit` takes any.
     """
+    execution, model = network.execution, network.model
     train = recipe.builder.hypermodel.fit
     fit = {**recipe.kwargs, **execution.fit}
     own = callback_lib.copied(fit.pop("callbacks", None))
     if takes(train, "callbacks"):
         own = recipe.adapted_callbacks(execution, own)
-        fit["callbacks"] = [*own, *recorders]
+        fit["callbacks"] = [*own, *network.recorders]
     _quieten(model)
     return train(execution.hyperparameters, model, *recipe.args, **fit)
 

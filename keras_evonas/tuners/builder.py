@@ -18,6 +18,7 @@ from keras_evonas.oracles.fidelity import INHERITS
 from keras_evonas.training import Execution
 from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.checkpoints import read_weights
+from keras_evonas.training.state import restore
 from keras_evonas.tuners.trial_files import TrialFiles
 
 # The trainable weights of all networks that were built and are still there, by
@@ -85,16 +86,16 @@ class NetworkBuilder:
     def build_for(self, execution: Execution) -> keras.Model:
         """Builds the network of an execution with the weights it begins with.
 
-        Those of the trial that it continues, or of its parent as far as they
-        fit; otherwise new ones.
+        Those of its parent as far as they fit, or new ones. One that continues
+        a trial begins where its training ended, the optimizer and dropout
+        included.
         """
         hp = execution.hyperparameters
         model = self.build(hp)
         continued = hp.values.get(CONTINUES)
         if continued:
-            if not model.built:
-                build_again(model, self.files.build_config_of(continued))
-            read_weights(model, self.files.weights_of(continued))
+            with host.maybe_distribute(self.distribution_strategy):
+                self._go_on(model, continued, execution.number)
         parent = hp.values.get(INHERITS)
         if parent:
             if not model.built:
@@ -112,6 +113,16 @@ class NetworkBuilder:
             )
         return model
 
+    def _go_on(self, model: keras.Model, trial_id: str, number: int) -> None:
+        """Gives a network what one of a trial's executions has ended with."""
+        if not model.built:
+            build_again(model, self.files.build_config_of(trial_id))
+        state = self.files.state_of(trial_id, number)
+        if os.path.exists(state):
+            restore(model, state)
+        else:  # An earlier version wrote none, and there were fewer executions.
+            read_weights(model, self._kept_weights(trial_id))
+
     def load(
         self, trial_id: str, hp: keras_tuner.HyperParameters
     ) -> keras.Model:
@@ -120,15 +131,7 @@ class NetworkBuilder:
         Raises:
             ValueError: If its weights were not kept.
         """
-        path = self.files.weights_of(trial_id)
-        if not os.path.exists(path):
-            raise ValueError(
-                f"The weights of trial {trial_id} were not kept. Build it "
-                "anew with `tuner.hypermodel.build(trial.hyperparameters)`, "
-                "or search with `keep_checkpoints='all'` or a larger `top_k`. "
-                "A `fit` of the hypermodel's own must pass `callbacks` on to "
-                "`model.fit`, which keep them."
-            )
+        path = self._kept_weights(trial_id)
         model = self.build(hp)
         if not model.built:
             build_again(model, self.files.build_config_of(trial_id))
@@ -141,6 +144,18 @@ class NetworkBuilder:
             )
         read_weights(model, path)
         return model
+
+    def _kept_weights(self, trial_id: str) -> str:
+        path = self.files.weights_of(trial_id)
+        if not os.path.exists(path):
+            raise ValueError(
+                f"The weights of trial {trial_id} were not kept. Build it "
+                "anew with `tuner.hypermodel.build(trial.hyperparameters)`, "
+                "or search with `keep_checkpoints='all'` or a larger `top_k`. "
+                "A `fit` of the hypermodel's own must pass `callbacks` on to "
+                "`model.fit`, which keep them."
+            )
+        return path
 
 
 def _way_out(model: object) -> str:

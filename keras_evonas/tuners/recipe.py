@@ -67,6 +67,8 @@ class Recipe:
         tuner: The tuner whose own methods are called while a network trains,
             or `None` if it has none.
         own_training: Boolean, whether the tuner's own `run_trial` trains.
+        final_epochs: Integer, the epochs after which no trial goes on with the
+            training of another, or `None` if none does.
     """
 
     builder: NetworkBuilder
@@ -84,6 +86,7 @@ class Recipe:
     alone: str | None = None
     tuner: keras_tuner.Tuner | None = None
     own_training: bool = False
+    final_epochs: int | None = None
 
     @property
     def inputs(self) -> object:
@@ -173,6 +176,7 @@ class Recipe:
             hp, name = trial.hyperparameters, trial.trial_id
             parent = hp.values.get(INHERITS)
             changes = changes_of(hp, self.fit_arguments)
+            may_go_on = hp.values.get(EPOCHS, 0) < (self.final_epochs or 0)
             executions += [
                 Execution(
                     # Also the folder for the files of callbacks.
@@ -186,6 +190,7 @@ class Recipe:
                     checkpoint=files.weights_of(name, number)
                     if files.writes
                     else None,
+                    state=files.state_of(name, number) if may_go_on else None,
                     bar=bar if len(places) == 1 else None,
                     judge=judge_of(name) if judge_of else None,
                 )

@@ -17,6 +17,7 @@ from keras_tuner.engine import trial as trial_lib
 
 from keras_evonas.oracles import fidelity
 from keras_evonas.oracles import objectives
+from keras_evonas.oracles.fidelity import CONTINUES
 from keras_evonas.oracles.fidelity import EPOCHS
 from keras_evonas.oracles.fidelity import MESSAGE
 from keras_evonas.oracles.host import INFEASIBLE
@@ -112,6 +113,9 @@ class Reporter:
                 trial.hyperparameters.values[MESSAGE] = trial.message
         self.files.discard(trial.trial_id, [o.number for o in outcomes])
         self.end_trial(trial)
+        continued = trial.hyperparameters.values.get(CONTINUES)
+        if continued and trial.status == Status.COMPLETED:
+            self.files.discard_states(continued)
 
     def _report_metrics(
         self, trial: trial_lib.Trial, outcomes: Sequence[Outcome]

@@ -65,6 +65,12 @@ class TrialFiles:
             name = f"execution{execution}.weights.h5"
         return os.path.join(self.folder_of(trial_id), name)
 
+    def state_of(self, trial_id: str, execution: int) -> str:
+        """The path of the state that one of a trial's executions ended in."""
+        return os.path.join(
+            self.folder_of(trial_id), f"execution{execution}.state.npz"
+        )
+
     def in_folder(self, folder: str | os.PathLike[str]) -> "TrialFiles":
         """The same policy in another folder."""
         return TrialFiles(os.fspath(folder), *self._settings)
@@ -84,6 +90,7 @@ class TrialFiles:
         return [
             pathlib.Path(self.weights_of(trial_id)),
             self.folder_of(trial_id) / _BUILD_CONFIG,
+            *self._states_of(trial_id),
         ]
 
     def bar(
@@ -129,6 +136,14 @@ class TrialFiles:
             pathlib.Path(self.weights_of(trial_id, execution)).unlink(
                 missing_ok=True
             )
+
+    def discard_states(self, trial_id: str) -> None:
+        """Removes what another trial has gone on from."""
+        for path in self._states_of(trial_id):
+            path.unlink(missing_ok=True)
+
+    def _states_of(self, trial_id: str) -> list[pathlib.Path]:
+        return sorted(self.folder_of(trial_id).glob("execution*.state.npz"))
 
     def prune(self, oracle: keras_tuner.Oracle) -> None:
         """Removes the weights that are not to be kept any longer."""

@@ -16,6 +16,7 @@ from keras_evonas.evolution.checks import check_size
 from keras_evonas.execution import Executor
 from keras_evonas.models.checks import check_hypermodel
 from keras_evonas.oracles.fidelity import epochs_of_rungs
+from keras_evonas.oracles.fidelity import final_epochs
 from keras_evonas.oracles.fidelity import gives_epochs
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.oracles.host import is_chief
@@ -94,8 +95,9 @@ class EvoTuner(AfterSearch):
         keep_checkpoints: The weights of which trials stay on the disk:
             `"best"`, `"top_k"`, `"all"` or `"none"`. Defaults to `"top_k"`,
             and to `"all"` with an oracle whose trials go on from them: a
-            `HyperbandOracle`, or `EvoOracle` with `successive_halving` or
-            `inherit_weights`.
+            `HyperbandOracle`, or `EvoOracle` with rungs or `inherit_weights`.
+            With rungs the state after the last epoch, with that of the
+            optimizer, stays there, too, until another trial has gone on.
         top_k: Integer, how many checkpoints `"top_k"` keeps, those of the
             Pareto front apart, which it keeps too. Defaults to 10.
         fit_arguments: Callable that takes hyperparameters and returns a
@@ -316,6 +318,7 @@ class EvoTuner(AfterSearch):
             ),
             tuner=self if own or hooks else None,
             own_training=bool(own),
+            final_epochs=final_epochs(self._local_oracle),
         )
 
     def _search(self, recipe: Recipe) -> None:

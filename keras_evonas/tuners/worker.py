@@ -160,6 +160,7 @@ class ExecutionWorker:
                     one,
                     checkpoint=one.checkpoint
                     and files.moved(one.checkpoint, here),
+                    state=one.state and files.moved(one.state, here),
                 )
                 for one in job.executions
             ]
