@@ -89,10 +89,7 @@ class SupernetCosts:
     def _index_of(self, hp: keras_tuner.HyperParameters) -> dict[str, int]:
         """Returns the places of the values that are called, by gene."""
         plan = self._plan
-        path = [
-            gene.index_of(hp.values[gene.name]) if gene.name in hp.values else 0
-            for gene in plan.genes
-        ]
+        path = [gene.place_in(hp.values) for gene in plan.genes]
         called = apply_rules(plan.genes, plan.rules, np.array(path))
         names = [gene.name for gene in plan.genes]
         return dict(zip(names, called.tolist(), strict=True))

@@ -151,9 +151,11 @@ def _found(
         }
         for name, each in values.items()
     }
+    defaults = {one.name: one.default for one in base.hp.space}
     genes = tuple(
         SharedGene(
             name=name,
+            default=defaults[name],
             values=each,
             kind="width"
             if any(aspect == "width" for _, aspect in effects[name])

@@ -11,6 +11,7 @@ from keras_evonas.models.costs.estimates import Hypermodel
 from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.shared import Rule
 from keras_evonas.project import wording
+from keras_evonas.supernets.alone import check_alone
 from keras_evonas.supernets.elastic import Elastic
 from keras_evonas.supernets.elastic import find
 from keras_evonas.supernets.looking import Look
@@ -146,6 +147,9 @@ def plan(
         asked = {n: one for n, one in others.items() if n not in given}
         base = {**given, **found.largest}
         _check_structure(hypermodel, asked, base, looked)
+        held = {one.name: one.default for one in others.values()}
+        shared = list(hp.genes.values())
+        check_alone(hypermodel, looked, shared, {**held, **base})
     return Plan(
         genes=genes,
         held={n: values.get(n, one.default) for n, one in others.items()},

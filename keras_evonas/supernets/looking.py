@@ -29,6 +29,7 @@ Part: TypeAlias = frozenset[tuple[str, frozenset[int]]]
 # seed, which Keras may have drawn.
 _SIZES = ("name", "units", "filters", "kernel_size", "target_shape", "shape")
 _LEFT_OUT = (*_SIZES, "seed")
+_PLAIN = (str, int, float, type(None))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -168,6 +169,29 @@ def leaves_of(network: keras.Model) -> list[keras.layers.Layer]:
     return [x for x in kinds.parts_of(network) if not isinstance(x, holders)]
 
 
+def settings_of(layer: keras.Operation) -> tuple[tuple[str, object], ...]:
+    """Returns the settings of a layer or operation that are plain values.
+
+    Sizes are left out, which may be elastic, and the shapes of weights are
+    there instead.
+    """
+    if not isinstance(layer, keras.Layer):
+        own = {n: x for n, x in vars(layer).items() if n[0] != "_"}
+        return _plain_ones(own)
+    shapes = tuple(tuple(weight.shape) for weight in layer.weights)
+    return (*_plain_ones(_config_of(layer)), ("shapes", shapes))
+
+
+def _plain_ones(
+    settings: Mapping[str, object],
+) -> tuple[tuple[str, object], ...]:
+    return tuple(
+        (name, value)
+        for name, value in sorted(settings.items())
+        if name not in _LEFT_OUT and isinstance(value, _PLAIN)
+    )
+
+
 def parts_of_layers(network: keras.Model) -> dict[int, Part]:
     """Returns when layers in options are called, by their identity."""
     found: dict[int, Part] = {}
@@ -214,12 +238,17 @@ def _call(node: Node) -> str:
 
 
 def _leaves(network: keras.Model) -> tuple[Leaf, ...]:
-    leaves = leaves_of(network)
-    for layer in leaves:
-        for part in vars(layer).values():
-            if isinstance(part, keras.Regularizer):
-                _make_plain(part)
-    return tuple(map(_leaf, leaves))
+    return tuple(map(_leaf, leaves_of(network)))
+
+
+def _config_of(layer: keras.layers.Layer) -> dict[str, Any]:
+    for part in vars(layer).values():
+        if isinstance(part, keras.Regularizer):
+            _make_plain(part)
+    try:
+        return dict(layer.get_config())
+    except NotImplementedError:  # A layer of the user's own.
+        return {}
 
 
 def _make_plain(regularizer: keras.Regularizer) -> None:
@@ -232,10 +261,7 @@ def _make_plain(regularizer: keras.Regularizer) -> None:
 
 
 def _leaf(layer: keras.layers.Layer) -> Leaf:
-    try:
-        settings = dict(layer.get_config())
-    except NotImplementedError:  # A layer of the user's own.
-        settings = {}
+    settings = _config_of(layer)
     width = kinds.width_of(layer)
     kernel = getattr(layer, "kernel_size", None)
     for name in _LEFT_OUT:
@@ -279,7 +305,7 @@ def _config(optimizer: keras.Optimizer, graph: tf.Graph) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     """Returns a setting as a plain value, or else in words."""
-    if isinstance(value, str | int | float | None):
+    if isinstance(value, _PLAIN):
         return value
     return wording.settings(_nameless(value))
 

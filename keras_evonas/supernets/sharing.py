@@ -38,11 +38,14 @@ class SharedGene:
         kind: `"options"` for options with weights of their own; `"kernel"`,
             `"depth"` or `"width"` where a larger value has the layers of all
             smaller ones. Defaults to `"options"`.
+        default: The value of networks that are built without one. Defaults to
+            `None`: the first value.
     """
 
     name: str
     values: tuple[Any, ...]
     kind: str = "options"
+    default: Any = None
 
     def index_of(self, value: object) -> int:
         """Returns the place of a value.
@@ -57,6 +60,15 @@ class SharedGene:
                 "was made of."
             )
         return self.values.index(value)
+
+    def place_in(self, values: Values) -> int:
+        """Returns the place of its value, or of its default if there is none.
+
+        Raises:
+            ValueError: If the gene does not have it.
+        """
+        default = self.values[0] if self.default is None else self.default
+        return self.index_of(values.get(self.name, default))
 
 
 # Makes the gate of a gene, given the branch that each of its values takes.
@@ -126,7 +138,7 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         names = list(options)
         if self.Choice(name, names, default=default) is None:
             return None
-        gene = self._shared(name, names)
+        gene = self._shared(name, names, default)
         made = {}
         for option, make in options.items():
             scope = self._chosen(name, option, [option])
@@ -146,7 +158,7 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         numbers = list(range(low, high + 1))
         if self.Choice(name, numbers, default=default) is None:
             return []
-        gene = self._shared(name, numbers)
+        gene = self._shared(name, numbers, default)
         parts: list[Any] = []
         for index in range(high):
             with contextlib.ExitStack() as scopes:
@@ -168,7 +180,7 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         """Builds a part; see `keras_evonas.models.block`."""
         if self.Boolean(name, default=default) is None:
             return keras.layers.Identity()
-        gene = self._shared(name, [False, True])
+        gene = self._shared(name, [False, True], default)
         with self._chosen(name, True, [True]), self.name_scope(name):
             part = make()
         return self._optional(gene, part, [0, 1])
@@ -179,7 +191,7 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         """Asks for a kind of layer; see `keras_evonas.models.shared`."""
         if self.Choice(name, list(values), default=default) is None:
             return None
-        gene = self._shared(name, values)
+        gene = self._shared(name, values, default)
         # So that what is asked for of the largest number is active.
         self.values[gene.name] = values[-1]
         return Answer(gene, self._mixed)
@@ -194,9 +206,11 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         self.others_are_held = True
         self.widths = tuple(widths)
 
-    def _shared(self, name: str, values: Sequence[Any]) -> SharedGene:
+    def _shared(
+        self, name: str, values: Sequence[Any], default: object
+    ) -> SharedGene:
         full = self._get_name(name)
-        gene = SharedGene(name=full, values=tuple(values))
+        gene = SharedGene(name=full, values=tuple(values), default=default)
         known = self.genes.setdefault(full, gene)
         if known.values != gene.values:
             raise ValueError(

@@ -165,7 +165,7 @@ class Supernet(keras.Model):
 
         Args:
             values: Mapping from names to values, or `HyperParameters`. Genes
-                that are left out, or not active, get their first value;
+                that are left out, or not active, get their default;
                 hyperparameters that are held may be among them.
 
         Returns:
@@ -186,13 +186,7 @@ class Supernet(keras.Model):
                     f"Received: {name}={value!r}. It shares {sorted(names)} "
                     f"and holds {self.held}."
                 )
-        return np.array(
-            [
-                gene.index_of(values[gene.name]) if gene.name in values else 0
-                for gene in self.genes
-            ],
-            np.int32,
-        )
+        return np.array([one.place_in(values) for one in self.genes], np.int32)
 
     def values_of(self, path: Path) -> dict[str, Any]:
         """Returns the values of all shared genes on a path."""

@@ -29,9 +29,8 @@ def layers_on(
         layer: A network, or a layer of it.
         index_of: The place of each gene's value; see `Supernet.called`.
     """
-    if isinstance(layer, MixedLayer):
-        yield from layers_on(_called(layer, index_of), index_of)
-    elif isinstance(layer, keras.Model):
+    layer = called(layer, index_of)
+    if isinstance(layer, keras.Model):
         for inner in _ordered(graph_of(layer), index_of):
             yield from layers_on(inner, index_of)
     elif layer.weights:
@@ -94,6 +93,15 @@ def behind_choices(network: keras.Model) -> list[keras.layers.Layer]:
     ]
 
 
+def called(
+    layer: keras.layers.Layer, index_of: Mapping[str, int]
+) -> keras.layers.Layer:
+    """Returns the option of a mixed layer on a path; other layers as is."""
+    while isinstance(layer, MixedLayer):
+        layer = layer.options[layer.gate.branches[index_of[layer.choice]]]
+    return layer
+
+
 def _ordered(
     graph: Graph, index_of: Mapping[str, int]
 ) -> list[keras.layers.Layer]:
@@ -111,7 +119,7 @@ def _ordered(
             return
         seen.add(index)
         node = graph.nodes[index]
-        if isinstance(_called(node.layer, index_of), Nothing):
+        if isinstance(called(node.layer, index_of), Nothing):
             return
         for before in node.inputs:
             visit(before)
@@ -121,14 +129,3 @@ def _ordered(
     for number in sorted(graph.output_numbers):
         visit(number)
     return list(found.values())
-
-
-def _called(
-    layer: keras.layers.Layer, index_of: Mapping[str, int]
-) -> keras.layers.Layer:
-    """Returns the option of a mixed layer on a path; other layers as is."""
-    if not isinstance(layer, MixedLayer):
-        return layer
-    branch = layer.gate.branches[index_of[layer.choice]]
-    option: keras.layers.Layer = layer.options[branch]
-    return option

@@ -3,6 +3,7 @@
 import itertools
 
 import keras
+import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -150,6 +151,39 @@ def test_values_and_paths_are_the_same_thing(supernet):
         assert (supernet.path_of(values) == path).all()
         held = {**supernet.held, "tuner/epochs": 3}
         assert (supernet.path_of({**values, **held}) == path).all()
+
+
+@pytest.mark.parametrize("left_out", ["all", "some"])
+def test_values_that_are_left_out_are_the_defaults(left_out):
+    """As in a search around some hyperparameters alone."""
+
+    def build(hp):
+        tensor = inputs = keras.Input((6,))
+        tensor = dense(0)(tensor)
+        for layer in repeated(hp, "depth", 1, 3, dense, default=2):
+            tensor = layer(tensor)
+        width = hp.Choice("width", [2, 4, 8], default=8)
+        tensor = dense(0)(L.Dense(width)(tensor))
+        kind = {"relu": L.ReLU, "dense": lambda: L.Dense(4)}
+        tensor = layer_choice(hp, "kind", kind, default="dense")(tensor)
+        tensor = block(hp, "block", lambda: dense(0), default=True)(tensor)
+        return compiled(inputs, tensor)
+
+    def dense(_):
+        return L.Dense(4, use_bias=False)
+
+    values = {} if left_out == "all" else {"block": False}
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(values)
+    expected = build(hp).count_params()
+    supernet = Supernet(build)
+    assert supernet.subnet(values).count_params() == expected
+    plan_, names = plan(build, elastic=True), ["params"]
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(values)
+    for _ in range(2):
+        costs = SupernetCosts(HypermodelCosts(build), plan_, names)(hp)
+        assert costs.params == expected
 
 
 @pytest.mark.parametrize("name", everyday("branched", of=SPACES))
@@ -490,6 +524,56 @@ def test_a_helper_is_shared_where_its_scope_is_active(name, is_active):
         supernet.take(path)
         np.testing.assert_allclose(supernet(X), model(X), rtol=1e-5)
     with pytest.raises(ValueError, match=r"'more' changes which layers"):
+        Supernet(build)
+
+
+def _chosen(hp):
+    dense = {"relu": lambda: L.Dense(4, "relu"), "linear": lambda: L.Dense(4)}
+    return layer_choice(hp, "kind", dense)
+
+
+def _early_exits(hp, tensor):
+    exits = []
+    for layer in repeated(hp, "depth", 1, 3, lambda _: L.Dense(4)):
+        tensor = layer(tensor)
+        exits.append(tensor)
+    return exits[0] if len(exits) == 1 else L.Average()(exits)
+
+
+def _by_number(hp, tensor):
+    parts = repeated(hp, "depth", 1, 3, lambda _: L.Dense(4))
+    for layer in parts:
+        tensor = layer(tensor)
+    return tensor * (1 / len(parts))
+
+
+def _read_again(hp, tensor):
+    tensor = _chosen(hp)(tensor)
+    return L.Dropout(0.1)(tensor) if hp.get("kind") == "relu" else tensor
+
+
+def _setting(hp, tensor):
+    tensor = _chosen(hp)(tensor)
+    return L.Dropout({"relu": 0.1, "linear": 0.2}[hp.get("kind")])(tensor)
+
+
+def _same_name(hp, tensor):
+    tensor = _chosen(hp)(tensor)
+    return L.Activation(hp.Choice("kind", ["relu", "linear"]))(tensor)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [_early_exits, _by_number, _read_again, _setting, _same_name],
+)
+def test_choices_that_are_read_in_other_ways_are_refused(behind):
+    """Else other networks would be scored than are built."""
+
+    def build(hp):
+        inputs = keras.Input((6,))
+        return compiled(inputs, behind(hp, inputs))
+
+    with pytest.raises(ValueError, match=r"alone for \{'(kind|dep)"):
         Supernet(build)
 
 
