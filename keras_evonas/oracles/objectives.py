@@ -92,8 +92,7 @@ class SeveralObjectives(StrictObjective):
 
     def get_value(self, logs: Mapping[str, float]) -> float:
         """Returns the lead's value; `logs` without another end the search."""
-        trained = [x.name for x in self.objectives if not _is_cost(x)]
-        check_reported(trained, logs)
+        check_reported(trained_in(self), logs)
         return super().get_value(logs)
 
     def __eq__(self, other: object) -> bool:
@@ -178,6 +177,11 @@ def check_lead(objective: keras_tuner.Objective) -> None:
 def parts_of(objective: keras_tuner.Objective) -> list[keras_tuner.Objective]:
     """Returns the objectives, one or several."""
     return getattr(objective, "objectives", [objective])
+
+
+def trained_in(objective: keras_tuner.Objective) -> list[str]:
+    """Returns the names of the objectives that training reports."""
+    return [x.name for x in parts_of(objective) if not _is_cost(x)]
 
 
 def describe(objective: keras_tuner.Objective) -> list[list[str]]:

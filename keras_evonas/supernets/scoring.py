@@ -32,6 +32,9 @@ class Scorer:
         held_out: The data to score on.
         calibration: Training data to calibrate with, read in their order;
             `None` to leave moving averages as they are.
+
+    Attributes:
+        names: The names of the metrics.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Scorer:
         # Metrics that appear while the validation is traced are never reset.
         # A supernet that was read, not trained, has none yet.
         prepare(supernet.network, held_out.cut(0), held_out.static_batch_size)
+        self.names = tuple(supernet.network.get_metrics_result())
         states = supernet.network.non_trainable_variables
         layers = normalizations_of(supernet)
         validate = validation(supernet.network, held_out)

@@ -19,6 +19,7 @@ from keras_evonas import devices
 from keras_evonas import hyperparameters as hp_lib
 from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.checks import check_positive_integer
+from keras_evonas.oracles import objectives
 from keras_evonas.oracles.fidelity import goes_on_from_weights
 from keras_evonas.oracles.oracle import EvoOracle
 from keras_evonas.project.objectives import STATIC_COSTS
@@ -276,6 +277,11 @@ class OneShotTuner(EvoTuner):
         self.supernet = Supernet(
             self._builder.build, plan=self._plan, frozen=self._frozen
         )
+        scorer = Scorer(self.supernet, held_out, self._calibration)
+        objectives.check_reported(
+            objectives.trained_in(self.oracle.objective),
+            dict.fromkeys((f"val_{name}" for name in scorer.names), 0.0),
+        )
         train(
             self.supernet,
             self._sharing_of(self.supernet),
@@ -284,7 +290,7 @@ class OneShotTuner(EvoTuner):
             folder=pathlib.Path(self.project_dir) / FOLDER,
             say=say,
         )
-        self._scorer = Scorer(self.supernet, held_out, self._calibration)
+        self._scorer = scorer
 
     def _sharing_of(self, supernet: Supernet) -> SinglePath:
         """Returns how to train; a sampler may need to know the constraints."""
@@ -315,7 +321,11 @@ class OneShotTuner(EvoTuner):
     ) -> dict[str, float]:
         """Scores the network of a trial with shared weights."""
         del args, kwargs
-        return self._shared_metrics(trial.hyperparameters.values)
+        metrics = self._shared_metrics(trial.hyperparameters.values)
+        objective = self.oracle.objective
+        if objective.name not in metrics:  # keras-tuner's own sum of several.
+            metrics[objective.name] = float(objective.get_value(metrics))
+        return metrics
 
     def _shared_metrics(self, values: Mapping[str, Any]) -> dict[str, float]:
         supernet, scorer = self._searched()

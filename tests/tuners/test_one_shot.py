@@ -385,14 +385,29 @@ def test_scores_of_a_supernet_trained_longer_are_told_apart(tmp_path):
         tuner.search(X, Y, **FIT)
 
 
+@pytest.mark.parametrize("objective", ["val_acuracy", "accuracy"])
+def test_an_objective_that_scores_lack_costs_no_training(tmp_path, objective):
+    objective = keras_tuner.Objective(objective, "max")
+    oracle = EvoOracle(objective, 2, seed=0)
+    tuner = tuner_in(tmp_path, oracle=oracle)
+    with pytest.raises(ValueError, match=r"reported.*'val_accuracy', 'val_l"):
+        tuner.search(X, Y, **FIT)
+    assert not (tmp_path / "search" / "supernet").exists()
+    assert not oracle.trials
+
+
 @pytest.mark.slow
-def test_any_oracle_of_keras_tuner_searches_a_supernet(tmp_path):
+@pytest.mark.parametrize("number", [1, 2])
+def test_any_oracle_of_keras_tuner_searches_a_supernet(tmp_path, number):
+    names = [("val_accuracy", "max"), ("val_loss", "min")][:number]
+    objective = [keras_tuner.Objective(*one) for one in names]
     oracle = keras_tuner.oracles.RandomSearchOracle(
-        keras_tuner.Objective("val_accuracy", "max"), max_trials=3, seed=0
+        objective if number > 1 else objective[0], max_trials=3, seed=0
     )
     tuner = tuner_in(tmp_path, oracle=oracle, sharing=single_path(1))
     tuner.search(X, Y, **FIT)
-    assert len(tuner.oracle.trials) == 3
+    trials = tuner.oracle.trials.values()
+    assert [one.status for one in trials] == ["COMPLETED"] * 3
 
 
 @pytest.mark.slow
