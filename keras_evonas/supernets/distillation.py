@@ -81,7 +81,8 @@ class Distillation:
         """Returns the loss of a path.
 
         Args:
-            loss: That against the targets of the data.
+            loss: That against the targets of the data, with the penalties of
+                regularizers.
             path: The path. The largest one learns from the data alone.
             targets: The output of the largest path.
             outputs: The output of the path.
@@ -89,8 +90,10 @@ class Distillation:
         """
         differs = tf.reduce_any(tf.not_equal(path, self._largest(path)))
         share = self._share * tf.cast(differs, loss.dtype)
-        soft = self._compare(targets, outputs, weight)
-        return (1 - share) * loss + share * tf.cast(soft, loss.dtype)
+        soft = tf.cast(self._compare(targets, outputs, weight), loss.dtype)
+        # Regularizers of weights count in full.
+        penalty = tf.add_n([tf.zeros_like(loss), *self._network.losses])
+        return loss + share * (soft - (loss - penalty))
 
     def _largest(self, path: tf.Tensor) -> tf.Tensor:
         return tf.where(self._has_order, self._last, path)

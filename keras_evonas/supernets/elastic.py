@@ -33,6 +33,10 @@ _Changes: TypeAlias = dict[tuple[int, str], Leaf]
 # The same layers for each value of a hyperparameter.
 _Effect: TypeAlias = dict[tuple[int, str], list[Leaf]]
 
+# Optimizers whose steps depend on the norm or the rows of a whole weight, and
+# regularizers that add up what each element costs.
+_OF_WHOLE = ("Adafactor", "Lamb", "Muon")
+_BY_ELEMENT = ("L1", "L2", "L1L2")
 _WITH_KERNEL = frozenset(kind.__name__ for kind in kinds.WITH_KERNEL)
 
 
@@ -280,7 +284,38 @@ def _sliced(effects: Mapping[str, _Effect], base: Look) -> dict[int, Slice]:
             continue
         if refused:
             raise _RefusedError(refused)
+        _check_parts(slices, base)
         return slices
+
+
+def _check_parts(slices: Mapping[int, Slice], base: Look) -> None:
+    """Checks that what is off the path has no say in the rest of a weight."""
+    refused: dict[str, str] = {}
+    optimizer = base.settings()["optimizer"]
+    for place, one in slices.items():
+        leaf = base.leaves[place]
+        wholes = [
+            f"the {name} of '{leaf.name}'"
+            for name, value in leaf.settings.items()
+            if _is_of_whole(name, value)
+        ]
+        if optimizer in _OF_WHOLE:
+            wholes.append(f"the optimizer {optimizer}")
+        masks = [mask for axes in one.axes for mask in axes if mask]
+        for gene in frozenset().union(*(mask.genes for mask in masks)):
+            for whole in wholes[:1]:
+                refused[gene] = f"{whole} looks at all channels of a weight"
+    if refused:
+        raise _RefusedError(refused)
+
+
+def _is_of_whole(name: str, value: object) -> bool:
+    """Returns whether a setting makes elements of a weight depend on others."""
+    if value is None:
+        return False
+    if name.endswith("_regularizer"):
+        return not any(f"'{kind}'" in str(value) for kind in _BY_ELEMENT)
+    return name.endswith("_constraint")
 
 
 def _check_shapes(

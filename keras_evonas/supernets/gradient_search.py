@@ -152,7 +152,9 @@ class DifferentiableSearch:
             **kwargs: Other arguments of `fit`, such as `batch_size`,
                 `class_weight` and `callbacks`. With `validation_data` the
                 weights of options are trained on it, and those of layers on
-                all of `x`; score no network on it then.
+                all of `x`; score no network on it then. A callback that stops
+                the training ends the stage, and options weigh the same for
+                the rest of its epochs.
 
         Raises:
             ValueError: If the data are not arrays, if `epochs` is passed, if
@@ -246,7 +248,8 @@ class DifferentiableSearch:
 
         def end_epoch(epoch: int) -> None:
             # The history first: what it has too much is cut when it is read.
-            self._history.add(architecture.probabilities())
+            while len(self._history.epochs) <= epoch:
+                self._history.add(architecture.probabilities())
             costs = None if self._costs is None else self._costs.tolist()
             state.save(network.state, epoch + 1, costs=costs)
 
@@ -261,6 +264,9 @@ class DifferentiableSearch:
                 verbose=0,
                 shuffle=False,
             )
+        end = begin + training.epochs
+        if len(self._history.epochs) < end:  # A callback has stopped it.
+            end_epoch(end - 1)
 
     def _kept_in(self, stage: int) -> stage_lib.Places:
         """Returns the places of the values that are in a stage."""

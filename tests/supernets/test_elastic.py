@@ -1,5 +1,7 @@
 """Elastic widths and kernels: the laws of masks, and what has none."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -354,7 +356,31 @@ def _output(hp):
     return model
 
 
+def _dense(hp, then=None, optimizer="sgd", **settings):
+    inputs = keras.Input((6,))
+    units = hp.Choice("units", [4, 8], default=8)
+    tensor = L.Dense(units, name="first", **settings)(inputs)
+    tensor = L.Dense(4, name="second", **(then or {}))(tensor)
+    return compiled(inputs, tensor, optimizer)
+
+
 REFUSED = {
+    "constraint": (
+        lambda hp: _dense(hp, kernel_constraint=keras.constraints.MaxNorm(1)),
+        {"units": "the kernel_constraint of 'first' looks at all channels"},
+    ),
+    "constraint behind": (
+        lambda hp: _dense(hp, then={"kernel_constraint": "unit_norm"}),
+        {"units": "the kernel_constraint of 'second' looks at all channels"},
+    ),
+    "regularizer": (
+        lambda hp: _dense(hp, kernel_regularizer="orthogonal_regularizer"),
+        {"units": "the kernel_regularizer of 'first' looks at all channels"},
+    ),
+    "optimizer": (
+        lambda hp: _dense(hp, optimizer=keras.optimizers.Lamb()),
+        {"units": "the optimizer Lamb looks at all channels of a weight"},
+    ),
     "layer normalization": (
         lambda hp: _normal(hp, L.LayerNormalization()),
         {"units": "'layer_normalization' of LayerNormalization mixes the chan"},
@@ -379,6 +405,12 @@ REFUSED = {
     "shifted": (_shifted, {"kernel": "is no part of the largest one"}),
     "output": (_output, {"units": "must keep its shape"}),
 }
+
+
+def test_penalties_of_elements_may_be_elastic():
+    for penalty in ("l1", "l2", keras.regularizers.L1L2(0.1, 0.1)):
+        build = functools.partial(_dense, kernel_regularizer=penalty)
+        assert not plan(build, elastic=True).elastic.refused
 
 
 @pytest.mark.parametrize("name", REFUSED)

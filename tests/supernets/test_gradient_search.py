@@ -477,6 +477,24 @@ def test_a_search_deepens_its_network(tmp_path, gate):
     assert all(list(one.values()).count("skip") <= 1 for one in found)
 
 
+@pytest.mark.parametrize("stages", [1, 2])
+def test_a_callback_that_stops_ends_the_stage(tmp_path, stages):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch % 3 == 1
+
+    settings = {"epochs": 3, "stages": stages, "skip_dropout": 0.0}
+    search = DifferentiableSearch(
+        chain, differentiable(**settings), seed=4, directory=tmp_path
+    )
+    search.search(X, Y, batch_size=20, verbose=0, callbacks=[Stop()])
+    history = search.history
+    assert len(history) == 3 * stages
+    for first in range(0, 3 * stages, 3):
+        assert history[first] != history[first + 1] == history[first + 2]
+    assert search.likeliest(1)
+
+
 @pytest.mark.parametrize("gate", ["softmax", "gumbel", "binary"])
 def test_steps_that_overflow_leave_the_options_as_they_are(tmp_path, gate):
     def build(hp):

@@ -219,6 +219,23 @@ def test_distillation_takes_the_loss_of_the_network(name):
     assert np.isfinite(history["loss"]).all()
 
 
+def test_distillation_leaves_penalties_of_weights_as_they_are():
+    supernet = Supernet(elastic)
+    network = supernet.network
+    supernet.distill(1.0)
+    network.layers[-1].kernel.regularizer = keras.regularizers.L2(0.3)
+    x, y = tf.constant(X[:32]), tf.constant(Y[:32])
+    path = tf.constant([0])
+    kernel = network.layers[-1].kernel
+    place = [id(w) for w in network.trainable_weights].index(id(kernel))
+    penalized = supernet._gradients(x, y, None, path)[place]
+    kernel.regularizer = None
+    plain = supernet._gradients(x, y, None, path)[place]
+    np.testing.assert_allclose(
+        penalized - plain, 0.6 * kernel.numpy(), rtol=1e-4, atol=1e-6
+    )
+
+
 def test_distillation_of_an_unknown_loss_is_refused():
     supernet = Supernet(lambda hp: elastic(hp, "poisson"))
     with pytest.raises(ValueError, match=r"`distillation` compares.*poisson"):
