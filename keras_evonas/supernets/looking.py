@@ -121,6 +121,7 @@ def look(
         network = build(hp)
         nodes = graph_of(network, "hypermodel").nodes
         _check_compiled(network)
+        _check_owned(network)
         parts = dict.fromkeys(parts_of_layers(network).values())
         return Look(
             hp=hp,
@@ -161,6 +162,31 @@ def _check_compiled(network: keras.Model) -> None:
             f"{network.name!r}, which is not. Call `model.compile(optimizer, "
             "loss, metrics)` before it is returned."
         )
+
+
+def _check_owned(network: keras.Model) -> None:
+    in_options = parts_of_layers(network)
+    for layer in _outside(network):
+        if layer.weights and id(layer) in in_options:
+            choice = min(name for name, _ in in_options[id(layer)])
+            raise ValueError(
+                "Each option must make layers of its own to share a supernet. "
+                f"Received: the layer {layer.name!r} of "
+                f"{type(layer).__name__} in an option of '{choice}' and "
+                "outside. Make it inside of the function of the option."
+            )
+
+
+def _outside(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """Yields the layers that are in no option."""
+    if isinstance(layer, MixedLayer):
+        return
+    yield layer
+    inner = layer._flatten_layers(  # noqa: SLF001
+        recursive=False, include_self=False
+    )
+    for one in inner:
+        yield from _outside(one)
 
 
 def leaves_of(network: keras.Model) -> list[keras.layers.Layer]:

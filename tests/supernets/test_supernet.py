@@ -434,6 +434,14 @@ def _shared_by_choices(hp):
     return compiled(inputs, tensor)
 
 
+def _shared_outside(hp):
+    one = L.Dense(6, name="both")
+    options = {"same": lambda: one, "skip": L.Identity}
+    inputs = keras.Input((6,))
+    tensor = layer_choice(hp, "kind", options)(one(inputs))
+    return compiled(inputs, tensor)
+
+
 def _not_compiled(hp):
     model = branched(hp)
     return keras.Model(model.inputs, model.outputs)
@@ -474,6 +482,10 @@ BAD = {
     "shared by choices": (
         _shared_by_choices,
         r"layers of its own.*'same' of '\w+' and 'same' of '\w+'",
+    ),
+    "shared outside": (
+        _shared_outside,
+        r"layers of its own.*'both' of Dense in an option of 'kind' and outs",
     ),
     "not compiled": (_not_compiled, r"compiled model"),
 }
