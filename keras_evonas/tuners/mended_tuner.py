@@ -324,13 +324,35 @@ class MendedTuner(keras_tuner.Tuner):
 
     # Results.
 
-    def load_model(self, trial: Trial) -> keras.Model:
+    def load_model(self, trial: Trial | str) -> keras.Model:
         """Loads the model of a trial with the weights of its best epoch.
 
+        Args:
+            trial: The trial, or its identifier, such as `"03"`.
+
         Raises:
-            ValueError: If its weights were not kept.
+            TypeError: If it is neither.
+            ValueError: If its weights were not kept, or there is no such trial.
         """
-        return self._builder.load(trial.trial_id, trial.hyperparameters)
+        found = self._trial_of(trial)
+        return self._builder.load(found.trial_id, found.hyperparameters)
+
+    def _trial_of(self, trial: Trial | str) -> Trial:
+        if hasattr(trial, "hyperparameters"):
+            return trial
+        if not isinstance(trial, str):
+            raise TypeError(
+                "`trial` must be a trial or its identifier. Received: "
+                f"{trial!r} of type {type(trial).__name__}. Pass "
+                "`tuner.oracle.get_best_trials(1)[0]`, or for example '03'."
+            )
+        known = self.oracle.trials
+        if trial not in known:
+            raise ValueError(
+                "`trial` must be the identifier of a trial of this search. "
+                f"Received: {trial!r}, and there are {sorted(known)}."
+            )
+        return known[trial]
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
         """Returns the best models with the weights of their best epochs.

@@ -337,14 +337,19 @@ class OneShotTuner(EvoTuner):
 
     # Results.
 
-    def load_model(self, trial: trial_lib.Trial) -> keras.Model:
+    def load_model(self, trial: trial_lib.Trial | str) -> keras.Model:
         """Cuts the network of a trial out of the supernet, calibrated.
 
+        Args:
+            trial: The trial, or its identifier, such as `"03"`.
+
         Raises:
-            ValueError: If `search` was not called in this process.
+            TypeError: If it is neither.
+            ValueError: If `search` was not called in this process, or there
+                is no such trial.
         """
         supernet, _ = self._searched()
-        model = supernet.subnet(trial.hyperparameters)
+        model = supernet.subnet(self._trial_of(trial).hyperparameters)
         data = self._calibration
         if data is not None:
             batches = [data.cut(step) for step in range(data.steps)]

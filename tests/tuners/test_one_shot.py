@@ -105,6 +105,22 @@ def test_best_models_score_what_their_trials_say(searched):
     ):
         _, accuracy = model.evaluate(X_VAL, Y_VAL, verbose=0)
         assert accuracy == pytest.approx(trial.score, abs=1e-6)
+        same = tuner.load_model(trial.trial_id)
+        for one, other in zip(same.weights, model.weights, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("trial", "error", "message"),
+    [
+        ("9", ValueError, "Received: '9', and there are \\['0', '1'"),
+        (3, TypeError, "Received: 3 of type int"),
+    ],
+)
+def test_a_model_that_there_is_not_says_so(searched, trial, error, message):
+    _, tuner, _ = searched
+    with pytest.raises(error, match=message):
+        tuner.load_model(trial)
 
 
 def test_pages_and_tables_show_the_search(searched):

@@ -365,6 +365,8 @@ def test_weights_of_a_subclassed_model_are_found_again(tmp_path):
         assert trial.status == "COMPLETED"
         loss = model.evaluate(*HELD_OUT, verbose=0)
         assert loss == pytest.approx(trial.score, rel=1e-5)
+        same = tuner.load_model(trial.trial_id)
+        assert same.evaluate(*HELD_OUT, verbose=0) == loss
     promoted = [t for t in trials if "tuner/trial_id" in t.hyperparameters]
     assert promoted
 
