@@ -1,6 +1,9 @@
 """Settings of Keras for all networks, kept where they would be lost."""
 
+import copy
 import dataclasses
+import functools
+from typing import Any
 
 import keras
 
@@ -20,6 +23,7 @@ class KerasSettings:
     flash_attention: bool | None
     interactive_logging: bool
     traceback_filtering: bool
+    unsafe_deserialization: bool
 
     @classmethod
     def now(cls) -> "KerasSettings":
@@ -33,6 +37,7 @@ class KerasSettings:
             flash_attention=config.is_flash_attention_enabled(),
             interactive_logging=config.is_interactive_logging_enabled(),
             traceback_filtering=config.is_traceback_filtering_enabled(),
+            unsafe_deserialization=_is_unsafe(),
         )
 
     def apply(self) -> None:
@@ -48,3 +53,29 @@ class KerasSettings:
             config.disable_interactive_logging()
         if not self.traceback_filtering:
             config.disable_traceback_filtering()
+        if self.unsafe_deserialization:
+            config.enable_unsafe_deserialization()
+
+
+def _is_unsafe() -> bool:
+    """Returns whether layers may be made of functions in their configuration.
+
+    Keras has no function that says so.
+    """
+    try:
+        # Keras changes what it is given.
+        keras.layers.Lambda.from_config(copy.deepcopy(_config_with_function()))
+    except ValueError:
+        return False
+    return True
+
+
+@functools.cache
+def _config_with_function() -> dict[str, Any]:
+    config: dict[str, Any] = keras.layers.Lambda(
+        _same, name="same"
+    ).get_config()
+    return config
+
+
+_same = lambda x: x  # noqa: E731

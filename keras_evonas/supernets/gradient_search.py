@@ -184,6 +184,8 @@ class DifferentiableSearch:
             {**arguments.data_and_steps(), **self._plan.settings},
         )
         say = print if "verbose" not in kwargs or kwargs["verbose"] else str
+        for line in self._plan.lines():
+            say(line)
         with state.locked():
             self._search(feed, state, arguments.callbacks, say)
 

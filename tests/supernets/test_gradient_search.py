@@ -477,6 +477,20 @@ def test_a_search_deepens_its_network(tmp_path, gate):
     assert all(list(one.values()).count("skip") <= 1 for one in found)
 
 
+def test_what_is_held_is_said(tmp_path, capsys):
+    def build(hp):
+        rate = hp.Float("rate", 1e-3, 1.0, sampling="log", default=0.1)
+        return chain(hp, lambda: keras.optimizers.SGD(rate))
+
+    search = DifferentiableSearch(
+        build, differentiable(1), seed=4, directory=tmp_path
+    )
+    search.search(X, Y, batch_size=20)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "Supernet of 2 choices; held: rate=0.1."
+    assert "epoch 1 of 1" in said[1]
+
+
 @pytest.mark.parametrize("stages", [1, 2])
 def test_a_callback_that_stops_ends_the_stage(tmp_path, stages):
     class Stop(keras.callbacks.Callback):

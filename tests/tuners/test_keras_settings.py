@@ -7,11 +7,14 @@ import pytest
 from keras_evonas import EvoOracle
 from keras_evonas import MultiFidelityTuner
 from keras_evonas import OneShotTuner
+from keras_evonas.execution import InProcess
 from keras_evonas.execution import Processes
+from keras_evonas.fresh_thread import in_fresh_thread
 from keras_evonas.models import layer_choice
 from keras_evonas.supernets import DifferentiableSearch
 from keras_evonas.supernets import differentiable
 from keras_evonas.supernets import single_path
+from tests.marks import everyday
 from tests.tuners.own_methods import OwnFit
 from tests.tuners.own_methods import X
 from tests.tuners.own_methods import Y
@@ -143,3 +146,36 @@ def test_a_tuner_of_the_host_that_forgets_is_told(tmp_path):
         tuner.search(**DATA)
     keras.config.set_dtype_policy("mixed_float16")
     keras.config.disable_traceback_filtering()
+
+
+def build_from_config(hp):
+    layers = [
+        keras.Input((4,)),
+        keras.layers.Lambda(lambda x: 2 * x),
+        keras.layers.Dense(hp.Int("units", 1, 4)),
+        keras.layers.Dense(1),
+    ]
+    config = keras.Sequential(layers).get_config()
+    model = keras.Sequential.from_config(config)
+    model.compile("sgd", "mse")
+    return model
+
+
+EXECUTORS = {"here": InProcess(), "processes": Processes(workers=1)}
+
+
+@pytest.mark.parametrize("executor", everyday("here", of=EXECUTORS))
+def test_functions_in_configurations_may_be_read(tmp_path, executor):
+    def search():
+        keras.config.enable_unsafe_deserialization()
+        tuner = tuner_in(
+            tmp_path / "p",
+            hypermodel=build_from_config,
+            executor=EXECUTORS[executor],
+        )
+        tuner.search(**DATA)
+        return tuner.oracle.trials.values()
+
+    # Keras keeps the setting by thread, and has no way back.
+    trials = in_fresh_thread(search)
+    assert [trial.status for trial in trials] == ["COMPLETED"] * 3
