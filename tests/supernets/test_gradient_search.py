@@ -480,7 +480,9 @@ def test_a_search_deepens_its_network(tmp_path, gate):
 def test_what_is_held_is_said(tmp_path, capsys):
     def build(hp):
         rate = hp.Float("rate", 1e-3, 1.0, sampling="log", default=0.1)
-        return chain(hp, lambda: keras.optimizers.SGD(rate))
+        model = chain(hp)
+        model.compile(keras.optimizers.SGD(rate), model.loss)
+        return model
 
     search = DifferentiableSearch(
         build, differentiable(1), seed=4, directory=tmp_path
