@@ -18,6 +18,7 @@ from keras_evonas.supernets.gates import SoftmaxGates
 from keras_evonas.supernets.sharing import SharedGene
 
 _MOST_STAGES = 100
+_MOST_COST = 1e30
 _GATES: dict[str, Gates] = {
     "softmax": SoftmaxGates(),
     "gumbel": GumbelGates(),
@@ -145,6 +146,8 @@ def differentiable(
     check_range("cost_weight", cost_weight, 0, np.inf, high_open=True)
     if costs is not None:
         _check_table("costs", costs, "{gene: {value: cost}}")
+        for gene, row in costs.items():
+            _check_table(f"costs[{gene!r}]", row, "{value: cost}")
     return Differentiable(
         epochs=epochs,
         gates=gates,
@@ -274,4 +277,11 @@ def costs_in_a_row(
             name = f"costs['{gene.name}'][{value!r}]"
             check_range(name, costs[value], 0, np.inf, high_open=True)
             row.append(float(costs[value]))
-    return np.array(row, "float64") * training.cost_weight
+    found = np.array(row, "float64") * training.cost_weight
+    if found.max() > _MOST_COST:
+        raise ValueError(
+            "`cost_weight` times each cost must be at most "
+            f"{_MOST_COST:g}, as losses are in single precision. Received: "
+            f"cost_weight={training.cost_weight} and a cost of {max(row)}."
+        )
+    return found

@@ -6,9 +6,12 @@ their shares, or one or two are drawn by them.
 """
 
 import dataclasses
+import math
 from typing import Protocol
 
 import tensorflow as tf
+
+from keras_evonas.evolution.checks import check_range
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,6 +98,8 @@ class GumbelGates(Gates):
     last: float = 0.03
 
     def __post_init__(self) -> None:
+        check_range("first", self.first, 0, math.inf, high_open=True)
+        check_range("last", self.last, 0, math.inf, high_open=True)
         if not 0 < self.last <= self.first:
             raise ValueError(
                 "`last` must be above 0 and at most `first`. Received: first="

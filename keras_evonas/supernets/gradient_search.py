@@ -37,6 +37,7 @@ from keras_evonas.supernets.history import History
 from keras_evonas.supernets.sharing import Values
 from keras_evonas.supernets.state import Epochs
 from keras_evonas.supernets.state import SavedState
+from keras_evonas.supernets.state import check_callbacks
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.checks import check_fit
 
@@ -171,6 +172,7 @@ class DifferentiableSearch:
         devices.check_reached()
         arguments = FitArguments.of(x, y, **kwargs)
         check_fit(arguments)
+        check_callbacks(arguments.callbacks)
         feed = Halves.of(arguments, self.seed)
         state = SavedState(
             self._folder,

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 
 from keras_evonas.evolution.randomness import Rng
@@ -36,6 +37,13 @@ class Halves:
         Raises:
             ValueError: If they are not arrays, or too few.
         """
+        weight = arguments.sample_weight
+        nested = keras.tree.is_nested
+        if nested(weight) and not nested(arguments.y):
+            raise ValueError(
+                "`sample_weight` must be an array if `y` is one. Received: "
+                f"sample_weight of type {type(weight).__name__}."
+            )
         arrays = arrays_of(arguments)
         if arrays is None:
             raise ValueError(

@@ -116,7 +116,12 @@ def plan(
             changes which layers there are.
     """
     given = _checked_held(held)
-    looked = default = look(hypermodel, given)
+    try:
+        looked = default = look(hypermodel, given)
+    except Exception:
+        if given:  # A value that cannot be has perhaps done it.
+            _check_held(given, look(hypermodel, {}))
+        raise
     _check_held(given, looked)
     found = Elastic()
     if elastic:
@@ -175,14 +180,34 @@ def _checked_held(held: object) -> dict[str, Any]:
 
 def _check_held(given: Mapping[str, Any], looked: Look) -> None:
     shared = looked.hp.genes
-    others = [one.name for one in looked.hp.space if one.name not in shared]
-    for name in given:
+    others = {
+        one.name: one for one in looked.hp.space if one.name not in shared
+    }
+    for name, value in given.items():
         if name not in others:
             why = "is shared" if name in shared else "is not asked for"
             raise ValueError(
                 "`held` must name hyperparameters that are not shared. "
                 f"Received: '{name}', which {why}. Those are {sorted(others)}."
             )
+        if not _may_be(value, others[name]):
+            raise ValueError(
+                f"`held[{name!r}]` must be a value that the hyperparameter may "
+                f"have. Received: {value!r}, of {others[name]!r}."
+            )
+
+
+def _may_be(value: object, hp: Structure) -> bool:
+    """Returns whether a hyperparameter may have a value."""
+    if isinstance(hp, hp_types.Fixed):
+        return bool(value == hp.value)
+    if isinstance(hp, hp_types.Choice | hp_types.Boolean):
+        return value in list(hp.values)
+    return (
+        isinstance(value, int if isinstance(hp, hp_types.Int) else int | float)
+        and not isinstance(value, bool)
+        and hp.min_value <= value <= hp.max_value
+    )
 
 
 def _check_structure(

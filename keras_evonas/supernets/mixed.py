@@ -117,10 +117,8 @@ class MixedLayer(keras.layers.Layer):
         """Returns the one shape that all options return."""
         del training
         specs = [option(inputs) for option in self.options]
-        shapes = [
-            tuple(one.shape) if isinstance(one, keras.KerasTensor) else one
-            for one in specs
-        ]
+        self._check_tensors(specs)
+        shapes = [tuple(one.shape) for one in specs]
         if getattr(self.gate, "takes_all_widths", False):
             shapes = _widest(shapes)
         if any(shape != shapes[0] for shape in shapes):
@@ -141,6 +139,27 @@ class MixedLayer(keras.layers.Layer):
         if given is not None or any(mask is not None for mask in masks):
             self._passes_mask = self._checked_masks(given, masks)
         return keras.KerasTensor(shapes[0], specs[0].dtype)
+
+    def _check_tensors(self, specs: Sequence[object]) -> None:
+        for name, spec in zip(self.option_names, specs, strict=True):
+            if not isinstance(spec, keras.KerasTensor):
+                raise ValueError(
+                    f"The options of '{self.choice}' must return one tensor "
+                    f"to share a supernet. Received: {type(spec).__name__} "
+                    f"from '{name}'. Wrap the layer in one that returns what "
+                    "is needed."
+                )
+
+    def _check_losses(self, option: keras.layers.Layer) -> None:
+        """Checks that an option that was called has added no loss."""
+        regularized = [x for x in option.trainable_weights if x.regularizer]
+        if len(option.losses) > len(regularized):
+            raise ValueError(
+                f"The options of '{self.choice}' must not add losses of their "
+                "own to share a supernet. Received: the option "
+                f"'{self.option_names[self.options.index(option)]}', which "
+                "calls `add_loss`. Call it in a layer behind the choice."
+            )
 
     def _checked_masks(self, given: object, masks: list[object]) -> bool:
         """Returns whether all options pass the mask on; or none may have one.
@@ -176,7 +195,12 @@ class MixedLayer(keras.layers.Layer):
         """Applies what the gate chooses, or mixes it."""
 
         def branch(option: keras.layers.Layer) -> Branch:
-            return lambda: option(inputs, training=training)
+            def call() -> tf.Tensor:
+                outputs = option(inputs, training=training)
+                self._check_losses(option)
+                return outputs
+
+            return call
 
         return self.gate([branch(option) for option in self.options])
 
@@ -198,6 +222,8 @@ def _check_option(choice: str, name: str, layer: object) -> None:
 
 
 def _specs_of(shapes: Structure) -> Structure:
+    if isinstance(shapes, dict):
+        return {name: _specs_of(shape) for name, shape in shapes.items()}
     is_shape = all(isinstance(x, int | None) for x in shapes)
     if is_shape:
         return keras.KerasTensor(tuple(shapes), keras.config.floatx())

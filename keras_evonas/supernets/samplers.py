@@ -14,6 +14,7 @@ from typing import runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_evonas.evolution.checks import check_function
 from keras_evonas.evolution.checks import check_integer
 from keras_evonas.evolution.checks import check_positive_integer
 
@@ -117,6 +118,8 @@ class FeasiblePaths:
 
     def __post_init__(self) -> None:
         check_positive_integer("pool_size", self.pool_size)
+        if self.keeps is not None:
+            check_function("keeps", self.keeps)
 
     def paths(
         self, sizes: Sequence[int], steps: int, address: Sequence[int]

@@ -79,7 +79,14 @@ def calibrate(model: keras.Model, batches: Sequence[Structure]) -> None:
         model: A built model, such as a network cut out of a supernet. Its
             layers of batch normalization are changed.
         batches: Batches of inputs, as the model takes them.
+
+    Raises:
+        TypeError: If there is no model.
     """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"`model` must be a built `keras.Model`. Received: {model!r}."
+        )
     layers = normalizations_of(model)
     seeds = [v for v in model.non_trainable_variables if v.dtype == "uint32"]
     kept = [seed.numpy() for seed in seeds]

@@ -13,6 +13,7 @@ import keras
 import keras_tuner
 import numpy as np
 import tensorflow as tf
+from keras_tuner.engine import hyperparameters as hp_types
 
 from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.shared import Apply
@@ -210,6 +211,16 @@ class SharingHyperParameters(keras_tuner.HyperParameters):
         self, name: str, values: Sequence[Any], default: object
     ) -> SharedGene:
         full = self._get_name(name)
+        for one in self.space:
+            is_choice = isinstance(one, hp_types.Choice | hp_types.Boolean)
+            if one.name == full and not (
+                is_choice and {*one.values} == {*values}
+            ):
+                raise ValueError(
+                    f"'{full}' must be the name of one hyperparameter. "
+                    f"Received: {one!r}, and a choice among {list(values)}. "
+                    "Give them different names."
+                )
         gene = SharedGene(name=full, values=tuple(values), default=default)
         known = self.genes.setdefault(full, gene)
         if known.values != gene.values:

@@ -89,6 +89,25 @@ class Epochs(keras.callbacks.Callback):
         )
 
 
+def check_callbacks(
+    callbacks: Sequence[keras.callbacks.Callback] | None,
+) -> None:
+    """Checks that no callback saves more of a supernet than can be saved.
+
+    Raises:
+        ValueError: If one does.
+    """
+    kind = keras.callbacks.ModelCheckpoint
+    for one in callbacks or ():
+        if isinstance(one, kind) and not one.save_weights_only:
+            raise ValueError(
+                "`callbacks` must not save the whole model, which no file can "
+                "hold. Received: a `ModelCheckpoint` with "
+                "save_weights_only=False. Leave it out, as all is written "
+                "after each epoch anyway, or pass `save_weights_only=True`."
+            )
+
+
 class SavedState:
     """The variables of a training, and how far it has come.
 

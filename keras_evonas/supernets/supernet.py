@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias
@@ -11,6 +12,7 @@ import keras_tuner
 import numpy as np
 import tensorflow as tf
 
+from keras_evonas.evolution.checks import check_range
 from keras_evonas.models.costs.device import available_bytes
 from keras_evonas.models.costs.estimates import Hypermodel
 from keras_evonas.models.costs.estimates import builder_of
@@ -176,6 +178,11 @@ class Supernet(keras.Model):
         """
         if isinstance(values, keras_tuner.HyperParameters):
             values = values.values
+        if not isinstance(values, Mapping):
+            raise TypeError(
+                "`values` must be a dictionary of values by the names of "
+                f"hyperparameters. Received: {values!r}."
+            )
         names = {gene.name for gene in self.genes}
         for name, value in values.items():
             if name in names or name.startswith("tuner/"):
@@ -254,6 +261,7 @@ class Supernet(keras.Model):
         Raises:
             ValueError: If the loss of the network is of another kind.
         """
+        check_range("share", share, 0, 1)
         self._distillation = None
         if share:
             self._distillation = Distillation(

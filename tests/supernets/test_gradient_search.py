@@ -595,6 +595,19 @@ def test_the_one_cheap_option_is_chosen(tmp_path, gate):
 
 
 @pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"first": "a"}, "`first` must be a number"),
+        ({"last": True}, "`last` must be a number"),
+        ({"first": 0.1, "last": 0.2}, "`last` must be above 0 and at most"),
+    ],
+)
+def test_temperatures_are_checked(given, message):
+    with pytest.raises(ValueError, match=message):
+        GumbelGates(**given)
+
+
+@pytest.mark.parametrize(
     ("given", "error", "message"),
     [
         ({"epochs": 0}, ValueError, "`epochs`"),
@@ -609,6 +622,7 @@ def test_the_one_cheap_option_is_chosen(tmp_path, gate):
         ({"depths": "abc"}, TypeError, "`depths` must be a table"),
         ({"depths": {"depth": 1}}, TypeError, "`depths`.*1 for 'depth'"),
         ({"costs": 3}, TypeError, "`costs` must be a table"),
+        ({"costs": {"a": 3}}, TypeError, r"`costs\['a'\]` must be a table"),
         ({"stages": 10**30}, ValueError, "`stages` must be at most 100"),
         ({"stages": 2, "skip_dropout": [0.1]}, ValueError, "=.0.1., and stag"),
         ({"skip_dropout": "abc"}, ValueError, "`skip_dropout`.*'abc'"),
@@ -653,6 +667,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     ):
         with pytest.raises(ValueError, match=message):
             search(training=differentiable(costs=costs))
+    costs = {"layer_0": dict.fromkeys(names, 1.0)}
+    with pytest.raises(ValueError, match="`cost_weight` times each cost"):
+        search(training=differentiable(costs=costs, cost_weight=1e300))
     for depths in ({"layers": [2]}, {"layer_0": [2]}):
         with pytest.raises(ValueError, match="`depths` must name a number of"):
             search(training=differentiable(depths=depths))
@@ -661,6 +678,11 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(20)
     with pytest.raises(ValueError, match="must be arrays"):
         search().search(data)
+    with pytest.raises(ValueError, match="`sample_weight` must be an array"):
+        search().search(X, Y, sample_weight={"a": np.ones(len(X))})
+    saving = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras")
+    with pytest.raises(ValueError, match="`callbacks` must not save the whol"):
+        search().search(X, Y, callbacks=[saving])
     with pytest.raises(ValueError, match="at least 2 examples"):
         search().search(X[:1], Y[:1])
     with pytest.raises(ValueError, match="0 of 30 epochs"):

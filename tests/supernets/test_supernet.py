@@ -1,5 +1,6 @@
 """The laws of a supernet: its networks are those of the hypermodel."""
 
+import functools
 import itertools
 
 import keras
@@ -14,8 +15,10 @@ from keras_evonas.models import repeated
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.models.layer_graph import graph_of
 from keras_evonas.supernets import FairPaths
+from keras_evonas.supernets import FeasiblePaths
 from keras_evonas.supernets import Supernet
 from keras_evonas.supernets import UniformPaths
+from keras_evonas.supernets import calibrate
 from keras_evonas.supernets.costs import SupernetCosts
 from keras_evonas.supernets.held import plan
 from tests.marks import everyday
@@ -442,6 +445,11 @@ def _shared_outside(hp):
     return compiled(inputs, tensor)
 
 
+def _same_name_of_int(hp):
+    hp.Int("kind", 1, 3)
+    return _two(hp, {"a": lambda: L.Dense(6), "b": L.Identity})
+
+
 def _not_compiled(hp):
     model = branched(hp)
     return keras.Model(model.inputs, model.outputs)
@@ -487,6 +495,19 @@ BAD = {
         _shared_outside,
         r"layers of its own.*'both' of Dense in an option of 'kind' and outs",
     ),
+    "several tensors": (
+        lambda hp: _two(
+            hp,
+            {
+                "a": lambda: keras.Sequential(
+                    [L.Reshape((1, 6)), L.LSTM(6, return_state=True)]
+                ),
+                "b": lambda: L.Dense(6),
+            },
+        ),
+        r"'kind' must return one tensor.*Received: \w+ from 'a'",
+    ),
+    "a name twice": (_same_name_of_int, r"'kind'.*one hyperp.*Int\(name"),
     "not compiled": (_not_compiled, r"compiled model"),
 }
 
@@ -496,6 +517,49 @@ def test_what_cannot_be_a_supernet_says_why(name):
     build, message = BAD[name]
     with pytest.raises(ValueError, match=f"(?s){message}"):
         Supernet(build)
+
+
+class Loss(L.Layer):
+    """Adds a loss of its own."""
+
+    def call(self, x):
+        self.add_loss(keras.ops.mean(x))
+        return x
+
+
+def test_an_option_adds_no_loss():
+    supernet = Supernet(
+        lambda hp: _two(hp, {"a": lambda: L.Dense(6), "b": Loss})
+    )
+    with pytest.raises(ValueError, match="the option 'b', which calls `add_l"):
+        supernet.fit(X, Y, verbose=0)
+
+
+class Pick(L.Layer):
+    """Takes one of several tensors."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.taken = name
+
+    def call(self, x):
+        return x[self.taken]
+
+
+def test_a_choice_takes_several_tensors_by_name():
+    def build(hp):
+        inputs = {name: keras.Input((6,), name=name) for name in "ab"}
+        options = {name: functools.partial(Pick, name) for name in "ab"}
+        return compiled(inputs, layer_choice(hp, "taken", options)(inputs))
+
+    supernet = Supernet(build)
+    x = {"a": X, "b": -X}
+    for taken in "ab":
+        model = supernet.subnet({"taken": taken})
+        supernet.take(supernet.path_of({"taken": taken}))
+        np.testing.assert_array_equal(
+            model.predict(x, verbose=0), supernet.network.predict(x, verbose=0)
+        )
 
 
 def test_what_changes_the_layers_may_be_held():
@@ -591,10 +655,16 @@ def test_choices_that_are_read_in_other_ways_are_refused(behind):
 
 @pytest.mark.parametrize(
     ("held", "message"),
-    [({"kind": "a"}, "'kind', which is shared"), ({"no": 1}, "is not asked")],
+    [
+        ({"kind": "a"}, "'kind', which is shared"),
+        ({"no": 1}, "is not asked"),
+        ({"depth": 9}, r"\['depth'\]` must be a value.*Received: 9, of Int"),
+        ({"depth": 1.5}, r"Received: 1.5, of Int"),
+        ({"depth": "a"}, r"Received: 'a', of Int"),
+    ],
 )
 def test_only_what_is_not_shared_can_be_held(held, message):
-    with pytest.raises(ValueError, match=f"(?s)`held`.*{message}"):
+    with pytest.raises(ValueError, match=f"(?s)`held.*{message}"):
         Supernet(_loop, held=held)
 
 
@@ -604,3 +674,11 @@ def test_values_of_another_space_are_refused():
         supernet.path_of({"layer_0": "conv"})
     with pytest.raises(ValueError, match=r"of this supernet.*depth=3"):
         supernet.path_of({"depth": 3})
+    with pytest.raises(TypeError, match=r"`values` must be.*Received: 'a'"):
+        supernet.subnet("a")
+    with pytest.raises(ValueError, match="`share` must be a number"):
+        supernet.distill(2)
+    with pytest.raises(TypeError, match="`model` must be a built"):
+        calibrate("a", [X])
+    with pytest.raises(TypeError, match="`keeps` must be a function"):
+        FeasiblePaths(keeps=3)

@@ -334,6 +334,10 @@ BAD_SEARCHES = {
     "no validation": ({"validation_data": None}, "`validation_data`"),
     "feasible": ({}, "an oracle without any.*sampler='uniform'"),
     "shapes": ({"validation_data": (X_VAL[:, :2], Y_VAL)}, "validation_data"),
+    "saves all": (
+        {"callbacks": [keras.callbacks.ModelCheckpoint("best.keras")]},
+        "`callbacks` must not save the whole model",
+    ),
 }
 
 
