@@ -49,27 +49,45 @@ class Scorer:
         layers = normalizations_of(supernet)
         validate = validation(supernet.network, held_out)
 
-        def score(path: tf.Tensor, *leaves: tf.Tensor) -> dict[str, tf.Tensor]:
-            kept = [tf.identity(state.value) for state in states]
+        def take(path: tf.Tensor) -> None:
             supernet.take(path)
             if calibration is not None and layers:
                 _calibrate(layers, supernet.network, calibration)
+
+        def score(path: tf.Tensor, *leaves: tf.Tensor) -> dict[str, tf.Tensor]:
+            kept = [tf.identity(state.value) for state in states]
+            take(path)
             logs: dict[str, tf.Tensor] = validate(*leaves)
             for state, value in zip(states, kept, strict=True):
                 state.assign(value)
             return logs
 
+        self._states = states
+        self._take = tf.function(take, autograph=False)
         self._score = tf.function(score, autograph=False)
         self._leaves = held_out.leaves
 
     def score(self, path: Sequence[int] | np.ndarray) -> dict[str, float]:
         """Returns the metrics of the network on a path."""
-        called = self._supernet.called(path)
-        logs = self._score(tf.constant(called, tf.int32), *self._leaves)
+        logs = self._score(self._called(path), *self._leaves)
         found = {name: float(value) for name, value in logs.items()}
         if "loss" in found:
             found["loss"] -= self._supernet.penalty_off(path)
         return found
+
+    @contextlib.contextmanager
+    def calibrated(self, path: Sequence[int] | np.ndarray) -> Iterator[None]:
+        """Gives the supernet what a path is scored with, in a `with` block."""
+        kept = [state.numpy() for state in self._states]
+        self._take(self._called(path))
+        try:
+            yield
+        finally:
+            for state, value in zip(self._states, kept, strict=True):
+                state.assign(value)
+
+    def _called(self, path: Sequence[int] | np.ndarray) -> tf.Tensor:
+        return tf.constant(self._supernet.called(path), tf.int32)
 
 
 def calibrate(model: keras.Model, batches: Sequence[Structure]) -> None:

@@ -31,7 +31,6 @@ from keras_evonas.supernets.held import Plan
 from keras_evonas.supernets.held import plan
 from keras_evonas.supernets.samplers import FeasiblePaths
 from keras_evonas.supernets.scoring import Scorer
-from keras_evonas.supernets.scoring import calibrate
 from keras_evonas.supernets.single_path import SinglePath
 from keras_evonas.supernets.single_path import single_path
 from keras_evonas.supernets.single_path import train
@@ -39,7 +38,6 @@ from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.supernets.transfer import FrozenPath
 from keras_evonas.training import FitArguments
 from keras_evonas.training.arrays import DEFAULT_BATCH_SIZE
-from keras_evonas.training.arrays import Arrays
 from keras_evonas.tuners import alone
 from keras_evonas.tuners import checks
 from keras_evonas.tuners import rank_check
@@ -138,7 +136,6 @@ class OneShotTuner(EvoTuner):
         self._plan: Plan = plan(hypermodel, held, elastic=True)
         self.supernet: Supernet | None = None
         self._scorer: Scorer | None = None
-        self._calibration: Arrays | None = None
         super().__init__(
             oracle,
             hypermodel,
@@ -269,15 +266,13 @@ class OneShotTuner(EvoTuner):
         self, arguments: FitArguments, say: Callable[[str], object]
     ) -> None:
         """Trains the supernet, or reads it, and gets ready to score."""
-        held_out, self._calibration = scoring_data(
-            arguments, self.sharing.calibration
-        )
+        data = scoring_data(arguments, self.sharing.calibration)
         devices.clear_session()
         keras.utils.set_random_seed(self._training_seed)
         self.supernet = Supernet(
             self._builder.build, plan=self._plan, frozen=self._frozen
         )
-        scorer = Scorer(self.supernet, held_out, self._calibration)
+        scorer = Scorer(self.supernet, *data)
         objectives.check_reported(
             objectives.trained_in(self.oracle.objective),
             dict.fromkeys((f"val_{name}" for name in scorer.names), 0.0),
@@ -348,16 +343,10 @@ class OneShotTuner(EvoTuner):
             ValueError: If `search` was not called in this process, or there
                 is no such trial.
         """
-        supernet, _ = self._searched()
-        model = supernet.subnet(self._trial_of(trial).hyperparameters)
-        data = self._calibration
-        if data is not None:
-            batches = [data.cut(step) for step in range(data.steps)]
-            calibrate(
-                model,
-                [keras.utils.unpack_x_y_sample_weight(b)[0] for b in batches],
-            )
-        return model
+        supernet, scorer = self._searched()
+        values = self._trial_of(trial).hyperparameters
+        with scorer.calibrated(supernet.path_of(values)):
+            return supernet.subnet(values)
 
     def rank_check(
         self,

@@ -1,5 +1,6 @@
 """`OneShotTuner`: searches over a supernet, killed, taken up again, ended."""
 
+import functools
 import multiprocessing
 import os
 import shutil
@@ -20,6 +21,7 @@ from keras_evonas import reports
 from keras_evonas.evolution import random_search
 from keras_evonas.evolution import successive_halving
 from keras_evonas.execution import Processes
+from keras_evonas.models import layer_choice
 from keras_evonas.models.costs import HypermodelCosts
 from keras_evonas.supernets import FrozenPath
 from keras_evonas.supernets import single_path
@@ -108,6 +110,27 @@ def test_best_models_score_what_their_trials_say(searched):
         same = tuner.load_model(trial.trial_id)
         for one, other in zip(same.weights, model.weights, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_models_with_dropout_score_what_their_trials_say(tmp_path):
+    """Moving averages are those of the very dropout that was scored."""
+
+    def build(hp):
+        inputs = keras.Input((6,))
+        tensor = keras.layers.Dropout(0.5)(keras.layers.Dense(8)(inputs))
+        tensor = keras.layers.BatchNormalization()(tensor)
+        dense = {
+            name: functools.partial(keras.layers.Dense, 4, name)
+            for name in ("relu", "tanh")
+        }
+        return compiled(inputs, layer_choice(hp, "kind", dense)(tensor))
+
+    oracle = EvoOracle("val_loss", 2, seed=0)
+    tuner = tuner_in(tmp_path, build, oracle=oracle)
+    tuner.search(X, Y, **FIT)
+    for trial in oracle.trials.values():
+        loss, _ = tuner.load_model(trial).evaluate(X_VAL, Y_VAL, verbose=0)
+        assert loss == pytest.approx(trial.score, abs=1e-6)
 
 
 @pytest.mark.parametrize(
