@@ -76,7 +76,8 @@ class Outcome:
         message: What went wrong, or `None`.
         curves: Mapping from the names of logs to pairs of epoch and value,
             the epoch counted from 0 as `fit` counts them.
-        metrics: Mapping, what it reported once at its end instead of curves.
+        metrics: Mapping, what it reported at its end. It counts instead of
+            the curves if it is not empty.
         params: Number of parameters, or `None` if there was no model.
         seconds: Time of the training: its own, or a share of the cohort's.
         cohort_limit: Integer, the size of the cohorts that did fit, if some

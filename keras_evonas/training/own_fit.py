@@ -113,9 +113,15 @@ def fitted(
     return Fitted(curves=curves, of_all=of_all, notes=notes)
 
 
-def unnamed(recorder: Recorder) -> Fitted:
-    """Returns a training of which `fit` has told no curves."""
-    return Fitted(curves={}, is_recorded=bool(recorder.curves()))
+def unnamed(recorder: Recorder, *, is_only: bool) -> Fitted:
+    """Returns a training of which `fit` has told no curves.
+
+    They are those of its epochs if it has told one result, `is_only`.
+    """
+    curves = recorder.curves(of_all=True)
+    return Fitted(
+        curves=curves if is_only else {}, is_recorded=bool(recorder.curves())
+    )
 
 
 def _logs_of(

@@ -208,7 +208,7 @@ def _train(
         # The values of a history get the epochs that were recorded.
         fitted(one, model, recorder, recipe.lead)
         if isinstance(one, keras.callbacks.History)
-        else unnamed(recorder)
+        else unnamed(recorder, is_only=len(results) == 1)
         for one in results
     ]
     notes = dict.fromkeys(note for fit in fits for note in fit.notes)

@@ -247,7 +247,7 @@ def _best_of(outcome: Outcome, objective: keras_tuner.Objective) -> Best | None:
 
     An objective that training does not report ends the search.
     """
-    if not outcome.curves:
+    if outcome.metrics or not outcome.curves:
         return Best(0, math.inf, outcome.metrics)
     lead = objectives.lead_of(objective)
     objectives.check_reported([name for name, _ in lead], outcome.curves)

@@ -140,16 +140,32 @@ class _Unreported(_Alone):
         return float(model.fit(x, y, epochs=2).history["loss"][-1])
 
 
+class _Numbers(_Alone):
+    """Its `fit` returns the best value of the objective."""
+
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        *args: Any,
+        **kwargs: Any,
+    ) -> float:
+        history = super().fit(hp, model, *args, **kwargs).history
+        return float(min(history["val_loss"]))
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("hypermodel", [_Alone(), _Numbers()])
 def test_networks_that_train_alone_end_early_too(
-    tmp_path: pathlib.Path,
+    hypermodel: keras_tuner.HyperModel, tmp_path: pathlib.Path
 ) -> None:
-    alone = _search(_tuner(tmp_path / "alone", hypermodel=_Alone()))
+    alone = _search(_tuner(tmp_path / "alone", hypermodel=hypermodel))
     together = _search(_tuner(tmp_path / "together"))
     assert any(t.ended_early for t in alone.trials)
-    assert [t.epochs for t in alone.trials] == [
-        t.epochs for t in together.trials
-    ]
+    for one, other in zip(alone.trials, together.trials, strict=True):
+        assert one.epochs == other.epochs
+        assert one.score == other.score
+        assert one.curves["val_loss"] == other.curves["val_loss"]
 
 
 @pytest.mark.parametrize(
