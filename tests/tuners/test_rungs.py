@@ -262,7 +262,7 @@ WAYS = {
 }
 
 
-EVERYDAY = ("shared programs", "two executions", "own fit", "best weights")
+EVERYDAY = ("shared programs", "two executions", "best weights")
 
 
 @pytest.mark.parametrize("way", everyday(*EVERYDAY, of=WAYS))
@@ -276,6 +276,7 @@ def test_rungs_are_one_training_in_every_way(
     check(tuner, fit=options.get("fit"))
 
 
+@pytest.mark.slow
 def test_rungs_of_a_stream_are_one_training(tmp_path: pathlib.Path) -> None:
     data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
     held_out = tf.data.Dataset.from_tensor_slices(HELD_OUT).batch(8)
@@ -295,6 +296,7 @@ def test_rungs_of_hyperband_are_one_training(tmp_path: pathlib.Path) -> None:
     check(tuner)
 
 
+@pytest.mark.slow
 def test_a_fit_without_callbacks_goes_on(tmp_path: pathlib.Path) -> None:
     tuner = searched(tmp_path, OwnFit(listens=False))
     for trial in going_on(tuner):
