@@ -11,12 +11,12 @@ from keras_evonas.models.costs.estimates import Hypermodel
 from keras_evonas.models.costs.inputs import Structure
 from keras_evonas.models.shared import Rule
 from keras_evonas.project import wording
-from keras_evonas.supernets.alone import check_alone
 from keras_evonas.supernets.elastic import Elastic
 from keras_evonas.supernets.elastic import find
 from keras_evonas.supernets.looking import Look
 from keras_evonas.supernets.looking import Part
 from keras_evonas.supernets.looking import look
+from keras_evonas.supernets.sameness import check_sameness
 from keras_evonas.supernets.sharing import SharedGene
 from keras_evonas.supernets.sharing import Values
 
@@ -154,7 +154,7 @@ def plan(
         _check_structure(hypermodel, asked, base, looked)
         held = {one.name: one.default for one in others.values()}
         shared = list(hp.genes.values())
-        check_alone(hypermodel, looked, shared, {**held, **base})
+        check_sameness(hypermodel, looked, shared, {**held, **base})
     return Plan(
         genes=genes,
         held={n: values.get(n, one.default) for n, one in others.items()},

@@ -22,9 +22,9 @@ from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
 from keras_evonas.project.lock import FolderLock
 from keras_evonas.project.shared_weights import STATE_NAME
-from keras_evonas.training.state import assign
-from keras_evonas.training.state import read_arrays
-from keras_evonas.training.state import write_arrays
+from keras_evonas.training.last_state import assign
+from keras_evonas.training.last_state import read_arrays
+from keras_evonas.training.last_state import write_arrays
 
 _RATE = "optimizer['learning_rate']"
 

@@ -17,9 +17,9 @@ from keras_evonas.training.checkpoints import BestWeights
 from keras_evonas.training.checkpoints import write_weights
 from keras_evonas.training.executions import Execution
 from keras_evonas.training.executions import Outcome
+from keras_evonas.training.last_state import LastState
 from keras_evonas.training.own_fit import Fitted
 from keras_evonas.training.recording import Recorder
-from keras_evonas.training.state import LastState
 
 Result = TypeVar("Result")
 

@@ -14,7 +14,7 @@ from keras_evonas.project.files import WriteError
 from keras_evonas.project.files import check_room
 from keras_evonas.training.curves import Objective
 from keras_evonas.training.curves import loss_of
-from keras_evonas.training.state import optimizers_of
+from keras_evonas.training.last_state import optimizers_of
 
 # What a file takes beside the weights themselves, at most.
 _OVERHEAD, _HEADERS = 1.05, 1 << 17
@@ -77,7 +77,7 @@ class BestWeights(keras.callbacks.Callback):
 
         The optimizer's are left out: they would make the file up to three
         times as large. The model is not to be trained again: what goes on
-        with its training begins with `state.LastState`. See `loss` and
+        with its training begins with `last_state.LastState`. See `loss` and
         `write_weights`.
         """
         weights = self._best(of_all).weights

@@ -33,6 +33,7 @@ from keras_evonas.training.executions import Execution
 from keras_evonas.training.executions import Outcome
 from keras_evonas.training.executions import cohorts_of
 from keras_evonas.training.garbage import forgotten_custom_gradients
+from keras_evonas.training.last_state import LastState
 from keras_evonas.training.member import Member
 from keras_evonas.training.model_checks import NOT_COMPILED
 from keras_evonas.training.own_fit import Fitted
@@ -40,7 +41,6 @@ from keras_evonas.training.own_fit import fit_alone
 from keras_evonas.training.recording import Recorder
 from keras_evonas.training.seeds import SEEDS
 from keras_evonas.training.shared_programs import Program
-from keras_evonas.training.state import LastState
 from keras_evonas.training.streams import fit_stream
 
 _OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)

@@ -34,10 +34,10 @@ from keras_evonas.training.bookkeeping import completed
 from keras_evonas.training.checkpoints import BestWeights
 from keras_evonas.training.curves import curves_of_history
 from keras_evonas.training.eligibility import has_own
+from keras_evonas.training.last_state import LastState
 from keras_evonas.training.own_fit import fitted
 from keras_evonas.training.own_fit import unnamed
 from keras_evonas.training.recording import Recorder
-from keras_evonas.training.state import LastState
 from keras_evonas.tuners.recipe import Recipe
 from keras_evonas.tuners.recipe import parent_of
 from keras_evonas.tuners.recipe import trial_of

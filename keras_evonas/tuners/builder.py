@@ -18,7 +18,7 @@ from keras_evonas.oracles.fidelity import INHERITS
 from keras_evonas.training import Execution
 from keras_evonas.training.checkpoints import build_again
 from keras_evonas.training.checkpoints import read_weights
-from keras_evonas.training.state import restore
+from keras_evonas.training.last_state import restore
 from keras_evonas.tuners.trial_files import TrialFiles
 
 # The trainable weights of all networks that were built and are still there, by

@@ -18,7 +18,7 @@ from keras_evonas.execution import Processes
 from keras_evonas.project.curves import read_histories
 from keras_evonas.project.files import WriteError
 from keras_evonas.project.files import trial_folder
-from keras_evonas.training import state
+from keras_evonas.training import last_state
 from tests.marks import everyday
 
 pytestmark = pytest.mark.keras
@@ -355,10 +355,10 @@ def test_a_damaged_state_fails_its_trial_alone(tmp_path: pathlib.Path) -> None:
 def test_a_changed_network_says_so(tmp_path: pathlib.Path) -> None:
     path = str(tmp_path / "state.npz")
     hp = keras_tuner.HyperParameters()
-    state.LastState().write(adam(hp), path)
+    last_state.LastState().write(adam(hp), path)
     hp.values["units"] = 9
     with pytest.raises(ValueError, match=r"'model/0' of shape \(6, 4\)"):
-        state.restore(adam(hp), path)
+        last_state.restore(adam(hp), path)
 
 
 def test_a_full_disk_stops_the_search(

@@ -20,7 +20,7 @@ from keras_evonas.supernets.sharing import SharedGene
 from keras_evonas.supernets.walk import called
 
 
-def check_alone(
+def check_sameness(
     hypermodel: Hypermodel,
     looked: Look,
     genes: Sequence[SharedGene],
