@@ -18,7 +18,8 @@ from keras_evonas.supernets.gates import SoftmaxGates
 from keras_evonas.supernets.sharing import SharedGene
 
 _MOST_STAGES = 100
-_MOST_COST = 1e30
+# Squares of larger costs are infinite in single precision.
+_MOST_COST = 1e18
 _GATES: dict[str, Gates] = {
     "softmax": SoftmaxGates(),
     "gumbel": GumbelGates(),

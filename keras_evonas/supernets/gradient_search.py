@@ -37,7 +37,7 @@ from keras_evonas.supernets.history import History
 from keras_evonas.supernets.sharing import Values
 from keras_evonas.supernets.state import Epochs
 from keras_evonas.supernets.state import SavedState
-from keras_evonas.supernets.state import check_callbacks
+from keras_evonas.supernets.state import callbacks_of
 from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.checks import check_fit
 
@@ -172,7 +172,7 @@ class DifferentiableSearch:
         devices.check_reached()
         arguments = FitArguments.of(x, y, **kwargs)
         check_fit(arguments)
-        check_callbacks(arguments.callbacks)
+        callbacks = callbacks_of(arguments)
         feed = Halves.of(arguments, self.seed)
         state = SavedState(
             self._folder,
@@ -189,13 +189,13 @@ class DifferentiableSearch:
         for line in self._plan.lines():
             say(line)
         with state.locked():
-            self._search(feed, state, arguments.callbacks, say)
+            self._search(feed, state, callbacks, say)
 
     def _search(
         self,
         feed: Halves,
         state: SavedState,
-        callbacks: Sequence[keras.callbacks.Callback] | None,
+        callbacks: Sequence[keras.callbacks.Callback],
         say: Callable[[str], object],
     ) -> None:
         saved = state.read()
@@ -216,7 +216,7 @@ class DifferentiableSearch:
         done: int,
         feed: Halves,
         state: SavedState,
-        callbacks: Sequence[keras.callbacks.Callback] | None,
+        callbacks: Sequence[keras.callbacks.Callback],
         say: Callable[[str], object],
     ) -> None:
         training = self.training
@@ -264,7 +264,7 @@ class DifferentiableSearch:
                 tf.data.Dataset.range(feed.steps),
                 initial_epoch=max(done, begin),
                 epochs=begin + training.epochs,
-                callbacks=[*(callbacks or ()), epochs],
+                callbacks=[*callbacks, epochs],
                 verbose=0,
                 shuffle=False,
             )

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
@@ -99,11 +100,17 @@ def calibrate(model: keras.Model, batches: Sequence[Structure]) -> None:
         batches: Batches of inputs, as the model takes them.
 
     Raises:
-        TypeError: If there is no model.
+        TypeError: If an argument is of another type.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(
             f"`model` must be a built `keras.Model`. Received: {model!r}."
+        )
+    if hasattr(batches, "shape") or not isinstance(batches, Iterable):
+        raise TypeError(
+            "`batches` must be a list of batches of inputs. Received: "
+            f"batches of type {type(batches).__name__}. Put a single batch "
+            "into brackets."
         )
     layers = normalizations_of(model)
     seeds = [v for v in model.non_trainable_variables if v.dtype == "uint32"]

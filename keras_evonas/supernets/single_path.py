@@ -31,7 +31,7 @@ from keras_evonas.supernets.samplers import UniformPaths
 from keras_evonas.supernets.scoring import Scorer
 from keras_evonas.supernets.state import Epochs
 from keras_evonas.supernets.state import SavedState
-from keras_evonas.supernets.state import check_callbacks
+from keras_evonas.supernets.state import callbacks_of
 from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.training.arguments import NAMES
 from keras_evonas.training.arguments import FitArguments
@@ -169,7 +169,8 @@ def train(
             validation data for a learner.
         RuntimeError: If another process trains there.
     """
-    check_callbacks(arguments.callbacks)
+    callbacks = callbacks_of(arguments)
+    arguments = arguments.with_changes(callbacks=callbacks)
     identity = {
         "fingerprint": supernet.fingerprint,
         "sampler": settings(sharing.sampler),

@@ -22,6 +22,7 @@ from keras_evonas.project.files import read_json
 from keras_evonas.project.files import write_json
 from keras_evonas.project.lock import FolderLock
 from keras_evonas.project.shared_weights import STATE_NAME
+from keras_evonas.training.arguments import FitArguments
 from keras_evonas.training.last_state import assign
 from keras_evonas.training.last_state import read_arrays
 from keras_evonas.training.last_state import write_arrays
@@ -89,23 +90,25 @@ class Epochs(keras.callbacks.Callback):
         )
 
 
-def check_callbacks(
-    callbacks: Sequence[keras.callbacks.Callback] | None,
-) -> None:
-    """Checks that no callback saves more of a supernet than can be saved.
+def callbacks_of(arguments: FitArguments) -> list[keras.callbacks.Callback]:
+    """Returns the callbacks of `fit` in a list.
 
     Raises:
-        ValueError: If one does.
+        ValueError: If one of them saves whole models.
     """
-    kind = keras.callbacks.ModelCheckpoint
-    for one in callbacks or ():
-        if isinstance(one, kind) and not one.save_weights_only:
+    given = arguments.callbacks or []
+    found = keras.tree.flatten(getattr(given, "callbacks", given))
+    for one in found:
+        is_saver = isinstance(one, keras.callbacks.ModelCheckpoint)
+        if is_saver and not one.save_weights_only:
             raise ValueError(
-                "`callbacks` must not save the whole model, which no file can "
-                "hold. Received: a `ModelCheckpoint` with "
-                "save_weights_only=False. Leave it out, as all is written "
-                "after each epoch anyway, or pass `save_weights_only=True`."
+                "`callbacks` must not save whole models: what is trained holds "
+                "all networks, and has no configuration to be loaded by. "
+                f"Received: ModelCheckpoint({one.filepath!r}). Leave it out, "
+                "as all is written after each epoch anyway, or pass "
+                "`save_weights_only=True` and a path ending in '.weights.h5'."
             )
+    return list(found)
 
 
 class SavedState:

@@ -199,7 +199,7 @@ class Supernet(keras.Model):
         """Returns the values of all shared genes on a path."""
         return {
             gene.name: gene.values[int(index)]
-            for gene, index in zip(self.genes, path, strict=True)
+            for gene, index in zip(self.genes, self._checked(path), strict=True)
         }
 
     def called(self, paths: Path) -> np.ndarray:
@@ -210,8 +210,28 @@ class Supernet(keras.Model):
 
         Args:
             paths: `(..., genes)` array of integers, one or several paths.
+
+        Raises:
+            ValueError: If these are not paths of this supernet.
         """
-        return apply_rules(self.genes, self._rules, np.asarray(paths))
+        return apply_rules(self.genes, self._rules, self._checked(paths))
+
+    def _checked(self, paths: Path) -> np.ndarray:
+        found, sizes = np.asarray(paths), np.array(self.sizes)
+        if found.shape[-1:] != sizes.shape or found.dtype.kind not in "iu":
+            raise ValueError(
+                "`paths` must be integers, the place of a value for each of "
+                f"{len(sizes)} genes. Received: {found.dtype} of shape "
+                f"{found.shape}. Pass what `path_of` returns."
+            )
+        if ((found < 0) | (found >= sizes)).any():
+            places = found.reshape(-1, len(sizes))
+            raise ValueError(
+                "`paths` must hold places of values, from 0 to "
+                f"{(sizes - 1).tolist()}. Received: places from "
+                f"{places.min(0).tolist()} to {places.max(0).tolist()}."
+            )
+        return found
 
     def take(self, path: tf.Tensor | np.ndarray) -> None:
         """Calls the options of this path, from `called`, from now on."""
@@ -230,17 +250,11 @@ class Supernet(keras.Model):
             ValueError: If these are not paths of this supernet.
         """
         paths = np.asarray(paths)
-        size, sizes = len(self.genes), np.array(self.sizes)
+        size = len(self.genes)
         if paths.ndim != 3 or not paths.size or paths.shape[-1] != size:
             raise ValueError(
                 "`paths` must be an array of shape `(steps, passes, genes)`, "
                 f"with {size} genes. Received: shape {paths.shape}."
-            )
-        if ((paths < 0) | (paths >= sizes)).any():
-            raise ValueError(
-                "`paths` must hold places of values, from 0 to "
-                f"{(sizes - 1).tolist()}. Received: places from "
-                f"{paths.min((0, 1)).tolist()} to {paths.max((0, 1)).tolist()}."
             )
         paths = self.called(paths)
         if paths.shape[1] != self._passes:

@@ -34,6 +34,7 @@ from keras_evonas.supernets.scoring import Scorer
 from keras_evonas.supernets.single_path import SinglePath
 from keras_evonas.supernets.single_path import single_path
 from keras_evonas.supernets.single_path import train
+from keras_evonas.supernets.state import callbacks_of
 from keras_evonas.supernets.supernet import Supernet
 from keras_evonas.supernets.transfer import FrozenPath
 from keras_evonas.training import FitArguments
@@ -458,4 +459,5 @@ def _checked(recipe: Recipe) -> FitArguments:
             "and pass `sharing=single_path(epochs=...)` to the tuner."
         )
     checks.checked_folds(recipe)
+    callbacks_of(recipe.arguments)
     return recipe.arguments

@@ -503,7 +503,8 @@ def test_a_callback_that_stops_ends_the_stage(tmp_path, stages):
     search = DifferentiableSearch(
         chain, differentiable(**settings), seed=4, directory=tmp_path
     )
-    search.search(X, Y, batch_size=20, verbose=0, callbacks=[Stop()])
+    # As in `fit`, one needs no list.
+    search.search(X, Y, batch_size=20, verbose=0, callbacks=Stop())
     history = search.history
     assert len(history) == 3 * stages
     for first in range(0, 3 * stages, 3):
@@ -681,7 +682,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match="`sample_weight` must be an array"):
         search().search(X, Y, sample_weight={"a": np.ones(len(X))})
     saving = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras")
-    with pytest.raises(ValueError, match="`callbacks` must not save the whol"):
+    with pytest.raises(ValueError, match="`callbacks` must not save whole m"):
         search().search(X, Y, callbacks=[saving])
     with pytest.raises(ValueError, match="at least 2 examples"):
         search().search(X[:1], Y[:1])

@@ -678,6 +678,13 @@ def test_values_of_another_space_are_refused():
         supernet.subnet("a")
     with pytest.raises(ValueError, match="`share` must be a number"):
         supernet.distill(2)
+    for path in ([0], ["a", 0], [0.5, 1], 3):
+        with pytest.raises(ValueError, match="`paths` must be integers"):
+            supernet.called(path)
+    with pytest.raises(ValueError, match=r"Received: places from \[0, 9\]"):
+        supernet.values_of([0, 9])
+    with pytest.raises(TypeError, match="`batches` must be a list of batches"):
+        calibrate(supernet.subnet({}), X)
     with pytest.raises(TypeError, match="`model` must be a built"):
         calibrate("a", [X])
     with pytest.raises(TypeError, match="`keeps` must be a function"):

@@ -359,7 +359,7 @@ BAD_SEARCHES = {
     "shapes": ({"validation_data": (X_VAL[:, :2], Y_VAL)}, "validation_data"),
     "saves all": (
         {"callbacks": [keras.callbacks.ModelCheckpoint("best.keras")]},
-        "`callbacks` must not save the whole model",
+        "`callbacks` must not save whole models",
     ),
 }
 
